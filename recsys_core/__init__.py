@@ -1,0 +1,8 @@
+"""The recommender as plain Python: every formula, model and file format, and nothing of Dagster.
+
+One package per stage, in the order in which a rating becomes a recommendation. A later stage may import an earlier
+one, never the reverse; `lake`, `metrics` and the small modules beside this one know nothing of recommenders.
+"""
+
+STAGES = ("data", "feedback", "features", "retrieval", "ranking", "evaluation", "serving")
+"""The stages in their order; the import contract in pyproject.toml and the asset groups repeat it, and tests compare them."""

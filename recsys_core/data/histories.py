@@ -1,0 +1,130 @@
+"""Many users' rated items in one compact structure: offsets into flat arrays, as in a CSR matrix.
+
+Every model of this project reads users in this form. It holds dense row numbers (`item_idx`), never outside ids; the
+`Catalogue` translates between the two.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import scipy.sparse as sp
+
+from recsys_core.data.schemas import LIKED
+
+Int64s = npt.NDArray[np.int64]
+Float32s = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalogue:
+    """The items that may be recommended, in ascending order of id: `item_ids[item_idx]` is the outside id."""
+
+    item_ids: Int64s  # (n_items,) ascending, unique
+
+    @property
+    def n_items(self) -> int:
+        """How many items may be recommended."""
+        return len(self.item_ids)
+
+    def idx_of(self, item_ids: Int64s) -> Int64s:
+        """Dense row number of each id, -1 for ids outside the catalogue; same shape as `item_ids`."""
+        if not self.n_items:
+            return np.full(np.shape(item_ids), -1, dtype=np.int64)
+        at = np.minimum(np.searchsorted(self.item_ids, item_ids), self.n_items - 1)
+        found: Int64s = np.where(self.item_ids[at] == item_ids, at, -1)
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Histories:
+    """What each of some users rated, oldest first; row u owns `item_idx[offsets[u]:offsets[u + 1]]` and its twins."""
+
+    user_ids: Int64s  # (n_users,) outside ids, ascending
+    offsets: Int64s  # (n_users + 1,)
+    item_idx: Int64s  # (n_ratings,)
+    ratings: Float32s  # (n_ratings,) stars
+    timestamps: Int64s  # (n_ratings,) seconds UTC
+    n_items: int
+
+    @property
+    def n_users(self) -> int:
+        """How many users there are, those with an empty history included."""
+        return len(self.user_ids)
+
+    @cached_property
+    def lengths(self) -> Int64s:
+        """(n_users,) ratings per user."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def rows(self) -> Int64s:
+        """(n_ratings,) the user row that owns each rating."""
+        return np.repeat(np.arange(self.n_users), self.lengths)
+
+    def select(self, users: Int64s) -> "Histories":
+        """The histories of some user rows, in the order asked."""
+        lengths = self.lengths[users]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        flat = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths) + np.repeat(self.offsets[users], lengths)
+        return Histories(
+            user_ids=self.user_ids[users],
+            offsets=offsets,
+            item_idx=self.item_idx[flat],
+            ratings=self.ratings[flat],
+            timestamps=self.timestamps[flat],
+            n_items=self.n_items,
+        )
+
+    def likes(self) -> sp.csr_array:
+        """(n_users, n_items) float32 matrix holding 1 where the user liked the item."""
+        return self.matrix((self.ratings >= LIKED).astype(np.float32))
+
+    def seen(self) -> sp.csr_array:
+        """(n_users, n_items) float32 matrix holding 1 where the user rated the item at all."""
+        return self.matrix(np.ones(len(self.item_idx), dtype=np.float32))
+
+    def matrix(self, values: Float32s) -> sp.csr_array:
+        """(n_users, n_items) sparse matrix of one value per rating; explicit zeros are dropped."""
+        matrix = sp.csr_array((values, self.item_idx, self.offsets), shape=(self.n_users, self.n_items))
+        matrix = matrix.copy()
+        matrix.eliminate_zeros()
+        return matrix
+
+
+def catalogue_of(ratings: pl.DataFrame) -> Catalogue:
+    """Every item that was rated at least once in `ratings`.
+
+    An item of the movie table that nobody has rated yet is left out: MovieLens lists only movies that somebody rated
+    *at some time*, so to offer an unrated one is to know the future.
+    """
+    return Catalogue(item_ids=ratings["item_id"].unique().sort().to_numpy())
+
+
+def histories_of(ratings: pl.DataFrame, catalogue: Catalogue, user_ids: Int64s | None = None) -> Histories:
+    """Group ratings by user, oldest first; items outside the catalogue are left out.
+
+    Args:
+        ratings: columns user_id, item_id, rating, timestamp.
+        catalogue: gives the dense numbers.
+        user_ids: the users wanted, ascending; one without ratings gets an empty history. Default: all in `ratings`.
+
+    Equal timestamps are ordered by item id here; a model must not read meaning into that order.
+    """
+    if user_ids is None:
+        user_ids = ratings["user_id"].unique().sort().to_numpy()
+    ordered = ratings.sort("user_id", "timestamp", "item_id")
+    item_idx = catalogue.idx_of(ordered["item_id"].to_numpy())
+    users = ordered["user_id"].to_numpy()
+    kept = (item_idx >= 0) & np.isin(users, user_ids)
+    counts = np.bincount(np.searchsorted(user_ids, users[kept]), minlength=len(user_ids))
+    return Histories(
+        user_ids=user_ids,
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        item_idx=item_idx[kept],
+        ratings=ordered["rating"].to_numpy()[kept],
+        timestamps=ordered["timestamp"].to_numpy()[kept],
+        n_items=catalogue.n_items,
+    )

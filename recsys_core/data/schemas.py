@@ -1,0 +1,58 @@
+"""The tables that this stage produces. Each is checked once, where it is made, without coercion.
+
+`timestamp` is in whole seconds since 1970-01-01 UTC, as MovieLens gives it.
+"""
+
+import pandera.polars as pa
+import polars as pl
+
+RATING_STEPS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0)
+"""The half-star grid: every rating is one of these."""
+
+LIKED = 4.0
+"""A rating of at least this many stars counts as a like: what retrieval and ranking are asked to find."""
+
+EARLIEST_TIMESTAMP = 789_652_009
+"""1995-01-09 11:46:49 UTC, the first rating that MovieLens ever published; anything earlier is a fault."""
+
+RATINGS_COLUMNS: dict[str, pl.DataType] = {
+    "user_id": pl.Int64(),
+    "item_id": pl.Int64(),
+    "rating": pl.Float32(),
+    "timestamp": pl.Int64(),
+}
+
+MOVIES_COLUMNS: dict[str, pl.DataType] = {
+    "item_id": pl.Int64(),
+    "title": pl.String(),
+    "genres": pl.List(pl.String()),
+    "year": pl.Int32(),
+}
+
+RATINGS = pa.DataFrameSchema(
+    {
+        "user_id": pa.Column(pl.Int64, pa.Check.ge(0)),
+        "item_id": pa.Column(pl.Int64, pa.Check.ge(0)),
+        "rating": pa.Column(pl.Float32, pa.Check.isin(RATING_STEPS)),
+        "timestamp": pa.Column(pl.Int64, pa.Check.ge(EARLIEST_TIMESTAMP)),
+    },
+    name="ratings",
+    strict=True,
+    ordered=True,
+    unique=["user_id", "item_id"],
+)
+"""One row per (user, item): the rating in stars and when it was given; sorted by timestamp, user_id, item_id."""
+
+MOVIES = pa.DataFrameSchema(
+    {
+        "item_id": pa.Column(pl.Int64, pa.Check.ge(0), unique=True),
+        "title": pa.Column(pl.String),
+        "genres": pa.Column(pl.List(pl.String)),
+        "year": pa.Column(pl.Int32, pa.Check.in_range(1870, 2100), nullable=True),
+    },
+    name="movies",
+    strict=True,
+    ordered=True,
+)
+"""One row per movie: title without its year ('' where unknown), genres ([] where none are listed), year of release
+(null where unknown); sorted by item_id."""

@@ -1,0 +1,1 @@
+"""The lake: immutable, content-addressed, atomic storage of every artifact. Knows nothing of recommenders."""

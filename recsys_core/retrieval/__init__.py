@@ -1,0 +1,1 @@
+"""Stage 4, retrieval: the whole catalogue -> a few hundred candidates per user."""
