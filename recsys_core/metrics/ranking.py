@@ -1,0 +1,168 @@
+"""How good each user's list is: one number per user.
+
+Every metric reads the same two arrays, made by `relevance`: `hits` bool (n_users, k), whether the item at each rank is
+relevant, and `n_relevant` int (n_users,), how many items the user has to be found in all. A metric "at k" looks at all
+k columns, so cut `hits` first. All values lie in [0, 1].
+
+Edges, the same for every metric: a user without relevant items is NaN, whom no list can please or fail, and leaves the
+mean; a user with relevant items and an empty list scores 0 and stays in it; a list that ends before k simply hits
+nothing after its end. Definitions agree with trec_eval, with the one exception named at `average_precision_at_k`.
+Averages and intervals are in `uncertainty`.
+"""
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_core.metrics.relevance import Counts, Gains, Hits, PerUser
+
+
+def recall_at_k(hits: Hits, n_relevant: Counts) -> PerUser:
+    """Recall: the share of a user's relevant items that the list holds.
+
+    recall@k = hits in the first k / n_relevant. It cannot reach 1 where n_relevant > k.
+
+    Returns:
+        (n_users,) in [0, 1]; NaN for users without relevant items.
+
+    Source: Manning, Raghavan & Schütze (2008), Introduction to Information Retrieval, section 8.3.
+
+    >>> recall_at_k(np.array([[True, False, True]]), np.array([4]))
+    array([0.5])
+    """
+    found: Counts = hits.sum(axis=1)
+    return found / _or_nan(n_relevant)
+
+
+def precision_at_k(hits: Hits, n_relevant: Counts) -> PerUser:
+    """Precision: the share of the k places that are filled with a relevant item; an unfilled place is a miss.
+
+    precision@k = hits in the first k / k.
+
+    Returns:
+        (n_users,) in [0, 1]; NaN for users without relevant items.
+
+    Source: Manning, Raghavan & Schütze (2008), Introduction to Information Retrieval, section 8.4.
+
+    >>> precision_at_k(np.array([[True, False, True, False]]), np.array([9]))
+    array([0.5])
+    """
+    found: Counts = hits.sum(axis=1)
+    return _defined(found / hits.shape[1], n_relevant)
+
+
+def hit_rate_at_k(hits: Hits, n_relevant: Counts) -> PerUser:
+    """Hit rate, also called success: 1 where the list holds at least one relevant item, else 0.
+
+    Returns:
+        (n_users,) 0 or 1; NaN for users without relevant items.
+
+    Source: Karypis (2001), doi:10.1145/502585.502627.
+
+    >>> hit_rate_at_k(np.array([[False, True], [False, False]]), np.array([3, 1]))
+    array([1., 0.])
+    """
+    return _defined(hits.any(axis=1).astype(np.float64), n_relevant)
+
+
+def reciprocal_rank_at_k(hits: Hits, n_relevant: Counts) -> PerUser:
+    """Reciprocal rank: 1 / rank of the first hit, 0 without one. Its mean over users is the MRR.
+
+    Returns:
+        (n_users,) in [0, 1]; NaN for users without relevant items.
+
+    Source: Voorhees (1999), The TREC-8 Question Answering Track Report.
+
+    >>> reciprocal_rank_at_k(np.array([[False, True, True]]), np.array([2]))
+    array([0.5])
+    """
+    first = hits.argmax(axis=1)  # (n_users,) 0 also where nothing hits, hence the product below
+    return _defined(hits.any(axis=1) / (first + 1), n_relevant)
+
+
+def average_precision_at_k(
+    hits: Hits, n_relevant: Counts, *, denominator: Literal["reachable", "all"] = "reachable"
+) -> PerUser:
+    """Average precision: the precision at the rank of each hit, averaged over what was to be found.
+
+    AP@k = sum over the ranks r <= k that hit of (hits up to r / r), divided by
+    - "reachable", ours: min(n_relevant, k), so that the best possible list scores 1 whatever k is;
+    - "all": n_relevant, as trec_eval's `map_cut_k` has it; a user with more than k relevant items cannot reach 1.
+    The two differ only for users with more than k relevant items. The mean over users is MAP@k.
+
+    Returns:
+        (n_users,) in [0, 1]; NaN for users without relevant items.
+
+    Source: Manning, Raghavan & Schütze (2008), Introduction to Information Retrieval, section 8.4.
+
+    >>> average_precision_at_k(np.array([[True, False, True]]), np.array([5])).round(4)
+    array([0.5556])
+    >>> average_precision_at_k(np.array([[True, False, True]]), np.array([5]), denominator="all").round(4)
+    array([0.3333])
+    """
+    k = hits.shape[1]
+    precision = hits.cumsum(axis=1) / np.arange(1, k + 1)  # (n_users, k)
+    to_find = np.minimum(n_relevant, k) if denominator == "reachable" else n_relevant
+    total: PerUser = (precision * hits).sum(axis=1)
+    return total / _or_nan(to_find)
+
+
+def ndcg_at_k(hits: Hits, n_relevant: Counts) -> PerUser:
+    """Normalised discounted cumulative gain: how near each list comes to the best order.
+
+    DCG sums 1 / log2(rank + 1) over the ranks that hit. Dividing by the DCG of the best possible list of that length
+    makes users with few and with many relevant items comparable. The best list holds *all* of the user's relevant
+    items, also those that an earlier stage failed to propose.
+
+    Returns:
+        (n_users,) in [0, 1]; NaN for users without relevant items.
+
+    Source: Järvelin & Kekäläinen (2002), doi:10.1145/582415.582418, with binary gain.
+
+    >>> ndcg_at_k(np.array([[True, False, True]]), np.array([2])).round(4)
+    array([0.9197])
+    """
+    k = hits.shape[1]
+    discount = _discount(k)
+    best: PerUser = np.concatenate([[np.nan], np.cumsum(discount)])  # (k + 1,) by n_relevant
+    gained: PerUser = hits @ discount  # (n_users,)
+    return gained / best[np.minimum(n_relevant, k)]
+
+
+def graded_ndcg_at_k(gains: Gains, ideal_gains: Gains) -> PerUser:
+    """NDCG where some relevant items are worth more than others.
+
+    DCG sums gain / log2(rank + 1): the gain enters as it is given, as in trec_eval. For the "exponential" form pass
+    2 ** grade - 1. With gains of 0 and 1 this is `ndcg_at_k`.
+
+    Args:
+        gains: (n_users, k) of the list, at least 0, from `relevance.gains_of`.
+        ideal_gains: (n_users, k) of the best possible list, from `relevance.ideal_gains_of`.
+
+    Returns:
+        (n_users,) in [0, 1]; NaN for users for whom nothing is worth anything.
+
+    Source: Järvelin & Kekäläinen (2002), doi:10.1145/582415.582418.
+
+    >>> graded_ndcg_at_k(np.array([[1.0, 3.0]]), np.array([[3.0, 1.0]])).round(4)
+    array([0.7967])
+    """
+    discount = _discount(gains.shape[1])
+    gained: PerUser = gains @ discount
+    best: PerUser = ideal_gains @ discount
+    return gained / np.where(best > 0, best, np.nan)
+
+
+def _discount(k: int) -> npt.NDArray[np.float64]:
+    discount: npt.NDArray[np.float64] = 1 / np.log2(np.arange(2, k + 2))  # (k,) rank 1 counts fully, later ranks less
+    return discount
+
+
+def _or_nan(n_relevant: Counts) -> PerUser:
+    """The counts as divisors: NaN instead of 0, so that the quotient is undefined and not infinite."""
+    return np.where(n_relevant > 0, n_relevant, np.nan)
+
+
+def _defined(values: PerUser, n_relevant: Counts) -> PerUser:
+    return np.where(n_relevant > 0, values, np.nan)

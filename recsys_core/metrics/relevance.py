@@ -1,0 +1,160 @@
+"""Which recommended items were relevant: ranked lists meet what was held out.
+
+Here lists become the `hits` and `n_relevant` that every accuracy metric reads; the formulas are in `ranking`.
+
+Ranked lists are int64 (n_users, k), best first, with -1 where a list is shorter than k; each item stands in a list at
+most once. Relevant items are `ItemSets` with one row for the same user.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_core.errors import DataError
+
+Hits = npt.NDArray[np.bool_]
+"""(n_users, k): whether the item at each rank is relevant; False where the list has ended."""
+
+Counts = npt.NDArray[np.int64]
+"""(n_users,) or (n_items,): how many."""
+
+PerUser = npt.NDArray[np.float64]
+"""(n_users,): one value per user; NaN where it is undefined."""
+
+Gains = npt.NDArray[np.float64]
+"""(n_users, k): how relevant the item at each rank is, at least 0; 0 where the list has ended."""
+
+RankedLists = npt.NDArray[np.int64]
+"""(n_users, k): items, best first; -1 where the list has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemSets:
+    """A set of items for each of some users: row u owns `items[offsets[u]:offsets[u + 1]]`, in any order."""
+
+    offsets: Counts  # (n_users + 1,)
+    items: Counts  # (n_pairs,) item numbers, at least 0, none twice in one row
+
+    @property
+    def n_users(self) -> int:
+        """How many users there are, those with an empty set included."""
+        return len(self.offsets) - 1
+
+    @property
+    def counts(self) -> Counts:
+        """(n_users,) items per user: the `n_relevant` of the metrics."""
+        return np.diff(self.offsets)
+
+    @property
+    def rows(self) -> Counts:
+        """(n_pairs,) the user row that owns each item."""
+        return np.repeat(np.arange(self.n_users), self.counts)
+
+
+def sets_of(sets: Sequence[Sequence[int]]) -> ItemSets:
+    """Item sets from one plain sequence per user: for tests, notebooks and small worlds.
+
+    >>> sets_of([[4, 2], [], [7]]).counts
+    array([2, 0, 1])
+    """
+    offsets = np.cumsum([0, *(len(items) for items in sets)], dtype=np.int64)
+    return ItemSets(offsets=offsets, items=np.array([item for items in sets for item in items], dtype=np.int64))
+
+
+def hits_of(ranked: RankedLists, relevant: ItemSets) -> Hits:
+    """Whether each recommended item is one of its user's relevant items.
+
+    Items past the end of a list (-1) never hit. A metric "at k" reads as many ranks as `hits` has columns, so
+    `hits_of(ranked, relevant)[:, :10]` serves the metrics at 10.
+
+    Raises:
+        DataError: the two disagree about the number of users, or a list repeats an item (it would hit twice).
+
+    >>> hits_of(np.array([[5, 2, 9], [1, -1, -1]]), sets_of([[2, 9], [3]]))
+    array([[False,  True,  True],
+           [False, False, False]])
+    """
+    _check(ranked, relevant)
+    keys, wanted = _keys(ranked, relevant)
+    return np.isin(keys, wanted) & (ranked >= 0)
+
+
+def gains_of(ranked: RankedLists, relevant: ItemSets, gains: npt.NDArray[np.float64]) -> Gains:
+    """How relevant each recommended item is: graded relevance, 0 for items that are not relevant.
+
+    Args:
+        ranked: (n_users, k), see the module.
+        relevant: n_pairs items in all.
+        gains: (n_pairs,) what each relevant item is worth, at least 0, in the order of `relevant.items`.
+
+    Raises:
+        DataError: as for `hits_of`.
+
+    >>> gains_of(np.array([[5, 2, 9]]), sets_of([[2, 9]]), np.array([3.0, 1.0]))
+    array([[0., 3., 1.]])
+    """
+    _check(ranked, relevant)
+    if not len(gains):
+        return np.zeros(ranked.shape)
+    keys, wanted = _keys(ranked, relevant)
+    order = np.argsort(wanted)
+    at = np.minimum(np.searchsorted(wanted, keys, sorter=order), len(wanted) - 1)
+    found = (wanted[order][at] == keys) & (ranked >= 0)
+    return np.where(found, gains[order][at], 0.0)
+
+
+def ideal_gains_of(relevant: ItemSets, gains: npt.NDArray[np.float64], k: int) -> Gains:
+    """The gains of the best possible list of each user: the relevant items, most valuable first, cut at k.
+
+    >>> ideal_gains_of(sets_of([[2, 9], []]), np.array([1.0, 3.0]), k=3)
+    array([[3., 1., 0.],
+           [0., 0., 0.]])
+    """
+    best = gains[np.lexsort((-gains, relevant.rows))]  # the rows keep their extent, each now in falling order of gain
+    rank = np.arange(len(best)) - np.repeat(relevant.offsets[:-1], relevant.counts)
+    kept = rank < k
+    ideal = np.zeros((relevant.n_users, k))
+    ideal[relevant.rows[kept], rank[kept]] = best[kept]
+    return ideal
+
+
+def lists_for(user_ids: Counts, listed_ids: Counts, ranked: RankedLists) -> RankedLists:
+    """One list for every user asked about, in the order asked; users without a list get an empty one (all -1).
+
+    This is the policy for missing users. An empty list hits nothing, so such a user scores 0 and stays in the
+    denominator: a model cannot improve its mean by staying silent on difficult users. Lists of others are dropped.
+
+    Args:
+        user_ids: (n_users,) everyone who is to be counted.
+        listed_ids: (n_lists,) whose list each row of `ranked` is, each once.
+        ranked: (n_lists, k).
+
+    >>> lists_for(np.array([1, 2]), np.array([2, 8]), np.array([[5, 6], [7, 9]]))
+    array([[-1, -1],
+           [ 5,  6]])
+    """
+    with_an_empty_list = np.vstack([ranked, np.full((1, ranked.shape[1]), -1)])  # (n_lists + 1, k)
+    order = np.argsort(listed_ids)
+    at = np.searchsorted(listed_ids, user_ids, sorter=order)
+    found = np.append(order, len(order))[at]
+    listed = np.append(listed_ids, -1)[found] == user_ids
+    return with_an_empty_list[np.where(listed, found, len(ranked))]
+
+
+def _keys(ranked: RankedLists, relevant: ItemSets) -> tuple[Counts, Counts]:
+    """One number per (user, item), so that a single sorted look-up serves all users."""
+    width = max(ranked.max(initial=-1), relevant.items.max(initial=-1)) + 1
+    return np.arange(len(ranked))[:, None] * width + ranked, relevant.rows * width + relevant.items
+
+
+def _check(ranked: RankedLists, relevant: ItemSets) -> None:
+    if len(ranked) != relevant.n_users:
+        raise DataError(
+            f"{len(ranked)} ranked lists for {relevant.n_users} users with relevant items: "
+            "give each of these users one row, empty lists included (see lists_for)"
+        )
+    in_order = np.sort(ranked, axis=1)
+    if np.any((in_order[:, 1:] == in_order[:, :-1]) & (in_order[:, 1:] >= 0)):
+        raise DataError("an item stands twice in a ranked list: each item may be recommended once")
