@@ -5,4 +5,4 @@ one, never the reverse; `lake`, `metrics` and the small modules beside this one 
 """
 
 STAGES = ("data", "feedback", "features", "retrieval", "ranking", "evaluation", "serving")
-"""The stages in their order; the import contract in pyproject.toml and the asset groups repeat it, and tests compare them."""
+"""The stages in their order; the import contract and the asset groups repeat it, and a test compares them."""

@@ -1,0 +1,46 @@
+"""Items, users and pairs -> the float32 matrix that the ranker reads, columns in the order of the contract."""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from recsys_core.data.histories import Histories
+from recsys_core.features.contract import FEATURE_NAMES, names_of
+from recsys_core.features.pairs import ItemSide, pair_features
+
+Float32s = npt.NDArray[np.float32]
+Int64s = npt.NDArray[np.int64]
+
+
+def feature_matrix(
+    users: Histories,
+    user_rows: pl.DataFrame,
+    item_rows: pl.DataFrame,
+    side: ItemSide,
+    candidates: tuple[Int64s, Float32s],
+) -> Float32s:
+    """(n_users, n_candidates, n_features) features; NaN where undefined or where there is no candidate.
+
+    Args:
+        users: histories before the request, one row per user.
+        user_rows: `user_features`; users that it lacks get NaN.
+        item_rows: `item_features`, in the order of item_idx.
+        side: what pair features read of the items.
+        candidates: item_idx (n_users, n_candidates), best first, -1 = none; and their retrieval scores.
+    """
+    item_idx, scores = candidates
+    by_user = _user_values(users.user_ids, user_rows)
+    values = pair_features(users, item_idx, scores, side, by_user["user_mean_liked_year"])
+    for name in names_of("item"):
+        values[name] = item_rows[name].fill_null(float("nan")).to_numpy()[item_idx]
+    for name, column in by_user.items():
+        values[name] = np.broadcast_to(column[:, None], item_idx.shape)
+    matrix = np.stack([values[name] for name in FEATURE_NAMES], axis=2).astype(np.float32)
+    matrix[item_idx < 0] = np.nan
+    return matrix
+
+
+def _user_values(user_ids: Int64s, user_rows: pl.DataFrame) -> dict[str, Float32s]:
+    """Each user feature as (n_users,), in the order of `user_ids`."""
+    wanted = pl.DataFrame({"user_id": user_ids}).join(user_rows, on="user_id", how="left", maintain_order="left")
+    return {name: wanted[name].fill_null(float("nan")).to_numpy() for name in names_of("user")}

@@ -1,0 +1,48 @@
+"""Settings of the retrieval stage."""
+
+from pydantic import BaseModel, Field
+
+
+class TwoTowerConfig(BaseModel, frozen=True, extra="forbid"):
+    """How the two towers are shaped and trained."""
+
+    dim: int = Field(
+        64, ge=4, le=512, description="Length of the vectors; 32 loses recall, 128 gains none on this data."
+    )
+    n_epochs: int = Field(50, ge=1, le=1000, description="Passes over the users; the loss is flat by then.")
+    batch_users: int = Field(
+        256, ge=1, le=8192, description="Users per step; the full softmax needs users x items floats."
+    )
+    learning_rate: float = Field(0.01, gt=0, le=1, description="Adam's step at the start; it falls linearly to zero.")
+    history_dropout: float = Field(
+        0.3, ge=0, lt=1, description="Share of history items hidden in training: without it the towers memorise."
+    )
+    vector_dropout: float = Field(0.3, ge=0, lt=1, description="Share of the user vector zeroed in training.")
+    other_weight: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Weight of a rating below a like as a target: watched is weak evidence of interest.",
+    )
+    seed: int = Field(17, ge=0, description="Seed of every draw of this stage.")
+    n_threads: int = Field(
+        1, ge=1, le=64, description="Threads of torch. Sums depend on their order, so another count gives other bytes."
+    )
+
+
+class IndexConfig(BaseModel, frozen=True, extra="forbid"):
+    """How the item vectors are searched."""
+
+    flat_until: int = Field(
+        50_000, ge=0, description="Largest catalogue searched exactly: up to there it takes under half a millisecond."
+    )
+    n_probe: int = Field(32, ge=1, le=4096, description="Cells visited per query above that size: recall against time.")
+    seed: int = Field(17, ge=0, description="Seed of the clustering of an inverted-file index.")
+
+
+class CandidatesConfig(BaseModel, frozen=True, extra="forbid"):
+    """What retrieval hands to ranking."""
+
+    n_candidates: int = Field(
+        200, ge=10, le=2000, description="Candidates per request: the ranker's cost is linear in it, its gain is not."
+    )

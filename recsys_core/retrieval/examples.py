@@ -1,0 +1,71 @@
+"""Training examples of the two towers: part of a history as the question, another part as the answer.
+
+Half of the batches are temporal (the past predicts what came next, as at serving time), half denoise (a random part
+predicts the rest, which uses the data more fully). Alone, the first loses recall and the second the feel for time.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_core.data.histories import Histories
+from recsys_core.data.schemas import LIKED
+
+Bools = npt.NDArray[np.bool_]
+
+NEXT_SHARE = 0.3
+"""Share of a history, right after the cut, that a temporal example asks for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """One example per user: what is shown and what is asked for; no item of a user stands in both."""
+
+    shown: Histories
+    asked: Histories
+
+
+def temporal(users: Histories, rng: np.random.Generator) -> Examples:
+    """Cut each history at a random rating; the past is shown, the next 30 % are asked for.
+
+    The past is what lies strictly before the second of the cut, so ratings given together are never split.
+    """
+    lengths = np.maximum(users.lengths, 1)
+    cut = np.maximum((rng.random(users.n_users) * lengths).astype(np.int64), 1)  # rating number at the cut
+    at = np.minimum(users.offsets[:-1] + cut, users.offsets[1:] - 1)
+    moment = users.timestamps[np.clip(at, 0, max(len(users.timestamps) - 1, 0))] if len(users.timestamps) else at
+    span = np.maximum(np.ceil(NEXT_SHARE * lengths).astype(np.int64), 1)
+    number = np.arange(len(users.item_idx)) - users.offsets[users.rows]
+    is_shown = users.timestamps < moment[users.rows]
+    n_shown = np.bincount(users.rows[is_shown], minlength=users.n_users)
+    is_asked = ~is_shown & (number < (n_shown + span)[users.rows])
+    return Examples(shown=_part(users, is_shown), asked=_part(users, is_asked))
+
+
+def denoising(users: Histories, rng: np.random.Generator) -> Examples:
+    """Hide a random share of each history, between 20 and 80 %, and ask for it."""
+    hidden_share = rng.uniform(0.2, 0.8, users.n_users)
+    is_hidden = rng.random(len(users.item_idx)) < hidden_share[users.rows]
+    return Examples(shown=_part(users, ~is_hidden), asked=_part(users, is_hidden))
+
+
+def target_weights(asked: Histories, other_weight: float) -> npt.NDArray[np.float32]:
+    """(n,) weight of each asked rating: 1 for a like, less for another, over the root of the user's number of targets.
+
+    The root lies between two extremes: one vote per user, and one vote per rating, with which few users rule.
+    """
+    weight = np.where(asked.ratings >= LIKED, 1.0, other_weight)
+    return (weight / np.sqrt(np.maximum(asked.lengths, 1))[asked.rows]).astype(np.float32)
+
+
+def _part(users: Histories, chosen: Bools) -> Histories:
+    counts = np.bincount(users.rows[chosen], minlength=users.n_users)
+    return Histories(
+        user_ids=users.user_ids,
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        item_idx=users.item_idx[chosen],
+        ratings=users.ratings[chosen],
+        timestamps=users.timestamps[chosen],
+        n_items=users.n_items,
+    )

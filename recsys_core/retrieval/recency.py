@@ -1,0 +1,44 @@
+"""How long ago each rating of a history was, in two coarse clocks: places back and time back.
+
+Both count from the end of the history itself, not from the request, so that a history means the same whenever it is
+read. Ratings of one second share a place, because their order carries no meaning.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_core.data.histories import Histories
+
+Int64s = npt.NDArray[np.int64]
+
+AGE_LIMITS = np.array([600, 3_600, 86_400, 7 * 86_400, 30 * 86_400, 182 * 86_400, 365 * 86_400, 3 * 365 * 86_400])
+"""Seconds: ten minutes, an hour, a day, a week, a month, half a year, a year, three years."""
+
+N_AGES = len(AGE_LIMITS) + 1
+N_PLACES = 12
+"""Places back are counted on a log2 scale: 0, 1, 2-3, 4-7, ..., 1024 and more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recency:
+    """Buckets of each rating of some histories, (n_ratings,) each."""
+
+    place: Int64s  # 0..N_PLACES - 1, 0 = the latest
+    age: Int64s  # 0..N_AGES - 1, 0 = at most ten minutes before the latest
+
+
+def recency(users: Histories) -> Recency:
+    """The buckets of every rating, in the order of the flat arrays of `users`."""
+    if not len(users.item_idx):
+        return Recency(place=np.zeros(0, dtype=np.int64), age=np.zeros(0, dtype=np.int64))
+    last = np.repeat(users.offsets[1:] - 1, users.lengths)  # (n_ratings,) flat place of the owner's latest rating
+    steps = np.diff(users.timestamps, prepend=users.timestamps[0]) != 0
+    moment = np.cumsum(steps)  # grows by one with every new second, and within one user only that matters
+    places_back = moment[last] - moment
+    seconds_back = users.timestamps[last] - users.timestamps
+    return Recency(
+        place=np.minimum(np.floor(np.log2(places_back + 1)).astype(np.int64), N_PLACES - 1),
+        age=np.searchsorted(AGE_LIMITS, seconds_back, side="left"),
+    )

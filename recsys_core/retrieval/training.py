@@ -1,0 +1,141 @@
+"""Ratings before a cut-off -> a fitted tower."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+
+from recsys_core.data.histories import Catalogue, Histories, histories_of
+from recsys_core.features.content import content_matrix
+from recsys_core.retrieval.config import TwoTowerConfig
+from recsys_core.retrieval.examples import Examples, denoising, target_weights, temporal
+from recsys_core.retrieval.towers import TwoTower, history_batch, standardised_log_popularity
+from recsys_core.seeding import child, child_seed
+
+logger = logging.getLogger(__name__)
+
+Float32s = npt.NDArray[np.float32]
+Progress = Callable[[int, int], None]
+"""Called with (steps done, steps in all)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedTower:
+    """A tower, the items that it knows, and how its training went."""
+
+    model: TwoTower
+    catalogue: Catalogue
+    fit_end: int  # seconds UTC: every rating that it saw lies strictly before
+    losses: Float32s  # (n_epochs,) mean training loss per target
+
+
+def fit_two_tower(
+    ratings: pl.DataFrame, items: pl.DataFrame, fit_end: int, config: TwoTowerConfig, progress: Progress | None = None
+) -> FittedTower:
+    """Train both towers on the ratings before `fit_end`, with the softmax over the whole catalogue.
+
+    Args:
+        ratings: RATINGS; rows at or after `fit_end` are ignored.
+        items: `item_features` as of `fit_end`: the catalogue, with genres, year and likes so far.
+        fit_end: seconds UTC.
+        config: shape and schedule.
+        progress: told after each step.
+
+    The same inputs, settings, thread count and version of torch give the same weights to the bit on one machine.
+    """
+    catalogue = Catalogue(item_ids=items["item_id"].to_numpy())
+    users = histories_of(ratings.filter(pl.col("timestamp") < fit_end), catalogue)
+    users = users.select(np.flatnonzero(users.lengths >= 2))  # one rating cannot be both question and answer
+    with _deterministic(config):
+        popularity = standardised_log_popularity(items["n_likes"].to_numpy())
+        model = TwoTower(content_matrix(items), popularity, config.dim)
+        losses = _train(model, users, config, progress)
+    return FittedTower(model=model.eval(), catalogue=catalogue, fit_end=fit_end, losses=losses)
+
+
+def _train(model: TwoTower, users: Histories, config: TwoTowerConfig, progress: Progress | None) -> Float32s:
+    optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+    n_steps = config.n_epochs * max(1, -(-users.n_users // config.batch_users))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - step / n_steps)
+    losses = np.zeros(config.n_epochs, dtype=np.float32)
+    done = 0
+    for epoch in range(config.n_epochs):
+        rng = child(config.seed, "two_tower", "epoch", str(epoch))
+        batches = list(_batches(users, config.batch_users, rng))
+        for examples in batches:
+            optimiser.zero_grad()
+            loss = _loss(model, examples, config)
+            loss.backward()  # type: ignore[no-untyped-call]  # torch ships no annotation for it
+            optimiser.step()
+            schedule.step()
+            losses[epoch] += loss.item() / len(batches)
+            done += 1
+            if progress is not None:
+                progress(done, n_steps)
+    logger.info("two-tower trained on %d users: loss %.3f -> %.3f", users.n_users, losses[0], losses[-1])
+    return losses
+
+
+def _batches(users: Histories, size: int, rng: np.random.Generator) -> Iterator[Examples]:
+    """One pass over the users in random order; temporal and denoising batches in random turn."""
+    order = rng.permutation(users.n_users)
+    for start in range(0, users.n_users, size):
+        chosen = users.select(np.sort(order[start : start + size]))
+        make = temporal if rng.random() < 0.5 else denoising
+        yield make(chosen, rng)
+
+
+def _loss(model: TwoTower, examples: Examples, config: TwoTowerConfig) -> torch.Tensor:
+    """Cross-entropy of the asked items under a softmax over the catalogue, without what was shown."""
+    shown = history_batch(examples.shown)
+    keep = 1 - config.history_dropout
+    kept = torch.bernoulli(torch.full((len(shown.item),), keep)) / keep
+    user_vectors = model.users(shown, kept)  # (n_users, dim + 1)
+    body = torch.nn.functional.dropout(user_vectors[:, :-1], config.vector_dropout)
+    logits = torch.cat([body, user_vectors[:, -1:]], dim=1) @ model.items().T  # (n_users, n_items)
+    # What was shown is never an answer: seen items are filtered when serving, so their mass must not count here.
+    logits = logits.masked_fill(_mask(examples.shown), -torch.inf)
+    weights = torch.from_numpy(target_weights(examples.asked, config.other_weight))
+    rows, items = torch.from_numpy(examples.asked.rows), torch.from_numpy(examples.asked.item_idx)
+    picked = torch.log_softmax(logits, dim=1)[rows, items]
+    return -(weights * picked).sum() / weights.sum().clamp(min=1e-6)
+
+
+def _mask(shown: Histories) -> torch.Tensor:
+    mask = torch.zeros(shown.n_users, shown.n_items, dtype=torch.bool)
+    mask[torch.from_numpy(shown.rows), torch.from_numpy(shown.item_idx)] = True
+    return mask
+
+
+@contextmanager
+def _deterministic(config: TwoTowerConfig) -> Iterator[None]:
+    """Seed and thread count for the block; the process gets its own back afterwards."""
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    torch.set_num_threads(config.n_threads)
+    torch.manual_seed(child_seed(config.seed, "two_tower", "torch"))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_rng_state(state)
+
+
+def encode_users(model: TwoTower, users: Histories, batch_users: int = 1024) -> Float32s:
+    """(n_users, dim + 1) user vectors of histories, as at serving time: nothing dropped."""
+    with torch.inference_mode():
+        parts = [
+            model.users(history_batch(users.select(np.arange(start, min(start + batch_users, users.n_users))))).numpy()
+            for start in range(0, users.n_users, batch_users)
+        ]
+    return np.concatenate(parts) if parts else np.zeros((0, model.everyone.shape[0] + 1), dtype=np.float32)
+
+
+def encode_items(model: TwoTower) -> Float32s:
+    """(n_items, dim + 1) item vectors."""
+    with torch.inference_mode():
+        return model.items().numpy()
