@@ -1,0 +1,126 @@
+"""What the lake writes down about an artifact: the manifest beside its files, and the pointer to the current version.
+
+Both are sealed: the text carries a hash of itself, so that one flipped bit is noticed even where the result is still
+valid JSON, such as a digit within a number. The seal finds accidents; it is no signature against a forger.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+
+from recsys_core.errors import ArtifactError
+
+Sealed = TypeVar("Sealed", bound=BaseModel)
+
+
+class Lineage(BaseModel):
+    """Where an artifact comes from; what the planner compares to tell whether it is stale."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    inputs: dict[str, str] = Field(
+        default_factory=dict, description='Version read of each input: "asset", "asset/partition" or a raw source.'
+    )
+    code_version: str = Field(description="Hash of the code that made it, from `recsys_core.fingerprint`.")
+    parameters: dict[str, JsonValue] = Field(default_factory=dict, description="Settings that it was made with.")
+    libraries: dict[str, str] = Field(default_factory=dict, description="Version of each library that shaped it.")
+    data_from: int | None = Field(default=None, description="Earliest event seen, unix seconds; None: no events.")
+    data_until: int | None = Field(default=None, description="Latest event seen, unix seconds; None: no events.")
+    facts: dict[str, JsonValue] = Field(
+        default_factory=dict, description="Numbers worth keeping, such as fit_end; an undefined number becomes null."
+    )
+
+    @field_validator("parameters", "facts", mode="after")
+    @classmethod
+    def _undefined_becomes_null(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        """JSON has no NaN, and a metric that is undefined must not stop its artifact from being kept."""
+        return {name: _finite(item) for name, item in value.items()}
+
+
+class FileEntry(BaseModel):
+    """Size and content hash of one file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: str
+    bytes: int
+
+
+class Manifest(BaseModel):
+    """One version of one artifact: its files and where they come from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    asset: str
+    partition: str | None
+    version: str = Field(description="`version_of` the files.")
+    files: dict[str, FileEntry] = Field(description="By name relative to the version's folder, / between levels.")
+    lineage: Lineage
+    made_at: float = Field(description="Unix seconds at which the publication began.")
+    duration_s: float = Field(description="Seconds that writing the files took.")
+
+
+class Pointer(BaseModel):
+    """The content of CURRENT: the version in force and how it was *last* made.
+
+    A rebuild to the same bytes keeps the folder with its first manifest, and only the pointer learns the new lineage.
+    A version of None says that a first publication began and has not finished, so that a CURRENT that is absent
+    beside versions can only mean that somebody lost it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    asset: str
+    partition: str | None
+    version: str | None
+    lineage: Lineage | None
+    made_at: float
+    duration_s: float
+
+
+def version_of(files: Mapping[str, FileEntry]) -> str:
+    """The content hash of a set of files: equal files under equal names give an equal version.
+
+    It is the sha256 of what `sha256sum` prints for the files in the order of their names, so that a version can be
+    checked from a shell.
+    """
+    lines = (f"{entry.sha256}  {name}\n" for name, entry in sorted(files.items()))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def sealed(body: BaseModel, indent: int | None = None) -> bytes:
+    """The model as JSON with its own hash beside it; one line unless indented."""
+    content = body.model_dump(mode="json")
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
+    text = json.dumps({"body": content, "sha256": digest}, sort_keys=True, indent=indent, allow_nan=False)
+    return text.encode() + b"\n"
+
+
+def unsealed(text: bytes, model: type[Sealed], indent: int | None = None) -> Sealed:
+    """The model that `sealed` wrote.
+
+    Raises:
+        ArtifactError: A byte differs from what was written, or the content does not fit the model.
+    """
+    try:
+        body = model.model_validate(json.loads(text)["body"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"not a sealed {model.__name__.lower()}: {type(error).__name__}") from error
+    # Comparing all bytes, not only the hash, also notices a change between the tokens of the JSON.
+    if sealed(body, indent) != text:
+        raise ArtifactError(f"the {model.__name__.lower()} does not match its own hash")
+    return body
+
+
+def _finite(value: JsonValue) -> JsonValue:
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    return value
