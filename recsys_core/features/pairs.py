@@ -87,9 +87,9 @@ def _profiles(users: Histories, counted: npt.NDArray[np.bool_], side: ItemSide) 
     """(n_users, n_genres) mean genre shares of the counted ratings whose item has genres; NaN without any."""
     counted = counted & side.has_genres[users.item_idx]
     chosen = users.matrix(counted.astype(np.float32))
-    n = np.asarray(chosen.sum(axis=1), dtype=np.float32)[:, None]
-    profiles: Float32s = (chosen @ side.genre_shares) / np.where(n > 0, n, np.float32(np.nan))
-    return profiles
+    n: Float32s = chosen.sum(axis=1).astype(np.float32)[:, None]
+    total: Float32s = chosen @ side.genre_shares
+    return total / np.where(n > 0, n, np.float32(np.nan))
 
 
 def _affinity(profiles: Float32s, candidates: Int64s, side: ItemSide) -> Float32s:

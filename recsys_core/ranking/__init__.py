@@ -1,0 +1,1 @@
+"""Stage 5, ranking: a few hundred candidates and their features -> an ordered list."""

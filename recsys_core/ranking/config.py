@@ -1,0 +1,20 @@
+"""Settings of the ranking stage."""
+
+from pydantic import BaseModel, Field
+
+
+class RankerConfig(BaseModel, frozen=True, extra="forbid"):
+    """XGBoost LambdaMART: how its trees are grown."""
+
+    n_rounds: int = Field(200, ge=1, le=5000, description="Trees; with this step size NDCG is flat from about 150 on.")
+    learning_rate: float = Field(0.05, gt=0, le=1, description="Step size: smaller with more trees moved nothing.")
+    max_depth: int = Field(4, ge=1, le=12, description="Depth of a tree: a few hundred users cannot feed deeper ones.")
+    min_child_weight: float = Field(20.0, ge=0, description="Least weight of a leaf: guards against one user's habits.")
+    row_share: float = Field(0.7, gt=0, le=1, description="Share of rows that each tree sees.")
+    column_share: float = Field(0.5, gt=0, le=1, description="Share of features that each tree sees.")
+    l2: float = Field(10.0, ge=0, description="Ridge penalty on leaf values.")
+    n_pairs: int = Field(20, ge=1, le=200, description="Top places whose order the loss cares about: what users see.")
+    seed: int = Field(17, ge=0, description="Seed of the row and column samples.")
+    n_threads: int = Field(
+        1, ge=1, le=64, description="Threads of XGBoost. Histograms are sums, so another count may give other bytes."
+    )

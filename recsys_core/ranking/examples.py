@@ -1,0 +1,75 @@
+"""Slices of the past -> the ranker's training rows.
+
+For each slice, a tower that saw nothing of the slice proposes candidates, features are taken as of the slice, and the
+label says whether the user went on to like the item. Scores of a tower that knew the labels would look far better in
+training than they are when serving: a ranker trained on such scores was measured to be worse than none.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from recsys_core.data.splits import Splits
+from recsys_core.errors import DataError
+from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.ranking.inputs import RankingInputs, candidate_features
+from recsys_core.tables import read_table, write_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingExamples:
+    """Training rows: slice, user_id, item_id, label (0 or 1), then the features in the order of the contract.
+
+    Rows of one (slice, user_id) stand together in retrieval order and form one group of the ranking loss. `n_targets`
+    has slice, user_id, n_targets: all that was to be found, also what retrieval missed.
+    """
+
+    rows: pl.DataFrame
+    n_targets: pl.DataFrame
+
+    def save(self, folder: Path) -> None:
+        """Write both tables."""
+        write_table(self.rows, folder / "rows.parquet")
+        write_table(self.n_targets, folder / "n_targets.parquet")
+
+    @classmethod
+    def load(cls, folder: Path) -> "RankingExamples":
+        """Read both tables."""
+        return cls(rows=read_table(folder / "rows.parquet"), n_targets=read_table(folder / "n_targets.parquet"))
+
+
+def slice_rows(name: str, inputs: RankingInputs, tower_fit_end: int, splits: Splits) -> pl.DataFrame:
+    """The labelled rows of one slice.
+
+    Raises:
+        DataError: the tower was fitted on ratings of the slice itself.
+    """
+    label_start = splits.fit_end(name)
+    if tower_fit_end > label_start:
+        raise DataError(
+            f"the tower of slice {name} saw ratings up to {tower_fit_end}, but the slice's labels begin at "
+            f"{label_start}: rebuild two_tower, because its scores would know the answers"
+        )
+    item_idx = inputs.candidates.item_idx
+    present = item_idx >= 0
+    rows = pl.DataFrame(
+        {
+            "user_id": np.repeat(inputs.users.user_ids, item_idx.shape[1])[present.ravel()],
+            "item_id": inputs.item_rows["item_id"].to_numpy()[item_idx[present]],
+        }
+    )
+    liked = splits.targets.filter(slice=name).select("user_id", "item_id", label=pl.lit(1, pl.Int8))
+    labelled = rows.join(liked, on=["user_id", "item_id"], how="left", maintain_order="left")
+    features = pl.DataFrame(candidate_features(inputs)[present], schema=list(FEATURE_NAMES), orient="row")
+    named = labelled.select(pl.lit(name).alias("slice"), "user_id", "item_id", pl.col("label").fill_null(0))
+    return pl.concat([named, features], how="horizontal")
+
+
+def make_examples(slices: list[pl.DataFrame], splits: Splits) -> RankingExamples:
+    """All slices' rows in one table, with the number of targets of each of their users."""
+    rows = pl.concat(slices)
+    targets = splits.targets.join(rows.select("slice").unique(), on="slice", how="semi")
+    counted = targets.group_by("slice", "user_id").agg(n_targets=pl.len().cast(pl.Int64)).sort("slice", "user_id")
+    return RankingExamples(rows=rows, n_targets=counted)

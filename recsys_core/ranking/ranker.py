@@ -1,0 +1,122 @@
+"""XGBoost LambdaMART over explicit features.
+
+Burges (2010), "From RankNet to LambdaRank to LambdaMART", MSR-TR-2010-82: pairwise gradients, weighted by how much
+swapping the pair would change NDCG. The scores order the items of one request; they are no probabilities.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import xgboost as xgb
+
+from recsys_core.errors import ArtifactError, DataError
+from recsys_core.features.contract import FEATURE_NAMES, feature_set_version
+from recsys_core.ranking.config import RankerConfig
+from recsys_core.seeding import child_seed
+
+Float32s = npt.NDArray[np.float32]
+Int64s = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranker:
+    """A trained booster and the feature set that it was trained on."""
+
+    booster: xgb.Booster
+    feature_set: str
+
+    def score(self, features: Float32s) -> Float32s:
+        """(n_rows,) score of each row of features, (n_rows, n_features); higher is better."""
+        predicted: Float32s = self.booster.inplace_predict(features)
+        return predicted
+
+    def contributions(self, features: Float32s) -> Float32s:
+        """(n_rows, n_features + 1) SHAP values of each row; the last column is the base, and a row sums to its score.
+
+        Source: Lundberg et al. (2020), doi:10.1038/s42256-019-0138-9.
+        """
+        rows = xgb.DMatrix(features, feature_names=list(FEATURE_NAMES))
+        values: Float32s = self.booster.predict(rows, pred_contribs=True)
+        return values
+
+    def importance(self) -> pl.DataFrame:
+        """feature, gain (mean gain of its splits; 0 where it was never used), highest first."""
+        gains = self.booster.get_score(importance_type="gain")
+        used = pl.DataFrame(
+            {"feature": list(gains), "gain": list(gains.values())}, schema_overrides={"gain": pl.Float64}
+        )
+        table = pl.DataFrame({"feature": FEATURE_NAMES}).join(used, on="feature", how="left").fill_null(0.0)
+        return table.sort("gain", "feature", descending=[True, False])
+
+    def save(self, folder: Path) -> None:
+        """Write the booster as JSON text, which survives damage better than UBJ, and the version of its features."""
+        self.booster.save_model(folder / "ranker.json")
+        folder.joinpath("features.json").write_text(
+            json.dumps({"feature_set": self.feature_set, "names": FEATURE_NAMES}, indent=1)
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> "Ranker":
+        """Read a ranker.
+
+        Raises:
+            ArtifactError: it is missing or damaged, or was trained on another set of features than this code computes.
+        """
+        try:
+            about = json.loads(folder.joinpath("features.json").read_text())
+            booster = xgb.Booster(model_file=folder / "ranker.json")
+        except (OSError, ValueError, xgb.core.XGBoostError) as fault:
+            raise ArtifactError(f"the ranker in {folder} is missing or damaged: run `recsys refresh`") from fault
+        if about["feature_set"] != feature_set_version():
+            differing = sorted(set(about["names"]) ^ set(FEATURE_NAMES)) or ["the declaration of a feature"]
+            raise ArtifactError(
+                f"the ranker was trained on feature set {about['feature_set']}, the code computes "
+                f"{feature_set_version()} (differs: {', '.join(differing)}): run `recsys refresh` to train it again"
+            )
+        return cls(booster=booster, feature_set=about["feature_set"])
+
+
+def fit_ranker(rows: pl.DataFrame, config: RankerConfig) -> Ranker:
+    """Train on the rows of `RankingExamples`.
+
+    A group without a like, or with nothing else, teaches no order; XGBoost passes over it.
+
+    Raises:
+        DataError: no candidate of any user was liked, so there is nothing to learn.
+    """
+    if not rows["label"].sum():
+        raise DataError("no candidate in the ranker's training rows was liked: use more data or more candidates")
+    booster = xgb.train(_parameters(config), _matrix(rows, config.n_threads), num_boost_round=config.n_rounds)
+    return Ranker(booster=booster, feature_set=feature_set_version())
+
+
+def _matrix(rows: pl.DataFrame, n_threads: int) -> xgb.DMatrix:
+    group = rows.select(pl.struct("slice", "user_id").rle_id()).to_series().to_numpy()
+    return xgb.DMatrix(
+        rows.select(FEATURE_NAMES).to_numpy(),
+        label=rows["label"].to_numpy(),
+        qid=group,
+        feature_names=list(FEATURE_NAMES),
+        nthread=n_threads,
+    )
+
+
+def _parameters(config: RankerConfig) -> dict[str, object]:
+    return {
+        "objective": "rank:ndcg",
+        "lambdarank_pair_method": "topk",
+        "lambdarank_num_pair_per_sample": config.n_pairs,
+        "tree_method": "hist",
+        "eta": config.learning_rate,
+        "max_depth": config.max_depth,
+        "min_child_weight": config.min_child_weight,
+        "subsample": config.row_share,
+        "colsample_bytree": config.column_share,
+        "lambda": config.l2,
+        "nthread": config.n_threads,
+        "seed": child_seed(config.seed, "ranker") % 2**31,
+    }

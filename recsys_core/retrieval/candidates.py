@@ -1,0 +1,62 @@
+"""User vectors -> the items that ranking looks at, without what the user has rated already.
+
+There is one filter of seen items in the project, and it is here: training examples, evaluation and serving share it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_core.data.histories import Histories
+from recsys_core.retrieval.index import ItemIndex
+
+Float32s = npt.NDArray[np.float32]
+Int64s = npt.NDArray[np.int64]
+Search = Callable[[Float32s, int], tuple[Int64s, Float32s]]
+
+BATCH = 512
+"""Queries per search: bounds the memory of exact scores at 512 x n_items floats."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """Each user's candidates, best first, (n_users, n_candidates); item_idx -1 and score -inf where there are fewer."""
+
+    item_idx: Int64s
+    scores: Float32s
+
+
+def find_candidates(index: ItemIndex, user_vectors: Float32s, users: Histories, n: int) -> Candidates:
+    """The n best unseen items by the index."""
+    return _unseen(index.search, index.n_items, user_vectors, users, n)
+
+
+def exact_candidates(item_vectors: Float32s, user_vectors: Float32s, users: Histories, n: int) -> Candidates:
+    """The n best unseen items by plain matrix products: the yardstick, and the search of towers without an index."""
+
+    def search(queries: Float32s, k: int) -> tuple[Int64s, Float32s]:
+        scores = queries @ item_vectors.T
+        best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+        best_scores = np.take_along_axis(scores, best, axis=1)
+        order = np.lexsort((best, -best_scores), axis=1)
+        return np.take_along_axis(best, order, axis=1), np.take_along_axis(best_scores, order, axis=1)
+
+    return _unseen(search, len(item_vectors), user_vectors, users, n)
+
+
+def _unseen(search: Search, n_items: int, user_vectors: Float32s, users: Histories, n: int) -> Candidates:
+    item_idx = np.full((users.n_users, n), -1, dtype=np.int64)
+    scores = np.full((users.n_users, n), -np.inf, dtype=np.float32)
+    # Users of like history length share a batch, because each search must fetch as many extra as the longest is long.
+    order = np.argsort(users.lengths, kind="stable")
+    for start in range(0, users.n_users, BATCH):
+        rows = order[start : start + BATCH]
+        k = min(n_items, n + int(users.lengths[rows].max()))
+        found, found_scores = search(user_vectors[rows], k)
+        for row, items, values in zip(rows, found, found_scores, strict=True):
+            seen = users.item_idx[users.offsets[row] : users.offsets[row + 1]]
+            kept = np.flatnonzero((items >= 0) & ~np.isin(items, seen))[:n]
+            item_idx[row, : len(kept)], scores[row, : len(kept)] = items[kept], values[kept]
+    return Candidates(item_idx=item_idx, scores=scores)

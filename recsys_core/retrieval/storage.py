@@ -1,0 +1,60 @@
+"""Fitted towers on disk: safetensors, which holds numbers and cannot run code. One file per slice of time."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from recsys_core.data.histories import Catalogue
+from recsys_core.errors import ArtifactError
+from recsys_core.retrieval.towers import TwoTower
+from recsys_core.retrieval.training import FittedTower
+from recsys_core.tables import write_table
+
+
+def save_towers(towers: Mapping[str, FittedTower], folder: Path) -> None:
+    """Write `<slice>.safetensors` per tower, and the loss of every epoch in `training.parquet`."""
+    for name, tower in towers.items():
+        _save(tower, folder / f"{name}.safetensors")
+    curves = [
+        pl.DataFrame({"epoch": np.arange(1, len(tower.losses) + 1), "loss": tower.losses}).select(
+            pl.lit(name).alias("slice"), "epoch", "loss"
+        )
+        for name, tower in towers.items()
+    ]
+    write_table(pl.concat(curves), folder / "training.parquet")
+
+
+def load_tower(folder: Path, name: str) -> FittedTower:
+    """The tower of one slice, ready to encode.
+
+    Raises:
+        ArtifactError: there is no such tower, or the file is damaged.
+    """
+    path = folder / f"{name}.safetensors"
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # the handle is no mapping
+            about = json.loads(file.metadata()["tower"])
+    except (OSError, SafetensorError, KeyError) as fault:
+        raise ArtifactError(f"{path} is missing or damaged: run `recsys refresh` to build it again") from fault
+    item_ids, losses = tensors.pop("item_ids").numpy(), tensors.pop("losses").numpy()
+    model = TwoTower(tensors["content"].numpy(), tensors["log_popularity"].numpy(), about["dim"])
+    model.load_state_dict(tensors)
+    return FittedTower(
+        model=model.eval(), catalogue=Catalogue(item_ids=item_ids), fit_end=about["fit_end"], losses=losses
+    )
+
+
+def _save(tower: FittedTower, path: Path) -> None:
+    tensors = {name: tensor.contiguous() for name, tensor in tower.model.state_dict().items()}
+    tensors["item_ids"] = torch.from_numpy(tower.catalogue.item_ids)
+    tensors["losses"] = torch.from_numpy(tower.losses)
+    about = {"dim": tower.model.everyone.shape[0], "fit_end": tower.fit_end}
+    # One metadata entry, because safetensors writes several in an order that changes from run to run.
+    save_file(tensors, path, metadata={"tower": json.dumps(about, sort_keys=True)})
