@@ -48,8 +48,7 @@ def precision_at_k(hits: Hits, n_relevant: Counts) -> PerUser:
     >>> precision_at_k(np.array([[True, False, True, False]]), np.array([9]))
     array([0.5])
     """
-    found: Counts = hits.sum(axis=1)
-    return _defined(found / hits.shape[1], n_relevant)
+    return _defined(hits.mean(axis=1), n_relevant)
 
 
 def hit_rate_at_k(hits: Hits, n_relevant: Counts) -> PerUser:
@@ -126,8 +125,7 @@ def ndcg_at_k(hits: Hits, n_relevant: Counts) -> PerUser:
     k = hits.shape[1]
     discount = _discount(k)
     best: PerUser = np.concatenate([[np.nan], np.cumsum(discount)])  # (k + 1,) by n_relevant
-    gained: PerUser = hits @ discount  # (n_users,)
-    return gained / best[np.minimum(n_relevant, k)]
+    return _discounted(hits, discount) / best[np.minimum(n_relevant, k)]
 
 
 def graded_ndcg_at_k(gains: Gains, ideal_gains: Gains) -> PerUser:
@@ -149,9 +147,8 @@ def graded_ndcg_at_k(gains: Gains, ideal_gains: Gains) -> PerUser:
     array([0.7967])
     """
     discount = _discount(gains.shape[1])
-    gained: PerUser = gains @ discount
-    best: PerUser = ideal_gains @ discount
-    return gained / np.where(best > 0, best, np.nan)
+    best = _discounted(ideal_gains, discount)
+    return _discounted(gains, discount) / np.where(best > 0, best, np.nan)
 
 
 def _discount(k: int) -> npt.NDArray[np.float64]:
@@ -159,10 +156,19 @@ def _discount(k: int) -> npt.NDArray[np.float64]:
     return discount
 
 
+def _discounted(gains: Gains | Hits, discount: npt.NDArray[np.float64]) -> PerUser:
+    """(n_users,) discounted sums, added in the order of the ranks as the best possible sum is.
+
+    So a perfect list is exactly 1, and a user's value does not depend on the rows beside it: a matrix product rounds
+    the last bit by its blocks of rows.
+    """
+    return np.cumsum(gains * discount, axis=1)[:, -1]
+
+
 def _or_nan(n_relevant: Counts) -> PerUser:
     """The counts as divisors: NaN instead of 0, so that the quotient is undefined and not infinite."""
     return np.where(n_relevant > 0, n_relevant, np.nan)
 
 
-def _defined(values: PerUser, n_relevant: Counts) -> PerUser:
+def _defined(values: npt.ArrayLike, n_relevant: Counts) -> PerUser:
     return np.where(n_relevant > 0, values, np.nan)

@@ -1,0 +1,68 @@
+"""Lists meet held-out items: hits, gains, users without a list."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsys_core.errors import DataError
+from recsys_core.metrics.relevance import gains_of, hits_of, ideal_gains_of, lists_for, sets_of
+
+WORLDS = st.lists(
+    st.tuples(st.lists(st.integers(0, 12), unique=True, max_size=6), st.lists(st.integers(0, 12), unique=True)),
+    min_size=1,
+    max_size=8,
+)
+
+
+def padded(lists: list[list[int]], k: int = 6) -> np.ndarray:
+    return np.array([items + [-1] * (k - len(items)) for items in lists], dtype=np.int64)
+
+
+@given(WORLDS)
+def test_hits_are_the_items_that_a_slow_loop_finds(world: list[tuple[list[int], list[int]]]) -> None:
+    ranked, relevant = padded([items for items, _ in world]), sets_of([wanted for _, wanted in world])
+    slow = [[item in wanted for item in row] for row, (_, wanted) in zip(ranked, world, strict=True)]
+    np.testing.assert_array_equal(hits_of(ranked, relevant), slow)
+
+
+@given(WORLDS)
+def test_gains_are_those_that_a_slow_loop_finds(world: list[tuple[list[int], list[int]]]) -> None:
+    ranked, relevant = padded([items for items, _ in world]), sets_of([wanted for _, wanted in world])
+    worth = np.random.default_rng(0).integers(0, 4, len(relevant.items)).astype(float)
+    grades = [{} for _ in world]
+    for row, item, gain in zip(relevant.rows, relevant.items, worth, strict=True):
+        grades[row][item] = gain
+    slow = [[known.get(item, 0.0) for item in row] for row, known in zip(ranked, grades, strict=True)]
+    np.testing.assert_array_equal(gains_of(ranked, relevant, worth), slow)
+    best = [(sorted(known.values(), reverse=True) + [0.0] * 6)[:6] for known in grades]
+    np.testing.assert_array_equal(ideal_gains_of(relevant, worth, k=6), best)
+
+
+def test_padding_never_hits_even_where_nothing_is_relevant() -> None:
+    assert not hits_of(padded([[], []]), sets_of([[], []])).any()
+
+
+def test_another_users_relevant_item_is_no_hit() -> None:
+    assert not hits_of(padded([[1], [2]]), sets_of([[2], [1]])).any()
+
+
+def test_a_list_that_repeats_an_item_is_refused() -> None:
+    with pytest.raises(DataError, match="stands twice"):
+        hits_of(np.array([[3, 1, 3]]), sets_of([[3]]))
+
+
+def test_lists_and_relevant_items_of_different_users_are_refused() -> None:
+    with pytest.raises(DataError, match="2 ranked lists for 1 users"):
+        gains_of(padded([[1], [2]]), sets_of([[1]]), np.ones(1))
+
+
+def test_a_user_without_a_list_gets_an_empty_one_and_strangers_are_dropped() -> None:
+    lists = lists_for(np.array([30, 10, 20]), np.array([99, 20, 10]), np.array([[9], [2], [1]]))
+    assert lists.tolist() == [[-1], [1], [2]]
+
+
+def test_without_any_list_all_users_have_empty_ones() -> None:
+    assert (
+        lists_for(np.array([1, 2]), np.array([], dtype=np.int64), np.empty((0, 2), np.int64)).tolist() == [[-1] * 2] * 2
+    )
