@@ -45,7 +45,9 @@ def collect(shelf: Shelf, bin_folder: Path, keep_last: int, keep: Iterable[str])
     except ArtifactError:
         return []
     versions = oldest_first(shelf)
-    kept = {*keep, *versions[max(0, len(versions) - keep_last) :], pointer.version if pointer else None}
+    kept = {*keep, *versions[max(0, len(versions) - keep_last) :]}
+    if pointer is not None and pointer.made is not None:
+        kept.add(pointer.made.version)
     return [_discard(shelf, version, bin_folder) for version in versions if version not in kept]
 
 

@@ -38,7 +38,7 @@ class Lineage(BaseModel):
     @classmethod
     def _undefined_becomes_null(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
         """JSON has no NaN, and a metric that is undefined must not stop its artifact from being kept."""
-        return {name: _finite(item) for name, item in value.items()}
+        return {name: finite(item) for name, item in value.items()}
 
 
 class FileEntry(BaseModel):
@@ -64,22 +64,42 @@ class Manifest(BaseModel):
     duration_s: float = Field(description="Seconds that writing the files took.")
 
 
+class Making(BaseModel):
+    """How a version was last made, which may differ from how its bytes first came to be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: str
+    lineage: Lineage
+    made_at: float
+    duration_s: float
+
+
 class Pointer(BaseModel):
-    """The content of CURRENT: the version in force and how it was *last* made.
+    """The content of CURRENT.
 
     A rebuild to the same bytes keeps the folder with its first manifest, and only the pointer learns the new lineage.
-    A version of None says that a first publication began and has not finished, so that a CURRENT that is absent
-    beside versions can only mean that somebody lost it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     asset: str
     partition: str | None
-    version: str | None
-    lineage: Lineage | None
-    made_at: float
-    duration_s: float
+    made: Making | None = Field(
+        description="The version in force. None: a first publication began and has not finished; hence a CURRENT that "
+        "is absent beside versions can only mean that somebody lost it."
+    )
+
+
+def finite(value: JsonValue) -> JsonValue:
+    """The value as JSON can hold it: NaN and the infinities become null, at any depth."""
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, list):
+        return [finite(item) for item in value]
+    if isinstance(value, dict):
+        return {name: finite(item) for name, item in value.items()}
+    return value
 
 
 def version_of(files: Mapping[str, FileEntry]) -> str:
@@ -114,13 +134,3 @@ def unsealed(text: bytes, model: type[Sealed], indent: int | None = None) -> Sea
     if sealed(body, indent) != text:
         raise ArtifactError(f"the {model.__name__.lower()} does not match its own hash")
     return body
-
-
-def _finite(value: JsonValue) -> JsonValue:
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _finite(item) for name, item in value.items()}
-    return value

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from recsys_core.errors import ArtifactError
 from recsys_core.lake import files
-from recsys_core.lake.manifest import Manifest, Pointer, sealed, unsealed, version_of
+from recsys_core.lake.manifest import Making, Manifest, Pointer, sealed, unsealed, version_of
 from recsys_core.lake.names import CURRENT, MANIFEST, checked_name, checked_version, is_version, key_of
 
 _INDENT = 1  # people read manifests
@@ -114,10 +114,11 @@ def current_manifest(shelf: Shelf) -> Manifest | None:
         ArtifactError: As `read_pointer` and `read_manifest`.
     """
     pointer = read_pointer(shelf)
-    if pointer is None or pointer.version is None:
+    if pointer is None or pointer.made is None:
         return None
-    latest = {"lineage": pointer.lineage, "made_at": pointer.made_at, "duration_s": pointer.duration_s}
-    return read_manifest(shelf, pointer.version).model_copy(update=latest)
+    made = pointer.made
+    latest = {"lineage": made.lineage, "made_at": made.made_at, "duration_s": made.duration_s}
+    return read_manifest(shelf, made.version).model_copy(update=latest)
 
 
 def is_intact(shelf: Shelf, version: str) -> bool:
@@ -145,7 +146,7 @@ def place(shelf: Shelf, draft: Path, made: Manifest) -> None:
     files.move(draft / "files", target)
 
 
-def prepare_shelf(shelf: Shelf, draft: Path, made: Manifest) -> None:
+def prepare_shelf(shelf: Shelf, draft: Path) -> None:
     """Make the folder of a first publication, and a pointer that says "nothing yet".
 
     Without it, a writer killed between placing the version and pointing to it would leave what looks like a lost
@@ -154,17 +155,15 @@ def prepare_shelf(shelf: Shelf, draft: Path, made: Manifest) -> None:
     files.make_folder_durably(shelf.folder)
     if version_names(shelf) or (shelf.folder / CURRENT).exists():
         return
-    nothing = Pointer(
-        asset=made.asset, partition=made.partition, version=None, lineage=None, made_at=made.made_at, duration_s=0.0
-    )
+    nothing = Pointer(asset=shelf.asset, partition=shelf.partition, made=None)
     files.write_durably(draft / "nothing-yet", sealed(nothing))
     files.move(draft / "nothing-yet", shelf.folder / CURRENT)
 
 
 def write_pointer(draft: Path, made: Manifest) -> None:
     """Write the new pointer into the draft; `swap_pointer` brings it into force."""
-    shared = made.model_dump(exclude={"files"})
-    files.write_durably(draft / CURRENT, sealed(Pointer.model_validate(shared)))
+    making = Making(version=made.version, lineage=made.lineage, made_at=made.made_at, duration_s=made.duration_s)
+    files.write_durably(draft / CURRENT, sealed(Pointer(asset=made.asset, partition=made.partition, made=making)))
 
 
 def swap_pointer(shelf: Shelf, draft: Path) -> None:

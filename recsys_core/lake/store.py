@@ -57,7 +57,7 @@ class Lake:
             made = self._fill(target, draft, write, lineage)
             shelf.write_pointer(draft, made)  # before anything shows, so that a full disk is noticed first
             with self.reading(), self._pointer_lock(asset):
-                shelf.prepare_shelf(target, draft, made)
+                shelf.prepare_shelf(target, draft)
                 shelf.place(target, draft, made)
                 shelf.swap_pointer(target, draft)
         return made
@@ -195,7 +195,7 @@ class Lake:
             pointer = shelf.read_pointer(shelf.shelf_of(self._artifacts, asset, partition))
         except ArtifactError:
             return True  # there is something, though not in order; whoever reads it is told
-        return pointer is not None and pointer.version is not None
+        return pointer is not None and pointer.made is not None
 
     def _shelves(self) -> Iterator[Shelf]:
         for asset in _folder_names(self._artifacts):

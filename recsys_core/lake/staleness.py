@@ -1,0 +1,166 @@
+"""What must be made again, and why: compares what the lake holds with what the code would make of today's inputs.
+
+A pure planner. Whoever refreshes the lake repeats: plan, make `next_wave`, plan again, until nothing is stale. Between
+two waves a rebuilt input may turn out to have the same content as before; then what lies below it is not stale after
+all, and is left alone (early cut-off).
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+
+from pydantic import JsonValue
+
+from recsys_core.errors import ArtifactError
+from recsys_core.lake.manifest import Lineage, Manifest, finite
+
+State = Manifest | ArtifactError | None
+"""How an artifact stands, as `Lake.survey` tells: its manifest, its damage, or None where it was never made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """An artifact as the code would make it now; `name` is "asset" or "asset/partition"."""
+
+    name: str
+    code_version: str
+    parents: tuple[str, ...] = ()
+    parameters: Mapping[str, JsonValue] | None = None  # None: not compared, the code version may hold them
+    libraries: Mapping[str, str] | None = None  # None: likewise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the planner found about one artifact; fresh where both lists are empty."""
+
+    name: str
+    parents: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()  # why it must certainly be made again, in words
+    waits_for: tuple[str, ...] = ()  # the nearest certain ancestors, whose new content decides
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why it is stale, in words for people; empty if it is fresh."""
+        return [*self.causes, *(f"waits for: {name}" for name in self.waits_for)]
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it must be made again whatever its ancestors turn out to be."""
+        return bool(self.causes)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it must be made again, or may have to be."""
+        return bool(self.causes or self.waits_for)
+
+
+Plan = dict[str, Verdict]
+"""A verdict for each artifact, parents before children."""
+
+
+def plan(nodes: Iterable[Node], current: Mapping[str, State], raw: Mapping[str, str]) -> Plan:
+    """Judge every artifact.
+
+    Args:
+        nodes: The artifacts of the project, in any order.
+        current: How each one stands; an absent name was never made.
+        raw: The present version of each input from outside the lake.
+
+    Raises:
+        ArtifactError: The parents form a ring, or one of them is neither an artifact nor a raw input.
+    """
+    by_name = {node.name: node for node in nodes}
+    verdicts: Plan = {}
+    for name in _parents_first(by_name, raw):
+        node, state = by_name[name], current.get(name)
+        versions = {parent: _version(parent, current, raw) for parent in node.parents}
+        verdicts[name] = Verdict(
+            name=name,
+            parents=node.parents,
+            causes=tuple(_causes(node, state, versions)),
+            waits_for=_nearest_certain(node, verdicts),
+        )
+    return verdicts
+
+
+def next_wave(verdicts: Plan) -> list[str]:
+    """The artifacts to make now, parents first: those certain whose stale ancestors are all certain too.
+
+    An artifact below an undecided one is left for a later wave, even if it is certain itself: otherwise it might be
+    made twice, first from an input that is replaced right afterwards. Empty only when nothing is stale.
+    """
+    wave: list[str] = []
+    for name, verdict in verdicts.items():
+        stale_parents = {parent for parent in verdict.parents if parent in verdicts and verdicts[parent].is_stale}
+        if verdict.is_certain and stale_parents <= set(wave):
+            wave.append(name)
+    return wave
+
+
+def _parents_first(by_name: Mapping[str, Node], raw: Mapping[str, str]) -> list[str]:
+    for node in by_name.values():
+        unknown = [parent for parent in node.parents if parent not in by_name and parent not in raw]
+        if unknown:
+            raise ArtifactError(f"{node.name} reads {', '.join(unknown)}: neither an artifact nor a raw input")
+    graph = {name: [parent for parent in node.parents if parent in by_name] for name, node in by_name.items()}
+    try:
+        return list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        raise ArtifactError(f"artifacts read each other in a ring: {' -> '.join(error.args[1])}") from error
+
+
+def _version(name: str, current: Mapping[str, State], raw: Mapping[str, str]) -> str | None:
+    """The present version of an input; None while it is missing or damaged."""
+    state = current.get(name)
+    return state.version if isinstance(state, Manifest) else raw.get(name)
+
+
+def _causes(node: Node, state: State, versions: Mapping[str, str | None]) -> list[str]:
+    if state is None:
+        return ["missing"]
+    if isinstance(state, ArtifactError):
+        return ["damaged"]
+    read = state.lineage.inputs
+    # A missing input is no change yet: it will be made first, perhaps as it was.
+    changed = [name for name, version in versions.items() if version is not None and read.get(name) != version]
+    return [*_changes_of_code(node, state.lineage), *(f"input {name} changed" for name in changed)]
+
+
+def _changes_of_code(node: Node, made: Lineage) -> list[str]:
+    """How the way of making it differs.
+
+    A code version also hashes parameters and libraries. So "code changed" is said only where neither explains it;
+    where one does, the code itself may have changed as well.
+    """
+    changes = [
+        f"{what} changed: {differences}"
+        for what, now, before in (
+            ("parameters", node.parameters, made.parameters),
+            ("libraries", node.libraries, made.libraries),
+        )
+        if now is not None and (differences := _differences(before, now))
+    ]
+    if not changes and node.code_version != made.code_version:
+        return ["code changed"]
+    return changes
+
+
+def _differences(before: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> str:
+    """The entries that differ, such as "x: 1 -> 2"."""
+    names = sorted(name for name in {*before, *now} if _shown(before, name) != _shown(now, name))
+    return ", ".join(f"{name}: {_shown(before, name)} -> {_shown(now, name)}" for name in names)
+
+
+def _shown(values: Mapping[str, JsonValue], name: str) -> str:
+    # As JSON, so that 1, 1.0 and true differ, which Python holds equal, and the order of keys does not count.
+    return json.dumps(finite(values[name]), sort_keys=True) if name in values else "(none)"
+
+
+def _nearest_certain(node: Node, verdicts: Plan) -> tuple[str, ...]:
+    found: dict[str, None] = {}  # as an ordered set
+    for parent in node.parents:
+        verdict = verdicts.get(parent)
+        if verdict is not None:
+            found |= dict.fromkeys([parent] if verdict.is_certain else verdict.waits_for)
+    return tuple(found)
