@@ -89,7 +89,8 @@ def _profiles(users: Histories, counted: npt.NDArray[np.bool_], side: ItemSide) 
     chosen = users.matrix(counted.astype(np.float32))
     n: Float32s = chosen.sum(axis=1).astype(np.float32)[:, None]
     total: Float32s = chosen @ side.genre_shares
-    return total / np.where(n > 0, n, np.float32(np.nan))
+    profiles: Float32s = (total / np.where(n > 0, n, np.float32(np.nan))).astype(np.float32)
+    return profiles
 
 
 def _affinity(profiles: Float32s, candidates: Int64s, side: ItemSide) -> Float32s:

@@ -1,0 +1,69 @@
+"""Where each held-out like was lost on its way to the list: the recall-loss funnel.
+
+Each target has exactly one fate, so the shares sum to 1 and say which stage to work on next.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from recsys_core.data.histories import Catalogue, Histories
+from recsys_core.evaluation.lists import lists_table
+from recsys_core.metrics.relevance import RankedLists
+
+FATES = (
+    "not in the catalogue",
+    "filtered as seen",
+    "missed by the towers",
+    "missed by the index",
+    "ranked below k",
+    "hit",
+)
+"""In the order in which a target can be lost."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """What each stage passed on, item_idx (n_users, any width) for the users of `users`."""
+
+    users: Histories
+    catalogue: Catalogue
+    exact: RankedLists  # the towers' candidates by exact search
+    found: RankedLists  # the candidates that the index gave
+    ranked: RankedLists  # the final order
+
+
+def fates(stages: Stages, targets: pl.DataFrame, k: int) -> pl.DataFrame:
+    """The fate of every target: user_id, item_id, fate."""
+    known = pl.DataFrame({"item_id": stages.catalogue.item_ids}).with_columns(known=pl.lit(value=True))
+    seen = pl.DataFrame(
+        {
+            "user_id": stages.users.user_ids[stages.users.rows],
+            "item_id": stages.catalogue.item_ids[stages.users.item_idx],
+        }
+    ).with_columns(seen=pl.lit(value=True))
+    traced = targets.select("user_id", "item_id").join(known, on="item_id", how="left")
+    traced = traced.join(seen, on=["user_id", "item_id"], how="left")
+    for name, lists in (("exact", stages.exact), ("found", stages.found), ("ranked", stages.ranked)):
+        places = lists_table(name, stages.users.user_ids, lists, stages.catalogue)
+        traced = traced.join(
+            places.select("user_id", "item_id", pl.col("rank").alias(name)), on=["user_id", "item_id"], how="left"
+        )
+    fate = (
+        pl.when(pl.col("known").is_null()).then(pl.lit(FATES[0]))
+        .when(pl.col("seen").is_not_null()).then(pl.lit(FATES[1]))
+        .when(pl.col("found").is_null() & pl.col("exact").is_null()).then(pl.lit(FATES[2]))
+        .when(pl.col("found").is_null()).then(pl.lit(FATES[3]))
+        .when(pl.col("ranked") > k).then(pl.lit(FATES[4]))
+        .otherwise(pl.lit(FATES[5]))
+    )  # fmt: skip
+    return traced.select("user_id", "item_id", fate=fate)
+
+
+def funnel(target_fates: pl.DataFrame) -> pl.DataFrame:
+    """fate, n_targets, share: every fate in its order, those without targets included."""
+    counted = target_fates.group_by("fate").agg(n_targets=pl.len().cast(pl.Int64))
+    table = pl.DataFrame({"fate": FATES}).join(counted, on="fate", how="left", maintain_order="left").fill_null(0)
+    total = max(target_fates.height, 1)
+    return table.with_columns(share=pl.col("n_targets") / np.float64(total))

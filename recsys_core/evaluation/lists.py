@@ -1,0 +1,67 @@
+"""Ranked lists as tables, so that every model, ours or a baseline, hands in the same thing to be judged."""
+
+import numpy as np
+import numpy.typing as npt
+import pandera.polars as pa
+import polars as pl
+
+from recsys_core.data.histories import Catalogue
+from recsys_core.metrics.relevance import ItemSets, RankedLists, lists_for
+
+Int64s = npt.NDArray[np.int64]
+
+RANKED_LISTS = pa.DataFrameSchema(
+    {
+        "model": pa.Column(pl.String),
+        "user_id": pa.Column(pl.Int64),
+        "item_id": pa.Column(pl.Int64),
+        "rank": pa.Column(pl.Int64, pa.Check.ge(1)),
+    },
+    name="ranked_lists",
+    strict=True,
+    ordered=True,
+    unique=["model", "user_id", "item_id"],
+)
+"""One row per (model, user, item): its place in the user's list, from 1."""
+
+
+def lists_table(model: str, user_ids: Int64s, item_idx: RankedLists, catalogue: Catalogue) -> pl.DataFrame:
+    """RANKED_LISTS of one model.
+
+    Args:
+        model: its name in every report.
+        user_ids: (n_users,).
+        item_idx: (n_users, k), best first, -1 where a list has ended.
+        catalogue: translates item_idx to ids.
+    """
+    n_users, k = item_idx.shape
+    present = (item_idx >= 0).ravel()
+    table = pl.DataFrame(
+        {
+            "model": np.full(int(present.sum()), model),
+            "user_id": np.repeat(user_ids, k)[present],
+            "item_id": catalogue.item_ids[item_idx.ravel()[present]],
+            "rank": np.tile(np.arange(1, k + 1), n_users)[present],
+        },
+        schema_overrides={"model": pl.String},
+    )
+    return RANKED_LISTS.validate(table)
+
+
+def lists_array(table: pl.DataFrame, user_ids: Int64s) -> RankedLists:
+    """(n_users, k) item ids of one model's lists, best first; a user without a list gets an empty one (all -1)."""
+    listed = table["user_id"].unique().sort().to_numpy()
+    array = np.full((len(listed), int(table["rank"].max() or 0)), -1, dtype=np.int64)  # type: ignore[arg-type]
+    array[np.searchsorted(listed, table["user_id"].to_numpy()), table["rank"].to_numpy() - 1] = table[
+        "item_id"
+    ].to_numpy()
+    return lists_for(user_ids, listed, array)
+
+
+def relevant_items(targets: pl.DataFrame, user_ids: Int64s) -> ItemSets:
+    """The targets of each user in the order of `user_ids`: item ids, not item_idx, since some are in no catalogue."""
+    wanted = targets.filter(pl.col("user_id").is_in(user_ids.tolist())).sort("user_id", "item_id")
+    at = np.searchsorted(user_ids, wanted["user_id"].to_numpy())
+    counts = np.bincount(at, minlength=len(user_ids))
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return ItemSets(offsets=offsets, items=wanted["item_id"].to_numpy())

@@ -1,0 +1,81 @@
+"""The same figures for parts of the users and of the items: a good mean can hide those whom it fails."""
+
+import numpy as np
+import polars as pl
+
+from recsys_core.data.histories import Histories
+from recsys_core.evaluation.comparison import estimate_row
+from recsys_core.evaluation.config import EvaluationConfig
+from recsys_core.metrics.uncertainty import bootstrap_mean
+from recsys_core.seeding import child
+
+ACTIVITY_BANDS = ((0, 20, "1-19 ratings"), (20, 100, "20-99 ratings"), (100, None, "100 ratings and more"))
+"""Known ratings at the request. The bands are fixed, so that slices of different runs hold the same kind of user."""
+
+POPULARITY_BANDS = ((0.0, 0.5, "head"), (0.5, 0.8, "middle"), (0.8, 1.01, "tail"))
+"""Items by popularity, cut where the running share of all ratings passes these marks: half of them go to the head."""
+
+
+def user_slices(users: Histories, trained_users: pl.Series) -> pl.DataFrame:
+    """user_id, dimension, slice: each user in one slice of each dimension.
+
+    Args:
+        users: what was known of the evaluated users at the request.
+        trained_users: ids of users who had ratings when the model was fitted; all others are new.
+    """
+    lengths = pl.DataFrame({"user_id": users.user_ids, "n": users.lengths})
+    band = pl.lit(ACTIVITY_BANDS[-1][2])
+    for _, high, name in reversed(ACTIVITY_BANDS[:-1]):
+        band = pl.when(pl.col("n") < high).then(pl.lit(name)).otherwise(band)
+    is_known = pl.col("user_id").is_in(trained_users.unique().to_list())
+    return pl.concat(
+        [
+            lengths.select("user_id", dimension=pl.lit("activity"), slice=band),
+            lengths.select(
+                "user_id",
+                dimension=pl.lit("user"),
+                slice=pl.when(is_known).then(pl.lit("known when fitted")).otherwise(pl.lit("new since")),
+            ),
+        ]
+    )
+
+
+def item_bands(items: pl.DataFrame) -> pl.DataFrame:
+    """item_id, slice: head, middle or tail by the running share of ratings, most popular first."""
+    ordered = items.sort("n_ratings", "item_id", descending=[True, False])
+    before = (pl.col("n_ratings").cum_sum() - pl.col("n_ratings")) / pl.col("n_ratings").sum()
+    band = pl.lit(POPULARITY_BANDS[-1][2])
+    for _, high, name in reversed(POPULARITY_BANDS[:-1]):
+        band = pl.when(before < high).then(pl.lit(name)).otherwise(band)
+    return ordered.select("item_id", slice=band)
+
+
+def metric_by_slice(
+    per_user: pl.DataFrame, slices: pl.DataFrame, metric: str, config: EvaluationConfig
+) -> pl.DataFrame:
+    """model, dimension, slice, metric, mean, low, high, n; a slice of too few users has NaN for its figures."""
+    joined = per_user.join(slices, on="user_id")
+    rows = []
+    for (model, dimension, name), part in joined.group_by("model", "dimension", "slice", maintain_order=True):
+        values = part[metric].to_numpy()
+        if len(values) < config.n_slice_users:
+            values = np.full(len(values), np.nan)
+        estimate = bootstrap_mean(values, child(config.seed, "bootstrap"), n_draws=config.n_draws)
+        about = {"model": model, "dimension": dimension, "slice": name, "metric": metric}
+        rows.append(about | estimate_row(estimate) | {"n": part.height})
+    return pl.DataFrame(rows).sort("model", "dimension", "slice")
+
+
+def recall_by_item_band(lists: pl.DataFrame, targets: pl.DataFrame, items: pl.DataFrame, k: int) -> pl.DataFrame:
+    """model, slice, n (targets), recall: the share of the targets of each band that the first k places hold.
+
+    Targets outside the catalogue form a band of their own, 'unseen', that no model of ratings alone can reach.
+    """
+    banded = targets.select("user_id", "item_id").join(item_bands(items), on="item_id", how="left")
+    banded = banded.with_columns(pl.col("slice").fill_null("unseen"))
+    tables = []
+    for (model,), own in lists.filter(pl.col("rank") <= k).group_by("model", maintain_order=True):
+        hit = banded.join(own.select("user_id", "item_id", "rank"), on=["user_id", "item_id"], how="left")
+        table = hit.group_by("slice").agg(n=pl.len().cast(pl.Int64), recall=pl.col("rank").is_not_null().mean())
+        tables.append(table.sort("slice").select(pl.lit(str(model)).alias("model"), "slice", "n", "recall"))
+    return pl.concat(tables)
