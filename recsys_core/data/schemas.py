@@ -56,3 +56,32 @@ MOVIES = pa.DataFrameSchema(
 )
 """One row per movie: title without its year ('' where unknown), genres ([] where none are listed), year of release
 (null where unknown); sorted by item_id."""
+
+USERS = pa.DataFrameSchema(
+    {
+        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), unique=True),
+        "age": pa.Column(pl.Int32, pa.Check.in_range(0, 130)),
+        "gender": pa.Column(pl.String, pa.Check.isin(["F", "M"])),
+        "occupation": pa.Column(pl.String),
+    },
+    name="users",
+    strict=True,
+    ordered=True,
+)
+"""One row per user, where the data set tells (100K, 1M): age in years (1M: the lower end of an age group), gender as
+recorded, occupation; sorted by user_id. The zip code is left behind: nobody here needs to know where a user lives."""
+
+QUARANTINE = pa.DataFrameSchema(
+    {
+        "file": pa.Column(pl.String),
+        "line": pa.Column(pl.Int64, pa.Check.ge(1)),
+        "column": pa.Column(pl.String),
+        "reason": pa.Column(pl.String),
+        "value": pa.Column(pl.String),
+    },
+    name="quarantine",
+    strict=True,
+    ordered=True,
+)
+"""One row per rejected row: the line (from 1) where it starts, the column at fault ('' where it is the whole row), why,
+and the value, cut short."""

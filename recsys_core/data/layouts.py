@@ -1,0 +1,105 @@
+"""The file layouts in which GroupLens published MovieLens over the years, and which of them a data set is in.
+
+To support another layout, add it here: the readers know tables only through `TableLayout`.
+"""
+
+from dataclasses import dataclass
+
+from recsys_core.data.archives import Files
+from recsys_core.data.limits import ReadingConfig
+from recsys_core.errors import DataError
+
+RATING_NAMES = ("userId", "movieId", "rating", "timestamp")
+MOVIE_NAMES = ("movieId", "title", "genres")
+
+GENRE_FLAGS = (
+    # The order of the last 19 columns of u.item, from the README of MovieLens 100K.
+    "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
+    "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TableLayout:
+    """How one table lies in one file.
+
+    `columns` are the file's columns in order or, with a header, the columns that it must name in any order.
+    """
+
+    file: str
+    columns: tuple[str, ...]
+    delimiter: str
+    has_header: bool = False
+    encoding: str = "utf-8"
+
+    def encoding_under(self, config: ReadingConfig) -> str:
+        """The encoding to read with: the layout's own unless the setting names another."""
+        return self.encoding if config.encoding == "layout" else config.encoding
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """The tables of one way to publish MovieLens; `users` is None where nothing is told of users."""
+
+    name: str
+    ratings: TableLayout
+    movies: TableLayout
+    users: TableLayout | None = None
+
+
+CSV = Layout(
+    name="csv",
+    ratings=TableLayout(file="ratings.csv", columns=RATING_NAMES, delimiter=",", has_header=True),
+    movies=TableLayout(file="movies.csv", columns=MOVIE_NAMES, delimiter=",", has_header=True),
+)
+"""latest-small, 20M, 25M, 32M: comma-separated with a header, quoted where needed."""
+
+ML_100K = Layout(
+    name="100k",
+    ratings=TableLayout(file="u.data", columns=RATING_NAMES, delimiter="\t"),
+    movies=TableLayout(
+        file="u.item",
+        columns=("movieId", "title", "releaseDate", "videoDate", "url", *GENRE_FLAGS),
+        delimiter="|",
+        encoding="latin-1",
+    ),
+    users=TableLayout(
+        file="u.user", columns=("userId", "age", "gender", "occupation", "zip"), delimiter="|", encoding="latin-1"
+    ),
+)
+
+ML_1M = Layout(
+    name="1m",
+    ratings=TableLayout(file="ratings.dat", columns=RATING_NAMES, delimiter="::"),
+    movies=TableLayout(file="movies.dat", columns=MOVIE_NAMES, delimiter="::", encoding="latin-1"),
+    users=TableLayout(
+        file="users.dat", columns=("userId", "gender", "age", "occupation", "zip"), delimiter="::", encoding="latin-1"
+    ),
+)
+
+ML_10M = Layout(
+    name="10m",
+    ratings=TableLayout(file="ratings.dat", columns=RATING_NAMES, delimiter="::"),
+    movies=TableLayout(file="movies.dat", columns=MOVIE_NAMES, delimiter="::"),
+)
+"""As 1M, but in UTF-8 and without users.dat, by which the two are told apart."""
+
+LAYOUTS = (CSV, ML_100K, ML_1M, ML_10M)  # 1M before 10M, whose files are a part of 1M's
+
+
+def layout_of(files: Files) -> Layout:
+    """The layout of a data set, by the names of its files; other files are ignored.
+
+    Raises:
+        DataError: the names fit no layout.
+    """
+    names = files.names()
+    for layout in LAYOUTS:
+        tables = [layout.ratings, layout.movies, *([layout.users] if layout.users else [])]
+        if {table.file for table in tables} <= names:
+            return layout
+    found = ", ".join(sorted(names)[:8]) or "no file at its top"
+    raise DataError(
+        f"{files.path.name} is in no known layout: expected ratings.csv and movies.csv, or u.data, u.item and u.user, "
+        f"or ratings.dat and movies.dat; found {found}"
+    )

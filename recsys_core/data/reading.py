@@ -1,0 +1,192 @@
+"""A MovieLens data set, as a zip or a folder -> checked tables, and an account of every line.
+
+For each table, `accepted + rejected + exact_repeats + replaced == lines` holds in its counts, so that nothing is lost
+silently. Where a data set comes from is the business of `sources` and `fetch`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from recsys_core.data import movies as movie_lines
+from recsys_core.data import ratings as rating_lines
+from recsys_core.data import users as user_lines
+from recsys_core.data.archives import Files, opened
+from recsys_core.data.layouts import TableLayout, layout_of
+from recsys_core.data.limits import ReadingConfig
+from recsys_core.data.lines import Block, blocks
+from recsys_core.data.quarantine import Quarantine
+from recsys_core.data.records import Plan, plan_of
+from recsys_core.data.schemas import MOVIES, QUARANTINE, RATINGS, USERS
+from recsys_core.errors import DataError
+
+DEFAULT = ReadingConfig()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """One table as read: its rows, the lines set aside, how many of each kind, and what was odd but accepted."""
+
+    table: pl.DataFrame
+    rejected: pl.DataFrame  # QUARANTINE
+    counts: dict[str, int]
+    notes: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A whole data set; counts are keyed "ratings.accepted" and the like."""
+
+    ratings: pl.DataFrame  # RATINGS
+    movies: pl.DataFrame  # MOVIES
+    users: pl.DataFrame | None  # USERS; None where the data set tells nothing of users
+    rejected: pl.DataFrame  # QUARANTINE, of all files
+    counts: dict[str, int]
+    notes: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Opened:
+    """One table's file, ready to be read line by line."""
+
+    blocks: Iterator[Block]
+    plan: Plan
+    quarantine: Quarantine
+    notes: list[str] = field(default_factory=list)
+
+
+def read_ratings(path: Path, config: ReadingConfig = DEFAULT) -> Read:
+    """The ratings of a data set, one per (user, item), sorted by timestamp, user_id, item_id.
+
+    Of a pair that was rated twice the latest is kept (`replaced` counts the others), of equal lines one
+    (`exact_repeats`). A rating of a movie that the movie table does not know is kept; see `unknown_movies`.
+
+    Args:
+        path: a zip, or the folder that holds its unpacked files.
+        config: how strictly to read.
+
+    Raises:
+        DataError: the archive, the file, or too large a share of its lines is bad.
+    """
+    with opened(path) as files, _open_table(files, layout_of(files).ratings, config) as lines:
+        rows, n_lines = rating_lines.rating_rows(lines.blocks, lines.plan, config, lines.quarantine)
+        _check_rows(lines, rows.height, n_lines)
+    kept = rating_lines.deduplicated(rows)
+    counts = {"exact_repeats": kept.n_exact, "replaced": kept.n_replaced}
+    return _read(lines, RATINGS.validate(kept.table), n_lines, counts)
+
+
+def read_movies(path: Path, config: ReadingConfig = DEFAULT) -> Read:
+    """The movies of a data set, sorted by item_id: title without year, genres, year.
+
+    An empty title stays (counted as `without_title`), as do a missing year and missing genres.
+
+    Raises:
+        DataError: as for `read_ratings`; or one id stands for two movies.
+    """
+    with opened(path) as files, _open_table(files, layout_of(files).movies, config) as lines:
+        rows, n_lines = movie_lines.movie_rows(lines.blocks, lines.plan, lines.quarantine)
+        _check_rows(lines, rows.height, n_lines)
+    table = MOVIES.validate(movie_lines.without_repeats(rows, lines.plan.file))
+    counts = {
+        "exact_repeats": rows.height - table.height,
+        "without_title": table.filter(pl.col("title") == "").height,
+        "without_year": table["year"].null_count(),
+        "without_genres": table.filter(pl.col("genres").list.len() == 0).height,
+    }
+    return _read(lines, table, n_lines, counts)
+
+
+def read_users(path: Path, config: ReadingConfig = DEFAULT) -> Read | None:
+    """What a data set tells of its users, sorted by user_id; None if that is nothing.
+
+    Raises:
+        DataError: as for `read_ratings`; or two lines describe one user.
+    """
+    with opened(path) as files:
+        layout = layout_of(files)
+        if layout.users is None:
+            return None
+        with _open_table(files, layout.users, config) as lines:
+            rows, n_lines = user_lines.user_rows(lines.blocks, lines.plan, lines.quarantine)
+            _check_rows(lines, rows.height, n_lines)
+    table = USERS.validate(user_lines.without_repeats(rows, lines.plan.file))
+    return _read(lines, table, n_lines, {"exact_repeats": rows.height - table.height})
+
+
+def read_dataset(path: Path, config: ReadingConfig = DEFAULT) -> Dataset:
+    """All tables of a data set.
+
+    Raises:
+        DataError: as for the single tables; or too many ratings are of movies that the movie table does not know.
+    """
+    ratings, movies, users = read_ratings(path, config), read_movies(path, config), read_users(path, config)
+    unknown = check_unknown_movies(ratings.table, movies.table, config)
+    reads = {"ratings": ratings, "movies": movies} | ({"users": users} if users else {})
+    counts = {f"{name}.{key}": n for name, read in reads.items() for key, n in read.counts.items()}
+    return Dataset(
+        ratings=ratings.table,
+        movies=movies.table,
+        users=users.table if users else None,
+        rejected=QUARANTINE.validate(pl.concat([read.rejected for read in reads.values()])),
+        counts=counts | {"ratings.of_unknown_movies": unknown},
+        notes=[note for read in reads.values() for note in read.notes],
+    )
+
+
+def unknown_movies(ratings: pl.DataFrame, movies: pl.DataFrame) -> pl.DataFrame:
+    """The rated movies that the movie table does not know: item_id and n_ratings, by item_id."""
+    strangers = ratings.join(movies, on="item_id", how="anti")
+    # Int64, since polars counts in UInt32, whose sums wrap silently.
+    return strangers.group_by("item_id").agg(pl.len().cast(pl.Int64).alias("n_ratings")).sort("item_id")
+
+
+def check_unknown_movies(ratings: pl.DataFrame, movies: pl.DataFrame, config: ReadingConfig = DEFAULT) -> int:
+    """How many ratings are of movies that the movie table does not know.
+
+    Raises:
+        DataError: their share is above `max_unknown_share`.
+    """
+    unknown = unknown_movies(ratings, movies)
+    n_unknown = int(unknown["n_ratings"].sum())
+    if n_unknown > config.max_unknown_share * ratings.height:
+        raise DataError(
+            f"{n_unknown:,} of {ratings.height:,} ratings are of movies that the movie table does not know (the first "
+            f"is {unknown['item_id'][0]}), above the {config.max_unknown_share:.1%} allowed: check that both files are "
+            f"from one data set, or raise max_unknown_share"
+        )
+    return n_unknown
+
+
+@contextmanager
+def _open_table(files: Files, layout: TableLayout, config: ReadingConfig) -> Iterator[_Opened]:
+    notes: list[str] = []
+    with files.open(layout.file) as stream:
+        found = blocks(stream, layout.file, layout.encoding_under(config), notes)
+        first = next(found, None)
+        if first is None:
+            raise DataError(f"{layout.file} is empty: fetch the data set again")
+        plan, rest = plan_of(layout, first, notes)
+        quarantine = Quarantine(layout.file, config.max_bad_share)
+        yield _Opened(blocks=_chained(rest, found), plan=plan, quarantine=quarantine, notes=notes)
+
+
+def _chained(first: Block, others: Iterator[Block]) -> Iterator[Block]:
+    """The blocks of a file, a first one that held only the header left out."""
+    if first.text:
+        yield first
+    yield from others
+
+
+def _check_rows(lines: _Opened, n_rows: int, n_lines: int) -> None:
+    lines.quarantine.check(n_lines)
+    if n_rows == 0:
+        raise DataError(f"{lines.plan.file} holds no valid row: fetch the data set again")
+
+
+def _read(lines: _Opened, table: pl.DataFrame, n_lines: int, counts: dict[str, int]) -> Read:
+    base = {"lines": n_lines, "accepted": table.height, "rejected": len(lines.quarantine)}
+    return Read(table=table, rejected=lines.quarantine.table(), counts=base | counts, notes=lines.notes)
