@@ -12,12 +12,14 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.histories import Int64s
 from recsys_core.data.schemas import LIKED, RATINGS_COLUMNS
 from recsys_core.errors import DataError
+from recsys_core.metrics.relevance import ItemSets
 from recsys_core.tables import read_table, write_table
 
 TEST = "test"
@@ -99,7 +101,7 @@ def fit_ratings(ratings: pl.DataFrame, splits: Splits, name: str) -> pl.DataFram
 
 def slice_contexts(ratings: pl.DataFrame, splits: Splits, name: str) -> pl.DataFrame:
     """All that is known of each user of a slice before the targets: the past before the cut-off, then the context."""
-    fresh = splits.contexts.filter(slice=name).select(RATINGS_COLUMNS)
+    fresh = splits.contexts.filter(slice=name).select(*RATINGS_COLUMNS)
     users = splits.users.filter(slice=name).select("user_id")
     return pl.concat([fit_ratings(ratings, splits, name).join(users, on="user_id", how="semi"), fresh])
 
@@ -124,6 +126,15 @@ def leaks(ratings: pl.DataFrame, splits: Splits) -> list[str]:
         if known.join(first, on="user_id").filter(pl.col("timestamp") >= pl.col("first")).height:
             found.append(f"{name}: a context rating is as late as the targets it should precede")
     return found
+
+
+def relevant_items(targets: pl.DataFrame, user_ids: Int64s) -> ItemSets:
+    """The targets of each user in the order of `user_ids`: item ids, not item_idx, since some are in no catalogue."""
+    wanted = targets.filter(pl.col("user_id").is_in(user_ids.tolist())).sort("user_id", "item_id")
+    at = np.searchsorted(user_ids, wanted["user_id"].to_numpy())
+    counts = np.bincount(at, minlength=len(user_ids))
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return ItemSets(offsets=offsets, items=wanted["item_id"].to_numpy())
 
 
 def _cutoffs(ratings: pl.DataFrame, config: SplitsConfig) -> pl.DataFrame:

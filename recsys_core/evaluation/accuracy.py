@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from recsys_core.evaluation.lists import lists_array, relevant_items
+from recsys_core.data.splits import relevant_items
+from recsys_core.evaluation.lists import lists_array
 from recsys_core.metrics import ranking
 from recsys_core.metrics.relevance import Counts, Hits, PerUser, hits_of
 

@@ -11,7 +11,8 @@ def beats(report: EvalReport, other: str) -> bool:
 def funnel_is_whole(report: EvalReport) -> bool:
     """Whether every target has exactly one fate."""
     return (
-        int(report.funnel["n_targets"].sum()) == report.fates.height and abs(report.funnel["share"].sum() - 1.0) < 1e-9
+        int(report.funnel["n_targets"].sum()) == report.fates.height
+        and abs(float(report.funnel["share"].sum()) - 1.0) < 1e-9
     )
 
 

@@ -6,7 +6,7 @@ import pandera.polars as pa
 import polars as pl
 
 from recsys_core.data.histories import Catalogue
-from recsys_core.metrics.relevance import ItemSets, RankedLists, lists_for
+from recsys_core.metrics.relevance import RankedLists, lists_for
 
 Int64s = npt.NDArray[np.int64]
 
@@ -56,12 +56,3 @@ def lists_array(table: pl.DataFrame, user_ids: Int64s) -> RankedLists:
         "item_id"
     ].to_numpy()
     return lists_for(user_ids, listed, array)
-
-
-def relevant_items(targets: pl.DataFrame, user_ids: Int64s) -> ItemSets:
-    """The targets of each user in the order of `user_ids`: item ids, not item_idx, since some are in no catalogue."""
-    wanted = targets.filter(pl.col("user_id").is_in(user_ids.tolist())).sort("user_id", "item_id")
-    at = np.searchsorted(user_ids, wanted["user_id"].to_numpy())
-    counts = np.bincount(at, minlength=len(user_ids))
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return ItemSets(offsets=offsets, items=wanted["item_id"].to_numpy())

@@ -24,10 +24,11 @@ Int64s = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Ranker:
-    """A trained booster and the feature set that it was trained on."""
+    """A trained booster, the feature set that it was trained on, and how many candidates it learnt to order."""
 
     booster: xgb.Booster
     feature_set: str
+    n_candidates: int
 
     def score(self, features: Float32s) -> Float32s:
         """(n_rows,) score of each row of features, (n_rows, n_features); higher is better."""
@@ -56,7 +57,9 @@ class Ranker:
         """Write the booster as JSON text, which survives damage better than UBJ, and the version of its features."""
         self.booster.save_model(folder / "ranker.json")
         folder.joinpath("features.json").write_text(
-            json.dumps({"feature_set": self.feature_set, "names": FEATURE_NAMES}, indent=1)
+            json.dumps(
+                {"feature_set": self.feature_set, "n_candidates": self.n_candidates, "names": FEATURE_NAMES}, indent=1
+            )
         )
 
     @classmethod
@@ -77,7 +80,7 @@ class Ranker:
                 f"the ranker was trained on feature set {about['feature_set']}, the code computes "
                 f"{feature_set_version()} (differs: {', '.join(differing)}): run `recsys refresh` to train it again"
             )
-        return cls(booster=booster, feature_set=about["feature_set"])
+        return cls(booster=booster, feature_set=about["feature_set"], n_candidates=about["n_candidates"])
 
 
 def fit_ranker(rows: pl.DataFrame, config: RankerConfig) -> Ranker:
@@ -91,7 +94,11 @@ def fit_ranker(rows: pl.DataFrame, config: RankerConfig) -> Ranker:
     if not rows["label"].sum():
         raise DataError("no candidate in the ranker's training rows was liked: use more data or more candidates")
     booster = xgb.train(_parameters(config), _matrix(rows, config.n_threads), num_boost_round=config.n_rounds)
-    return Ranker(booster=booster, feature_set=feature_set_version())
+    return Ranker(
+        booster=booster,
+        feature_set=feature_set_version(),
+        n_candidates=int(rows["pair_retrieval_rank"].max()),  # type: ignore[arg-type]  # ranks are numbers, never null
+    )
 
 
 def _matrix(rows: pl.DataFrame, n_threads: int) -> xgb.DMatrix:

@@ -1,0 +1,104 @@
+"""How much retrieval finds: recall on the validation slice, and what the index loses against exact search."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from recsys_core.data.histories import histories_of
+from recsys_core.data.splits import TEST, VALIDATION, Splits, relevant_items, slice_contexts
+from recsys_core.metrics.ranking import recall_at_k
+from recsys_core.metrics.relevance import hits_of
+from recsys_core.retrieval.candidates import exact_candidates
+from recsys_core.retrieval.embeddings import ItemEmbeddings
+from recsys_core.retrieval.index import ItemIndex, index_recall
+from recsys_core.retrieval.training import FittedTower, encode_items, encode_users
+from recsys_core.tables import read_table, write_table
+
+RECALL_AT = (10, 20, 50, 100, 200, 500)
+INDEX_RECALL_AT = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrievalReport:
+    """Tables of the report.
+
+    Attributes:
+        recall: k, user_id, recall of the validation slice's tower over the full catalogue.
+        index_recall: user_id, recall: share of the serving tower's 100 best items that the index finds.
+    """
+
+    recall: pl.DataFrame
+    index_recall: pl.DataFrame
+
+    def save(self, folder: Path) -> None:
+        """Write one Parquet file per table."""
+        for field in fields(self):
+            write_table(getattr(self, field.name), folder / f"{field.name}.parquet")
+
+    @classmethod
+    def load(cls, folder: Path) -> "RetrievalReport":
+        """Read all tables."""
+        return cls(**{field.name: read_table(folder / f"{field.name}.parquet") for field in fields(cls)})
+
+    def mean_recall(self, k: int) -> float:
+        """Mean recall at k over the users of the validation slice."""
+        return float(self.recall.filter(k=k)["recall"].to_numpy().mean())
+
+    def mean_index_recall(self) -> float:
+        """Mean share of the exact answer that the index gives."""
+        return float(self.index_recall["recall"].to_numpy().mean())
+
+
+def retrieval_report(
+    ratings: pl.DataFrame, splits: Splits, validation_tower: FittedTower, tower: FittedTower, index: ItemIndex
+) -> RetrievalReport:
+    """Recall of the validation tower, and of the index for the test users' queries, whose targets are not read."""
+    queries = _queries(ratings, splits, tower, TEST)
+    found = index_recall(index, encode_items(tower.model), queries, INDEX_RECALL_AT)
+    return RetrievalReport(
+        recall=_validation_recall(ratings, splits, validation_tower),
+        index_recall=pl.DataFrame({"user_id": splits.users_of(TEST), "recall": found}),
+    )
+
+
+def embeddings_match(embeddings: ItemEmbeddings, index: ItemIndex, tower: FittedTower, n: int = 100) -> float:
+    """Largest difference between the index's scores and the towers' dot products, over n random items as queries.
+
+    It is 0 up to rounding when tower, vectors and index belong together; any mix-up of ids or versions makes it large.
+    """
+    exact = encode_items(tower.model)
+    if not (
+        np.array_equal(embeddings.item_ids, tower.catalogue.item_ids)
+        and np.array_equal(index.item_ids, embeddings.item_ids)
+    ):
+        return float("inf")
+    picked = np.random.default_rng(0).integers(0, len(exact), n)
+    item_idx, scores = index.search(embeddings.vectors[picked], 10)
+    expected = np.einsum("qd,qkd->qk", exact[picked], exact[item_idx])
+    return float(np.abs(scores - expected).max())
+
+
+def _queries(
+    ratings: pl.DataFrame, splits: Splits, tower: FittedTower, name: str
+) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+    known = slice_contexts(ratings, splits, name)
+    return encode_users(tower.model, histories_of(known, tower.catalogue, splits.users_of(name)))
+
+
+def _validation_recall(ratings: pl.DataFrame, splits: Splits, tower: FittedTower) -> pl.DataFrame:
+    users = histories_of(slice_contexts(ratings, splits, VALIDATION), tower.catalogue, splits.users_of(VALIDATION))
+    n = min(max(RECALL_AT), tower.catalogue.n_items)
+    candidates = exact_candidates(encode_items(tower.model), encode_users(tower.model, users), users, n)
+    ids = np.where(candidates.item_idx >= 0, tower.catalogue.item_ids[candidates.item_idx], -1)
+    relevant = relevant_items(splits.targets.filter(slice=VALIDATION), users.user_ids)
+    hits = hits_of(ids, relevant)
+    return pl.concat(
+        [
+            pl.DataFrame({"user_id": users.user_ids, "recall": recall_at_k(hits[:, :k], relevant.counts)}).select(
+                pl.lit(k, pl.Int64).alias("k"), "user_id", "recall"
+            )
+            for k in RECALL_AT
+        ]
+    )

@@ -1,0 +1,38 @@
+"""One tower per slice of time: the last is the one that serves, the earlier ones make honest training data.
+
+A ranker must learn from scores like those that it will meet: of a tower that has not seen what happens next. So each
+slice gets a tower fitted on nothing but the ratings before it.
+"""
+
+from collections.abc import Callable
+
+import polars as pl
+
+from recsys_core.data.splits import Splits
+from recsys_core.features.slices import of_slice
+from recsys_core.retrieval.config import TwoTowerConfig
+from recsys_core.retrieval.training import FittedTower, fit_two_tower
+
+
+def fit_towers(
+    ratings: pl.DataFrame,
+    items: pl.DataFrame,
+    splits: Splits,
+    config: TwoTowerConfig,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, FittedTower]:
+    """A tower for each slice, by name, oldest first.
+
+    Args:
+        ratings: RATINGS.
+        items: `item_features_by_slice`.
+        splits: the cut-offs.
+        config: the same for all towers.
+        progress: told the name of each slice before its training.
+    """
+    towers = {}
+    for name in splits.names:
+        if progress is not None:
+            progress(name)
+        towers[name] = fit_two_tower(ratings, of_slice(items, name), splits.fit_end(name), config)
+    return towers

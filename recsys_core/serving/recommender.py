@@ -1,0 +1,101 @@
+"""One request through tower, index, features and ranker."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from recsys_core.data.schemas import RATINGS_COLUMNS
+from recsys_core.errors import UnknownUserError
+from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.ranking.inputs import RankingInputs, candidate_features, propose
+from recsys_core.ranking.lists import rank
+from recsys_core.serving.bundle import Bundle
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recommendation:
+    """One place of an answer, with what put it there."""
+
+    rank: int  # from 1
+    item_id: int
+    title: str
+    year: int | None
+    genres: list[str]
+    score: float  # of the ranker: orders this answer, means nothing beyond it
+    retrieval_rank: int  # from 1, among the candidates
+    features: dict[str, float]  # what the ranker read; NaN where undefined
+    contributions: dict[str, float]  # SHAP value of each feature: by how much it moved the score
+
+
+def known_of_user(bundle: Bundle, user_id: int) -> pl.DataFrame:
+    """All ratings of a user.
+
+    Raises:
+        UnknownUserError: there are none.
+    """
+    known = bundle.ratings.filter(user_id=user_id)
+    if known.is_empty():
+        raise UnknownUserError(
+            f"user {user_id} has no ratings here: take one of the {bundle.ratings['user_id'].n_unique()} users between "
+            f"{bundle.ratings['user_id'].min()} and {bundle.ratings['user_id'].max()}, or name liked movies instead"
+        )
+    return known
+
+
+def known_of_likes(bundle: Bundle, item_ids: Sequence[int]) -> pl.DataFrame:
+    """The history of somebody new who likes these items, five stars each, all at the time that the models end.
+
+    Raises:
+        UnknownUserError: no item is in the catalogue, so nothing is known of this user.
+    """
+    wanted = sorted(set(item_ids))
+    if not (bundle.tower.catalogue.idx_of(np.array(wanted, dtype=np.int64)) >= 0).any():
+        raise UnknownUserError(
+            f"none of the movies {wanted} is in the catalogue: `recsys report` says how to list them"
+        )
+    n = len(wanted)
+    columns = {"user_id": [0] * n, "item_id": wanted, "rating": [5.0] * n, "timestamp": [bundle.tower.fit_end] * n}
+    return pl.DataFrame(columns, schema=RATINGS_COLUMNS)
+
+
+def recommend(bundle: Bundle, known: pl.DataFrame, k: int = 10) -> list[Recommendation]:
+    """The k best unseen items for the one user whose ratings are `known`, best first.
+
+    Fewer than k come back only where the user has rated nearly the whole catalogue.
+    """
+    inputs = propose(bundle.tower, bundle.index, known, bundle.item_rows, n_candidates=bundle.ranker.n_candidates)
+    ranked = rank(bundle.ranker, inputs)
+    item_idx = ranked.item_idx[0, :k]
+    item_idx = item_idx[item_idx >= 0]
+    features, places = _features_of(inputs, item_idx)
+    contributions = bundle.ranker.contributions(features)
+    about = {row["item_id"]: row for row in bundle.movies.iter_rows(named=True)}
+    answer = []
+    for at, idx in enumerate(item_idx):
+        item_id = int(bundle.tower.catalogue.item_ids[idx])
+        movie = about.get(item_id, {"title": "", "year": None, "genres": []})
+        answer.append(
+            Recommendation(
+                rank=at + 1,
+                item_id=item_id,
+                title=movie["title"],
+                year=movie["year"],
+                genres=movie["genres"],
+                score=float(ranked.scores[0, at]),
+                retrieval_rank=int(places[at]) + 1,
+                features=dict(zip(FEATURE_NAMES, features[at].tolist(), strict=True)),
+                contributions=dict(zip(FEATURE_NAMES, contributions[at, :-1].tolist(), strict=True)),
+            )
+        )
+    return answer
+
+
+def _features_of(
+    inputs: RankingInputs, item_idx: "np.ndarray[tuple[int], np.dtype[np.int64]]"
+) -> tuple["np.ndarray[tuple[int, int], np.dtype[np.float32]]", "np.ndarray[tuple[int], np.dtype[np.int64]]"]:
+    """Rows of features of the items, and each item's place among the candidates."""
+    candidates = inputs.candidates.item_idx[0]
+    places = np.array([int(np.flatnonzero(candidates == idx)[0]) for idx in item_idx], dtype=np.int64)
+    return candidate_features(inputs)[0, places], places
