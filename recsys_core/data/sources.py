@@ -85,14 +85,24 @@ def verify(path: Path, source: Source) -> None:
     Raises:
         DataError: one of them differs.
     """
-    expected = {"md5": source.md5, "sha256": source.sha256 or recorded_sha256(path)}
-    for algorithm, digest in expected.items():
-        found = file_digest(path, algorithm) if digest else ""
-        if found != digest:
-            raise DataError(
-                f"{path.name} is not the expected file: its {algorithm} is {found}, not {digest}; delete it, and "
-                f"{_how_to_get(source, path)}"
-            )
+    why = mismatch(path, source, recorded_sha256(path))
+    if why:
+        raise DataError(f"{path.name} is not the expected file: {why}; delete it, and {_how_to_get(source, path)}")
+
+
+def mismatch(path: Path, source: Source, recorded: str) -> str:
+    """How the bytes at `path` differ from a data set's digests and from a recorded SHA-256; '' if they do not."""
+    for algorithm, expected in (("md5", source.md5), ("sha256", source.sha256)):
+        found = file_digest(path, algorithm) if expected else ""
+        if found != expected:
+            return f"its {algorithm} is {found}, not the published {expected}"
+    found = file_digest(path, "sha256") if recorded else ""
+    if found != recorded:
+        return (
+            f"its sha256 is {found}, not {recorded} as of the first copy (delete {source.file}.sha256 if the data set "
+            f"was renewed and you trust the new one)"
+        )
+    return ""
 
 
 def record_path(path: Path) -> Path:
