@@ -29,7 +29,7 @@ def class_shares(sets: ItemSets, item_classes: ItemClasses) -> ClassShares:
     """What share of each user's items belongs to each class.
 
     Each item counts as one, split over its classes: p(c | u) = mean over u's items i of p(c | i). Items without a class
-    are left out.
+    and items outside the catalogue are left out.
 
     Args:
         sets: n_users sets of items, such as histories or `listed_sets`.
@@ -45,7 +45,8 @@ def class_shares(sets: ItemSets, item_classes: ItemClasses) -> ClassShares:
     size = item_classes.sum(axis=1, keepdims=True, dtype=np.float64)  # (n_items, 1)
     of_item = np.divide(item_classes, size, out=np.zeros(item_classes.shape), where=size > 0)
     totals = np.zeros((sets.n_users, item_classes.shape[1]))
-    np.add.at(totals, sets.rows, of_item[sets.items])
+    known = sets.items >= 0
+    np.add.at(totals, sets.rows[known], of_item[sets.items[known]])
     n_known = totals.sum(axis=1, keepdims=True)
     return totals / np.where(n_known > 0, n_known, np.nan)
 

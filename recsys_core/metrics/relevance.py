@@ -3,7 +3,8 @@
 Here lists become the `hits` and `n_relevant` that every accuracy metric reads; the formulas are in `ranking`.
 
 Ranked lists are int64 (n_users, k), best first, with -1 where a list is shorter than k; each item stands in a list at
-most once. Relevant items are `ItemSets` with one row for the same user.
+most once. Relevant items are `ItemSets` with one row for the same user; one outside the catalogue is -1 there: nothing
+can hit it, but it was there to be found, so it counts in `n_relevant`.
 """
 
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ class ItemSets:
     """A set of items for each of some users: row u owns `items[offsets[u]:offsets[u + 1]]`, in any order."""
 
     offsets: Counts  # (n_users + 1,)
-    items: Counts  # (n_pairs,) item numbers, at least 0, none twice in one row
+    items: Counts  # (n_pairs,) item numbers, none twice in one row; -1 for each item outside the catalogue
 
     @property
     def n_users(self) -> int:
@@ -61,6 +62,27 @@ def sets_of(sets: Sequence[Sequence[int]]) -> ItemSets:
     """
     offsets = np.cumsum([0, *(len(items) for items in sets)], dtype=np.int64)
     return ItemSets(offsets=offsets, items=np.array([item for items in sets for item in items], dtype=np.int64))
+
+
+def sets_for(user_ids: Counts, owner_ids: Counts, items: Counts) -> ItemSets:
+    """The items of every user asked about, from a table of (owner, item) pairs in any order.
+
+    Users without a pair get an empty set; pairs of others are dropped.
+
+    Args:
+        user_ids: (n_users,) ascending, each once.
+        owner_ids: (n_pairs,) whose each item is.
+        items: (n_pairs,) item numbers, -1 for an item outside the catalogue.
+
+    >>> sets = sets_for(np.array([1, 2, 3]), np.array([3, 1, 3, 9]), np.array([5, 6, -1, 7]))
+    >>> sets.offsets, sets.items
+    (array([0, 1, 1, 3]), array([ 6,  5, -1]))
+    """
+    kept = np.flatnonzero(np.isin(owner_ids, user_ids))
+    rows = np.searchsorted(user_ids, owner_ids[kept])
+    counts = np.bincount(rows, minlength=len(user_ids))
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return ItemSets(offsets=offsets, items=items[kept][np.argsort(rows, kind="stable")])
 
 
 def hits_of(ranked: RankedLists, relevant: ItemSets) -> Hits:
@@ -145,8 +167,8 @@ def lists_for(user_ids: Counts, listed_ids: Counts, ranked: RankedLists) -> Rank
 
 def _keys(ranked: RankedLists, relevant: ItemSets) -> tuple[Counts, Counts]:
     """One number per (user, item), so that a single sorted look-up serves all users."""
-    width = max(ranked.max(initial=-1), relevant.items.max(initial=-1)) + 1
-    return np.arange(len(ranked))[:, None] * width + ranked, relevant.rows * width + relevant.items
+    width = max(ranked.max(initial=-1), relevant.items.max(initial=-1)) + 2  # numbers run from -1
+    return np.arange(len(ranked))[:, None] * width + ranked + 1, relevant.rows * width + relevant.items + 1
 
 
 def _check(ranked: RankedLists, relevant: ItemSets) -> None:

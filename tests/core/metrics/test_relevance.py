@@ -43,6 +43,14 @@ def test_padding_never_hits_even_where_nothing_is_relevant() -> None:
     assert not hits_of(padded([[], []]), sets_of([[], []])).any()
 
 
+def test_an_item_outside_the_catalogue_is_never_hit_and_still_counts() -> None:
+    relevant = sets_of([[6], [-1, -1], [-1, 2]])
+    ranked = padded([[6, 2], [6, 2], [6, 2]])
+    assert hits_of(ranked, relevant).sum(axis=1).tolist() == [1, 0, 1]
+    assert gains_of(ranked, relevant, np.full(5, 3.0)).sum(axis=1).tolist() == [3, 0, 3]
+    assert relevant.counts.tolist() == [1, 2, 2]
+
+
 def test_another_users_relevant_item_is_no_hit() -> None:
     assert not hits_of(padded([[1], [2]]), sets_of([[2], [1]])).any()
 

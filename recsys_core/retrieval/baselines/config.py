@@ -1,0 +1,42 @@
+"""Settings of the baselines; each default is what tuning on the validation period of the shipped data chose."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+Input = Literal["likes", "all", "rating"]
+"""What a model reads of a history: 1 per like, 1 per rating, or rating / 5."""
+
+SelectionMetric = Literal["ndcg_at_10", "recall_at_100"]
+
+
+class BaselinesConfig(BaseModel, frozen=True, extra="forbid"):
+    """Budget of the search and settings of each baseline; `tuning` replaces the latter by the best of each grid."""
+
+    n_trials: int = Field(
+        8, ge=1, le=8, description="Settings tried per model, the same for all: an untuned baseline is easily beaten."
+    )
+    selection_metric: SelectionMetric = Field(
+        "ndcg_at_10", description="Decides between trials on the validation period: what the user sees is ten items."
+    )
+    popularity_input: Literal["likes", "all"] = Field(
+        "likes", description="What is counted: we are asked for likes, so likes."
+    )
+    popularity_user_power: float = Field(
+        0.0, ge=0, le=1, description="A rating weighs 1 / (ratings of its user)^power: 0 counts all alike."
+    )
+    recent_input: Literal["likes", "all"] = Field("likes", description="What is counted in the window.")
+    recent_window_days: int = Field(
+        1460, ge=1, le=10_000, description="Width of the window before fit_end: one year holds too few ratings here."
+    )
+    item_knn_input: Input = Field("likes", description="Likes alone give the best NDCG@10.")
+    item_knn_neighbours: int = Field(
+        200, ge=1, le=2000, description="Most similar items kept of each item: the result is flat from 20 to 400."
+    )
+    item_knn_shrinkage: float = Field(
+        20.0, ge=0, le=1000, description="Damps the cosine of rarely rated pairs, which is high by chance."
+    )
+    ease_input: Input = Field("likes", description="Likes alone give the best NDCG@10, rating / 5 the best recall.")
+    ease_l2: float = Field(
+        200.0, gt=0, le=100_000, description="Ridge penalty: the fewer users, the larger it must be."
+    )
