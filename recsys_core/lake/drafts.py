@@ -27,7 +27,8 @@ def draft(drafts: Path, label: str) -> Iterator[Path]:
 def sweep(drafts: Path) -> list[str]:
     """Remove the drafts of dead writers; returns their names. Those of live writers are not touched."""
     swept = []
-    for folder in sorted(drafts.iterdir()) if drafts.is_dir() else []:
+    found = sorted(drafts.iterdir()) if drafts.is_dir() else []
+    for folder in (path for path in found if path.is_dir() and not path.is_symlink()):
         descriptor = locks.try_folder(folder)
         if descriptor is not None:
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,122 @@
+"""A full disk is an error that says what to do, and leaves the lake as it was."""
+
+import errno
+import os
+import resource
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from recsys_core.errors import ArtifactError
+from recsys_core.lake import Lake, Lineage, Manifest
+from recsys_core.lake.disk_full import disk_full_explained
+
+LINEAGE = Lineage(code_version="c1")
+
+
+def big(content: bytes) -> Callable[[Path], None]:
+    return lambda folder: (folder / "rows.bin").write_bytes(content) and None
+
+
+def attempt(lake: Lake, content: bytes) -> tuple[Manifest | None, str]:
+    """What was published, or the message of the refusal."""
+    try:
+        return lake.publish("a", big(content), LINEAGE), ""
+    except ArtifactError as error:
+        return None, str(error)
+
+
+def is_whole(lake: Lake) -> bool:
+    return not list((lake.root / "drafts").iterdir()) and lake.verify("a") == lake.current("a")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB of its own; only root may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("mounting a small disk needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_fills_at_any_stage_of_a_publication_leaves_the_old_version(small_disk: Path) -> None:
+    lake = Lake(small_disk)
+    old = lake.publish("a", big(b"old"), LINEAGE)
+    failed = 0
+    for free in range(0, 40_960, 1024):
+        ballast = small_disk / "ballast"
+        disk = os.statvfs(small_disk)
+        ballast.write_bytes(bytes(disk.f_bavail * disk.f_bsize - free))
+        new, refusal = attempt(lake, b"new" * 5000 + str(free).encode())
+        if new is None:
+            assert "disk is full" in refusal
+            assert "recsys refresh" in refusal
+            assert lake.current("a") == old
+            failed += 1
+        else:
+            assert lake.current("a") == new
+            lake.restore("a", old.version)
+            lake.gc(keep_last=0)
+        ballast.unlink()
+        assert is_whole(lake)
+    assert 3 < failed < 40  # both outcomes were met
+
+
+def test_a_limit_on_the_size_of_files_is_explained_too(lake: Lake, child: Callable[[Callable[[], object]], int]):
+    old = lake.publish("a", big(b"old"), LINEAGE)
+
+    def beyond_the_limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        with pytest.raises(ArtifactError, match="disk is full"):
+            lake.publish("a", big(bytes(10_000)), LINEAGE)
+
+    assert child(beyond_the_limit) == 0
+    assert lake.current("a") == old
+    assert is_whole(lake)
+
+
+@pytest.mark.parametrize("call", ["open", "write", "fsync", "mkdir", "replace"])
+def test_no_space_at_any_call_leaves_the_old_version_or_the_new(
+    call: str, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.publish("a", big(b"0"), LINEAGE)
+    real = getattr(os, call)
+    for nth in range(1, 100):
+        calls = 0
+
+        def failing(*args: object, nth: int = nth, **kwargs: object) -> object:
+            nonlocal calls
+            calls += 1
+            if calls == nth:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return real(*args, **kwargs)
+
+        before = lake.current("a")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, failing)
+            made, _ = attempt(lake, str(nth).encode())
+        lake.sweep()  # where the failing call was one that removes the draft
+        assert is_whole(lake)
+        now = lake.current("a")
+        assert now is not None
+        assert now.version in {one.version for one in (before, made) if one} or now.made_at > before.made_at
+        if calls < nth:
+            return
+    pytest.fail("the publication never ran to its end")
+
+
+def test_errors_of_libraries_in_rust_are_understood() -> None:
+    with pytest.raises(ArtifactError, match="disk is full"), disk_full_explained("a"):
+        raise OSError("No space left on device (os error 28)")
+
+
+def test_other_errors_of_the_system_pass() -> None:
+    with pytest.raises(PermissionError), disk_full_explained("a"):
+        raise PermissionError(errno.EACCES, "no")
