@@ -16,7 +16,8 @@ ITEM_KNN_GRID = tuple(
     for neighbours in (200, 50, 400, 20)
     for shrinkage in (20.0, 5.0)
 )
-"""Likes only: with all ratings as input every one of these settings did worse on the validation period."""
+"""Likes only: with "all" each of these settings had a lower NDCG@10 on the validation period of the shipped data, and
+with "rating" the best of them stayed below the best here (0.140 against 0.147)."""
 
 BLOCK = 1024
 """Items whose similarities to all others are held at once: 1024 x n_items floats."""
