@@ -21,7 +21,7 @@ def item_features(ratings: pl.DataFrame, movies: pl.DataFrame, as_of: int) -> pl
     """
     known = ratings.filter(pl.col("timestamp") < as_of)
     counted = known.group_by("item_id").agg(
-        n_ratings=_count(pl.lit(value=True)),
+        n_ratings=pl.len().cast(pl.Int64),  # not the sum of a literal, which is 1 in every group
         n_likes=_count(pl.col("rating") >= LIKED),
         n_recent=_count(pl.col("timestamp") >= as_of - 30 * DAY),
         n_year=_count(pl.col("timestamp") >= as_of - 365 * DAY),
