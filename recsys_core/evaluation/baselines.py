@@ -1,4 +1,4 @@
-"""The baselines under our protocol: tuned on the validation slice, fitted anew before the test, listed for its users."""
+"""The baselines by our protocol: tuned on the validation slice, fitted anew before the test, listed for its users."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -10,7 +10,7 @@ from recsys_core.evaluation.lists import lists_array
 from recsys_core.features.content import genre_matrix
 from recsys_core.metrics import beyond_accuracy as beyond
 from recsys_core.metrics.calibration import class_shares, listed_sets, miscalibration
-from recsys_core.metrics.relevance import ItemSets
+from recsys_core.metrics.relevance import ItemSets, PerUser
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +47,14 @@ def _values(lists: pl.DataFrame, audience: Audience) -> dict[str, float]:
     return {
         "coverage": beyond.catalogue_coverage(ranked, audience.catalogue.n_items),
         "gini": beyond.gini_of_exposure(ranked, audience.catalogue.n_items),
-        "novelty": float(np.nanmean(beyond.novelty(ranked, counts, audience.n_trained_users))),
-        "popularity": float(np.nanmean(beyond.popularity_percentile(ranked, counts))),
-        "diversity": float(np.nanmean(beyond.intra_list_diversity(ranked, genres))),
-        "genre_miscalibration": float(np.nanmean(miscalibration(taste, shown))),
+        "novelty": _mean(beyond.novelty(ranked, counts, audience.n_trained_users)),
+        "popularity": _mean(beyond.popularity_percentile(ranked, counts)),
+        "diversity": _mean(beyond.intra_list_diversity(ranked, genres)),
+        "genre_miscalibration": _mean(miscalibration(taste, shown)),
     }
+
+
+def _mean(values: PerUser) -> float:
+    """Mean over the users for whom the metric is defined; NaN where it is for nobody, as diversity at k = 1."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else float("nan")

@@ -43,20 +43,20 @@ def fates(stages: Stages, targets: pl.DataFrame, k: int) -> pl.DataFrame:
             "item_id": stages.catalogue.item_ids[stages.users.item_idx],
         }
     ).with_columns(seen=pl.lit(value=True))
-    traced = targets.select("user_id", "item_id").join(known, on="item_id", how="left")
-    traced = traced.join(seen, on=["user_id", "item_id"], how="left")
+    traced = targets.select("user_id", "item_id").join(known, on="item_id", how="left", maintain_order="left")
+    traced = traced.join(seen, on=["user_id", "item_id"], how="left", maintain_order="left")
     for name, lists in (("exact", stages.exact), ("found", stages.found), ("ranked", stages.ranked)):
         places = lists_table(name, stages.users.user_ids, lists, stages.catalogue)
-        traced = traced.join(
-            places.select("user_id", "item_id", pl.col("rank").alias(name)), on=["user_id", "item_id"], how="left"
-        )
+        found = places.select("user_id", "item_id", pl.col("rank").alias(name))
+        traced = traced.join(found, on=["user_id", "item_id"], how="left", maintain_order="left")
     fate = (
-        pl.when(pl.col("known").is_null()).then(pl.lit(FATES[0]))
+        # First of all, so that the hits are those of the recall at k, whatever the stages before the list say.
+        pl.when(pl.col("ranked") <= k).then(pl.lit(FATES[5]))
+        .when(pl.col("known").is_null()).then(pl.lit(FATES[0]))
         .when(pl.col("seen").is_not_null()).then(pl.lit(FATES[1]))
         .when(pl.col("found").is_null() & pl.col("exact").is_null()).then(pl.lit(FATES[2]))
         .when(pl.col("found").is_null()).then(pl.lit(FATES[3]))
-        .when(pl.col("ranked") > k).then(pl.lit(FATES[4]))
-        .otherwise(pl.lit(FATES[5]))
+        .otherwise(pl.lit(FATES[4]))  # also where the final list is so short that it does not hold the item at all
     )  # fmt: skip
     return traced.select("user_id", "item_id", fate=fate)
 

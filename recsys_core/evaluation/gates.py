@@ -1,6 +1,6 @@
 """What must hold before anything is shown to people."""
 
-from recsys_core.evaluation.report import EvalReport
+from recsys_core.evaluation.report import OURS, EvalReport
 
 
 def beats(report: EvalReport, other: str) -> bool:
@@ -9,13 +9,15 @@ def beats(report: EvalReport, other: str) -> bool:
 
 
 def funnel_is_whole(report: EvalReport) -> bool:
-    """Whether every target has exactly one fate."""
+    """Whether every target that the metrics count has exactly one fate."""
+    n_targets = int(report.per_user.filter(model=OURS)["n_targets"].sum())
     return (
-        int(report.funnel["n_targets"].sum()) == report.fates.height
+        n_targets == report.fates.height == report.fates.select("user_id", "item_id").n_unique()
+        and n_targets == int(report.funnel["n_targets"].sum())
         and abs(float(report.funnel["share"].sum()) - 1.0) < 1e-9
     )
 
 
 def denominators_agree(report: EvalReport) -> bool:
-    """Whether every model was averaged over the same users: nobody may drop those whom it serves badly."""
-    return report.summary["n"].n_unique() == 1
+    """Whether every model was averaged over all users with targets: nobody may drop those whom it serves badly."""
+    return set(report.summary["n"]) == {report.fates["user_id"].n_unique()}

@@ -17,6 +17,9 @@ from recsys_core.tables import read_table, write_table
 OURS = "two-stage"
 """Our system in every table: retrieval, then ranking."""
 
+POPULARITY = "popularity"
+"""The baseline that every model must beat before anything else is said of it."""
+
 RETRIEVAL_ONLY = "two-tower"
 """The order of retrieval alone: what ranking has to improve on."""
 
@@ -47,6 +50,22 @@ class EvalReport:
     def mean(self, model: str, metric: str = HEADLINE) -> float:
         """One headline figure."""
         return float(self.summary.filter(model=model, metric=metric)["mean"].item())
+
+    def headline(self) -> dict[str, float | int]:
+        """The figures worth following from run to run."""
+        lead, low, high = self.lead_over(POPULARITY)
+        means = {
+            metric: self.mean(OURS, metric) for metric in ("ndcg@10", "recall@10", "recall@100", "map@10", "hit@10")
+        }
+        return {
+            "n_users": int(self.summary["n"].max()),  # type: ignore[arg-type]  # a count, never null
+            **means,
+            "retrieval_ndcg@10": self.mean(RETRIEVAL_ONLY),
+            "popularity_ndcg@10": self.mean(POPULARITY),
+            "lead_over_popularity": lead,
+            "lead_over_popularity_low": low,
+            "lead_over_popularity_high": high,
+        }
 
     def lead_over(self, other: str) -> tuple[float, float, float]:
         """(mean, low, high) of our headline metric minus theirs, paired by user."""

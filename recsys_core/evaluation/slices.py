@@ -54,7 +54,7 @@ def metric_by_slice(
     per_user: pl.DataFrame, slices: pl.DataFrame, metric: str, config: EvaluationConfig
 ) -> pl.DataFrame:
     """model, dimension, slice, metric, mean, low, high, n; a slice of too few users has NaN for its figures."""
-    joined = per_user.join(slices, on="user_id")
+    joined = per_user.join(slices, on="user_id", maintain_order="left")  # the draws depend on the order of the users
     rows = []
     for (model, dimension, name), part in joined.group_by("model", "dimension", "slice", maintain_order=True):
         values = part[metric].to_numpy()

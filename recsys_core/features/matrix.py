@@ -23,13 +23,13 @@ def feature_matrix(
 
     Args:
         users: histories before the request, one row per user.
-        user_rows: `user_features`; users that it lacks get NaN.
+        user_rows: `user_features`; a user that it lacks gets NaN, but an empty history counts 0 ratings.
         item_rows: `item_features`, in the order of item_idx.
         side: what pair features read of the items.
         candidates: item_idx (n_users, n_candidates), best first, -1 = none; and their retrieval scores.
     """
     item_idx, scores = candidates
-    by_user = _user_values(users.user_ids, user_rows)
+    by_user = _user_values(users, user_rows)
     values = pair_features(users, item_idx, scores, side, by_user["user_mean_liked_year"])
     for name in names_of("item"):
         values[name] = item_rows[name].fill_null(float("nan")).to_numpy()[item_idx]
@@ -40,7 +40,11 @@ def feature_matrix(
     return matrix
 
 
-def _user_values(user_ids: Int64s, user_rows: pl.DataFrame) -> dict[str, Float32s]:
-    """Each user feature as (n_users,), in the order of `user_ids`."""
-    wanted = pl.DataFrame({"user_id": user_ids}).join(user_rows, on="user_id", how="left", maintain_order="left")
+def _user_values(users: Histories, user_rows: pl.DataFrame) -> dict[str, Float32s]:
+    """Each user feature as (n_users,), in the order of the histories."""
+    asked = pl.DataFrame({"user_id": users.user_ids, "is_empty": users.lengths == 0})
+    wanted = asked.join(user_rows, on="user_id", how="left", maintain_order="left")
+    # Nothing rated is a known number of ratings; a history without its row is a fault of the tables, hence unknown.
+    n_ratings = pl.when(pl.col("user_n_ratings").is_null() & pl.col("is_empty")).then(0).otherwise("user_n_ratings")
+    wanted = wanted.with_columns(user_n_ratings=n_ratings.cast(pl.Float32))
     return {name: wanted[name].fill_null(float("nan")).to_numpy() for name in names_of("user")}

@@ -71,16 +71,17 @@ class Ranker:
         """
         try:
             about = json.loads(folder.joinpath("features.json").read_text())
+            feature_set, n_candidates, names = about["feature_set"], about["n_candidates"], about["names"]
             booster = xgb.Booster(model_file=folder / "ranker.json")
-        except (OSError, ValueError, xgb.core.XGBoostError) as fault:
+        except (OSError, ValueError, KeyError, TypeError, xgb.core.XGBoostError) as fault:
             raise ArtifactError(f"the ranker in {folder} is missing or damaged: run `recsys refresh`") from fault
-        if about["feature_set"] != feature_set_version():
-            differing = sorted(set(about["names"]) ^ set(FEATURE_NAMES)) or ["the declaration of a feature"]
+        if feature_set != feature_set_version():
+            differing = sorted(set(names) ^ set(FEATURE_NAMES)) or ["the declaration of a feature"]
             raise ArtifactError(
-                f"the ranker was trained on feature set {about['feature_set']}, the code computes "
+                f"the ranker was trained on feature set {feature_set}, the code computes "
                 f"{feature_set_version()} (differs: {', '.join(differing)}): run `recsys refresh` to train it again"
             )
-        return cls(booster=booster, feature_set=about["feature_set"], n_candidates=about["n_candidates"])
+        return cls(booster=booster, feature_set=feature_set, n_candidates=n_candidates)
 
 
 def fit_ranker(rows: pl.DataFrame, config: RankerConfig) -> Ranker:

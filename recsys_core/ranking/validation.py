@@ -19,7 +19,8 @@ def fit_before_validation(examples: RankingExamples, config: RankerConfig) -> Ra
 def validate_ranker(ranker: Ranker, examples: RankingExamples, k: int = 10) -> pl.DataFrame:
     """NDCG and MAP of each user of the validation slice in either order: order, user_id, ndcg, map.
 
-    `order` is 'retrieval' or 'ranking'. Both are end to end: a liked item that is no candidate counts as missed, so a perfect ranker stays below 1.
+    `order` is 'retrieval' or 'ranking'. Both are end to end: a liked item that is no candidate counts as missed, so a
+    perfect ranker stays below 1.
 
     Args:
         ranker: from `fit_before_validation`.

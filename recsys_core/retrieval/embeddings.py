@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_core.errors import ArtifactError
+from recsys_core.retrieval.arrays import read_array, write_array
 from recsys_core.retrieval.training import FittedTower, encode_items
 
 Float32s = npt.NDArray[np.float32]
@@ -22,21 +23,20 @@ class ItemEmbeddings:
 
     def save(self, folder: Path) -> None:
         """Write both arrays as npy, without pickle."""
-        np.save(folder / "vectors.npy", self.vectors, allow_pickle=False)
-        np.save(folder / "item_ids.npy", self.item_ids, allow_pickle=False)
+        write_array(self.vectors, folder / "vectors.npy")
+        write_array(self.item_ids, folder / "item_ids.npy")
 
     @classmethod
     def load(cls, folder: Path) -> "ItemEmbeddings":
         """Read both arrays.
 
         Raises:
-            ArtifactError: they are missing or damaged.
+            ArtifactError: they are missing or damaged, or do not belong together.
         """
-        try:
-            vectors = np.load(folder / "vectors.npy", allow_pickle=False)
-            item_ids = np.load(folder / "item_ids.npy", allow_pickle=False)
-        except (OSError, ValueError) as fault:
-            raise ArtifactError(f"the vectors in {folder} are missing or damaged: run `recsys refresh`") from fault
+        vectors = read_array(folder / "vectors.npy", np.float32, ndim=2)
+        item_ids = read_array(folder / "item_ids.npy", np.int64, ndim=1)
+        if len(vectors) != len(item_ids):
+            raise ArtifactError(f"{folder} holds {len(vectors)} vectors for {len(item_ids)} items: rebuild them")
         return cls(vectors=vectors, item_ids=item_ids)
 
 

@@ -29,18 +29,20 @@ class Examples:
 def temporal(users: Histories, rng: np.random.Generator) -> Examples:
     """Cut each history at a random rating; the past is shown, the next 30 % are asked for.
 
-    The past is what lies strictly before the second of the cut, so ratings given together are never split.
+    Ratings given in one second are never parted: the past lies strictly before the second of the cut, and what is asked
+    for ends with a whole second, since the order within it is that of the ids and would favour low ones.
     """
-    lengths = np.maximum(users.lengths, 1)
-    cut = np.maximum((rng.random(users.n_users) * lengths).astype(np.int64), 1)  # rating number at the cut
-    at = np.minimum(users.offsets[:-1] + cut, users.offsets[1:] - 1)
-    moment = users.timestamps[np.clip(at, 0, max(len(users.timestamps) - 1, 0))] if len(users.timestamps) else at
-    span = np.maximum(np.ceil(NEXT_SHARE * lengths).astype(np.int64), 1)
-    number = np.arange(len(users.item_idx)) - users.offsets[users.rows]
-    is_shown = users.timestamps < moment[users.rows]
+    if not len(users.timestamps):
+        return Examples(shown=users, asked=users)
+    first, last = users.offsets[:-1], users.offsets[1:] - 1  # last < first where a history is empty
+    cut = np.minimum(np.maximum((rng.random(users.n_users) * users.lengths).astype(np.int64), 1) + first, last)
+    is_shown = users.timestamps < users.timestamps[cut][users.rows]
     n_shown = np.bincount(users.rows[is_shown], minlength=users.n_users)
-    is_asked = ~is_shown & (number < (n_shown + span)[users.rows])
-    return Examples(shown=_part(users, is_shown), asked=_part(users, is_asked))
+    span = np.ceil(NEXT_SHARE * users.lengths).astype(np.int64)
+    until = users.timestamps[np.minimum(first + n_shown + span - 1, last)]  # second of the last rating asked for
+    return Examples(
+        shown=_part(users, is_shown), asked=_part(users, ~is_shown & (users.timestamps <= until[users.rows]))
+    )
 
 
 def denoising(users: Histories, rng: np.random.Generator) -> Examples:

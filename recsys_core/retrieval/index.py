@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_core.errors import ArtifactError
+from recsys_core.retrieval.arrays import read_array, write_array
 from recsys_core.retrieval.config import IndexConfig
 
 Float32s = npt.NDArray[np.float32]
@@ -37,7 +38,7 @@ class ItemIndex:
     def save(self, folder: Path) -> None:
         """Write the index and the ids of its positions."""
         folder.joinpath("items.faiss").write_bytes(faiss.serialize_index(self.faiss_index).tobytes())
-        np.save(folder / "item_ids.npy", self.item_ids, allow_pickle=False)
+        write_array(self.item_ids, folder / "item_ids.npy")
 
     @classmethod
     def load(cls, folder: Path) -> "ItemIndex":
@@ -49,9 +50,9 @@ class ItemIndex:
         try:
             data = np.frombuffer(folder.joinpath("items.faiss").read_bytes(), dtype=np.uint8)
             index = faiss.deserialize_index(data)
-            item_ids = np.load(folder / "item_ids.npy", allow_pickle=False)
-        except (OSError, RuntimeError, ValueError) as fault:
+        except (OSError, RuntimeError, MemoryError) as fault:  # a flipped length may ask for exabytes
             raise ArtifactError(f"the index in {folder} is missing or damaged: run `recsys refresh`") from fault
+        item_ids = read_array(folder / "item_ids.npy", np.int64, ndim=1)
         if len(item_ids) != index.ntotal:
             raise ArtifactError(
                 f"the index in {folder} holds {index.ntotal} vectors for {len(item_ids)} items: rebuild it"

@@ -18,7 +18,7 @@ AGE_LIMITS = np.array([600, 3_600, 86_400, 7 * 86_400, 30 * 86_400, 182 * 86_400
 
 N_AGES = len(AGE_LIMITS) + 1
 N_PLACES = 12
-"""Places back are counted on a log2 scale: 0, 1, 2-3, 4-7, ..., 1024 and more."""
+"""Places are counted from 1 = the latest, on a log2 scale: 1, 2-3, 4-7, 8-15, ..., 2048 and more."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,6 +46,12 @@ class RetrievalReport:
         """Mean recall at k over the users of the validation slice."""
         return float(self.recall.filter(k=k)["recall"].to_numpy().mean())
 
+    def headline(self) -> dict[str, float]:
+        """The figures worth following from run to run."""
+        return {f"recall@{k}": self.mean_recall(k) for k in RECALL_AT} | {
+            f"index_recall@{INDEX_RECALL_AT}": self.mean_index_recall()
+        }
+
     def mean_index_recall(self) -> float:
         """Mean share of the exact answer that the index gives."""
         return float(self.index_recall["recall"].to_numpy().mean())

@@ -41,10 +41,16 @@ def load_tower(folder: Path, name: str) -> FittedTower:
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # the handle is no mapping
             about = json.loads(file.metadata()["tower"])
-    except (OSError, SafetensorError, KeyError) as fault:
+        return _tower(tensors, about)
+    # The last four are a header that is still readable but names other tensors, sizes or keys.
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as fault:
         raise ArtifactError(f"{path} is missing or damaged: run `recsys refresh` to build it again") from fault
+
+
+def _tower(tensors: dict[str, torch.Tensor], about: dict[str, int]) -> FittedTower:
     item_ids, losses = tensors.pop("item_ids").numpy(), tensors.pop("losses").numpy()
-    model = TwoTower(tensors["content"].numpy(), tensors["log_popularity"].numpy(), about["dim"])
+    with torch.random.fork_rng(devices=[]):  # the initial weights are drawn and then replaced: leave no trace of it
+        model = TwoTower(tensors["content"].numpy(), tensors["log_popularity"].numpy(), about["dim"])
     model.load_state_dict(tensors)
     return FittedTower(
         model=model.eval(), catalogue=Catalogue(item_ids=item_ids), fit_end=about["fit_end"], losses=losses
@@ -53,7 +59,7 @@ def load_tower(folder: Path, name: str) -> FittedTower:
 
 def _save(tower: FittedTower, path: Path) -> None:
     tensors = {name: tensor.contiguous() for name, tensor in tower.model.state_dict().items()}
-    tensors["item_ids"] = torch.from_numpy(tower.catalogue.item_ids)
+    tensors["item_ids"] = torch.tensor(tower.catalogue.item_ids)
     tensors["losses"] = torch.from_numpy(tower.losses)
     about = {"dim": tower.model.everyone.shape[0], "fit_end": tower.fit_end}
     # One metadata entry, because safetensors writes several in an order that changes from run to run.

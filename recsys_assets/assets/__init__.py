@@ -1,0 +1,1 @@
+"""The assets, one module per stage; the module's name is the group that the UI shows."""

@@ -1,0 +1,118 @@
+"""Stage 1, data: the source's bytes -> movies, ratings, and their cut-offs in time."""
+
+import dagster as dg
+from pydantic import Field
+
+from recsys_assets.metadata import ratings_metadata, rejected_metadata, splits_metadata, table_metadata
+from recsys_assets.publishing import AssetRun, Published, write_json, write_tables
+from recsys_assets.recipes import versioned_asset
+from recsys_assets.resources import LakeResource
+from recsys_assets.settings import from_settings
+from recsys_core.data.config import SplitsConfig
+from recsys_core.data.limits import ReadingConfig
+from recsys_core.data.sources import EMBEDDED
+
+
+@from_settings("raw_data")
+class RawDataRun(dg.Config):
+    """Which data set the pipeline runs on."""
+
+    dataset: str = Field(EMBEDDED, description="A known data set (`recsys data list`), or the path of a zip or folder.")
+
+
+@from_settings("movies")
+class MoviesRun(dg.Config, ReadingConfig):
+    """How strictly the movie table is read."""
+
+
+@from_settings("base_ratings")
+class BaseRatingsRun(dg.Config, ReadingConfig):
+    """How strictly the ratings are read."""
+
+
+@from_settings("splits")
+class SplitsRun(dg.Config, SplitsConfig):
+    """Where the cut-offs lie."""
+
+
+@versioned_asset(outside=["source"], form=RawDataRun, kinds=["file"])
+def raw_data(context: dg.AssetExecutionContext, config: RawDataRun, lake: LakeResource) -> Published:
+    """Which bytes the pipeline starts from: the data set's name and the SHA-256 of its files.
+
+    It copies nothing. Its version changes when the bytes of the source do, and then movies and base_ratings are stale.
+    """
+    from recsys_core.data.sources import locate, source_version
+
+    run = AssetRun(context, lake, config)
+    path = locate(config.dataset, lake.raw_folder)
+    about = {"dataset": config.dataset, "sha256": source_version(path)}
+    run.read_from_outside("source", about["sha256"])
+    return run.publish(write_json(raw_data=about), metadata={**about, "path": str(path)})
+
+
+@versioned_asset(deps=["raw_data"], form=MoviesRun, libraries=["polars", "pyarrow"], kinds=["polars", "parquet"])
+def movies(context: dg.AssetExecutionContext, config: MoviesRun, lake: LakeResource) -> Published:
+    """Title, genres and year of every movie; what could not be read is in the artifact, with line and reason."""
+    from recsys_core.data.reading import read_movies
+    from recsys_core.data.sources import locate
+
+    run = AssetRun(context, lake, config)
+    read = read_movies(locate(run.json("raw_data")["dataset"], lake.raw_folder), config)
+    return run.publish(
+        write_tables(movies=read.table, rejected=read.rejected),
+        facts=read.counts,
+        metadata=table_metadata(read.table) | rejected_metadata(read.rejected, read.notes),
+    )
+
+
+@versioned_asset(
+    deps=["raw_data", "movies"], form=BaseRatingsRun, libraries=["polars", "pyarrow"], kinds=["polars", "parquet"]
+)
+def base_ratings(context: dg.AssetExecutionContext, config: BaseRatingsRun, lake: LakeResource) -> Published:
+    """The data set's ratings, latest per user and movie; bad rows are in the artifact, with line and reason."""
+    from recsys_core.data.reading import check_unknown_movies, read_ratings
+    from recsys_core.data.sources import locate
+
+    run = AssetRun(context, lake, config)
+    read = read_ratings(locate(run.json("raw_data")["dataset"], lake.raw_folder), config)
+    unknown = check_unknown_movies(read.table, run.table("movies"), config)
+    return run.publish(
+        write_tables(base_ratings=read.table, rejected=read.rejected),
+        times=read.table["timestamp"],
+        facts=read.counts | {"of_unknown_movies": unknown},
+        metadata=table_metadata(read.table) | rejected_metadata(read.rejected, read.notes),
+    )
+
+
+@versioned_asset(
+    deps=["base_ratings", "interaction_log_head"], libraries=["polars", "pyarrow"], kinds=["polars", "parquet"]
+)
+def ratings(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
+    """All ratings: the data set's and those logged since; of one user and movie the latest counts.
+
+    Everything below starts here, so this is where the feedback loop closes.
+    """
+    from recsys_core.data.merging import merge_ratings
+
+    run = AssetRun(context, lake)
+    logged = run.table("interaction_log_head")
+    merged = merge_ratings(run.table("base_ratings"), logged)
+    facts = {"n_ratings": merged.height, "n_logged": logged.height}
+    return run.publish(
+        write_tables(ratings=merged), times=merged["timestamp"], facts=facts, metadata=ratings_metadata(merged)
+    )
+
+
+@versioned_asset(deps=["ratings"], form=SplitsRun, libraries=["polars", "pyarrow"], kinds=["polars", "parquet"])
+def splits(context: dg.AssetExecutionContext, config: SplitsRun, lake: LakeResource) -> Published:
+    """Cut-offs in time, and for each slice the users, what they showed before, and what they went on to like.
+
+    Models of a slice may see nothing at or after its cut-off. The test's targets lie in a file of their own, which
+    only eval_report opens.
+    """
+    from recsys_core.data.splits import make_splits
+
+    run = AssetRun(context, lake, config)
+    ratings = run.table("ratings")
+    made = make_splits(ratings, config)
+    return run.publish(made.save, times=ratings["timestamp"], metadata=splits_metadata(made))

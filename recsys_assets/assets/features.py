@@ -1,0 +1,34 @@
+"""Stage 3, features: what was known at each cut-off, of items and of users."""
+
+import dagster as dg
+
+from recsys_assets.metadata import table_metadata
+from recsys_assets.publishing import AssetRun, Published, write_tables
+from recsys_assets.recipes import versioned_asset
+from recsys_assets.resources import LakeResource
+
+
+@versioned_asset(deps=["ratings", "movies", "splits"], libraries=["polars", "pyarrow"], kinds=["polars", "parquet"])
+def item_features(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
+    """Each item's numbers as of every cut-off: popularity, ratings, age; nothing later than the cut-off counts."""
+    from recsys_core.data.splits import Splits
+    from recsys_core.features.slices import item_features_by_slice
+
+    run = AssetRun(context, lake)
+    ratings = run.table("ratings")
+    table = item_features_by_slice(ratings, run.table("movies"), Splits.load(run.folder("splits")))
+    return run.publish(write_tables(item_features=table), times=ratings["timestamp"], metadata=table_metadata(table))
+
+
+@versioned_asset(
+    deps=["ratings", "item_features", "splits"], libraries=["polars", "pyarrow"], kinds=["polars", "parquet"]
+)
+def user_features(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
+    """Each evaluated user's numbers as of the request, from the user's own history before it."""
+    from recsys_core.data.splits import Splits
+    from recsys_core.features.slices import user_features_by_slice
+
+    run = AssetRun(context, lake)
+    ratings = run.table("ratings")
+    table = user_features_by_slice(ratings, run.table("item_features"), Splits.load(run.folder("splits")))
+    return run.publish(write_tables(user_features=table), times=ratings["timestamp"], metadata=table_metadata(table))

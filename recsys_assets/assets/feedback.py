@@ -1,0 +1,63 @@
+"""Stage 2, feedback: what users did lately -> interactions by day of arrival."""
+
+import dagster as dg
+
+from recsys_assets.metadata import rejected_metadata, table_metadata
+from recsys_assets.partitions import arrival_days
+from recsys_assets.publishing import AssetRun, Published, write_tables
+from recsys_assets.recipes import versioned_asset
+from recsys_assets.resources import LakeResource
+from recsys_assets.settings import from_settings
+from recsys_core.feedback.config import InteractionsConfig
+
+
+@from_settings("interactions")
+class InteractionsRun(dg.Config, InteractionsConfig):
+    """How strictly a day's log is read."""
+
+
+@versioned_asset(
+    outside=["log"],
+    form=InteractionsRun,
+    libraries=["polars", "pyarrow"],
+    kinds=["polars", "parquet"],
+    partitions_def=arrival_days,
+)
+def interactions(context: dg.AssetExecutionContext, config: InteractionsRun, lake: LakeResource) -> Published:
+    """What users did, by the day on which it arrived; each event keeps its own, perhaps earlier, time.
+
+    A day without a log gives an empty table. The same log gives the same version, so a backfill can be repeated.
+    """
+    from recsys_core.feedback.interactions import day_version, read_day
+
+    run = AssetRun(context, lake, config)
+    day = context.partition_key
+    run.read_from_outside(f"log/{day}", day_version(lake.log_folder, day))
+    read = read_day(lake.log_folder, day, config)
+    return run.publish(
+        write_tables(interactions=read.interactions, rejected=read.rejected),
+        times=read.interactions["timestamp"],
+        facts=read.counts,
+        metadata=table_metadata(read.interactions) | rejected_metadata(read.rejected, []),
+    )
+
+
+@versioned_asset(deps=["interactions"], libraries=["polars", "pyarrow"], kinds=["polars", "parquet"])
+def interaction_log_head(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
+    """The logged ratings of all days together, and which version of each day went in.
+
+    Dagster does not carry staleness from a daily asset to one without partitions; this asset stands between the two.
+    """
+    from recsys_core.feedback.head import log_head
+    from recsys_core.tables import read_table
+
+    run = AssetRun(context, lake)
+    days = lake.store.partitions("interactions")
+    tables = {day: read_table(run.folder("interactions", day) / "interactions.parquet") for day in days}
+    head = log_head(tables)
+    return run.publish(
+        write_tables(interaction_log_head=head),
+        times=head["timestamp"],
+        facts={"n_days": len(days), "n_ratings": head.height},
+        metadata=table_metadata(head),
+    )

@@ -1,0 +1,86 @@
+"""Stage 5, ranking: labelled candidates of the past, the ranker that learns from them, and what it adds."""
+
+import dagster as dg
+
+from recsys_assets.metadata import ranking_metadata, table_metadata
+from recsys_assets.publishing import AssetRun, Published
+from recsys_assets.recipes import versioned_asset
+from recsys_assets.resources import LakeResource
+from recsys_assets.settings import from_settings
+from recsys_core.ranking.config import RankerConfig
+from recsys_core.retrieval.config import CandidatesConfig
+
+
+@from_settings("ranking_examples")
+class RankingExamplesRun(dg.Config, CandidatesConfig):
+    """How many candidates the ranker learns to order."""
+
+
+@from_settings("ranker")
+class RankerRun(dg.Config, RankerConfig):
+    """How the trees are grown."""
+
+
+@versioned_asset(
+    deps=["ratings", "splits", "item_features", "user_features", "two_tower"],
+    form=RankingExamplesRun,
+    libraries=["torch", "numpy", "polars", "pyarrow"],
+    kinds=["polars", "parquet"],
+)
+def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesRun, lake: LakeResource) -> Published:
+    """Candidates of every slice before the test, with features as of the slice and labels from what followed.
+
+    Each slice's candidates come from the tower that ends where the slice begins; a later one is refused.
+    """
+    from functools import partial
+
+    from recsys_core.data.splits import Splits
+    from recsys_core.ranking.slices import examples_of_slices
+    from recsys_core.retrieval.storage import load_tower
+
+    run = AssetRun(context, lake, config)
+    ratings, splits = run.table("ratings"), Splits.load(run.folder("splits"))
+    items, users = run.table("item_features"), run.table("user_features")
+    tower_of = partial(load_tower, run.folder("two_tower"))
+    examples = examples_of_slices(ratings, splits, items, users, tower_of, n_candidates=config.n_candidates)
+    return run.publish(
+        examples.save,
+        times=splits.targets["timestamp"],
+        facts={
+            "n_likes_found": int(examples.rows["label"].sum()),
+            "n_targets": int(examples.n_targets["n_targets"].sum()),
+        },
+        metadata=table_metadata(examples.rows),
+    )
+
+
+@versioned_asset(deps=["ranking_examples"], form=RankerRun, libraries=["xgboost", "numpy", "polars"], kinds=["xgboost"])
+def ranker(context: dg.AssetExecutionContext, config: RankerRun, lake: LakeResource) -> Published:
+    """LambdaMART over explicit features, trained on all labelled slices; the one that serves."""
+    from recsys_core.ranking.examples import RankingExamples
+    from recsys_core.ranking.ranker import fit_ranker
+
+    run = AssetRun(context, lake, config)
+    examples = RankingExamples.load(run.folder("ranking_examples"))
+    fitted = fit_ranker(examples.rows, config)
+    return run.publish(
+        fitted.save,
+        facts={"feature_set": fitted.feature_set, "n_candidates": fitted.n_candidates, "n_rows": examples.rows.height},
+    )
+
+
+@versioned_asset(deps=["ranking_examples", "ranker"], libraries=["xgboost", "numpy", "polars"], kinds=["polars"])
+def ranking_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
+    """What ranking adds to the order of retrieval on the validation slice, and which features carry it.
+
+    Judged on a ranker with the same settings that never saw that slice; the importances are those of the ranker that
+    serves.
+    """
+    from recsys_core.ranking.examples import RankingExamples
+    from recsys_core.ranking.ranker import Ranker
+    from recsys_core.ranking.report import ranking_report as make_report
+
+    run = AssetRun(context, lake)
+    examples = RankingExamples.load(run.folder("ranking_examples"))
+    report = make_report(examples, Ranker.load(run.folder("ranker")), RankerConfig(**run.parameters_of("ranker")))
+    return run.publish(report.save, facts=report.headline(), metadata=ranking_metadata(report))

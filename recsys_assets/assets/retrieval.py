@@ -1,0 +1,97 @@
+"""Stage 4, retrieval: towers, item vectors, index, and how much they find."""
+
+import dagster as dg
+
+from recsys_assets.metadata import index_metadata, retrieval_metadata, training_metadata
+from recsys_assets.publishing import AssetRun, Published
+from recsys_assets.recipes import versioned_asset
+from recsys_assets.resources import LakeResource
+from recsys_assets.settings import from_settings
+from recsys_core.retrieval.config import IndexConfig, TwoTowerConfig
+
+
+@from_settings("two_tower")
+class TwoTowerRun(dg.Config, TwoTowerConfig):
+    """How the towers are shaped and trained."""
+
+
+@from_settings("faiss_index")
+class FaissIndexRun(dg.Config, IndexConfig):
+    """How the item vectors are searched."""
+
+
+@versioned_asset(
+    deps=["ratings", "splits", "item_features"],
+    form=TwoTowerRun,
+    libraries=["torch", "safetensors", "numpy", "polars"],
+    kinds=["pytorch"],
+)
+def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: LakeResource) -> Published:
+    """A tower for users and a tower for items, trained once per cut-off on nothing but the ratings before it.
+
+    The last pair serves; the earlier ones give the ranker training scores that do not know the answers.
+    """
+    from functools import partial
+
+    from recsys_core.data.splits import Splits
+    from recsys_core.retrieval.slices import fit_towers
+    from recsys_core.retrieval.storage import save_towers
+
+    run = AssetRun(context, lake, config)
+    ratings, splits = run.table("ratings"), Splits.load(run.folder("splits"))
+    towers = fit_towers(ratings, run.table("item_features"), splits, config, run.tell)
+    return run.publish(
+        partial(save_towers, towers),
+        times=ratings.filter(ratings["timestamp"] < max(tower.fit_end for tower in towers.values()))["timestamp"],
+        facts={f"fit_end.{name}": tower.fit_end for name, tower in towers.items()},
+        metadata=training_metadata(towers),
+    )
+
+
+@versioned_asset(deps=["two_tower"], libraries=["torch", "numpy"], kinds=["pytorch", "numpy"])
+def item_embeddings(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
+    """The serving tower's vector of every item in the catalogue."""
+    from recsys_core.data.splits import TEST
+    from recsys_core.retrieval.embeddings import embed_items
+    from recsys_core.retrieval.storage import load_tower
+
+    run = AssetRun(context, lake)
+    embeddings = embed_items(load_tower(run.folder("two_tower"), TEST))
+    n_items, d = embeddings.vectors.shape
+    return run.publish(embeddings.save, facts={"n_items": n_items, "n_dimensions": d})
+
+
+@versioned_asset(deps=["item_embeddings"], form=FaissIndexRun, libraries=["faiss-cpu", "numpy"], kinds=["faiss"])
+def faiss_index(context: dg.AssetExecutionContext, config: FaissIndexRun, lake: LakeResource) -> Published:
+    """The item vectors, searchable by inner product: exact up to a size, an inverted file above it."""
+    from recsys_core.retrieval.embeddings import ItemEmbeddings
+    from recsys_core.retrieval.index import build_index
+
+    run = AssetRun(context, lake, config)
+    embeddings = ItemEmbeddings.load(run.folder("item_embeddings"))
+    index = build_index(embeddings.vectors, embeddings.item_ids, config)
+    return run.publish(index.save, metadata=index_metadata(index))
+
+
+@versioned_asset(
+    deps=["ratings", "splits", "two_tower", "faiss_index"],
+    libraries=["torch", "faiss-cpu", "numpy", "polars"],
+    kinds=["polars"],
+)
+def retrieval_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
+    """How many likes of the validation slice retrieval finds, and what the index loses against exact search."""
+    from recsys_core.data.splits import TEST, VALIDATION, Splits
+    from recsys_core.retrieval.index import ItemIndex
+    from recsys_core.retrieval.report import retrieval_report as make_report
+    from recsys_core.retrieval.storage import load_tower
+
+    run = AssetRun(context, lake)
+    ratings, splits, towers = run.table("ratings"), Splits.load(run.folder("splits")), run.folder("two_tower")
+    report = make_report(
+        ratings,
+        splits,
+        load_tower(towers, VALIDATION),
+        load_tower(towers, TEST),
+        ItemIndex.load(run.folder("faiss_index")),
+    )
+    return run.publish(report.save, facts=report.headline(), metadata=retrieval_metadata(report))

@@ -1,0 +1,27 @@
+"""What must hold before anything is shown to people."""
+
+import dagster as dg
+
+from recsys_assets.resources import LakeResource
+
+
+@dg.asset_check(asset="eval_report", blocking=True)
+def report_counts_everybody(lake: LakeResource) -> dg.AssetCheckResult:
+    """Every model is averaged over the same users, and every held-out like has exactly one fate."""
+    from recsys_core.evaluation.gates import denominators_agree, funnel_is_whole
+    from recsys_core.evaluation.report import EvalReport
+
+    report = EvalReport.load(lake.store.open("eval_report"))
+    agree, whole = denominators_agree(report), funnel_is_whole(report)
+    return dg.AssetCheckResult(passed=agree and whole, metadata={"denominators_agree": agree, "funnel_is_whole": whole})
+
+
+@dg.asset_check(asset="eval_report", blocking=True)
+def system_beats_popularity(lake: LakeResource) -> dg.AssetCheckResult:
+    """The paired 95 % interval of our lead in NDCG@10 over tuned popularity lies above zero."""
+    from recsys_core.evaluation.gates import beats
+    from recsys_core.evaluation.report import POPULARITY, EvalReport
+
+    report = EvalReport.load(lake.store.open("eval_report"))
+    lead, low, high = report.lead_over(POPULARITY)
+    return dg.AssetCheckResult(passed=beats(report, POPULARITY), metadata={"lead": lead, "low": low, "high": high})

@@ -1,0 +1,47 @@
+"""What must hold of retrieval."""
+
+import dagster as dg
+
+from recsys_assets.resources import LakeResource
+
+LEAST_INDEX_RECALL = 0.99
+"""Share of the exact answer that the index must give; below it, the index rather than the model limits the product."""
+
+LARGEST_DIFFERENCE = 1e-4
+"""Between a score of the index and the towers' dot product: float32 sums in another order, no more."""
+
+
+@dg.asset_check(asset="two_tower", blocking=True, additional_deps=["splits"])
+def no_tower_knows_its_future(lake: LakeResource) -> dg.AssetCheckResult:
+    """Every tower ends where its slice begins, as the manifest says."""
+    from recsys_core.data.splits import Splits
+
+    splits, manifest = Splits.load(lake.store.open("splits")), lake.store.verify("two_tower")
+    late = [name for name in splits.names if manifest.lineage.facts.get(f"fit_end.{name}") != splits.fit_end(name)]
+    return dg.AssetCheckResult(passed=not late, metadata={"late": dg.MetadataValue.json(late)})
+
+
+@dg.asset_check(asset="faiss_index", blocking=True, additional_deps=["two_tower", "item_embeddings"])
+def index_belongs_to_the_towers(lake: LakeResource) -> dg.AssetCheckResult:
+    """Ids in the same order, and the index's scores are the towers' dot products."""
+    from recsys_core.data.splits import TEST
+    from recsys_core.retrieval.embeddings import ItemEmbeddings
+    from recsys_core.retrieval.index import ItemIndex
+    from recsys_core.retrieval.report import embeddings_match
+    from recsys_core.retrieval.storage import load_tower
+
+    difference = embeddings_match(
+        ItemEmbeddings.load(lake.store.open("item_embeddings")),
+        ItemIndex.load(lake.store.open("faiss_index")),
+        load_tower(lake.store.open("two_tower"), TEST),
+    )
+    return dg.AssetCheckResult(passed=difference <= LARGEST_DIFFERENCE, metadata={"largest_difference": difference})
+
+
+@dg.asset_check(asset="retrieval_report", blocking=True)
+def index_finds_what_is_there(lake: LakeResource) -> dg.AssetCheckResult:
+    """After saving and loading, the index gives at least 99 % of the exact answer."""
+    from recsys_core.retrieval.report import RetrievalReport
+
+    recall = RetrievalReport.load(lake.store.open("retrieval_report")).mean_index_recall()
+    return dg.AssetCheckResult(passed=recall >= LEAST_INDEX_RECALL, metadata={"index_recall": recall})

@@ -1,0 +1,27 @@
+"""Assembles what Dagster loads; computes nothing."""
+
+import dagster as dg
+
+from recsys_assets import checks
+from recsys_assets.assets import data, evaluation, features, feedback, ranking, retrieval
+from recsys_assets.jobs import full_refresh, ingest_interactions
+from recsys_assets.resources import LakeResource, lake_root, settings_file
+from recsys_assets.settings import check_all_known
+
+STAGE_MODULES = (data, feedback, features, retrieval, ranking, evaluation)
+
+
+def build_definitions(lake: LakeResource) -> dg.Definitions:
+    """Everything that Dagster is to know, on a given lake."""
+    check_all_known(settings_file())
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules(STAGE_MODULES),
+        asset_checks=dg.load_asset_checks_from_modules(checks.STAGE_MODULES),
+        jobs=[full_refresh, ingest_interactions],
+        resources={"lake": lake},
+        # In one process: most steps take less time than a process of their own takes to import torch.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_definitions(LakeResource(root=str(lake_root())))

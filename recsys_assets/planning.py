@@ -1,0 +1,59 @@
+"""What is out of date in the lake, by the same facts that Dagster sees: code versions, settings, content hashes."""
+
+from recsys_assets.partitions import arrival_days
+from recsys_assets.recipes import RECIPES, Recipe
+from recsys_assets.resources import LakeResource
+from recsys_core.data.sources import locate, source_version
+from recsys_core.feedback.interactions import day_version, logged_days
+from recsys_core.lake.staleness import Node, Plan, plan
+
+
+def make_plan(lake: LakeResource, *, deep: bool = False) -> Plan:
+    """A verdict on every asset and every logged day, parents first.
+
+    Args:
+        lake: the lake.
+        deep: hash every stored file, not only compare sizes.
+
+    Raises:
+        DataError: the data set of the settings cannot be found.
+    """
+    days = days_to_ingest(lake)
+    nodes = [node for recipe in RECIPES.values() for node in _nodes(recipe, days)]
+    return plan(nodes, lake.store.survey([node.name for node in nodes], deep=deep), _outside(lake, days))
+
+
+def days_to_ingest(lake: LakeResource) -> list[str]:
+    """Every day that is over and has a log, or had one when it was last ingested."""
+    over = set(arrival_days.get_partition_keys())
+    return sorted(over & {*logged_days(lake.log_folder), *lake.store.partitions("interactions")})
+
+
+def _nodes(recipe: Recipe, days: list[str]) -> list[Node]:
+    parameters = recipe.parameters()
+    code, libraries = recipe.code_version(parameters), recipe.library_versions()
+    names = [f"{recipe.name}/{day}" for day in days] if recipe.is_partitioned else [recipe.name]
+    return [
+        Node(
+            name=name,
+            code_version=code,
+            parents=_parents(recipe, name, days),
+            parameters=parameters,
+            libraries=libraries,
+        )
+        for name in names
+    ]
+
+
+def _parents(recipe: Recipe, name: str, days: list[str]) -> tuple[str, ...]:
+    parents = []
+    for parent in recipe.parents:
+        parents += [f"{parent}/{day}" for day in days] if RECIPES[parent].is_partitioned else [parent]
+    outside = [f"{kind}/{name.split('/')[1]}" if recipe.is_partitioned else kind for kind in recipe.outside]
+    return (*outside, *parents)
+
+
+def _outside(lake: LakeResource, days: list[str]) -> dict[str, str]:
+    dataset = str(RECIPES["raw_data"].parameters()["dataset"])
+    versions = {"source": source_version(locate(dataset, lake.raw_folder))}
+    return versions | {f"log/{day}": day_version(lake.log_folder, day) for day in days}

@@ -1,0 +1,159 @@
+"""One run of one asset: read inputs at pinned versions, publish with full lineage, tell Dagster what was published."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pydantic
+from pydantic import JsonValue
+
+from recsys_assets.recipes import CODE_VERSION_TAG, RECIPES
+from recsys_assets.resources import LakeResource
+from recsys_core.errors import ArtifactError
+from recsys_core.lake.manifest import Lineage, Manifest
+from recsys_core.tables import read_table, write_table
+
+Published = dg.MaterializeResult[None]
+"""What every asset returns: its content hash and what is worth seeing of it."""
+
+progress = logging.getLogger("recsys.progress")
+"""One line as each asset begins and ends; the command line shows them."""
+
+
+class AssetRun:
+    """Reads the current version of each input once, and remembers which; the published lineage names them."""
+
+    def __init__(
+        self, context: dg.AssetExecutionContext, lake: LakeResource, config: pydantic.BaseModel | None = None
+    ) -> None:
+        self.context = context
+        self.lake = lake
+        self.recipe = RECIPES[context.asset_key.path[-1]]
+        self.parameters = config.model_dump(mode="json") if config else {}
+        self._inputs: dict[str, str] = {}
+        progress.info("%s", self.recipe.name)
+
+    def folder(self, asset: str, partition: str | None = None, version: str | None = None) -> Path:
+        """The verified files of an input, at the version that this run saw first.
+
+        Raises:
+            ArtifactError: the input is not declared, missing, or damaged.
+        """
+        if asset not in self.recipe.parents and partition is None:
+            raise ArtifactError(f"{self.recipe.name} reads {asset} without declaring it: add it to its deps")
+        key = asset if partition is None else f"{asset}/{partition}"
+        pinned = version or self._inputs.get(key)
+        if pinned is None:
+            manifest = self.lake.store.current(asset, partition)
+            if manifest is None:
+                raise ArtifactError(f"{key} has not been built yet: run `recsys refresh`, which builds what is missing")
+            pinned = manifest.version
+        self._inputs[key] = pinned
+        return self.lake.store.open(asset, partition, pinned)
+
+    def table(self, asset: str) -> pl.DataFrame:
+        """The table of an input that holds one table, named like the asset."""
+        return read_table(self.folder(asset) / f"{asset}.parquet")
+
+    def json(self, asset: str) -> dict[str, str]:
+        """The JSON object of an input that holds one, named like the asset."""
+        loaded: dict[str, str] = json.loads((self.folder(asset) / f"{asset}.json").read_text(encoding="utf-8"))
+        return loaded
+
+    def parameters_of(self, asset: str) -> dict[str, Any]:
+        """The settings that an input was made with."""
+        self.folder(asset)
+        manifest = self.lake.store.current(asset)
+        assert manifest is not None  # its folder was just opened
+        return dict(manifest.lineage.parameters)
+
+    def tell(self, what: str) -> None:
+        """Say what a long run is doing now."""
+        progress.info("%s: %s", self.recipe.name, what)
+
+    def read_from_outside(self, name: str, version: str) -> None:
+        """Record an input that is not in the lake: a data set's file, a day's log."""
+        self._inputs[name] = version
+
+    def publish(
+        self,
+        write: Callable[[Path], None],
+        *,
+        times: pl.Series | None = None,
+        facts: Mapping[str, JsonValue] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Published:
+        """Store what `write` puts into a folder, and report it under its content hash.
+
+        Args:
+            write: fills an empty folder.
+            times: timestamps of the events that went in; their range goes into the manifest.
+            facts: numbers worth keeping with the artifact; shown in the UI as well.
+            metadata: shown in the UI only.
+        """
+        code = self.recipe.code_version(self.parameters)
+        lineage = Lineage(
+            inputs=dict(sorted(self._inputs.items())),
+            code_version=code,
+            parameters=self.parameters,
+            libraries=self.recipe.library_versions(),
+            data_from=None if times is None else _bound(times.min()),
+            data_until=None if times is None else _bound(times.max()),
+            facts=dict(facts or {}),
+        )
+        partition = self.context.partition_key if self.context.has_partition_key else None
+        manifest = self.lake.store.publish(self.recipe.name, write, lineage, partition=partition)
+        progress.info("%s %s", self.recipe.name, manifest.version[:12])
+        # The version of the parameters that really ran: where the launchpad overrode them, Dagster too then shows the
+        # asset as out of step with the settings.
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(manifest.version),
+            metadata={**_described(manifest), **(facts or {}), **(metadata or {})},
+            tags={CODE_VERSION_TAG: code},
+        )
+
+
+def write_tables(**tables: pl.DataFrame) -> Callable[[Path], None]:
+    """A writer of Parquet files, one per table, named by keyword."""
+
+    def write(folder: Path) -> None:
+        for name, table in tables.items():
+            write_table(table, folder / f"{name}.parquet")
+
+    return write
+
+
+def write_json(**objects: Mapping[str, str]) -> Callable[[Path], None]:
+    """A writer of JSON files, one per object, named by keyword."""
+
+    def write(folder: Path) -> None:
+        for name, content in objects.items():
+            (folder / f"{name}.json").write_text(json.dumps(dict(content), indent=1, sort_keys=True), encoding="utf-8")
+
+    return write
+
+
+def _bound(value: object) -> int | None:
+    return int(value) if isinstance(value, int) else None
+
+
+def _described(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "version": manifest.version[:12],
+        "bytes": sum(entry.bytes for entry in manifest.files.values()),
+        "duration_s": round(manifest.duration_s, 3),
+        "inputs": {name: version[:12] for name, version in manifest.lineage.inputs.items()},
+        "parameters": dict(manifest.lineage.parameters),
+        **(
+            {
+                "data_from": dg.MetadataValue.timestamp(float(manifest.lineage.data_from)),
+                "data_until": dg.MetadataValue.timestamp(float(manifest.lineage.data_until)),
+            }
+            if manifest.lineage.data_from is not None and manifest.lineage.data_until is not None
+            else {}
+        ),
+    }

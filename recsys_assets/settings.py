@@ -1,0 +1,96 @@
+"""Settings from a file: a YAML mapping of asset name -> field -> value, laid over the defaults in the code.
+
+    two_tower:
+      dim: 32
+    splits:
+      n_training_slices: 2
+
+The values become the defaults of the launchpad and part of each asset's version, so that a changed setting makes
+exactly the assets that read it stale.
+"""
+
+import copy
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+import pydantic
+import yaml
+
+from recsys_assets.resources import settings_file
+from recsys_core.errors import SettingsError
+
+Run = TypeVar("Run", bound=pydantic.BaseModel)
+
+_known: set[str] = set()
+
+
+@cache
+def load_settings() -> dict[str, dict[str, object]]:
+    """The settings of the file that RECSYS_SETTINGS names; none without it.
+
+    Raises:
+        SettingsError: the file is missing or is no mapping of mappings.
+    """
+    path = settings_file()
+    if path is None:
+        return {}
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as fault:
+        raise SettingsError(f"the settings file {path} cannot be read: {fault}") from fault
+    if not isinstance(loaded, dict) or not all(isinstance(section, dict) for section in loaded.values()):
+        raise SettingsError(
+            f"{path}: expected a section of fields under each asset's name, as in recsys_assets/presets"
+        )
+    return loaded
+
+
+def from_settings(asset: str) -> Callable[[type[Run]], type[Run]]:
+    """Give a launch form the settings file's values as its defaults."""
+
+    def with_defaults(form: type[Run]) -> type[Run]:
+        _known.add(asset)
+        section = load_settings().get(asset, {})
+        unknown = sorted(set(section) - set(form.model_fields))
+        if unknown:
+            raise SettingsError(f"{asset} has no setting {', '.join(unknown)}: it knows {', '.join(form.model_fields)}")
+        if not section:
+            return form
+        try:
+            form(**section)
+        except pydantic.ValidationError as fault:
+            raise SettingsError(f"settings of {asset}: {_in_words(fault)}") from fault
+        fields = {
+            name: (form.model_fields[name].annotation, _with_default(form, name, section[name])) for name in section
+        }
+        made: type[Run] = pydantic.create_model(form.__name__, __base__=form, __doc__=form.__doc__, **fields)  # type: ignore[call-overload]
+        return made
+
+    return with_defaults
+
+
+def check_all_known(path: Path | None) -> None:
+    """Refuse a settings file that names an asset without settings: a misspelt section must not be ignored.
+
+    Raises:
+        SettingsError: naming the section and what there is.
+    """
+    unknown = sorted(set(load_settings()) - _known)
+    if unknown:
+        raise SettingsError(
+            f"{path}: no asset with settings is called {', '.join(unknown)}; there are {', '.join(sorted(_known))}"
+        )
+
+
+def _with_default(form: type[pydantic.BaseModel], name: str, value: object) -> pydantic.fields.FieldInfo:
+    field = copy.copy(form.model_fields[name])
+    field.default = value
+    return field
+
+
+def _in_words(fault: pydantic.ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}, found {one['input']!r}" for one in fault.errors()
+    )
