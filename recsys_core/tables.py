@@ -1,6 +1,7 @@
 """Tables on disk: one Parquet layout for the whole project, with a checksum on every page.
 
-Plain Parquet reads 4 of 5 damaged files without complaint; page checksums make each of them an error.
+Plain Parquet reads 4 of 5 damaged files without complaint; page checksums make each of them an error. They do not cover
+the footer, where a flipped bit can rename a column: so the table's shape is stored twice, and both must agree.
 """
 
 from pathlib import Path
@@ -8,25 +9,38 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from polars.exceptions import PanicException, PolarsError
 
 from recsys_core.errors import ArtifactError
+
+SEAL = b"recsys_core.tables"
+"""Metadata key of the second copy of the shape."""
 
 
 def write_table(frame: pl.DataFrame, path: Path) -> None:
     """Store a table. The same rows in the same order give the same bytes (for one version of pyarrow)."""
-    pq.write_table(frame.to_arrow(), path, compression="zstd", write_page_checksum=True, store_schema=True)
+    table = frame.to_arrow().replace_schema_metadata({SEAL: _shape(frame)})
+    pq.write_table(table, path, compression="zstd", write_page_checksum=True, store_schema=True)
 
 
 def read_table(path: Path) -> pl.DataFrame:
     """The table stored at `path`.
 
     Raises:
-        ArtifactError: the file is absent, or its bytes are not those that were written.
+        ArtifactError: the file is absent or damaged, or `write_table` did not write it.
     """
     try:
         table = pq.read_table(path, page_checksum_verification=True)
-    except (OSError, pa.ArrowException) as fault:
+        frame = pl.from_arrow(table)
+    # PanicException, which is no Exception, is how polars answers names that are not UTF-8.
+    except (OSError, UnicodeDecodeError, pa.ArrowException, PolarsError, PanicException) as fault:
         raise ArtifactError(f"{path} is missing or damaged: run `recsys refresh` to build it again") from fault
-    frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)  # from_arrow gives a Series for arrays only, and this is a table
+    if (table.schema.metadata or {}).get(SEAL) != _shape(frame):
+        raise ArtifactError(f"{path} has a damaged footer, or is not ours: run `recsys refresh` to build it again")
     return frame
+
+
+def _shape(frame: pl.DataFrame) -> bytes:
+    """Number of rows, names and types."""
+    return f"{frame.height} rows of {[(name, str(dtype)) for name, dtype in frame.schema.items()]}".encode()

@@ -109,22 +109,15 @@ def slice_contexts(ratings: pl.DataFrame, splits: Splits, name: str) -> pl.DataF
 def leaks(ratings: pl.DataFrame, splits: Splits) -> list[str]:
     """Every way in which the slices break the order of time, as sentences; empty when all is well."""
     rows = splits.cutoffs.rows(named=True)
-    found = [
+    found = [f"{row['slice']} ends before it begins" for row in rows if row["fit_end"] >= row["until"]]
+    found += [
         f"{row['slice']} ends at {row['until']} but {later['slice']} begins at {later['fit_end']}"
         for row, later in itertools.pairwise(rows)
-        if row["until"] > later["fit_end"] or row["fit_end"] >= row["until"]
+        if row["until"] > later["fit_end"]
     ]
     for row in rows:
-        name, fit_end = row["slice"], row["fit_end"]
-        targets = splits.targets.filter(slice=name)
-        known = slice_contexts(ratings, splits, name)
-        if targets.filter(pl.col("timestamp") < fit_end).height:
-            found.append(f"{name}: a target lies before the cut-off, where models may see it")
-        if known.join(targets, on=["user_id", "item_id"], how="semi").height:
-            found.append(f"{name}: a target stands in its own user's context")
-        first = targets.group_by("user_id").agg(first=pl.col("timestamp").min())
-        if known.join(first, on="user_id").filter(pl.col("timestamp") >= pl.col("first")).height:
-            found.append(f"{name}: a context rating is as late as the targets it should precede")
+        faults = _faults(ratings, splits, row["slice"], row["until"])
+        found += [f"{row['slice']}: {fault}" for fault, is_so in faults.items() if is_so]
     return found
 
 
@@ -135,6 +128,24 @@ def relevant_items(targets: pl.DataFrame, user_ids: Int64s) -> ItemSets:
     counts = np.bincount(at, minlength=len(user_ids))
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     return ItemSets(offsets=offsets, items=wanted["item_id"].to_numpy())
+
+
+def _faults(ratings: pl.DataFrame, splits: Splits, name: str, until: int) -> dict[str, bool]:
+    """What could be wrong with the rows of one slice, and whether it is."""
+    at = pl.col("timestamp")
+    known = slice_contexts(ratings, splits, name)
+    targets = splits.targets.filter(slice=name)
+    wanted_at = targets["timestamp"]
+    first = targets.group_by("user_id").agg(first=at.min())
+    late = known.join(first, on="user_id").filter(at >= pl.col("first"))
+    own = known.join(targets, on=["user_id", "item_id"], how="semi")
+    return {
+        "a target lies before the cut-off, where models may see it": (wanted_at < splits.fit_end(name)).any(),
+        "a target lies after the end of the slice, where a later one is judged": (wanted_at >= until).any(),
+        "a context rating lies after the end of the slice": (known["timestamp"] >= until).any(),
+        "a target stands in its own user's context": not own.is_empty(),
+        "a context rating is as late as the targets it should precede": not late.is_empty(),
+    }
 
 
 def _cutoffs(ratings: pl.DataFrame, config: SplitsConfig) -> pl.DataFrame:
@@ -167,6 +178,7 @@ def _slice(ratings: pl.DataFrame, name: str, start: int, end: int) -> tuple[pl.D
     known = pl.concat(
         [ratings.filter(pl.col("timestamp") < start).select("user_id"), named.filter("is_context").select("user_id")]
     )
-    targets = targets.join(known, on="user_id", how="semi")
-    context = named.filter("is_context").drop("is_context").join(targets, on="user_id", how="semi")
+    targets = targets.join(known, on="user_id", how="semi", maintain_order="left")
+    context = named.filter("is_context").drop("is_context")
+    context = context.join(targets, on="user_id", how="semi", maintain_order="left")
     return context, targets
