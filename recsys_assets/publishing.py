@@ -1,6 +1,5 @@
 """One run of one asset: read inputs at pinned versions, publish with full lineage, tell Dagster what was published."""
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from recsys_assets.recipes import CODE_VERSION_TAG, RECIPES
 from recsys_assets.resources import LakeResource
 from recsys_core.errors import ArtifactError
 from recsys_core.lake.manifest import Lineage, Manifest
-from recsys_core.tables import read_table, write_table
+from recsys_core.tables import read_table
 
 Published = dg.MaterializeResult[None]
 """What every asset returns: its content hash and what is worth seeing of it."""
@@ -58,11 +57,6 @@ class AssetRun:
     def table(self, asset: str) -> pl.DataFrame:
         """The table of an input that holds one table, named like the asset."""
         return read_table(self.folder(asset) / f"{asset}.parquet")
-
-    def json(self, asset: str) -> dict[str, str]:
-        """The JSON object of an input that holds one, named like the asset."""
-        loaded: dict[str, str] = json.loads((self.folder(asset) / f"{asset}.json").read_text(encoding="utf-8"))
-        return loaded
 
     def parameters_of(self, asset: str) -> dict[str, Any]:
         """The settings that an input was made with."""
@@ -115,26 +109,6 @@ class AssetRun:
             metadata={**_described(manifest), **(facts or {}), **(metadata or {})},
             tags={CODE_VERSION_TAG: code},
         )
-
-
-def write_tables(**tables: pl.DataFrame) -> Callable[[Path], None]:
-    """A writer of Parquet files, one per table, named by keyword."""
-
-    def write(folder: Path) -> None:
-        for name, table in tables.items():
-            write_table(table, folder / f"{name}.parquet")
-
-    return write
-
-
-def write_json(**objects: Mapping[str, str]) -> Callable[[Path], None]:
-    """A writer of JSON files, one per object, named by keyword."""
-
-    def write(folder: Path) -> None:
-        for name, content in objects.items():
-            (folder / f"{name}.json").write_text(json.dumps(dict(content), indent=1, sort_keys=True), encoding="utf-8")
-
-    return write
 
 
 def _bound(value: object) -> int | None:

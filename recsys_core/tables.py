@@ -4,6 +4,7 @@ Plain Parquet reads 4 of 5 damaged files without complaint; page checksums make 
 the footer, where a flipped bit can rename a column: so the table's shape is stored twice, and both must agree.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -44,3 +45,13 @@ def read_table(path: Path) -> pl.DataFrame:
 def _shape(frame: pl.DataFrame) -> bytes:
     """Number of rows, names and types."""
     return f"{frame.height} rows of {[(name, str(dtype)) for name, dtype in frame.schema.items()]}".encode()
+
+
+def tables_writer(**tables: pl.DataFrame) -> Callable[[Path], None]:
+    """A function that writes `<keyword>.parquet` for each table into the folder that it is given."""
+
+    def write(folder: Path) -> None:
+        for name, table in tables.items():
+            write_table(table, folder / f"{name}.parquet")
+
+    return write

@@ -1,16 +1,18 @@
 """Stage 1, data: the source's bytes -> movies, ratings, and their cut-offs in time."""
 
 import dagster as dg
+import polars as pl
 from pydantic import Field
 
 from recsys_assets.metadata import ratings_metadata, rejected_metadata, splits_metadata, table_metadata
-from recsys_assets.publishing import AssetRun, Published, write_json, write_tables
+from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import from_settings
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.limits import ReadingConfig
 from recsys_core.data.sources import EMBEDDED
+from recsys_core.tables import tables_writer
 
 
 @from_settings("raw_data")
@@ -47,7 +49,7 @@ def raw_data(context: dg.AssetExecutionContext, config: RawDataRun, lake: LakeRe
     path = locate(config.dataset, lake.raw_folder)
     about = {"dataset": config.dataset, "sha256": source_version(path)}
     run.read_from_outside("source", about["sha256"])
-    return run.publish(write_json(raw_data=about), metadata={**about, "path": str(path)})
+    return run.publish(tables_writer(raw_data=pl.DataFrame(about)), metadata={**about, "path": str(path)})
 
 
 @versioned_asset(deps=["raw_data"], form=MoviesRun, libraries=["polars", "pyarrow"], kinds=["polars", "parquet"])
@@ -57,9 +59,9 @@ def movies(context: dg.AssetExecutionContext, config: MoviesRun, lake: LakeResou
     from recsys_core.data.sources import locate
 
     run = AssetRun(context, lake, config)
-    read = read_movies(locate(run.json("raw_data")["dataset"], lake.raw_folder), config)
+    read = read_movies(locate(run.table("raw_data")["dataset"].item(), lake.raw_folder), config)
     return run.publish(
-        write_tables(movies=read.table, rejected=read.rejected),
+        tables_writer(movies=read.table, rejected=read.rejected),
         facts=read.counts,
         metadata=table_metadata(read.table) | rejected_metadata(read.rejected, read.notes),
     )
@@ -74,10 +76,10 @@ def base_ratings(context: dg.AssetExecutionContext, config: BaseRatingsRun, lake
     from recsys_core.data.sources import locate
 
     run = AssetRun(context, lake, config)
-    read = read_ratings(locate(run.json("raw_data")["dataset"], lake.raw_folder), config)
+    read = read_ratings(locate(run.table("raw_data")["dataset"].item(), lake.raw_folder), config)
     unknown = check_unknown_movies(read.table, run.table("movies"), config)
     return run.publish(
-        write_tables(base_ratings=read.table, rejected=read.rejected),
+        tables_writer(base_ratings=read.table, rejected=read.rejected),
         times=read.table["timestamp"],
         facts=read.counts | {"of_unknown_movies": unknown},
         metadata=table_metadata(read.table) | rejected_metadata(read.rejected, read.notes),
@@ -99,7 +101,7 @@ def ratings(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
     merged = merge_ratings(run.table("base_ratings"), logged)
     facts = {"n_ratings": merged.height, "n_logged": logged.height}
     return run.publish(
-        write_tables(ratings=merged), times=merged["timestamp"], facts=facts, metadata=ratings_metadata(merged)
+        tables_writer(ratings=merged), times=merged["timestamp"], facts=facts, metadata=ratings_metadata(merged)
     )
 
 

@@ -4,11 +4,12 @@ import dagster as dg
 
 from recsys_assets.metadata import rejected_metadata, table_metadata
 from recsys_assets.partitions import arrival_days
-from recsys_assets.publishing import AssetRun, Published, write_tables
+from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import from_settings
 from recsys_core.feedback.config import InteractionsConfig
+from recsys_core.tables import tables_writer
 
 
 @from_settings("interactions")
@@ -35,7 +36,7 @@ def interactions(context: dg.AssetExecutionContext, config: InteractionsRun, lak
     run.read_from_outside(f"log/{day}", day_version(lake.log_folder, day))
     read = read_day(lake.log_folder, day, config)
     return run.publish(
-        write_tables(interactions=read.interactions, rejected=read.rejected),
+        tables_writer(interactions=read.interactions, rejected=read.rejected),
         times=read.interactions["timestamp"],
         facts=read.counts,
         metadata=table_metadata(read.interactions) | rejected_metadata(read.rejected, []),
@@ -56,7 +57,7 @@ def interaction_log_head(context: dg.AssetExecutionContext, lake: LakeResource) 
     tables = {day: read_table(run.folder("interactions", day) / "interactions.parquet") for day in days}
     head = log_head(tables)
     return run.publish(
-        write_tables(interaction_log_head=head),
+        tables_writer(interaction_log_head=head),
         times=head["timestamp"],
         facts={"n_days": len(days), "n_ratings": head.height},
         metadata=table_metadata(head),
