@@ -16,8 +16,8 @@ def merge_ratings(base: pl.DataFrame, logged: pl.DataFrame) -> pl.DataFrame:
         RATINGS, sorted by timestamp, user_id, item_id.
     """
     both = pl.concat(
-        [base.select(RATINGS_COLUMNS).with_columns(arrival=0), logged.select(RATINGS_COLUMNS).with_columns(arrival=1)]
+        [base.select(*RATINGS_COLUMNS).with_columns(arrival=0), logged.select(*RATINGS_COLUMNS).with_columns(arrival=1)]
     )
     # Two logged ratings of one pair in the same second leave nothing but their value to settle the matter.
     latest = both.sort("timestamp", "arrival", "rating").unique(["user_id", "item_id"], keep="last")
-    return RATINGS.validate(latest.select(RATINGS_COLUMNS).sort("timestamp", "user_id", "item_id"))
+    return RATINGS.validate(latest.select(*RATINGS_COLUMNS).sort("timestamp", "user_id", "item_id"))
