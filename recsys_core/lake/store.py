@@ -11,7 +11,7 @@ callers can do and which locks they hold meanwhile; the steps themselves are in 
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from recsys_core.errors import ArtifactError
@@ -53,7 +53,7 @@ class Lake:
                 raises otherwise passes through.
         """
         target = shelf.shelf_of(self._artifacts, asset, partition)
-        with disk_full_explained(target.key), drafts.draft(self._drafts, asset) as draft:
+        with self._draft(target) as draft:
             made = self._fill(target, draft, write, lineage)
             shelf.write_pointer(draft, made)  # before anything shows, so that a full disk is noticed first
             with self.reading(), self._pointer_lock(asset):
@@ -107,7 +107,7 @@ class Lake:
             ArtifactError: There is no such version, or it is damaged.
         """
         place = shelf.shelf_of(self._artifacts, asset, partition)
-        with disk_full_explained(place.key), drafts.draft(self._drafts, asset) as draft, self.reading():
+        with self._draft(place) as draft, self.reading():
             made = shelf.verified_manifest(place, version)
             shelf.write_pointer(draft, made)
             with self._pointer_lock(asset):
@@ -165,6 +165,16 @@ class Lake:
 
     def _pointer_lock(self, asset: str) -> AbstractContextManager[None]:
         return locks.exclusive(self.root / "locks" / asset)
+
+    @contextmanager
+    def _draft(self, target: Shelf) -> Iterator[Path]:
+        """A draft for the shelf; a full disk is explained when making it fails, and while its files still fill it."""
+        with (
+            disk_full_explained(target.key, self.root),
+            drafts.draft(self._drafts, target.asset) as draft,
+            disk_full_explained(target.key, draft),
+        ):
+            yield draft
 
     def _fill(self, target: Shelf, draft: Path, write: Callable[[Path], None], lineage: Lineage) -> Manifest:
         """Let the caller write, then seal what was written."""

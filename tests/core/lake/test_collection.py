@@ -1,6 +1,7 @@
 """Collection frees what nobody needs, and nothing else."""
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recsys_core.errors import ArtifactError
-from recsys_core.lake import Lake, Lineage
+from recsys_core.lake import Lake, Lineage, shelf
 
 LINEAGE = Lineage(code_version="c1")
 
@@ -91,22 +92,52 @@ def test_collection_is_safe_complete_and_done_after_one_run(
         ticking.verify("a", version=version)
 
 
-def test_collection_waits_for_readers(lake: Lake, child: Callable[[Callable[[], object]], int]) -> None:
+Forked = Callable[[Callable[[], object]], int]
+
+
+def has_ended(pid: int) -> bool:
+    """Whether the child ends within a time that is ample for a collection which does not wait."""
+    for _ in range(30):
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_collection_waits_for_readers(lake: Lake, forked: Forked) -> None:
     old, _ = publish_all(lake, "01")
-    readable, writable = os.pipe()
     with lake.reading():
-        pid = os.fork()
-        if pid == 0:
-            try:
-                os.write(writable, b"s")
-                lake.gc(keep_last=0)
-                os._exit(0)
-            finally:
-                os._exit(1)
-        assert os.read(readable, 1) == b"s"
-        assert os.waitpid(pid, os.WNOHANG) == (0, 0)
+        pid = forked(lambda: lake.gc(keep_last=0))
+        assert not has_ended(pid)
         assert (lake.open("a", version=old) / "rows.txt").read_text() == "0"
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    os.close(readable)
-    os.close(writable)
     assert old not in lake.versions("a")
+
+
+def test_collection_waits_for_a_version_that_is_placed_but_not_yet_current(
+    lake: Lake, forked: Forked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_all(lake, "0")
+    pids: list[int] = []
+    swap = shelf.swap_pointer
+
+    def slow_swap(*args: object) -> None:
+        pids.append(forked(lambda: lake.gc(keep_last=0)))
+        assert not has_ended(pids[0])
+        swap(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf, "swap_pointer", slow_swap)
+        made = lake.publish("a", rows("1"), LINEAGE)
+    assert os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]) == 0
+    assert lake.verify("a") == made
+    assert lake.versions("a") == [made.version]
+
+
+def test_collection_does_not_wait_for_a_writer_that_is_still_computing(lake: Lake) -> None:
+    def write(folder: Path) -> None:
+        rows("1")(folder)
+        assert len(lake.gc(keep_last=0).freed) == 1
+
+    publish_all(lake, "ab")
+    assert lake.publish("a", write, LINEAGE) == lake.verify("a")

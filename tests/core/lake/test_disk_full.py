@@ -1,5 +1,6 @@
 """A full disk is an error that says what to do, and leaves the lake as it was."""
 
+import contextlib
 import errno
 import os
 import resource
@@ -112,11 +113,31 @@ def test_no_space_at_any_call_leaves_the_old_version_or_the_new(
     pytest.fail("the publication never ran to its end")
 
 
-def test_errors_of_libraries_in_rust_are_understood() -> None:
-    with pytest.raises(ArtifactError, match="disk is full"), disk_full_explained("a"):
-        raise OSError("No space left on device (os error 28)")
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("No space left on device (os error 28)"),
+        RuntimeError("underlying IO error: No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+    ],
+)
+def test_the_words_of_several_libraries_are_understood(error: Exception, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="disk is full"), disk_full_explained("a", tmp_path):
+        raise error
 
 
-def test_other_errors_of_the_system_pass() -> None:
-    with pytest.raises(PermissionError), disk_full_explained("a"):
+def test_a_library_that_hides_the_reason_is_understood_by_a_look_at_the_disk(small_disk: Path) -> None:
+    def fill_and_hide(folder: Path) -> None:
+        with contextlib.suppress(OSError):
+            (folder / "rows.bin").write_bytes(bytes(1_000_000))
+        raise RuntimeError("Error: 'ret == size' failed")
+
+    with pytest.raises(ArtifactError, match=r"disk is full.*'ret == size' failed"):
+        Lake(small_disk).publish("a", fill_and_hide, LINEAGE)
+
+
+def test_other_errors_pass(tmp_path: Path) -> None:
+    with pytest.raises(PermissionError), disk_full_explained("a", tmp_path):
+        raise PermissionError(errno.EACCES, "no")
+    with pytest.raises(PermissionError), disk_full_explained("a", tmp_path / "nowhere"):
         raise PermissionError(errno.EACCES, "no")
