@@ -29,7 +29,6 @@ from recsys_core.errors import DataError
 
 Progress = Callable[[int, int], None]
 
-CHUNK_BYTES = 1 << 16
 MAX_DOWNLOAD_BYTES = 2 << 30
 """The largest data set, 25M, has 0.26 GB; a server may not fill the disk."""
 
@@ -172,7 +171,8 @@ def _write(response: httpx.Response, part: Path, start: int, progress: Progress)
     with part.open("r+b" if start else "wb") as stream:
         stream.seek(start)
         stream.truncate()
-        for chunk in response.iter_raw(CHUNK_BYTES):
+        # As they come: a chunk size would hold bytes back, and a break would lose them.
+        for chunk in response.iter_raw():
             done += len(chunk)
             if done > MAX_DOWNLOAD_BYTES:
                 raise DataError(f"{response.url} sends more than {MAX_DOWNLOAD_BYTES:,} bytes: it is not a data set")

@@ -1,0 +1,87 @@
+"""One field is read exactly, or refused with the reason."""
+
+import pytest
+
+from recsys_core.data.fields import stars, timestamp, whole_number
+from recsys_core.data.quarantine import BadRow
+from recsys_core.data.schemas import EARLIEST_TIMESTAMP, RATING_STEPS
+
+
+@pytest.mark.parametrize("text", ["0", "7", "2147483648", "9223372036854775807"])
+def test_a_whole_number_keeps_its_value(text: str) -> None:
+    assert whole_number(text, "movieId") == int(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "empty"),
+        ("3.0", "not a whole number"),
+        ("3.7", "not a whole number"),
+        ("five", "not a whole number"),
+        ("1.5e9", "not a whole number"),
+        (" 3", "not a whole number"),
+        ("1_0", "not a whole number"),
+        ("+3", "not a whole number"),
+        ("\u0663", "not a whole number"),
+        ("-1", "negative"),
+        ("007", "leading zeros"),
+        ("9223372036854775808", "beyond int64"),
+        ("9" * 5000, "beyond int64"),
+    ],
+)
+def test_what_is_no_plain_whole_number_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(BadRow) as caught:
+        whole_number(text, "movieId")
+    assert (caught.value.column, caught.value.reason, caught.value.value) == ("movieId", reason, text)
+
+
+@pytest.mark.parametrize("step", RATING_STEPS)
+def test_every_step_of_the_grid_is_a_rating(step: float) -> None:
+    assert stars(f"{step:g}", "rating") == stars(f"{step:.2f}", "rating") == step
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "empty"),
+        ("NaN", "not a finite number"),
+        ("inf", "not a finite number"),
+        ("-Infinity", "not a finite number"),
+        ("five", "not a number"),
+        ("4e0", "not a number"),
+        ("3,5", "not a number"),
+        ("11", "outside 0.5 to 5"),
+        ("-1", "outside 0.5 to 5"),
+        ("0", "outside 0.5 to 5"),
+        ("9" * 400, "outside 0.5 to 5"),
+        ("3.7", "off the half-star grid"),
+    ],
+)
+def test_what_is_no_rating_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(BadRow) as caught:
+        stars(text, "rating")
+    assert caught.value.reason == reason
+
+
+def test_the_window_of_time_includes_both_its_ends() -> None:
+    latest = 1_500_000_000
+    assert timestamp(str(EARLIEST_TIMESTAMP), "timestamp", latest) == EARLIEST_TIMESTAMP
+    assert timestamp(str(latest), "timestamp", latest) == latest
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("0", "before MovieLens' first rating"),
+        (str(EARLIEST_TIMESTAMP - 1), "before MovieLens' first rating"),
+        ("-5", "negative"),
+        ("1500000001", "from the future"),
+        ("1260759144000", "milliseconds, not seconds"),
+        ("2009-12-14T02:52:24", "not a whole number"),
+    ],
+)
+def test_what_is_no_time_of_a_rating_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(BadRow) as caught:
+        timestamp(text, "timestamp", 1_500_000_000)
+    assert caught.value.reason == reason

@@ -1,0 +1,150 @@
+"""One line of the log is an event, exactly as written, or is refused with the reason."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsys_core.data.quarantine import BadRow
+from recsys_core.feedback.events import Event, parse_event
+
+RATING: dict[str, object] = {
+    "event_id": "e1",
+    "user_id": 7,
+    "item_id": 31,
+    "kind": "rating",
+    "value": 3.5,
+    "timestamp": 1_500_000_000,
+    "received_at": 1_500_000_010,
+}
+CLICK = RATING | {"kind": "click", "value": None}
+
+
+def line(**changes: object) -> bytes:
+    return json.dumps(RATING | changes).encode()
+
+
+def refusal(data: bytes) -> tuple[str, str]:
+    with pytest.raises(BadRow) as caught:
+        parse_event(data, 300)
+    caught.value.value.encode()  # it goes into a table
+    return caught.value.column, caught.value.reason
+
+
+def test_an_event_keeps_every_value_and_the_keys_may_come_in_any_order() -> None:
+    event = parse_event(json.dumps(dict(reversed(RATING.items()))).encode(), 300)
+    assert event == Event(
+        event_id="e1",
+        user_id=7,
+        item_id=31,
+        kind="rating",
+        value=3.5,
+        timestamp=1_500_000_000,
+        received_at=1_500_000_010,
+    )
+
+
+def test_a_whole_number_of_stars_is_a_rating_too() -> None:
+    assert parse_event(line(value=4), 300).value == 4.0
+
+
+@pytest.mark.parametrize("kind", ["click", "skip"])
+def test_other_kinds_have_no_value(kind: str) -> None:
+    assert parse_event(line(kind=kind, value=None), 300).value is None
+    assert refusal(line(kind=kind)) == ("value", "only a rating has a value")
+
+
+def test_an_event_may_be_dated_after_its_arrival_by_the_tolerance_and_no_more() -> None:
+    assert parse_event(line(timestamp=1_500_000_310), 300).timestamp == 1_500_000_310
+    assert refusal(line(timestamp=1_500_000_311)) == ("timestamp", "from the future")
+
+
+def test_an_event_that_arrives_years_late_keeps_its_own_time() -> None:
+    assert parse_event(line(timestamp=1_000_000_000), 300).timestamp == 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "column", "reason"),
+    [
+        ({"user_id": "7"}, "user_id", "wrong type"),
+        ({"user_id": 7.0}, "user_id", "wrong type"),
+        ({"user_id": True}, "user_id", "wrong type"),
+        ({"user_id": None}, "user_id", "wrong type"),
+        ({"user_id": [[[7]]]}, "user_id", "wrong type"),
+        ({"item_id": -1}, "item_id", "negative"),
+        ({"item_id": 2**63}, "item_id", "beyond int64"),
+        ({"event_id": 1}, "event_id", "wrong type"),
+        ({"event_id": ""}, "event_id", "not of 1 to 128 characters"),
+        ({"event_id": "x" * 129}, "event_id", "not of 1 to 128 characters"),
+        ({"event_id": "\ud800"}, "event_id", "not printable"),
+        ({"event_id": "a\nb"}, "event_id", "not printable"),
+        ({"kind": "like"}, "kind", "unknown kind"),
+        ({"kind": 1}, "kind", "wrong type"),
+        ({"value": None}, "value", "wrong type"),
+        ({"value": "3.5"}, "value", "wrong type"),
+        ({"value": True}, "value", "wrong type"),
+        ({"value": 3.7}, "value", "off the half-star grid"),
+        ({"value": 11}, "value", "outside 0.5 to 5"),
+        ({"value": 10**400}, "value", "outside 0.5 to 5"),
+        ({"value": float("nan")}, "", "not a finite number"),
+        ({"value": float("-inf")}, "", "not a finite number"),
+        ({"timestamp": 0}, "timestamp", "before MovieLens' first rating"),
+        ({"timestamp": 1_500_000_000_000}, "timestamp", "milliseconds, not seconds"),
+        ({"received_at": 1.5e9}, "received_at", "wrong type"),
+        ({"mood": "glad"}, "", "unknown key"),
+    ],
+)
+def test_a_value_that_is_not_as_declared_is_refused(changes: dict[str, object], column: str, reason: str) -> None:
+    assert refusal(line(**changes)) == (column, reason)
+
+
+@pytest.mark.parametrize("key", RATING)
+def test_a_missing_key_is_refused(key: str) -> None:
+    assert refusal(json.dumps({name: value for name, value in RATING.items() if name != key}).encode()) == (
+        key,
+        "missing key",
+    )
+
+
+def test_a_key_that_occurs_twice_is_refused() -> None:
+    assert refusal(b'{"user_id": 8, ' + line()[1:]) == ("user_id", "duplicate key")
+    assert refusal(b'{"\\ud800": 8, "\\ud800": 9, ' + line()[1:]) == ("", "duplicate key")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "blank line"),
+        (b" \r", "blank line"),
+        (b"{", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"null", "not an object"),
+        (b"[]", "not an object"),
+        (b"[" * 20_000 + b"]" * 20_000, "not JSON"),
+        (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "not JSON"),
+        (b"[" * 900 + b"]" * 900, "not an object"),
+        (b"9" * 5_000, "not JSON"),
+        (b" " * (1 << 16) + b"{}", "line too long"),
+        (b'{"value": 1e999}', "missing key"),
+    ],
+)
+def test_what_is_no_event_at_all_is_refused(data: bytes, reason: str) -> None:
+    assert refusal(data)[1] == reason
+
+
+def test_infinity_by_overflow_is_refused() -> None:
+    assert refusal(line().replace(b"3.5", b"1e999")) == ("value", "not a finite number")
+
+
+@given(st.one_of(st.binary(), st.recursive(st.none() | st.text() | st.floats(), st.lists).map(lambda v: line(value=v))))
+def test_no_line_raises_anything_else(data: bytes) -> None:
+    try:
+        parse_event(data, 300)
+    except BadRow as bad:
+        bad.value.encode()
+
+
+def test_a_second_delivery_has_the_same_payload() -> None:
+    assert parse_event(line(received_at=1_500_000_999), 300).payload() == parse_event(line(), 300).payload()
+    assert parse_event(json.dumps(CLICK).encode(), 300).payload() != parse_event(line(), 300).payload()
