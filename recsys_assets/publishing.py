@@ -1,6 +1,7 @@
 """One run of one asset: read inputs at pinned versions, publish with full lineage, tell Dagster what was published."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ class AssetRun:
         self.recipe = RECIPES[context.asset_key.path[-1]]
         self.parameters = config.model_dump(mode="json") if config else {}
         self._inputs: dict[str, str] = {}
+        self._started = time.perf_counter()
         progress.info("%s", self.recipe.name)
 
     def folder(self, asset: str, partition: str | None = None, version: str | None = None) -> Path:
@@ -101,12 +103,13 @@ class AssetRun:
         )
         partition = self.context.partition_key if self.context.has_partition_key else None
         manifest = self.lake.store.publish(self.recipe.name, write, lineage, partition=partition)
-        progress.info("%s %s", self.recipe.name, manifest.version[:12])
+        duration_s = time.perf_counter() - self._started
+        progress.info("%s in %.1f s", self.recipe.name, duration_s, extra={"is_done": True})
         # The version of the parameters that really ran: where the launchpad overrode them, Dagster too then shows the
         # asset as out of step with the settings.
         return dg.MaterializeResult(
             data_version=dg.DataVersion(manifest.version),
-            metadata={**_described(manifest), **(facts or {}), **(metadata or {})},
+            metadata={**_described(manifest), "duration_s": duration_s, **(facts or {}), **(metadata or {})},
             tags={CODE_VERSION_TAG: code},
         )
 
@@ -119,7 +122,6 @@ def _described(manifest: Manifest) -> dict[str, Any]:
     return {
         "version": manifest.version[:12],
         "bytes": sum(entry.bytes for entry in manifest.files.values()),
-        "duration_s": round(manifest.duration_s, 3),
         "inputs": {name: version[:12] for name, version in manifest.lineage.inputs.items()},
         "parameters": dict(manifest.lineage.parameters),
         **(

@@ -1,0 +1,59 @@
+"""The command line: `recsys`. Each command is a thin function; help texts are its documentation.
+
+Exit status: 0 done, 1 a problem that the message names together with its remedy, 2 wrong usage, 130 interrupted.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recsys_assets.cli import answers, data, housekeeping, pipeline
+from recsys_assets.cli.console import errors
+from recsys_core.errors import RecsysError
+
+app = typer.Typer(
+    help="A movie recommender whose every artifact is a versioned Dagster asset.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for command in (
+    pipeline.run,
+    pipeline.refresh,
+    pipeline.status,
+    answers.report,
+    answers.recommend,
+    housekeeping.ui,
+    housekeeping.gc,
+):
+    app.command()(command)
+app.add_typer(data.app, name="data")
+
+
+@app.callback()
+def choose_lake(
+    lake: Annotated[Path | None, typer.Option(help="Folder of the lake [default: RECSYS_LAKE, or data_lake].")] = None,
+    settings: Annotated[
+        Path | None, typer.Option(help="YAML file of settings [default: RECSYS_SETTINGS, or those in the code].")
+    ] = None,
+) -> None:
+    """Say where the lake is and which settings hold; both reach child processes too."""
+    if lake is not None:
+        os.environ["RECSYS_LAKE"] = str(lake.resolve())
+    if settings is not None:
+        os.environ["RECSYS_SETTINGS"] = str(settings.resolve())
+
+
+def main() -> None:
+    """Run the command line; a problem that the user can mend is one sentence, not a traceback."""
+    try:
+        app()
+    except RecsysError as problem:
+        errors.print(f"[bold red]recsys:[/] {problem}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("recsys: interrupted; what was published is safe, and `recsys refresh` goes on from there")
+        sys.exit(130)

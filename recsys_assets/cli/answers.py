@@ -1,0 +1,103 @@
+"""Commands that answer: report, recommend."""
+
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from recsys_assets.cli.console import out, print_json
+from recsys_core.errors import SettingsError
+
+if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--help` need not pay
+    from recsys_core.evaluation.report import EvalReport
+    from recsys_core.serving.recommender import Recommendation
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def report(*, as_json: Json = False) -> None:
+    """Show the evaluation report: our system beside tuned baselines, on ratings that nothing has seen."""
+    show_report(as_json=as_json)
+
+
+def recommend(
+    *,
+    user: Annotated[int | None, typer.Option(help="Id of a user with ratings.")] = None,
+    like: Annotated[list[int] | None, typer.Option(help="Instead: id of a movie that somebody new likes.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, max=200, help="How many movies.")] = 10,
+    explain: Annotated[bool, typer.Option("--explain", help="Say what moved each movie to its place.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Recommend movies to one user, who may be new: user tower, index, features, ranker."""
+    from recsys_assets.resources import lake_root
+    from recsys_core.lake.store import Lake
+    from recsys_core.serving import recommender
+    from recsys_core.serving.bundle import load_bundle
+
+    if (user is None) == (not like):
+        raise SettingsError(
+            "say for whom: either --user ID, or --like ID once or more (`recsys data movies` finds ids)"
+        )
+    bundle = load_bundle(Lake(lake_root()))
+    known = recommender.known_of_likes(bundle, like) if like else recommender.known_of_user(bundle, user or 0)
+    answer = recommender.recommend(bundle, known, k)
+    if as_json:
+        print_json([_without_nan(asdict(one)) for one in answer])
+        return
+    table = Table("", "movie", "genres", "id", "retrieved as", *(["because of"] if explain else []), box=None)
+    for one in answer:
+        title = f"{one.title or '(no title)'}{f' ({one.year})' if one.year else ''}"
+        cells = [str(one.rank), title, ", ".join(one.genres), str(one.item_id), f"no. {one.retrieval_rank}"]
+        table.add_row(*cells, *([_reasons(one)] if explain else []))
+    out.print(table)
+    if explain:
+        out.print(
+            "\nEach number is a SHAP value: by how much that feature moved the movie's score. docs/stages/ranking.md"
+        )
+
+
+def show_report(*, as_json: bool = False) -> None:
+    """Print the current evaluation report."""
+    from recsys_assets.resources import lake_root
+    from recsys_core.evaluation.report import EvalReport
+    from recsys_core.lake.store import Lake
+
+    lake = Lake(lake_root())
+    made = EvalReport.load(lake.open("eval_report"))
+    if as_json:
+        print_json({"headline": made.headline(), "summary": made.summary.to_dicts(), "funnel": made.funnel.to_dicts()})
+        return
+    n_users = made.headline()["n_users"]
+    out.print(f"\n[bold]Held-out test[/]: {n_users} users, {made.fates.height} liked movies to find, full catalogue\n")
+    out.print(_models(made))
+    lead, low, high = made.lead_over("popularity")
+    out.print(f"\nAgainst popularity: {lead:+.3f} NDCG@10, 95 % interval [{low:+.3f}, {high:+.3f}], paired by user.\n")
+    out.print("[bold]Where the liked movies went[/]")
+    table = Table(box=None, show_header=False)
+    for fate, n, share in made.funnel.iter_rows():
+        table.add_row(fate, str(n), f"{share:.1%}", "#" * round(40 * share))
+    out.print(table)
+
+
+def _models(made: "EvalReport") -> Table:
+    table = Table("model", "NDCG@10 [95 %]", "recall@10", "recall@100", "MAP@10", box=None)
+    order = made.summary.filter(metric="ndcg@10").sort("mean", descending=True)
+    for row in order.iter_rows(named=True):
+        model = row["model"]
+        interval = f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+        others = [f"{made.mean(model, metric):.3f}" for metric in ("recall@10", "recall@100", "map@10")]
+        table.add_row(model, interval, *others, style="bold" if model == "two-stage" else None)
+    return table
+
+
+def _reasons(one: "Recommendation") -> str:
+    strongest = sorted(one.contributions.items(), key=lambda pair: -abs(pair[1]))[:3]
+    return "\n".join(f"{name} = {one.features[name]:.3g} ({moved:+.2f})" for name, moved in strongest)
+
+
+def _without_nan(answer: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN: an undefined feature is null."""
+    features = {name: None if math.isnan(value) else value for name, value in answer["features"].items()}
+    return answer | {"features": features}

@@ -1,0 +1,43 @@
+"""Commands around the lake: ui, gc."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recsys_assets.cli.console import errors, out, print_json
+
+
+def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 3000) -> None:
+    """Open the Dagster UI on this machine; stop it with Ctrl-C."""
+    from recsys_assets.instance import prepare_home
+
+    prepare_home()
+    dagster = str(Path(sys.executable).with_name("dagster"))
+    arguments = ["dev", "-m", "recsys_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    errors.print(f"The Dagster UI: http://127.0.0.1:{port} (Ctrl-C stops it)")
+    os.execv(dagster, [dagster, *arguments])
+
+
+def gc(
+    *,
+    keep_last: Annotated[int, typer.Option(min=0, help="Versions to keep of each artifact besides the current.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+) -> None:
+    """Remove old versions of artifacts; what is current always stays."""
+    from recsys_assets.resources import lake_root
+    from recsys_core.lake.store import Lake
+
+    lake = Lake(lake_root())
+    swept = lake.sweep()
+    freed = lake.gc(keep_last)
+    if as_json:
+        print_json(
+            {"versions": [f"{one.key}/{one.version}" for one in freed.freed], "bytes": freed.bytes, "swept": swept}
+        )
+        return
+    out.print(
+        f"Removed {len(freed.freed)} versions ({freed.bytes / 1e6:.1f} MB) and {len(swept)} leftovers of dead writers."
+    )

@@ -1,0 +1,109 @@
+"""Commands that build: run, refresh, status."""
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from recsys_assets.cli.answers import show_report
+from recsys_assets.cli.console import errors, out, print_json, progress_shown
+
+if TYPE_CHECKING:  # Dagster takes a second to import, which `--help` need not pay
+    from recsys_assets.resources import LakeResource
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def run() -> None:
+    """Bring everything up to date and show the evaluation report.
+
+    The first run builds the whole graph; a second one finds nothing to do and says so.
+    """
+    _refresh()
+    show_report()
+    out.print("\nLook at the graph: [bold]make ui[/], then open http://127.0.0.1:3000 (or `recsys ui`).")
+
+
+def refresh(
+    *,
+    plan: Annotated[bool, typer.Option("--plan", help="Only show what would be rebuilt, and why.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Rebuild exactly what is out of date: missing, damaged, or made from other code, settings or inputs."""
+    if plan:
+        _show_plan(as_json=as_json)
+        return
+    built = _refresh()
+    if as_json:
+        print_json({"built": built})
+
+
+def status(*, as_json: Json = False) -> None:
+    """Every artifact: its version, when it was made, and whether it is up to date."""
+    from recsys_assets.planning import make_plan
+
+    lake = _lake()
+    verdicts = make_plan(lake)
+    rows: list[dict[str, Any]] = []
+    for name, verdict in verdicts.items():
+        asset, _, day = name.partition("/")
+        made = lake.store.survey([name])[name]
+        known = None if made is None or isinstance(made, Exception) else made
+        rows.append(
+            {
+                "asset": asset + (f" {day}" if day else ""),
+                "version": known.version[:12] if known else None,
+                "made_at": time.strftime("%Y-%m-%d %H:%M", time.gmtime(known.made_at)) if known else None,
+                "bytes": sum(entry.bytes for entry in known.files.values()) if known else 0,
+                "stale": verdict.reasons,
+            }
+        )
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("asset", "version", "made (UTC)", "state", box=None)
+    for row in rows:
+        state = "[yellow]" + "; ".join(row["stale"]) + "[/]" if row["stale"] else "[green]up to date[/]"
+        table.add_row(row["asset"], row["version"] or "-", row["made_at"] or "-", state)
+    out.print(table)
+
+
+def _refresh() -> list[str]:
+    """Rebuild what is stale, with progress; returns what was built."""
+    from recsys_assets.instance import instance
+    from recsys_assets.planning import make_plan
+    from recsys_assets.refreshing import refresh as rebuild
+
+    lake, started = _lake(), time.monotonic()
+    if not any(verdict.is_stale for verdict in make_plan(lake).values()):
+        errors.print("Everything is up to date: nothing to rebuild.")
+        return []
+    from recsys_assets.definitions import defs
+
+    with instance() as dagster, progress_shown():
+        built = rebuild(defs, lake, dagster)
+    errors.print(f"Rebuilt {len(built)} assets in {time.monotonic() - started:.0f} s.")
+    return built
+
+
+def _show_plan(*, as_json: bool) -> None:
+    from recsys_assets.planning import make_plan
+
+    stale = {name: verdict.reasons for name, verdict in make_plan(_lake()).items() if verdict.is_stale}
+    if as_json:
+        print_json(stale)
+    elif not stale:
+        out.print("Everything is up to date: nothing to rebuild.")
+    else:
+        table = Table("asset", "why it would be rebuilt", box=None)
+        for name, reasons in stale.items():
+            table.add_row(name, "; ".join(reasons))
+        out.print(table)
+
+
+def _lake() -> "LakeResource":
+    import recsys_assets.definitions  # noqa: F401  # declares the assets, whose recipes the plan reads
+    from recsys_assets.resources import LakeResource, lake_root
+
+    return LakeResource(root=str(lake_root()))
