@@ -75,6 +75,7 @@ def read_ratings(path: Path, config: ReadingConfig = DEFAULT) -> Read:
         rows, n_lines = rating_lines.rating_rows(lines.blocks, lines.plan, config, lines.quarantine)
         _check_rows(lines, rows.height, n_lines)
     kept = rating_lines.deduplicated(rows)
+    del rows  # at 25M ratings 0.7 GB, which the check of the schema can use
     counts = {"exact_repeats": kept.n_exact, "replaced": kept.n_replaced}
     return _read(lines, RATINGS.validate(kept.table), n_lines, counts)
 

@@ -106,3 +106,18 @@ def test_ratings_are_sorted_by_time_then_user_then_item() -> None:
     kept = deduplicated(table((2, 1, 3.0, 20), (1, 9, 5.0, 20), (1, 8, 5.0, 20), (3, 1, 3.0, 10)))
     assert [row[:2] for row in kept.table.rows()] == [(3, 1), (1, 8), (1, 9), (2, 1)]
     assert (kept.n_exact, kept.n_replaced) == (0, 0)
+
+
+pairs = st.tuples(st.integers(1, 2), st.integers(1, 2), st.sampled_from([1.0, 2.0]), st.integers(1, 3))
+
+
+@given(st.lists(pairs, max_size=12))
+def test_repeats_agree_with_a_loop_over_the_rows(rated: list[tuple[int, int, float, int]]) -> None:
+    latest: dict[tuple[int, int], tuple[int, int, float, int]] = {}
+    for row in rated:
+        if row[:2] not in latest or row[3] >= latest[row[:2]][3]:
+            latest[row[:2]] = row
+    kept = deduplicated(table(*rated))
+    assert kept.table.rows() == sorted(latest.values(), key=lambda row: (row[3], row[0], row[1]))
+    assert kept.n_exact == len(rated) - len(set(rated))
+    assert kept.n_exact + kept.n_replaced + kept.table.height == len(rated)
