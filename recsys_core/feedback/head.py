@@ -15,9 +15,7 @@ def log_head(days: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     Args:
         days: INTERACTIONS by day of arrival; may be empty.
     """
-    rated = [
-        day.filter(pl.col("kind") == "rating").select("user_id", "item_id", pl.col("value").alias("rating"), "timestamp")
-        for day in days.values()
-    ]
+    columns = ["user_id", "item_id", pl.col("value").alias("rating"), "timestamp"]
+    rated = [day.filter(pl.col("kind") == "rating").select(columns) for day in days.values()]
     table = pl.concat(rated) if rated else pl.DataFrame(schema=RATINGS_COLUMNS)
     return table.select(*RATINGS_COLUMNS).sort("timestamp", "user_id", "item_id", "rating")
