@@ -1,0 +1,124 @@
+"""The README's generated parts: the picture of the graph, and the results.
+
+Usage:
+    python -m benchmarks.readme          # write them anew
+    python -m benchmarks.readme --check  # exit with 1 where the README differs
+
+The graph comes from the declared assets, the results from the current `eval_report` of the lake, so that neither can
+be typed by hand. What stands between the markers is replaced; all else is left alone.
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import recsys_assets.definitions  # noqa: F401  # declares the assets
+from benchmarks import PROJECT
+from recsys_assets.recipes import RECIPES, Recipe
+from recsys_assets.resources import lake_root
+from recsys_core import STAGES
+from recsys_core.evaluation.rendering import comparison_table, funnel_table, headline_table
+from recsys_core.evaluation.report import OURS, EvalReport
+from recsys_core.lake.store import Lake
+
+README = PROJECT / "README.md"
+
+OUTSIDE = {"source": "data set", "log": "event log"}
+"""What assets read that is not in the lake, as the picture calls it."""
+
+
+def graph_block() -> str:
+    """The assets and their dependencies as a Mermaid flowchart, one box per stage."""
+    lines = ["```mermaid", "flowchart LR"]
+    lines += [f"  {name}[({label})]" for name, label in OUTSIDE.items()]
+    for stage in STAGES:
+        assets = [recipe for recipe in RECIPES.values() if stage_of(recipe) == stage]
+        if assets:
+            lines += [f"  subgraph {stage}", *(f"    {recipe.name}" for recipe in assets), "  end"]
+    for recipe in RECIPES.values():
+        lines += [f"  {parent} --> {recipe.name}" for parent in (*recipe.outside, *recipe.parents)]
+    return "\n".join([*lines, "```"])
+
+
+def stage_of(recipe: Recipe) -> str:
+    """The stage of an asset: the name of the module that declares it."""
+    return recipe.function.__module__.rsplit(".", 1)[-1]
+
+
+def results_block(report: EvalReport) -> str:
+    """The headline table, our lead over every other model, and where the held-out likes went."""
+    n_users, n_targets = report.headline()["n_users"], report.fates.height
+    return "\n\n".join(
+        [
+            f"{n_users} test users, {n_targets:,} liked movies to find. Means over all of these users, with 95 % "
+            "bootstrap intervals over users:",
+            headline_table(report),
+            f"`{OURS}` against each other model, paired by user (a difference is beyond chance where its interval "
+            "excludes 0, a ratio where it excludes 1):",
+            comparison_table(report),
+            f"Where the {n_targets:,} liked movies went on their way to the ten places of `{OURS}`:",
+            funnel_table(report),
+        ]
+    )
+
+
+def blocks(report: EvalReport) -> dict[str, str]:
+    """Every generated part by the name in its markers."""
+    return {"graph": graph_block(), "results": results_block(report)}
+
+
+def written(text: str, made: Mapping[str, str]) -> str:
+    """The text with each generated part replaced.
+
+    Raises:
+        ValueError: a part has not exactly one pair of markers, begin before end.
+    """
+    for name, block in made.items():
+        begin, end = markers(name)
+        if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+            raise ValueError(f"expected one {begin} and, after it, one {end}: restore the markers")
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n{block}\n{end}{rest.partition(end)[2]}"
+    return text
+
+
+def found(text: str, name: str) -> str:
+    """What stands between the markers of a part now."""
+    begin, end = markers(name)
+    return text.partition(begin)[2].partition(end)[0].strip("\n")
+
+
+def markers(name: str) -> tuple[str, str]:
+    """The comments before and after a generated part."""
+    return f"<!-- {name}: begin, written by `python -m benchmarks.readme` -->", f"<!-- {name}: end -->"
+
+
+def current_report(lake: Path | None = None) -> EvalReport:
+    """The evaluation report of a lake, by default of the one in use.
+
+    Raises:
+        ArtifactError: there is none yet, or it is damaged.
+    """
+    return EvalReport.load(Lake(lake or lake_root()).open("eval_report"))
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check; returns the exit status."""
+    if set(arguments) - {"--check"}:
+        print(__doc__)
+        return 2
+    text = README.read_text(encoding="utf-8")
+    new = written(text, blocks(current_report()))
+    if text == new:
+        print("README.md is up to date")
+        return 0
+    if arguments:
+        print("README.md differs from the lake's evaluation report or from the graph: run python -m benchmarks.readme")
+        return 1
+    README.write_text(new, encoding="utf-8")
+    print("README.md written")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
