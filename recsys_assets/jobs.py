@@ -2,6 +2,12 @@
 
 import dagster as dg
 
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Run config for the command line: Dagster's own lines stay in its event log, and ours are shown."""
+
+LAUNCHED = {"recsys/launched_by": "recsys refresh"}
+"""Tags of the runs that the command line starts."""
+
 full_refresh = dg.define_asset_job(
     "full_refresh",
     selection=dg.AssetSelection.all() - dg.AssetSelection.assets("interactions"),

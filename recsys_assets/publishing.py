@@ -44,7 +44,7 @@ class AssetRun:
         Raises:
             ArtifactError: the input is not declared, missing, or damaged.
         """
-        if asset not in self.recipe.parents and partition is None:
+        if asset not in self.recipe.parents:
             raise ArtifactError(f"{self.recipe.name} reads {asset} without declaring it: add it to its deps")
         key = asset if partition is None else f"{asset}/{partition}"
         pinned = version or self._inputs.get(key)

@@ -5,8 +5,10 @@ nobody bumps a version by hand, and remembers the recipe, so that `recsys refres
 facts.
 """
 
+import hashlib
 import importlib.metadata
 import inspect
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -23,10 +25,14 @@ CODE_VERSION_TAG = "dagster/code_version"
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How one asset is made."""
+    """How one asset is made.
+
+    `source` is the version of the code and its libraries as this process loaded them. It is taken once, at declaration:
+    whoever edits a module while a long run is on must find the results stale afterwards, not labelled as new.
+    """
 
     name: str
-    function: Callable[..., object]
+    source: str
     parents: tuple[str, ...]
     outside: tuple[str, ...]
     form: type[pydantic.BaseModel] | None
@@ -39,7 +45,8 @@ class Recipe:
 
     def code_version(self, parameters: Mapping[str, object]) -> str:
         """The version of source, libraries and these parameters together."""
-        return code_version(self.function, parameters=parameters, libraries=self.libraries)
+        content = json.dumps([self.source, dict(parameters)], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def library_versions(self) -> dict[str, str]:
         """The installed version of each library."""
@@ -74,7 +81,7 @@ def versioned_asset(
         name = function.__name__
         recipe = Recipe(
             name=name,
-            function=function,
+            source=code_version(function, parameters={}, libraries=libraries),
             parents=tuple(deps),
             outside=tuple(outside),
             form=form,

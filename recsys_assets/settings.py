@@ -38,9 +38,9 @@ def load_settings() -> dict[str, dict[str, object]]:
         return {}
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as fault:
-        raise SettingsError(f"the settings file {path} cannot be read: {fault}") from fault
-    if not isinstance(loaded, dict) or not all(isinstance(section, dict) for section in loaded.values()):
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
+        raise SettingsError(f"the settings file {path} cannot be read: {' '.join(str(fault).split())}") from fault
+    if not _is_mapping(loaded) or not all(_is_mapping(section) for section in loaded.values()):
         raise SettingsError(
             f"{path}: expected a section of fields under each asset's name, as in recsys_assets/presets"
         )
@@ -59,11 +59,13 @@ def from_settings(asset: str) -> Callable[[type[Run]], type[Run]]:
         if not section:
             return form
         try:
-            form(**section)
+            checked = form(**section)
         except pydantic.ValidationError as fault:
             raise SettingsError(f"settings of {asset}: {_in_words(fault)}") from fault
         fields = {
-            name: (form.model_fields[name].annotation, _with_default(form, name, section[name])) for name in section
+            # The value as checked: YAML reads 1e-3 as a text, which only the form makes a number.
+            name: (form.model_fields[name].annotation, _with_default(form, name, getattr(checked, name)))
+            for name in section
         }
         made: type[Run] = pydantic.create_model(form.__name__, __base__=form, __doc__=form.__doc__, **fields)  # type: ignore[call-overload]
         return made
@@ -88,6 +90,10 @@ def _with_default(form: type[pydantic.BaseModel], name: str, value: object) -> p
     field = copy.copy(form.model_fields[name])
     field.default = value
     return field
+
+
+def _is_mapping(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(key, str) for key in value)
 
 
 def _in_words(fault: pydantic.ValidationError) -> str:

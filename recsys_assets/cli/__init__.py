@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from recsys_assets.cli import answers, data, housekeeping, pipeline
 from recsys_assets.cli.console import errors
 from recsys_core.errors import RecsysError
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     help="A movie recommender whose every artifact is a versioned Dagster asset.",
@@ -35,9 +38,9 @@ app.add_typer(data.app, name="data")
 
 @app.callback()
 def choose_lake(
-    lake: Annotated[Path | None, typer.Option(help="Folder of the lake [default: RECSYS_LAKE, or data_lake].")] = None,
+    lake: Annotated[Path | None, typer.Option(help="Folder of the lake; by default RECSYS_LAKE, or data_lake.")] = None,
     settings: Annotated[
-        Path | None, typer.Option(help="YAML file of settings [default: RECSYS_SETTINGS, or those in the code].")
+        Path | None, typer.Option(help="YAML file of settings; by default RECSYS_SETTINGS, or those in the code.")
     ] = None,
 ) -> None:
     """Say where the lake is and which settings hold; both reach child processes too."""
@@ -52,8 +55,9 @@ def main() -> None:
     try:
         app()
     except RecsysError as problem:
-        errors.print(f"[bold red]recsys:[/] {problem}", highlight=False, soft_wrap=True)
+        errors.print(f"[bold red]recsys:[/] {escape(str(problem))}", soft_wrap=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        errors.print("recsys: interrupted; what was published is safe, and `recsys refresh` goes on from there")
-        sys.exit(130)
+    except SystemExit as done:
+        if done.code == INTERRUPTED:  # typer has turned Ctrl-C into this exit
+            errors.print("recsys: interrupted; what was published is safe, and `recsys refresh` goes on from there")
+        raise

@@ -5,10 +5,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
 from recsys_assets.cli.console import out, print_json
-from recsys_core.errors import SettingsError
 
 if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--help` need not pay
     from recsys_core.evaluation.report import EvalReport
@@ -37,7 +37,7 @@ def recommend(
     from recsys_core.serving.bundle import load_bundle
 
     if (user is None) == (not like):
-        raise SettingsError(
+        raise typer.BadParameter(
             "say for whom: either --user ID, or --like ID once or more (`recsys data movies` finds ids)"
         )
     bundle = load_bundle(Lake(lake_root()))
@@ -46,10 +46,12 @@ def recommend(
     if as_json:
         print_json([_without_nan(asdict(one)) for one in answer])
         return
-    table = Table("", "movie", "genres", "id", "retrieved as", *(["because of"] if explain else []), box=None)
+    because = Column("because of", no_wrap=True)  # in a narrow terminal the titles wrap rather than these names
+    table = Table("", "movie", "genres", "id", "retrieved as", *([because] if explain else []), box=None)
     for one in answer:
         title = f"{one.title or '(no title)'}{f' ({one.year})' if one.year else ''}"
-        cells = [str(one.rank), title, ", ".join(one.genres), str(one.item_id), f"no. {one.retrieval_rank}"]
+        about = [escape(title), escape(", ".join(one.genres))]
+        cells = [str(one.rank), *about, str(one.item_id), f"no. {one.retrieval_rank}"]
         table.add_row(*cells, *([_reasons(one)] if explain else []))
     out.print(table)
     if explain:

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
@@ -62,7 +63,9 @@ def movies(text: Annotated[str, typer.Argument(help="Part of a title.")] = "", *
         return
     shown = Table("id", "title", "year", "genres", box=None)
     for row in found.head(50).iter_rows(named=True):
-        shown.add_row(str(row["item_id"]), row["title"], str(row["year"] or ""), ", ".join(row["genres"]))
+        shown.add_row(
+            str(row["item_id"]), escape(row["title"]), str(row["year"] or ""), escape(", ".join(row["genres"]))
+        )
     out.print(shown)
     if found.height > 50:
         out.print(f"... and {found.height - 50} more: name more of the title")

@@ -4,6 +4,7 @@ import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from recsys_assets.cli.answers import show_report
@@ -64,26 +65,29 @@ def status(*, as_json: Json = False) -> None:
         return
     table = Table("asset", "version", "made (UTC)", "state", box=None)
     for row in rows:
-        state = "[yellow]" + "; ".join(row["stale"]) + "[/]" if row["stale"] else "[green]up to date[/]"
+        state = f"[yellow]{escape('; '.join(row['stale']))}[/]" if row["stale"] else "[green]up to date[/]"
         table.add_row(row["asset"], row["version"] or "-", row["made_at"] or "-", state)
     out.print(table)
 
 
 def _refresh() -> list[str]:
     """Rebuild what is stale, with progress; returns what was built."""
+    from recsys_assets.definitions import defs
     from recsys_assets.instance import instance
-    from recsys_assets.planning import make_plan
+    from recsys_assets.proving import unproven
+    from recsys_assets.recipes import RECIPES
     from recsys_assets.refreshing import refresh as rebuild
 
-    lake, started = _lake(), time.monotonic()
-    if not any(verdict.is_stale for verdict in make_plan(lake).values()):
-        errors.print("Everything is up to date: nothing to rebuild.")
-        return []
-    from recsys_assets.definitions import defs
-
-    with instance() as dagster, progress_shown():
-        built = rebuild(defs, lake, dagster)
-    errors.print(f"Rebuilt {len(built)} assets in {time.monotonic() - started:.0f} s.")
+    started = time.monotonic()
+    with instance() as dagster:
+        with progress_shown():
+            built = rebuild(defs, _lake(), dagster)
+        took = f"Rebuilt {len(built)} assets in {time.monotonic() - started:.0f} s."
+        errors.print(took if built else "Everything is up to date: nothing to rebuild.")
+        for key in unproven(defs, dagster, RECIPES, blocking=False):
+            errors.print(
+                f"[yellow]warning:[/] {key.asset_key.to_user_string()}: {key.name} did not pass; see `recsys ui`"
+            )
     return built
 
 
@@ -98,7 +102,7 @@ def _show_plan(*, as_json: bool) -> None:
     else:
         table = Table("asset", "why it would be rebuilt", box=None)
         for name, reasons in stale.items():
-            table.add_row(name, "; ".join(reasons))
+            table.add_row(name, escape("; ".join(reasons)))
         out.print(table)
 
 

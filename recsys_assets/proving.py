@@ -1,0 +1,67 @@
+"""Which checks have passed: what was published but not proven must not be built upon.
+
+An asset is published before its checks run. Without this, a second refresh would find it up to date and go on below it,
+past the check that stopped the first.
+"""
+
+from collections.abc import Collection
+
+import dagster as dg
+
+from recsys_assets.jobs import LAUNCHED, QUIET
+from recsys_core.errors import ArtifactError
+
+PASSED = "SUCCEEDED"
+
+
+def unproven(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, assets: Collection[str], *, blocking: bool = True
+) -> list[dg.AssetCheckKey]:
+    """The checks of these assets whose latest run did not pass, or that never ran, sorted."""
+    known = definitions.resolve_asset_graph()
+    keys = [
+        key
+        for key in known.asset_check_keys
+        if key.asset_key.to_user_string() in assets and known.get(key).blocking == blocking
+    ]
+    latest = {key: instance.get_latest_asset_check_evaluation_record(key) for key in keys}
+    return sorted(key for key, record in latest.items() if record is None or record.status.value != PASSED)
+
+
+def prove(definitions: dg.Definitions, instance: dg.DagsterInstance, assets: Collection[str]) -> None:
+    """Run those blocking checks of the assets that have not passed.
+
+    Raises:
+        ArtifactError: one of them still does not.
+    """
+    keys = unproven(definitions, instance, assets)
+    if not keys:
+        return
+    job = definitions.resolve_job_def("full_refresh").get_subset(asset_check_selection=set(keys))
+    # A check that fails or breaks leaves no passing record, and that is what counts.
+    job.execute_in_process(instance=instance, run_config=QUIET, tags=LAUNCHED, raise_on_error=False)
+    refuse_unproven(definitions, instance, assets)
+
+
+def refuse_unproven(definitions: dg.Definitions, instance: dg.DagsterInstance, assets: Collection[str]) -> None:
+    """Stop where a blocking check has not passed.
+
+    Raises:
+        ArtifactError: naming each such check and what it found.
+    """
+    red = unproven(definitions, instance, assets)
+    if red:
+        found = "; ".join(f"{key.asset_key.to_user_string()}: {key.name}{_found(instance, key)}" for key in red)
+        raise ArtifactError(
+            f"a check did not pass, so nothing was built upon its asset ({found}): mend what it names, then `recsys "
+            "refresh`; `recsys ui` shows all that it found"
+        )
+
+
+def _found(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> str:
+    record = instance.get_latest_asset_check_evaluation_record(key)
+    evaluation = record.evaluation if record else None
+    if not isinstance(evaluation, dg.AssetCheckEvaluation):  # it was planned, but never came to a result
+        return ", which did not finish"
+    found = {name: value.value for name, value in evaluation.metadata.items()}
+    return f", which found {str(found)[:300]}" if found else ""
