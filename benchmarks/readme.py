@@ -12,9 +12,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import recsys_assets.definitions  # noqa: F401  # declares the assets
+import dagster as dg
+
 from benchmarks import PROJECT
-from recsys_assets.recipes import RECIPES, Recipe
+from recsys_assets.definitions import defs
+from recsys_assets.recipes import RECIPES
 from recsys_assets.resources import lake_root
 from recsys_core import STAGES
 from recsys_core.evaluation.rendering import comparison_table, funnel_table, headline_table
@@ -29,20 +31,28 @@ OUTSIDE = {"source": "data set", "log": "event log"}
 
 def graph_block() -> str:
     """The assets and their dependencies as a Mermaid flowchart, one box per stage."""
+    specs = assets_in_order()
     lines = ["```mermaid", "flowchart LR"]
     lines += [f"  {name}[({label})]" for name, label in OUTSIDE.items()]
     for stage in STAGES:
-        assets = [recipe for recipe in RECIPES.values() if stage_of(recipe) == stage]
-        if assets:
-            lines += [f"  subgraph {stage}", *(f"    {recipe.name}" for recipe in assets), "  end"]
-    for recipe in RECIPES.values():
-        lines += [f"  {parent} --> {recipe.name}" for parent in (*recipe.outside, *recipe.parents)]
+        names = [name_of(spec) for spec in specs if spec.group_name == stage]
+        if names:
+            lines += [f"  subgraph {stage}", *(f"    {name}" for name in names), "  end"]
+    for spec in specs:
+        parents = [*RECIPES[name_of(spec)].outside, *(dep.asset_key.to_user_string() for dep in spec.deps)]
+        lines += [f"  {parent} --> {name_of(spec)}" for parent in parents]
     return "\n".join([*lines, "```"])
 
 
-def stage_of(recipe: Recipe) -> str:
-    """The stage of an asset: the name of the module that declares it."""
-    return recipe.function.__module__.rsplit(".", 1)[-1]
+def assets_in_order() -> list[dg.AssetSpec]:
+    """What Dagster knows of every asset, in the order of declaration."""
+    declared = list(RECIPES)
+    return sorted(defs.resolve_all_asset_specs(), key=lambda spec: declared.index(name_of(spec)))
+
+
+def name_of(spec: dg.AssetSpec) -> str:
+    """The name of an asset in code, lake and UI."""
+    return spec.key.to_user_string()
 
 
 def results_block(report: EvalReport) -> str:

@@ -1,0 +1,118 @@
+"""How much of the results is the luck of a seed?
+
+Usage:
+    python -m benchmarks.seeds [SEED ...]
+
+For each seed the towers and the ranker are trained anew on the tables of the lake; data, features, settings and
+baselines stay as they are. Validation figures judge settings; test figures are read for the spread alone, never to
+choose a seed. One seed takes about half a minute of CPU.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from recsys_assets.resources import lake_root
+from recsys_core.data.splits import Splits
+from recsys_core.evaluation.baselines import BaselineLists
+from recsys_core.evaluation.config import EvaluationConfig
+from recsys_core.evaluation.end_to_end import TestInputs, evaluate_end_to_end
+from recsys_core.evaluation.rendering import markdown_table
+from recsys_core.evaluation.report import OURS, RETRIEVAL_ONLY
+from recsys_core.lake.store import Lake
+from recsys_core.metrics.uncertainty import seed_spread
+from recsys_core.ranking.config import RankerConfig
+from recsys_core.ranking.ranker import fit_ranker
+from recsys_core.ranking.report import ranking_report
+from recsys_core.ranking.slices import examples_of_slices
+from recsys_core.retrieval.config import CandidatesConfig, IndexConfig, TwoTowerConfig
+from recsys_core.retrieval.embeddings import embed_items
+from recsys_core.retrieval.index import build_index
+from recsys_core.retrieval.slices import fit_towers
+from recsys_core.tables import read_table
+
+TEST_METRICS = ("ndcg@10", "recall@10", "recall@100", "map@10", "hit@10")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """What every seed starts from."""
+
+    ratings: pl.DataFrame
+    splits: Splits
+    items: pl.DataFrame
+    users: pl.DataFrame
+    baselines: pl.DataFrame
+
+    @classmethod
+    def load(cls, root: Path) -> "Tables":
+        """The current tables of a lake.
+
+        Raises:
+            ArtifactError: one has not been built yet.
+        """
+        lake = Lake(root)
+        return cls(
+            ratings=read_table(lake.open("ratings") / "ratings.parquet"),
+            splits=Splits.load(lake.open("splits"), with_test_targets=True),
+            items=read_table(lake.open("item_features") / "item_features.parquet"),
+            users=read_table(lake.open("user_features") / "user_features.parquet"),
+            baselines=BaselineLists.load(lake.open("baselines")).lists,
+        )
+
+
+def figures(tables: Tables, seed: int) -> dict[str, float]:
+    """Every figure of one seed, by "period model metric"."""
+    ratings, splits = tables.ratings, tables.splits
+    config = RankerConfig.model_validate({"seed": seed})
+    towers = fit_towers(ratings, tables.items, splits, TwoTowerConfig.model_validate({"seed": seed}))
+    examples = examples_of_slices(
+        ratings, splits, tables.items, tables.users, towers.__getitem__, n_candidates=CandidatesConfig().n_candidates
+    )
+    ranker = fit_ranker(examples.rows, config)
+    validation = ranking_report(examples, ranker, config).headline()
+    tower = towers[splits.names[-1]]
+    embeddings = embed_items(tower)
+    inputs = TestInputs(
+        ratings=ratings,
+        splits=splits,
+        items=tables.items,
+        users=tables.users,
+        tower=tower,
+        index=build_index(embeddings.vectors, embeddings.item_ids, IndexConfig()),
+        ranker=ranker,
+        baselines=tables.baselines,
+    )
+    # The bootstrap keeps its own seed: here the spread is that of the models.
+    report = evaluate_end_to_end(inputs, EvaluationConfig())
+    models = (RETRIEVAL_ONLY, OURS)
+    test = {f"test {model} {name}": report.mean(model, name) for model in models for name in TEST_METRICS}
+    return {
+        f"validation {RETRIEVAL_ONLY} ndcg@10": validation["retrieval_ndcg@10"],
+        f"validation {OURS} ndcg@10": validation["ndcg@10"],
+        **test,
+    }
+
+
+def table(by_seed: Sequence[dict[str, float]], seeds: Sequence[int]) -> str:
+    """A row per figure: each seed's value, then mean and standard deviation."""
+    rows = []
+    for name in by_seed[0]:
+        values = [one[name] for one in by_seed]
+        spread = seed_spread(values)
+        rows.append([name, *(f"{value:.4f}" for value in values), f"{spread.mean:.4f}", f"{spread.sd:.4f}"])
+    return markdown_table(["figure", *(f"seed {seed}" for seed in seeds), "mean", "sd"], rows)
+
+
+def main(arguments: list[str]) -> None:
+    """Print the table of the seeds asked for."""
+    seeds = [int(one) for one in arguments] or [17, 18, 19]
+    tables = Tables.load(lake_root())
+    print(table([figures(tables, seed) for seed in seeds], seeds))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,109 @@
+# ruff: noqa: D100  # the first cell says what this is
+# %% [markdown]
+# # 01 What is in the data, and what does it make us believe?
+#
+# A recommender learns from what people happened to rate. This notebook looks at MovieLens before any model does, and
+# asks at each step which wrong conclusion the data invites.
+#
+# Run it as a plain script, or open it as a notebook with Jupytext.
+
+# %%
+import matplotlib.pyplot as plt
+import polars as pl
+
+from recsys_assets.resources import PROJECT
+from recsys_core.data.config import SplitsConfig
+from recsys_core.data.histories import catalogue_of
+from recsys_core.data.reading import read_dataset
+from recsys_core.data.schemas import LIKED
+from recsys_core.data.sources import EMBEDDED, locate
+from recsys_core.data.splits import TEST, fit_ratings, leaks, make_splits
+from recsys_core.metrics.beyond_accuracy import gini_of_exposure
+
+dataset = read_dataset(locate(EMBEDDED, PROJECT / "data_lake" / "raw"))
+ratings, movies = dataset.ratings, dataset.movies
+print(f"{ratings.height:,} ratings, {ratings['user_id'].n_unique()} users, {ratings['item_id'].n_unique():,} movies")
+print("every line is accounted for:", dataset.counts)
+
+# %% [markdown]
+# ## People rate what they like
+#
+# Half of all ratings are likes. Nobody rates a movie that they never chose to watch, so that an absent rating is no
+# dislike, and a mean of 3.5 stars says nothing about a random movie. The odd half stars are rarer for another reason:
+# the site introduced them only in 2003.
+
+# %%
+stars = ratings.group_by("rating").len().sort("rating")
+plt.figure()
+plt.bar(stars["rating"], stars["len"], width=0.4)
+plt.gca().set(xlabel="stars", ylabel="ratings", title="What people rate, they mostly like")
+likes = (ratings["rating"] >= LIKED).mean()
+print(f"share of likes (from {LIKED} stars): {likes:.2f}, mean {ratings['rating'].mean():.2f}")
+
+# %% [markdown]
+# ## A few movies have most of the ratings
+#
+# The long tail: popularity falls roughly as a power of the rank. A list of what everybody watches is therefore a strong
+# baseline, and a mean over targets hides the tail.
+
+# %%
+popularity = ratings.group_by("item_id").len().sort("len", descending=True)
+plt.figure()
+plt.loglog(range(1, popularity.height + 1), popularity["len"])
+plt.gca().set(xlabel="rank of the movie", ylabel="ratings", title="The long tail")
+head = popularity.head(popularity.height // 10)["len"].sum() / ratings.height
+once = popularity.filter(pl.col("len") == 1).height / popularity.height
+catalogue = catalogue_of(ratings)
+rated = catalogue.idx_of(ratings["item_id"].to_numpy()).reshape(-1, 1)  # each rating as a list of one place
+print(f"a tenth of the movies has {head:.0%} of the ratings; {once:.0%} of the movies have a single one")
+print(f"Gini of the ratings per movie: {gini_of_exposure(rated, catalogue.n_items):.2f}")
+
+# %% [markdown]
+# ## People rate in bursts
+#
+# Most people rated on a single day, one movie right after the other, from memory, and never came back. Many ratings
+# share their second: the order of the rows within it is that of the ids, and means nothing.
+
+# %%
+ordered = ratings.sort("user_id", "timestamp")
+gap_s = ordered.select(pl.col("timestamp").diff().over("user_id").alias("gap_s")).drop_nulls()["gap_s"]
+days = ratings.group_by("user_id").agg(n=pl.col("timestamp").floordiv(86_400).n_unique())
+plt.figure()
+plt.hist(gap_s.clip(1, 10**8).log10(), bins=40)
+plt.gca().set(xlabel="log10 of the seconds since the same user's rating before", ylabel="ratings", title="Bursts")
+soon, at_once = (gap_s <= 600).mean(), (gap_s == 0).mean()
+print(f"within ten minutes of the one before: {soon:.0%}; in the same second: {at_once:.0%}")
+print(f"users who rated on one day only: {(days['n'] == 1).mean():.0%}")
+
+# %% [markdown]
+# ## Time: who comes to the test?
+#
+# We cut at moments in time, the same for everybody. Of the test's users most have never been seen before, and part of
+# what they will like has never been rated before. A model that knows users by their number alone has nothing to say.
+
+# %%
+splits = make_splits(ratings, SplitsConfig())
+known = fit_ratings(ratings, splits, TEST)
+wanted = splits.targets.filter(slice=TEST)
+new_users = ~pl.Series(splits.users_of(TEST)).is_in(known["user_id"].unique().to_list())
+unseen = ~wanted["item_id"].is_in(known["item_id"].unique().to_list())
+print(splits.cutoffs.with_columns(pl.from_epoch("fit_end", time_unit="s"), pl.from_epoch("until", time_unit="s")))
+print(f"of {len(new_users)} test users {new_users.mean():.0%} are new")
+print(f"of their {wanted.height:,} liked movies {unseen.mean():.0%} were never rated before")
+print("ways in which the splits let the future through:", leaks(ratings, splits))
+
+# %% [markdown]
+# ## What a random split would leak
+#
+# Hide a random tenth of the ratings instead. For nearly every hidden rating the same user's *later* ratings are now in
+# the training data, of the same burst, and so is the movie, however new it was. Scores rise, and mean nothing: at
+# serving time nobody can look ahead.
+
+# %%
+hidden = ratings.sample(fraction=0.1, seed=17)
+kept = ratings.join(hidden, on=["user_id", "item_id"], how="anti")
+last_kept = kept.group_by("user_id").agg(last=pl.col("timestamp").max())
+leaked = (hidden.join(last_kept, on="user_id")["last"] > hidden.join(last_kept, on="user_id")["timestamp"]).mean()
+cold = (~hidden["item_id"].is_in(kept["item_id"].unique().to_list())).mean()
+print(f"random split: {leaked:.0%} of the hidden ratings have later ratings of their user in training")
+print(f"unseen movies among what is hidden: {cold:.1%} at random, {unseen.mean():.1%} with the cut in time")
