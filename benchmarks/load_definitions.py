@@ -3,8 +3,8 @@
 Usage:
     python -m benchmarks.load_definitions [RUNS]
 
-Every process of Dagster pays this: the UI, the daemon, each run. A fresh interpreter imports the definitions and is timed
-from its start to its end, beside an interpreter that imports dagster alone, which is the least possible.
+Every process of Dagster pays this: the UI, the daemon, each run. A fresh interpreter imports the definitions and is
+timed from its start to its end, beside an interpreter that imports dagster alone, which is the least possible.
 The first run of each may read files from a cold disk; the median forgives it.
 """
 

@@ -9,12 +9,12 @@ be typed by hand. What stands between the markers is replaced; all else is left 
 """
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
 
 from benchmarks import PROJECT
+from benchmarks.generated import settle, written
 from recsys_assets.definitions import defs
 from recsys_assets.recipes import RECIPES
 from recsys_assets.resources import lake_root
@@ -24,6 +24,7 @@ from recsys_core.evaluation.report import OURS, EvalReport
 from recsys_core.lake.store import Lake
 
 README = PROJECT / "README.md"
+COMMAND = "benchmarks.readme"
 
 OUTSIDE = {"source": "data set", "log": "event log"}
 """What assets read that is not in the lake, as the picture calls it."""
@@ -77,32 +78,6 @@ def blocks(report: EvalReport) -> dict[str, str]:
     return {"graph": graph_block(), "results": results_block(report)}
 
 
-def written(text: str, made: Mapping[str, str]) -> str:
-    """The text with each generated part replaced.
-
-    Raises:
-        ValueError: a part has not exactly one pair of markers, begin before end.
-    """
-    for name, block in made.items():
-        begin, end = markers(name)
-        if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
-            raise ValueError(f"expected one {begin} and, after it, one {end}: restore the markers")
-        before, _, rest = text.partition(begin)
-        text = f"{before}{begin}\n{block}\n{end}{rest.partition(end)[2]}"
-    return text
-
-
-def found(text: str, name: str) -> str:
-    """What stands between the markers of a part now."""
-    begin, end = markers(name)
-    return text.partition(begin)[2].partition(end)[0].strip("\n")
-
-
-def markers(name: str) -> tuple[str, str]:
-    """The comments before and after a generated part."""
-    return f"<!-- {name}: begin, written by `python -m benchmarks.readme` -->", f"<!-- {name}: end -->"
-
-
 def current_report(lake: Path | None = None) -> EvalReport:
     """The evaluation report of a lake, by default of the one in use.
 
@@ -118,16 +93,14 @@ def main(arguments: list[str]) -> int:
         print(__doc__)
         return 2
     text = README.read_text(encoding="utf-8")
-    new = written(text, blocks(current_report()))
-    if text == new:
+    differing = settle({README: written(text, blocks(current_report()), COMMAND)}, check=bool(arguments))
+    if not differing:
         print("README.md is up to date")
-        return 0
-    if arguments:
-        print("README.md differs from the lake's evaluation report or from the graph: run python -m benchmarks.readme")
-        return 1
-    README.write_text(new, encoding="utf-8")
-    print("README.md written")
-    return 0
+    elif arguments:
+        print(f"README.md differs from the lake's evaluation report or from the graph: run python -m {COMMAND}")
+    else:
+        print("README.md written")
+    return 1 if differing and arguments else 0
 
 
 if __name__ == "__main__":

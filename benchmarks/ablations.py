@@ -1,0 +1,112 @@
+"""What is each setting of the towers and of the ranker worth?
+
+Usage:
+    python -m benchmarks.ablations [tower|ranker] [SEED ...]
+
+One setting at a time is moved from its default, the rest stay. All figures are of the validation slice, whose targets no
+fit has seen; the test is not read. Differences below the spread over seeds mean nothing, so look at it first.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from benchmarks.seeds import Tables
+from recsys_assets.resources import lake_root
+from recsys_core.data.histories import histories_of
+from recsys_core.data.splits import VALIDATION, relevant_items, slice_contexts
+from recsys_core.evaluation.rendering import markdown_table
+from recsys_core.features.slices import of_slice
+from recsys_core.lake.store import Lake
+from recsys_core.metrics.ranking import ndcg_at_k, recall_at_k
+from recsys_core.metrics.relevance import hits_of
+from recsys_core.metrics.uncertainty import seed_spread
+from recsys_core.ranking.config import RankerConfig
+from recsys_core.ranking.examples import RankingExamples
+from recsys_core.ranking.validation import fit_before_validation, validate_ranker
+from recsys_core.retrieval.candidates import exact_candidates
+from recsys_core.retrieval.config import TwoTowerConfig
+from recsys_core.retrieval.training import encode_items, encode_users, fit_two_tower
+
+Setting = Mapping[str, float]
+Figures = dict[str, float]
+
+TOWER: Sequence[Setting] = (
+    {},
+    {"dim": 32},
+    {"dim": 128},
+    {"n_epochs": 25},
+    {"n_epochs": 100},
+    {"history_dropout": 0.0, "vector_dropout": 0.0},
+    {"history_dropout": 0.5, "vector_dropout": 0.5},
+    {"other_weight": 0.0},
+    {"other_weight": 1.0},
+    {"learning_rate": 0.005},
+)
+
+RANKER: Sequence[Setting] = (
+    {},
+    {"n_rounds": 100},
+    {"n_rounds": 400},
+    {"learning_rate": 0.02, "n_rounds": 500},
+    {"max_depth": 2},
+    {"max_depth": 6},
+    {"min_child_weight": 1},
+    {"row_share": 1.0},
+    {"column_share": 1.0},
+    {"l2": 1},
+    {"n_pairs": 10},
+    {"n_pairs": 50},
+)
+
+
+def tower_figures(tables: Tables, setting: Setting) -> Figures:
+    """NDCG@10 and recall@100 of the towers alone."""
+    fit_end = tables.splits.fit_end(VALIDATION)
+    config = TwoTowerConfig.model_validate(setting)
+    tower = fit_two_tower(tables.ratings, of_slice(tables.items, VALIDATION), fit_end, config)
+    known = slice_contexts(tables.ratings, tables.splits, VALIDATION)
+    users = histories_of(known, tower.catalogue, tables.splits.users_of(VALIDATION))
+    found = exact_candidates(encode_items(tower.model), encode_users(tower.model, users), users, 100).item_idx
+    relevant = relevant_items(tables.splits.targets.filter(slice=VALIDATION), users.user_ids)
+    hits = hits_of(np.where(found >= 0, tower.catalogue.item_ids[found], -1), relevant)
+    return {
+        "ndcg@10": float(ndcg_at_k(hits[:, :10], relevant.counts).mean()),
+        "recall@100": float(recall_at_k(hits, relevant.counts).mean()),
+    }
+
+
+def ranker_figures(examples: RankingExamples, setting: Setting) -> Figures:
+    """NDCG@10 and MAP@10 of a ranker of the earlier slices, over the candidates that the lake holds."""
+    config = RankerConfig.model_validate(setting)
+    per_user = validate_ranker(fit_before_validation(examples, config), examples).filter(order="ranking")
+    return {"ndcg@10": float(per_user["ndcg"].to_numpy().mean()), "map@10": float(per_user["map"].to_numpy().mean())}
+
+
+def table(settings: Sequence[Setting], seeds: Sequence[int], measure: Callable[[Setting], Figures]) -> str:
+    """A row per setting: mean and standard deviation over the seeds of each figure."""
+    rows, names = [], ["setting"]
+    for setting in settings:
+        by_seed = [measure({**setting, "seed": seed}) for seed in seeds]
+        spreads = {name: seed_spread([one[name] for one in by_seed]) for name in by_seed[0]}
+        label = ", ".join(f"{name} {value:g}" for name, value in setting.items()) or "defaults"
+        rows.append([label, *(f"{one.mean:.4f} ± {one.sd:.4f}" for one in spreads.values())])
+        names = ["setting", *spreads]
+    return markdown_table(names, rows)
+
+
+def main(arguments: list[str]) -> None:
+    """Print the table of what was asked for; both without an argument."""
+    wanted = [one for one in arguments if not one.isdigit()] or ["tower", "ranker"]
+    seeds = [int(one) for one in arguments if one.isdigit()] or [17, 18, 19]
+    if "tower" in wanted:
+        tables = Tables.load(lake_root())
+        print(table(TOWER, seeds, lambda setting: tower_figures(tables, setting)))
+    if "ranker" in wanted:
+        examples = RankingExamples.load(Lake(lake_root()).open("ranking_examples"))
+        print(table(RANKER, seeds, lambda setting: ranker_figures(examples, setting)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

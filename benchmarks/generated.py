@@ -1,0 +1,43 @@
+"""Texts with generated parts: what stands between a pair of markers is made by a command, all else by people."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def markers(name: str, command: str) -> tuple[str, str]:
+    """The comments before and after a part; the first says how to make it anew."""
+    return f"<!-- {name}: begin, written by `python -m {command}` -->", f"<!-- {name}: end -->"
+
+
+def written(text: str, parts: Mapping[str, str], command: str) -> str:
+    r"""The text with each part, by its name, replaced.
+
+    Raises:
+        ValueError: a part has not exactly one pair of markers, begin before end.
+
+    >>> text = "\n".join(markers("sum", "x"))
+    >>> written(text, {"sum": "1 + 1 = 2"}, "x").splitlines()[1]
+    '1 + 1 = 2'
+    """
+    for name, part in parts.items():
+        begin, end = markers(name, command)
+        if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+            raise ValueError(f"expected one {begin} and, after it, one {end}: restore the markers")
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n{part}\n{end}{rest.partition(end)[2]}"
+    return text
+
+
+def found(text: str, name: str, command: str) -> str:
+    """What stands between the markers of a part now; '' without markers."""
+    begin, end = markers(name, command)
+    return text.partition(begin)[2].partition(end)[0].strip("\n")
+
+
+def settle(texts: Mapping[Path, str], *, check: bool) -> list[Path]:
+    """The files whose content differs from the given one; written unless only a check was asked for."""
+    differing = [path for path, text in texts.items() if path.read_text(encoding="utf-8") != text]
+    if not check:
+        for path in differing:
+            path.write_text(texts[path], encoding="utf-8")
+    return differing

@@ -1,0 +1,116 @@
+"""The generated parts of the stage pages: every setting and every feature, as the code declares them.
+
+Usage:
+    python -m benchmarks.stage_pages          # write them anew
+    python -m benchmarks.stage_pages --check  # exit with 1 where a page differs
+
+The reason for a default is written once, beside the default, and the page repeats it.
+"""
+
+import sys
+from pathlib import Path
+from typing import Literal, get_args, get_origin
+
+import pydantic
+
+from benchmarks import PROJECT
+from benchmarks.generated import settle, written
+from benchmarks.readme import assets_in_order, name_of
+from recsys_assets.recipes import RECIPES
+from recsys_core import STAGES
+from recsys_core.evaluation.rendering import markdown_table
+from recsys_core.features.contract import FEATURES
+
+PAGES = PROJECT / "docs" / "stages"
+COMMAND = "benchmarks.stage_pages"
+
+
+def pages() -> dict[Path, str]:
+    """Every stage page as it should be, by path."""
+    made = {}
+    for stage in STAGES:
+        path = PAGES / f"{stage}.md"
+        parts = {"settings": settings_part(stage)}
+        if stage == "features":
+            parts["features"] = features_part()
+        made[path] = written(path.read_text(encoding="utf-8"), parts, COMMAND)
+    return made
+
+
+def settings_part(stage: str) -> str:
+    """A table per form of the stage, under the names that a settings file uses."""
+    assets_by_rows: dict[tuple[tuple[str, ...], ...], list[str]] = {}
+    for spec in assets_in_order():
+        form = RECIPES[name_of(spec)].form
+        if spec.group_name == stage and form is not None:
+            assets_by_rows.setdefault(_rows(form), []).append(name_of(spec))
+    tables = []
+    for rows, assets in assets_by_rows.items():
+        names = " and ".join(f"`{asset}`" for asset in assets)
+        tables.append(f"Of {names}:\n\n{_left(['setting', 'default', 'allowed', 'why'], rows)}")
+    return "\n\n".join(tables) or "None: what this stage does follows from the artifacts that it reads."
+
+
+def features_part() -> str:
+    """Every feature of the contract."""
+    rows = tuple(
+        (f"`{one.name}`", one.unit, _range(one.low, one.high), "yes" if one.may_be_missing else "no", one.description)
+        for one in FEATURES
+    )
+    return _left(["feature", "unit", "range", "may be missing", "meaning"], rows)
+
+
+def _rows(form: type[pydantic.BaseModel]) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        (f"`{name}`", f"`{field.default}`", _allowed(field), field.description or "")
+        for name, field in form.model_fields.items()
+    )
+
+
+def _allowed(field: pydantic.fields.FieldInfo) -> str:
+    """The bounds of a setting in words."""
+    if get_origin(field.annotation) is Literal:
+        return ", ".join(f"`{one}`" for one in get_args(field.annotation))
+    signs = {
+        annotated_types.Ge: "from",
+        annotated_types.Gt: "above",
+        annotated_types.Le: "to",
+        annotated_types.Lt: "below",
+    }
+    bounds = []
+    for one in field.metadata:
+        for kind, sign in signs.items():
+            if isinstance(one, kind):
+                bounds.append(f"{sign} {getattr(one, kind.__name__.lower()):,}")
+    return " ".join(bounds) or "text"
+
+
+def _range(low: float | None, high: float | None) -> str:
+    if low is None and high is None:
+        return "any"
+    return f"{low:g} to {high:g}" if high is not None and low is not None else f"from {low:g}"
+
+
+def _left(header: list[str], rows: tuple[tuple[str, ...], ...]) -> str:
+    """A table of text, all columns to the left."""
+    return markdown_table(header, [list(row) for row in rows]).replace("---:", "---")
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check; returns the exit status."""
+    if set(arguments) - {"--check"}:
+        print(__doc__)
+        return 2
+    differing = settle(pages(), check=bool(arguments))
+    names = ", ".join(path.name for path in differing)
+    if not differing:
+        print("the stage pages are up to date")
+    elif arguments:
+        print(f"{names}: differs from the declared settings or features; run python -m {COMMAND}")
+    else:
+        print(f"written: {names}")
+    return 1 if differing and arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
