@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from recsys_assets.cli.console import errors, out, print_json
 
@@ -25,7 +25,7 @@ def list_sources(*, as_json: Json = False) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table("data set", "here", "from", box=None)
+    table = Table("data set", "here", Column("from", overflow="fold"), box=None)
     for row in rows:
         table.add_row(str(row["name"]), "yes" if row["here"] else "no", str(row["url"]) or "comes with the project")
     out.print(table)

@@ -85,9 +85,8 @@ def _refresh() -> list[str]:
         took = f"Rebuilt {len(built)} assets in {time.monotonic() - started:.0f} s."
         errors.print(took if built else "Everything is up to date: nothing to rebuild.")
         for key in unproven(defs, dagster, RECIPES, blocking=False):
-            errors.print(
-                f"[yellow]warning:[/] {key.asset_key.to_user_string()}: {key.name} did not pass; see `recsys ui`"
-            )
+            asset = key.asset_key.to_user_string()
+            errors.print(f"[yellow]warning:[/] the check {key.name} of {asset} did not pass; see `recsys ui`")
     return built
 
 
