@@ -10,14 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_core.data.histories import Histories
-from recsys_core.retrieval.index import ItemIndex
+from recsys_core.retrieval.index import BATCH, ItemIndex
 
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
 Search = Callable[[Float32s, int], tuple[Int64s, Float32s]]
-
-BATCH = 512
-"""Queries per search: bounds the memory of exact scores at 512 x n_items floats."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +35,23 @@ def exact_candidates(item_vectors: Float32s, user_vectors: Float32s, users: Hist
 
     def search(queries: Float32s, k: int) -> tuple[Int64s, Float32s]:
         scores = queries @ item_vectors.T
-        best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-        best_scores = np.take_along_axis(scores, best, axis=1)
-        order = np.lexsort((best, -best_scores), axis=1)
-        return np.take_along_axis(best, order, axis=1), np.take_along_axis(best_scores, order, axis=1)
+        best = _best(scores, k)
+        return best, np.take_along_axis(scores, best, axis=1)
 
     return _unseen(search, len(item_vectors), user_vectors, users, n)
+
+
+def _best(scores: Float32s, k: int) -> Int64s:
+    """(n_queries, k) columns of the k highest scores of each row; equal scores, also at the end, in column order.
+
+    A plain argpartition picks among equals by k, so that one user's list would depend on who else is in the batch.
+    """
+    last = -np.partition(-scores, k - 1, axis=1)[:, k - 1 : k]  # (n_queries, 1) the k-th best score
+    above, level = scores > last, scores == last
+    room = k - above.sum(axis=1, keepdims=True)
+    columns = np.nonzero(above | (level & (np.cumsum(level, axis=1) <= room)))[1].reshape(len(scores), k)
+    order = np.argsort(-np.take_along_axis(scores, columns, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(columns, order, axis=1)
 
 
 def _unseen(search: Search, n_items: int, user_vectors: Float32s, users: Histories, n: int) -> Candidates:

@@ -15,6 +15,10 @@ Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
 
 
+BATCH = 512
+"""Queries per search: bounds the memory of exact scores at 512 x n_items floats."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ItemIndex:
     """A searchable set of item vectors; positions are item_idx of the catalogue that they were built from."""
@@ -81,9 +85,12 @@ def index_recall(index: ItemIndex, vectors: Float32s, queries: Float32s, k: int)
     The truth comes from a plain matrix product, so that a fault of the index cannot hide in its own yardstick.
     """
     k = min(k, index.n_items)
-    exact = np.argpartition(-(queries @ vectors.T), k - 1, axis=1)[:, :k]
-    found, _ = index.search(queries, k)
-    shares = [len(np.intersect1d(one, two)) / k for one, two in zip(exact, found, strict=True)]
+    shares = []
+    for start in range(0, len(queries), BATCH):
+        batch = queries[start : start + BATCH]
+        exact = np.argpartition(-(batch @ vectors.T), k - 1, axis=1)[:, :k]
+        found, _ = index.search(batch, k)
+        shares += [len(np.intersect1d(one, two)) / k for one, two in zip(exact, found, strict=True)]
     return np.array(shares, dtype=np.float32)
 
 

@@ -1,0 +1,114 @@
+"""Candidates: the best unseen items, by whatever search."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from recsys_core.data.histories import Histories
+from recsys_core.retrieval.candidates import Candidates, exact_candidates, find_candidates
+from recsys_core.retrieval.config import IndexConfig
+from recsys_core.retrieval.index import build_index
+from tests.core.worlds import histories_from, pairs_of, random_histories
+
+Float32s = npt.NDArray[np.float32]
+Propose = Callable[[Float32s, Float32s, Histories, int], Candidates]
+
+
+def by_flat_index(items: Float32s, queries: Float32s, users: Histories, n: int) -> Candidates:
+    return find_candidates(build_index(items, np.arange(len(items)), IndexConfig()), queries, users, n)
+
+
+def by_inverted_file(items: Float32s, queries: Float32s, users: Histories, n: int) -> Candidates:
+    config = IndexConfig(flat_until=0, n_probe=2)
+    return find_candidates(build_index(items, np.arange(len(items)), config), queries, users, n)
+
+
+EXACT_PATHS = pytest.mark.parametrize("propose", [exact_candidates, by_flat_index])
+ALL_PATHS = pytest.mark.parametrize("propose", [exact_candidates, by_flat_index, by_inverted_file])
+
+
+def normal(seed: int, *shape: int) -> Float32s:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+@EXACT_PATHS
+def test_candidates_by_hand(propose: Propose) -> None:
+    items = np.array([[5], [4], [3], [2], [1]], dtype=np.float32)
+    users = histories_from([[(0, 5.0, 1), (2, 1.0, 2)], [], [(item, 3.0, item) for item in range(5)]], n_items=5)
+    found = propose(items, np.array([[1], [-1], [1]], dtype=np.float32), users, 4)
+    assert found.item_idx.tolist() == [[1, 3, 4, -1], [4, 3, 2, 1], [-1, -1, -1, -1]]
+    assert found.scores.tolist() == [[4, 2, 1, -np.inf], [-1, -2, -3, -4], [-np.inf] * 4]
+
+
+@ALL_PATHS
+@pytest.mark.parametrize("seed", range(5))
+def test_no_rated_item_is_ever_a_candidate(propose: Propose, seed: int) -> None:
+    """Whatever its stars; users with up to all but one item rated, many to a batch."""
+    users = random_histories(seed, n_users=700, n_items=60)
+    found = propose(normal(seed, 60, 8), normal(seed + 99, 700, 8), users, 20)
+    rows, places = np.nonzero(found.item_idx >= 0)
+    assert not pairs_of(users) & set(zip(rows.tolist(), found.item_idx[rows, places].tolist(), strict=True))
+
+
+@ALL_PATHS
+def test_lists_hold_no_item_twice_fall_in_score_and_end_in_padding(propose: Propose) -> None:
+    users = random_histories(1, n_users=100, n_items=60)
+    items, queries = normal(2, 60, 8), normal(3, 100, 8)
+    found = propose(items, queries, users, 30)
+    for user in range(100):
+        n = int((found.item_idx[user] >= 0).sum())
+        listed, scores = found.item_idx[user, :n], found.scores[user, :n]
+        assert len(set(listed.tolist())) == n
+        assert np.all(np.diff(scores) <= 0)
+        np.testing.assert_allclose(scores, items[listed] @ queries[user], rtol=1e-4, atol=1e-5)
+        assert found.item_idx[user, n:].tolist() == [-1] * (30 - n)
+        assert np.all(np.isneginf(found.scores[user, n:]))
+
+
+@EXACT_PATHS
+def test_all_unseen_items_come_back_where_the_user_has_rated_nearly_all(propose: Propose) -> None:
+    users = random_histories(4, n_users=50, n_items=25)
+    found = propose(normal(4, 25, 8), normal(5, 50, 8), users, 20)
+    assert np.array_equal((found.item_idx >= 0).sum(axis=1), np.minimum(25 - users.lengths, 20))
+
+
+def test_both_searches_agree() -> None:
+    users = random_histories(6, n_users=600, n_items=80)  # more than one batch
+    items, queries = normal(6, 80, 8), normal(7, 600, 8)
+    exact, indexed = exact_candidates(items, queries, users, 30), by_flat_index(items, queries, users, 30)
+    assert np.array_equal(exact.item_idx, indexed.item_idx)
+    np.testing.assert_allclose(exact.scores, indexed.scores, rtol=1e-5, atol=1e-5)
+
+
+@EXACT_PATHS
+def test_a_users_candidates_do_not_depend_on_who_asks_beside_them(propose: Propose) -> None:
+    users = random_histories(8, n_users=600, n_items=80)
+    items, queries = normal(8, 80, 8), normal(9, 600, 8)
+    together = propose(items, queries, users, 30)
+    for user in (0, 17, 599):
+        alone = propose(items, queries[[user]], users.select(np.array([user])), 30)
+        assert np.array_equal(alone.item_idx[0], together.item_idx[user])
+        np.testing.assert_allclose(alone.scores[0], together.scores[user], rtol=1e-5, atol=1e-5)
+
+
+def test_equal_scores_come_in_the_order_of_the_items() -> None:
+    items = np.array([[1], [2], [2], [1], [2]], dtype=np.float32)
+    users = histories_from([[(1, 5.0, 1)]], n_items=5)
+    assert exact_candidates(items, np.ones((1, 1), dtype=np.float32), users, 4).item_idx.tolist() == [[2, 4, 0, 3]]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_tie_at_the_end_of_the_list_goes_to_the_first_items_whatever_was_fetched(seed: int) -> None:
+    """A neighbour with a long history makes the search fetch more; that must not change who wins a tie."""
+    rng = np.random.default_rng(seed)
+    items, ones = rng.integers(0, 4, (100, 1)).astype(np.float32), np.ones((2, 1), dtype=np.float32)
+    neighbour = [(int(item), 5.0, 1) for item in rng.permutation(100)[: rng.integers(0, 60)]]
+    found = exact_candidates(items, ones, histories_from([[], neighbour], n_items=100), 10)
+    assert found.item_idx[0].tolist() == np.argsort(-items[:, 0], kind="stable")[:10].tolist()
+
+
+def test_without_users_there_are_no_candidates() -> None:
+    found = exact_candidates(normal(1, 5, 3), normal(1, 0, 3), histories_from([], n_items=5), 4)
+    assert found.item_idx.shape == found.scores.shape == (0, 4)

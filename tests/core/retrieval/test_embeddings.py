@@ -1,0 +1,61 @@
+"""The item vectors as an artifact of their own."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recsys_core.errors import ArtifactError
+from recsys_core.retrieval.embeddings import ItemEmbeddings, embed_items
+from recsys_core.retrieval.training import encode_items
+from tests import tiny_world
+from tests.core.worlds import QUICK_TOWER, TinyRun
+
+
+def test_each_row_is_the_item_towers_vector_of_the_id_beside_it(tiny: TinyRun) -> None:
+    embeddings = embed_items(tiny.tower)
+    assert np.array_equal(embeddings.vectors, encode_items(tiny.tower.model))
+    assert embeddings.vectors.shape == (tiny.tower.catalogue.n_items, QUICK_TOWER.dim + 1)
+    assert embeddings.vectors.dtype == np.float32
+    # Golden ids: ascending, and none but those that the world rated before the cut-off.
+    assert np.all(np.diff(embeddings.item_ids) > 0)
+    assert np.setdiff1d(tiny_world.ITEM_IDS, embeddings.item_ids).tolist() == [5553]
+
+
+def test_vectors_of_one_camp_lie_together(tiny: TinyRun) -> None:
+    """By the ids: a shift of the ids against the rows would mix the camps."""
+    vectors = tiny.embeddings.vectors[:, :-1]  # the bias says how popular an item is, not for whom it is
+    camp = tiny_world.CAMP_OF_ITEM[np.searchsorted(tiny_world.ITEM_IDS, tiny.embeddings.item_ids)]
+    centres = np.array([vectors[camp == one].mean(axis=0) for one in range(tiny_world.N_CAMPS)])
+    nearest = np.argmax((vectors - vectors.mean(axis=0)) @ (centres - vectors.mean(axis=0)).T, axis=1)
+    assert (nearest == camp).mean() > 0.75
+
+
+def test_they_come_back_as_they_were_and_save_to_the_same_bytes(tiny: TinyRun, tmp_path: Path) -> None:
+    tiny.embeddings.save(tmp_path)
+    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    back = ItemEmbeddings.load(tmp_path)
+    assert np.array_equal(back.vectors, tiny.embeddings.vectors)
+    assert np.array_equal(back.item_ids, tiny.embeddings.item_ids)
+    back.save(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
+    assert sorted(first) == ["item_ids.npy", "vectors.npy"]
+
+
+@pytest.mark.parametrize("file", ["vectors.npy", "item_ids.npy"])
+@pytest.mark.parametrize("content", [None, b"", b"nonsense"])
+def test_damage_is_refused(tiny: TinyRun, tmp_path: Path, file: str, content: bytes | None) -> None:
+    tiny.embeddings.save(tmp_path)
+    if content is None:
+        (tmp_path / file).unlink()
+    else:
+        (tmp_path / file).write_bytes(content)
+    with pytest.raises(ArtifactError, match="recsys refresh"):
+        ItemEmbeddings.load(tmp_path)
+
+
+def test_ids_of_another_build_are_refused(tiny: TinyRun, tmp_path: Path) -> None:
+    tiny.embeddings.save(tmp_path)
+    np.save(tmp_path / "item_ids.npy", tiny.embeddings.item_ids[:-1])
+    with pytest.raises(ArtifactError, match="79 vectors for 78 items"):
+        ItemEmbeddings.load(tmp_path)

@@ -1,0 +1,126 @@
+"""How much retrieval finds, and whether tower, vectors and index belong together."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recsys_core.data.splits import TEST, VALIDATION, slice_contexts
+from recsys_core.retrieval.config import IndexConfig
+from recsys_core.retrieval.embeddings import ItemEmbeddings, embed_items
+from recsys_core.retrieval.index import build_index
+from recsys_core.retrieval.report import RECALL_AT, RetrievalReport, embeddings_match, retrieval_report
+from recsys_core.retrieval.training import encode_items, encode_users, fit_two_tower
+from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
+
+
+@pytest.fixture(scope="module")
+def report(tiny: TinyRun) -> RetrievalReport:
+    return retrieval_report(tiny.ratings, tiny.splits, tiny.towers[VALIDATION], tiny.tower, tiny.index)
+
+
+def slow_recall(tiny: TinyRun, user_id: int, k: int) -> float:
+    """One user, one item at a time."""
+    tower = tiny.towers[VALIDATION]
+    known = slice_contexts(tiny.ratings, tiny.splits, VALIDATION).filter(user_id=user_id).sort("timestamp", "item_id")
+    idx = {item_id: at for at, item_id in enumerate(tower.catalogue.item_ids.tolist())}
+    rows = [
+        (idx[i], s, t)
+        for _, i, s, t in known.select("user_id", "item_id", "rating", "timestamp").iter_rows()
+        if i in idx
+    ]
+    query = encode_users(tower.model, histories_from([rows], len(idx)))[0]
+    unseen = [item for item in idx if item not in set(known["item_id"])]
+    best = sorted(unseen, key=lambda item: -float(query @ encode_items(tower.model)[idx[item]]))[:k]
+    wanted = set(tiny.splits.targets.filter(slice=VALIDATION, user_id=user_id)["item_id"])
+    return len(wanted & set(best)) / len(wanted)
+
+
+def test_recall_agrees_with_a_loop_over_users_and_items(tiny: TinyRun, report: RetrievalReport) -> None:
+    for user_id in tiny.splits.users_of(VALIDATION)[:8].tolist():
+        for k in (10, 50):
+            found = report.recall.filter(k=k, user_id=user_id)["recall"].item()
+            assert found == pytest.approx(slow_recall(tiny, user_id, k))
+
+
+def test_every_user_of_the_validation_slice_counts_at_every_k(tiny: TinyRun, report: RetrievalReport) -> None:
+    users = tiny.splits.users_of(VALIDATION).tolist()
+    for k in RECALL_AT:
+        assert report.recall.filter(k=k)["user_id"].to_list() == users
+    means = [report.mean_recall(k) for k in RECALL_AT]
+    assert means == sorted(means)
+    assert not report.recall["recall"].is_nan().any()
+
+
+def test_targets_outside_the_catalogue_keep_recall_below_one(tiny: TinyRun, report: RetrievalReport) -> None:
+    """500 candidates are the whole catalogue here; what is missed came out after the cut-off."""
+    catalogue = tiny.towers[VALIDATION].catalogue.item_ids.tolist()
+    reachable = (
+        tiny.splits.targets.filter(slice=VALIDATION)
+        .group_by("user_id")
+        .agg(share=pl.col("item_id").is_in(catalogue).mean())
+        .sort("user_id")["share"]
+    )
+    assert report.recall.filter(k=500)["recall"].to_list() == pytest.approx(reachable.to_list())
+
+
+def test_the_report_never_reads_the_test_targets(tiny: TinyRun, report: RetrievalReport) -> None:
+    without = replace(tiny.splits, targets=tiny.splits.targets.filter(pl.col("slice") != TEST))
+    again = retrieval_report(tiny.ratings, without, tiny.towers[VALIDATION], tiny.tower, tiny.index)
+    assert again.recall.equals(report.recall)
+    assert again.index_recall.equals(report.index_recall)
+
+
+def test_a_flat_index_loses_nothing_on_the_test_users_queries(tiny: TinyRun, report: RetrievalReport) -> None:
+    assert report.index_recall["user_id"].to_list() == tiny.splits.users_of(TEST).tolist()
+    assert report.mean_index_recall() == 1.0
+
+
+def test_a_report_comes_back_as_it_was(report: RetrievalReport, tmp_path: Path) -> None:
+    report.save(tmp_path)
+    back = RetrievalReport.load(tmp_path)
+    assert back.recall.equals(report.recall)
+    assert back.index_recall.equals(report.index_recall)
+
+
+def test_tower_vectors_and_index_of_one_build_match(tiny: TinyRun) -> None:
+    assert embeddings_match(tiny.embeddings, tiny.index, tiny.tower) < 1e-5
+    inverted = build_index(tiny.embeddings.vectors, tiny.embeddings.item_ids, IndexConfig(flat_until=0, n_probe=1))
+    assert embeddings_match(tiny.embeddings, inverted, tiny.tower) < 1e-5
+
+
+def test_fewer_items_than_are_asked_for_still_match(tiny: TinyRun) -> None:
+    few = tiny.item_rows.head(4)
+    tower = fit_two_tower(tiny.ratings, few, tiny.tower.fit_end, QUICK_TOWER)
+    embeddings = embed_items(tower)
+    for config in (IndexConfig(), IndexConfig(flat_until=0)):
+        index = build_index(embeddings.vectors, embeddings.item_ids, config)
+        assert embeddings_match(embeddings, index, tower) < 1e-5
+
+
+def test_rows_shifted_against_their_ids_are_noticed(tiny: TinyRun) -> None:
+    ids, vectors = tiny.embeddings.item_ids, tiny.embeddings.vectors
+    shifted = ItemEmbeddings(vectors=np.roll(vectors, 1, axis=0), item_ids=ids)
+    index = build_index(shifted.vectors, ids, IndexConfig())
+    assert embeddings_match(shifted, index, tiny.tower) > 0.1  # both shifted alike
+    assert embeddings_match(shifted, tiny.index, tiny.tower) > 0.1
+    assert embeddings_match(tiny.embeddings, index, tiny.tower) > 0.1
+
+
+def test_other_ids_never_match(tiny: TinyRun) -> None:
+    ids, vectors = tiny.embeddings.item_ids, tiny.embeddings.vectors
+    assert embeddings_match(tiny.embeddings, build_index(vectors, ids + 1, IndexConfig()), tiny.tower) == np.inf
+    renamed = ItemEmbeddings(vectors=vectors, item_ids=ids + 1)
+    assert embeddings_match(renamed, build_index(vectors, ids + 1, IndexConfig()), tiny.tower) == np.inf
+
+
+def test_vectors_of_another_seed_or_of_another_length_never_match(tiny: TinyRun) -> None:
+    for config in (QUICK_TOWER.model_copy(update={"seed": 99}), QUICK_TOWER.model_copy(update={"dim": 8})):
+        other = fit_two_tower(tiny.ratings, tiny.item_rows, tiny.tower.fit_end, config)
+        stale = embed_items(other)
+        index = build_index(stale.vectors, stale.item_ids, IndexConfig())
+        assert embeddings_match(stale, index, tiny.tower) > 0.1
+        assert embeddings_match(tiny.embeddings, index, tiny.tower) > 0.1
+        assert embeddings_match(stale, tiny.index, tiny.tower) > 0.1

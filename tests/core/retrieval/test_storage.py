@@ -1,0 +1,104 @@
+"""Fitted towers on disk."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from recsys_core.data.histories import histories_of
+from recsys_core.data.splits import TEST
+from recsys_core.errors import ArtifactError
+from recsys_core.retrieval.slices import fit_towers
+from recsys_core.retrieval.storage import load_tower, save_towers
+from recsys_core.retrieval.training import encode_items, encode_users
+from recsys_core.tables import read_table
+from tests.core.worlds import QUICK_TOWER, TinyRun
+
+
+@pytest.fixture(scope="module")
+def folder(tiny: TinyRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("two_tower")
+    save_towers(tiny.towers, made)
+    return made
+
+
+def test_a_tower_comes_back_to_the_bit(tiny: TinyRun, folder: Path) -> None:
+    for name, tower in tiny.towers.items():
+        back = load_tower(folder, name)
+        users = histories_of(tiny.ratings, tower.catalogue)
+        assert np.array_equal(encode_users(back.model, users), encode_users(tower.model, users))
+        assert np.array_equal(encode_items(back.model), encode_items(tower.model))
+        assert np.array_equal(back.catalogue.item_ids, tower.catalogue.item_ids)
+        assert back.catalogue.item_ids.dtype == np.int64
+        assert np.array_equal(back.losses, tower.losses)
+        assert back.fit_end == tower.fit_end == tiny.splits.fit_end(name)
+        assert not back.model.training
+
+
+def test_the_losses_of_all_towers_stand_in_one_table(tiny: TinyRun, folder: Path) -> None:
+    curves = read_table(folder / "training.parquet")
+    assert curves.columns == ["slice", "epoch", "loss"]
+    assert curves["slice"].unique(maintain_order=True).to_list() == tiny.splits.names
+    of_test = curves.filter(slice=TEST)
+    assert of_test["epoch"].to_list() == list(range(1, QUICK_TOWER.n_epochs + 1))
+    assert np.array_equal(of_test["loss"].to_numpy(), tiny.tower.losses)
+
+
+def test_two_fits_with_one_seed_give_identical_files_and_another_seed_others(
+    tiny: TinyRun, folder: Path, tmp_path: Path
+) -> None:
+    for seed in (QUICK_TOWER.seed, QUICK_TOWER.seed + 1):
+        (tmp_path / str(seed)).mkdir()
+        config = QUICK_TOWER.model_copy(update={"seed": seed})
+        save_towers(fit_towers(tiny.ratings, tiny.items, tiny.splits, config), tmp_path / str(seed))
+    for path in sorted(folder.iterdir()):
+        first, again, other = (at.joinpath(path.name).read_bytes() for at in (folder, *sorted(tmp_path.iterdir())))
+        assert first == again
+        assert first != other
+
+
+def test_a_loaded_tower_can_be_saved_again_to_the_same_bytes(tiny: TinyRun, folder: Path, tmp_path: Path) -> None:
+    save_towers({name: load_tower(folder, name) for name in tiny.towers}, tmp_path)
+    for path in folder.iterdir():
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes()
+
+
+def test_loading_draws_no_chance(folder: Path) -> None:
+    before = torch.get_rng_state()
+    load_tower(folder, TEST)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_slice_without_a_tower_is_named(folder: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"train_9\.safetensors is missing or damaged: run `recsys refresh`"):
+        load_tower(folder, "train_9")
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")  # a flipped dim of 0 starts to build a model
+def test_every_flip_in_the_header_is_damage_or_harmless(folder: Path, tmp_path: Path) -> None:
+    good = (folder / "test.safetensors").read_bytes()
+    n_header = 8 + int.from_bytes(good[:8], "little")
+    refused = 0
+    for at in range(0, n_header, 3):
+        (tmp_path / "test.safetensors").write_bytes(good[:at] + bytes([good[at] ^ 2]) + good[at + 1 :])
+        try:
+            load_tower(tmp_path, "test")
+        except ArtifactError:
+            refused += 1
+    assert refused > 0.9 * n_header / 3
+
+
+@pytest.mark.parametrize("n_bytes", [0, 7, 200, -1])
+def test_a_cut_file_is_damage(folder: Path, tmp_path: Path, n_bytes: int) -> None:
+    (tmp_path / "test.safetensors").write_bytes((folder / "test.safetensors").read_bytes()[:n_bytes])
+    with pytest.raises(ArtifactError, match="damaged"):
+        load_tower(tmp_path, "test")
+
+
+def test_safetensors_of_something_else_are_no_tower(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file({"weight": torch.ones(2)}, tmp_path / "test.safetensors")
+    with pytest.raises(ArtifactError, match="damaged"):
+        load_tower(tmp_path, "test")

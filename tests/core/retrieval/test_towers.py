@@ -1,0 +1,119 @@
+"""The two towers against a slow second implementation, and at their edges."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from recsys_core.data.histories import Histories
+from recsys_core.retrieval.recency import AGE_LIMITS
+from recsys_core.retrieval.towers import TwoTower, history_batch, standardised_log_popularity
+from recsys_core.retrieval.training import encode_items, encode_users
+from tests.core.worlds import histories_from, random_histories
+
+N_ITEMS, N_CONTENT, DIM = 12, 5, 4
+
+
+@pytest.fixture(scope="module")
+def model() -> TwoTower:
+    """A tower in which no parameter is at its start, where mistakes could cancel."""
+    rng = np.random.default_rng(0)
+    made = TwoTower(
+        rng.random((N_ITEMS, N_CONTENT), dtype=np.float32), rng.normal(size=N_ITEMS).astype(np.float32), DIM
+    )
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.copy_(torch.from_numpy(rng.normal(size=tuple(parameter.shape)).astype(np.float32)))
+    return made.eval()
+
+
+def slow_user_vector(model: TwoTower, history: list[tuple[int, float, int]]) -> list[float]:
+    """The formula of the charter, one number at a time, in double precision."""
+    p = {name: tensor.double().numpy() for name, tensor in model.state_dict().items()}
+    seconds = sorted({time for _, _, time in history}, reverse=True)
+    total, amount = [0.0] * DIM, 0.0
+    for item, stars, time in history:
+        place = min(int(math.log2(seconds.index(time) + 1)), 11)
+        age = sum(seconds[0] - time > limit for limit in AGE_LIMITS)
+        fresh = math.exp(p["place_bias"][place] + p["age_bias"][age])
+        amount += fresh
+        for d in range(DIM):
+            content = sum(p["content_rated.weight"][d, c] * p["content"][item, c] for c in range(N_CONTENT))
+            total[d] += p["rating_weight"][int(stars * 2) - 1] * fresh * (p["rated.weight"][item, d] + content)
+    return [total[d] / math.sqrt(amount + 1) + p["everyone"][d] for d in range(DIM)] + [1.0]
+
+
+def slow_item_vector(model: TwoTower, item: int) -> list[float]:
+    p = {name: tensor.double().numpy() for name, tensor in model.state_dict().items()}
+    body = [
+        p["offered.weight"][item, d]
+        + sum(p["content_offered.weight"][d, c] * p["content"][item, c] for c in range(N_CONTENT))
+        for d in range(DIM)
+    ]
+    return [*body, p["item_bias"][item] + p["popularity_weight"][0] * p["log_popularity"][item]]
+
+
+def one_by_one(users: Histories) -> list[list[tuple[int, float, int]]]:
+    return [
+        [
+            (int(users.item_idx[at]), float(users.ratings[at]), int(users.timestamps[at]))
+            for at in range(users.offsets[user], users.offsets[user + 1])
+        ]
+        for user in range(users.n_users)
+    ]
+
+
+def test_user_vectors_agree_with_a_loop_over_single_numbers(model: TwoTower) -> None:
+    users = random_histories(0, n_users=60, n_items=N_ITEMS)
+    slow = np.array([slow_user_vector(model, history) for history in one_by_one(users)])
+    np.testing.assert_allclose(encode_users(model, users), slow, rtol=1e-4, atol=1e-4)
+
+
+def test_item_vectors_agree_with_a_loop_over_single_numbers(model: TwoTower) -> None:
+    slow = np.array([slow_item_vector(model, item) for item in range(N_ITEMS)])
+    np.testing.assert_allclose(encode_items(model), slow, rtol=1e-5, atol=1e-5)
+
+
+def test_an_empty_history_gives_the_vector_that_all_users_share(model: TwoTower) -> None:
+    shared = [*model.everyone.tolist(), 1.0]
+    together = encode_users(model, histories_from([[], [(3, 5.0, 1)], []], n_items=N_ITEMS))
+    assert together[0].tolist() == together[2].tolist() == shared != together[1].tolist()
+    assert encode_users(model, histories_from([[]], n_items=N_ITEMS)).tolist() == [shared]
+    assert encode_users(model, histories_from([], n_items=N_ITEMS)).shape == (0, DIM + 1)
+
+
+def test_a_user_is_encoded_the_same_in_any_company(model: TwoTower) -> None:
+    users = random_histories(1, n_users=50, n_items=N_ITEMS)
+    together = encode_users(model, users)
+    np.testing.assert_array_equal(encode_users(model, users, batch_users=7), together)
+    for user in (0, 13, 49):
+        np.testing.assert_array_equal(encode_users(model, users.select(np.array([user])))[0], together[user])
+
+
+def test_the_order_within_a_second_means_nothing(model: TwoTower) -> None:
+    one = histories_from([[(0, 5.0, 1), (1, 2.0, 9), (2, 4.0, 9)]], n_items=N_ITEMS)
+    other = histories_from([[(0, 5.0, 1), (2, 4.0, 9), (1, 2.0, 9)]], n_items=N_ITEMS)
+    np.testing.assert_allclose(encode_users(model, one), encode_users(model, other), rtol=1e-5)
+
+
+def test_what_dropout_hides_leaves_the_vector_of_the_rest(model: TwoTower) -> None:
+    """Only where the clocks of the rest stay as they were: the hidden rating is the oldest."""
+    batch = history_batch(histories_from([[(0, 5.0, 1), (1, 2.0, 8), (2, 4.0, 9)]], n_items=N_ITEMS))
+    rest = histories_from([[(1, 2.0, 8), (2, 4.0, 9)]], n_items=N_ITEMS)
+    hidden = model.users(batch, kept=torch.tensor([0.0, 1.0, 1.0])).detach().numpy()
+    np.testing.assert_allclose(hidden, encode_users(model, rest), rtol=1e-5)
+
+
+def test_each_half_star_has_a_level_of_its_own() -> None:
+    stars = np.arange(1, 11) / 2
+    users = histories_from([[(item, float(one), item) for item, one in enumerate(stars)]], n_items=10)
+    assert history_batch(users).level.tolist() == list(range(10))
+
+
+def test_the_popularity_input_is_standardised_and_survives_a_world_without_likes() -> None:
+    values = standardised_log_popularity(np.array([0, 1, 5, 200]))
+    assert values.mean() == pytest.approx(0, abs=1e-6)
+    assert values.std() == pytest.approx(1, abs=1e-6)
+    assert np.all(np.diff(values) > 0)
+    assert standardised_log_popularity(np.array([0, 0, 0])).tolist() == [0, 0, 0]

@@ -1,0 +1,220 @@
+"""Training: it learns what is there, nothing of the future, and the same again with the same seed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pytest
+import torch
+
+from recsys_core.data.config import SplitsConfig
+from recsys_core.data.histories import Histories, catalogue_of, histories_of
+from recsys_core.data.reading import read_movies, read_ratings
+from recsys_core.data.schemas import RATINGS_COLUMNS
+from recsys_core.data.splits import TEST, VALIDATION, make_splits
+from recsys_core.features.items import item_features
+from recsys_core.retrieval.candidates import exact_candidates
+from recsys_core.retrieval.config import TwoTowerConfig
+from recsys_core.retrieval.examples import Examples
+from recsys_core.retrieval.report import RECALL_AT, _validation_recall
+from recsys_core.retrieval.towers import TwoTower
+from recsys_core.retrieval.training import FittedTower, encode_items, encode_users, fit_two_tower
+from tests import tiny_world
+from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
+
+FOREVER = 4_000_000_000
+RAW = Path("data_lake/raw/ml-latest-small-2016.zip")
+
+
+def weights_of(tower: FittedTower) -> dict[str, npt.NDArray[np.float32]]:
+    return {name: tensor.numpy() for name, tensor in tower.model.state_dict().items()}
+
+
+def same_weights(one: FittedTower, two: FittedTower) -> bool:
+    first, second = weights_of(one), weights_of(two)
+    return all(np.array_equal(first[name], second[name]) for name in first) and np.array_equal(one.losses, two.losses)
+
+
+def table(rows: list[tuple[int, int, float, int]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=RATINGS_COLUMNS, orient="row")
+
+
+def fitted(ratings: pl.DataFrame, fit_end: int = FOREVER, config: TwoTowerConfig = QUICK_TOWER) -> FittedTower:
+    return fit_two_tower(ratings, item_features(ratings, tiny_world.movies(), fit_end), fit_end, config)
+
+
+def share_of_own_camp(tower: FittedTower, ratings: pl.DataFrame) -> float:
+    """Mean share of the ten best unseen items that the tiny world's truth says the user likes; chance gives 0.25."""
+    users = histories_of(ratings.filter(pl.col("timestamp") < tower.fit_end), tower.catalogue)
+    found = exact_candidates(encode_items(tower.model), encode_users(tower.model, users), users, 10)
+    camp_of_user = tiny_world.CAMP_OF_USER[np.searchsorted(tiny_world.USER_IDS, users.user_ids)]
+    camp_of_item = tiny_world.CAMP_OF_ITEM[np.searchsorted(tiny_world.ITEM_IDS, tower.catalogue.item_ids)]
+    return float((camp_of_item[found.item_idx] == camp_of_user[:, None])[found.item_idx >= 0].mean())
+
+
+def by_popularity(tower: FittedTower, n_likes: npt.NDArray[np.int64]) -> FittedTower:
+    """The same catalogue, everything but the popularity set to nothing."""
+    model = TwoTower(tower.model.content.numpy(), n_likes.astype(np.float32), 4)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.fill_(float(name == "popularity_weight"))
+    return replace(tower, model=model)
+
+
+def test_the_towers_overfit_a_tiny_world_of_pairs() -> None:
+    """Ten users who each love a trio of items of their own: shown one of the trio, the other two come first."""
+    rows = [(user, 3 * user + n, 5.0, 10**9 + n) for user in range(10) for n in range(3)]
+    movies = tiny_world.movies().clear()
+    ratings = table(rows)
+    config = TwoTowerConfig(dim=16, n_epochs=200, history_dropout=0, vector_dropout=0)
+    tower = fit_two_tower(ratings, item_features(ratings, movies, FOREVER), FOREVER, config)
+    asked = histories_from([[(3 * user + n % 3, 5.0, 10**9)] for user in range(10) for n in range(3)], n_items=30)
+    found = exact_candidates(encode_items(tower.model), encode_users(tower.model, asked), asked, 2)
+    assert np.array_equal(found.item_idx // 3, np.repeat(np.arange(10), 3)[:, None] * [1, 1])
+    assert tower.losses[-10:].mean() < tower.losses[:3].mean() / 3
+
+
+def test_the_towers_recover_the_tiny_worlds_truth_better_than_popularity(tiny: TinyRun) -> None:
+    popular = by_popularity(tiny.tower, tiny.item_rows["n_likes"].to_numpy())
+    assert share_of_own_camp(tiny.tower, tiny.ratings) > 0.7
+    assert share_of_own_camp(popular, tiny.ratings) < 0.35
+
+
+def test_the_towers_predict_the_tiny_worlds_future_better_than_popularity(tiny: TinyRun) -> None:
+    tower = tiny.towers[VALIDATION]
+    n_likes = tiny.items.filter(slice=VALIDATION)["n_likes"].to_numpy()
+    learned = _validation_recall(tiny.ratings, tiny.splits, tower).filter(k=10)["recall"].mean()
+    popular = _validation_recall(tiny.ratings, tiny.splits, by_popularity(tower, n_likes)).filter(k=10)["recall"].mean()
+    assert learned > popular + 0.15
+
+
+def test_permuted_items_teach_nothing_beyond_popularity() -> None:
+    """With the items dealt out anew among the ratings, a tower that still knew the camps would have to be leaking."""
+    truth = tiny_world.ratings()
+    dealt = np.random.default_rng(0).permutation(truth["item_id"].to_numpy())
+    shuffled = truth.with_columns(item_id=pl.Series(dealt)).unique(["user_id", "item_id"], maintain_order=True)
+    tower = fitted(shuffled)
+    likes = item_features(shuffled, tiny_world.movies(), FOREVER)["n_likes"].to_numpy()
+    assert share_of_own_camp(tower, shuffled) < share_of_own_camp(by_popularity(tower, likes), shuffled) + 0.06
+
+
+def test_ratings_from_the_end_on_change_no_bit(tiny: TinyRun) -> None:
+    """Known users, new users and new items, beginning with the very second of fit_end."""
+    fit_end = tiny.splits.fit_end(VALIDATION)
+    past = tiny.ratings.filter(pl.col("timestamp") < fit_end)
+    future = table(
+        [(user, item, 5.0, fit_end + n) for user in (11, 14, 99_999) for n, item in enumerate(range(90_000, 90_040))]
+    )
+    altered = pl.concat([past, future])
+    features = item_features(altered, tiny.movies, fit_end)
+    tower = fit_two_tower(altered, features, fit_end, QUICK_TOWER)
+    assert same_weights(tower, tiny.towers[VALIDATION])
+    assert np.array_equal(tower.catalogue.item_ids, tiny.towers[VALIDATION].catalogue.item_ids)
+
+
+def test_the_order_of_the_rows_changes_no_bit(tiny: TinyRun) -> None:
+    mixed = tiny.ratings.sample(fraction=1.0, shuffle=True, seed=3)
+    assert same_weights(fitted(mixed, tiny.tower.fit_end), tiny.tower)
+
+
+def test_the_same_seed_gives_the_same_tower_and_another_seed_another(tiny: TinyRun) -> None:
+    again = fitted(tiny.ratings, tiny.tower.fit_end)
+    other = fitted(tiny.ratings, tiny.tower.fit_end, QUICK_TOWER.model_copy(update={"seed": 18}))
+    assert same_weights(again, tiny.tower)
+    assert not same_weights(other, tiny.tower)
+
+
+def test_training_leaves_the_process_its_threads_and_its_chance(tiny: TinyRun) -> None:
+    threads = torch.get_num_threads()
+    torch.manual_seed(5)
+    expected = torch.rand(3).tolist()
+    torch.manual_seed(5)
+    fitted(tiny.ratings, tiny.tower.fit_end, TwoTowerConfig(dim=4, n_epochs=1, n_threads=threads + 1))
+    assert torch.rand(3).tolist() == expected
+    assert torch.get_num_threads() == threads
+
+
+def test_a_failing_training_gives_back_the_threads_as_well(tiny: TinyRun) -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    threads = torch.get_num_threads()
+    config = TwoTowerConfig(dim=4, n_epochs=1, n_threads=threads + 1)
+    with pytest.raises(KeyboardInterrupt):
+        fit_two_tower(tiny.ratings, tiny.item_rows, tiny.tower.fit_end, config, progress=stop)
+    assert torch.get_num_threads() == threads
+
+
+def test_progress_counts_every_step_once(tiny: TinyRun) -> None:
+    told: list[tuple[int, int]] = []
+    config = TwoTowerConfig(dim=4, n_epochs=3, batch_users=50)
+    fit_two_tower(tiny.ratings, tiny.item_rows, tiny.tower.fit_end, config, lambda *step: told.append(step))
+    n = told[0][1]
+    assert told == [(done, n) for done in range(1, n + 1)]
+    assert n % 3 == 0
+
+
+def test_users_with_one_rating_teach_nothing_and_nobody_at_all_is_no_fault() -> None:
+    pair = [(1, 10, 5.0, 10**9), (1, 11, 4.0, 10**9 + 5), (2, 10, 5.0, 10**9), (2, 11, 5.0, 10**9 + 9)]
+    single = [(3, 10, 1.0, 10**9 + 7)]
+    items = item_features(table(pair), tiny_world.movies().clear(), FOREVER)
+    config = TwoTowerConfig(dim=4, n_epochs=2)
+    with_single = fit_two_tower(table(pair + single), items, FOREVER, config)
+    assert same_weights(with_single, fit_two_tower(table(pair), items, FOREVER, config))
+    nobody = fit_two_tower(table(single), items, FOREVER, config)
+    assert nobody.losses.tolist() == [0, 0]
+    assert np.isfinite(encode_items(nobody.model)).all()
+
+
+def test_a_catalogue_that_everybody_knows_by_heart_trains_without_a_nan() -> None:
+    """Where all items were shown, the softmax is over nothing; such a row must not spoil the weights."""
+    ratings = table([(user, item, 5.0, 10**9 + item) for user in range(40) for item in (1, 2)])
+    items = item_features(ratings, tiny_world.movies().clear(), FOREVER)
+    tower = fit_two_tower(ratings, items, FOREVER, TwoTowerConfig(dim=4, n_epochs=30, batch_users=8))
+    assert np.isfinite(tower.losses).all()
+    assert all(np.isfinite(values).all() for values in weights_of(tower).values())
+
+
+def test_only_likes_teach_where_other_ratings_weigh_nothing() -> None:
+    ratings = tiny_world.ratings().with_columns(rating=pl.lit(3.0, pl.Float32))
+    tower = fitted(ratings, config=TwoTowerConfig(dim=4, n_epochs=2, other_weight=0))
+    assert tower.losses.tolist() == [0, 0]
+
+
+def test_the_loss_by_hand() -> None:
+    """Two items left after masking, equal scores: ln 2 for each target, whatever the weights."""
+    from recsys_core.retrieval.training import _loss
+
+    model = TwoTower(np.zeros((3, 2), dtype=np.float32), np.zeros(3, dtype=np.float32), 4)
+    with torch.no_grad():
+        model.offered.weight.zero_()
+    one, other = histories_from([[(0, 5.0, 1)], []], 3), histories_from([[(1, 5.0, 2), (2, 1.0, 3)], []], 3)
+    loss = _loss(model, Examples(shown=one, asked=other), TwoTowerConfig())
+    assert loss.item() == pytest.approx(np.log(2))
+
+
+def test_serving_drops_nothing(tiny: TinyRun) -> None:
+    users: Histories = histories_of(tiny.ratings, tiny.tower.catalogue)
+    first = encode_users(tiny.tower.model, users)
+    assert np.array_equal(first, encode_users(tiny.tower.model, users))
+    assert np.array_equal(encode_items(tiny.tower.model), encode_items(tiny.tower.model))
+    assert tiny.towers[TEST].model.training is False
+
+
+@pytest.mark.slow
+def test_on_real_ratings_the_towers_beat_popularity() -> None:
+    ratings, movies = read_ratings(RAW).table, read_movies(RAW).table
+    splits = make_splits(ratings, SplitsConfig())
+    fit_end = splits.fit_end(VALIDATION)
+    items = item_features(ratings, movies, fit_end)
+    assert np.array_equal(
+        items["item_id"].to_numpy(), catalogue_of(ratings.filter(pl.col("timestamp") < fit_end)).item_ids
+    )
+    tower = fit_two_tower(ratings, items, fit_end, TwoTowerConfig(n_epochs=20))
+    popular = by_popularity(tower, items["n_likes"].to_numpy())
+    learned, base = (_validation_recall(ratings, splits, one) for one in (tower, popular))
+    assert learned["k"].unique().sort().to_list() == list(RECALL_AT)
+    for k in (20, 100):
+        assert learned.filter(k=k)["recall"].mean() > 1.1 * base.filter(k=k)["recall"].mean()

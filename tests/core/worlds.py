@@ -1,0 +1,105 @@
+"""What the tests of retrieval, ranking and serving share: hand-made histories, and the tiny world run through."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from recsys_core.data.config import SplitsConfig
+from recsys_core.data.histories import Histories
+from recsys_core.data.splits import TEST, Splits, make_splits
+from recsys_core.features.slices import item_features_by_slice, of_slice, user_features_by_slice
+from recsys_core.ranking.config import RankerConfig
+from recsys_core.ranking.examples import RankingExamples
+from recsys_core.ranking.ranker import Ranker, fit_ranker
+from recsys_core.ranking.slices import examples_of_slices
+from recsys_core.retrieval.config import IndexConfig, TwoTowerConfig
+from recsys_core.retrieval.embeddings import ItemEmbeddings, embed_items
+from recsys_core.retrieval.index import ItemIndex, build_index
+from recsys_core.retrieval.slices import fit_towers
+from recsys_core.retrieval.training import FittedTower
+from tests import tiny_world
+
+Rating = tuple[int, float, int]
+"""item_idx, stars, timestamp."""
+
+QUICK_TOWER = TwoTowerConfig(dim=16, n_epochs=25, batch_users=32)
+QUICK_RANKER = RankerConfig(n_rounds=40, min_child_weight=1.0)
+N_CANDIDATES = 20
+
+
+def histories_from(users: Sequence[Sequence[Rating]], n_items: int) -> Histories:
+    flat = [rating for user in users for rating in user]
+    return Histories(
+        user_ids=np.arange(len(users)) + 100,
+        offsets=np.cumsum([0, *map(len, users)], dtype=np.int64),
+        item_idx=np.array([item for item, _, _ in flat], dtype=np.int64),
+        ratings=np.array([stars for _, stars, _ in flat], dtype=np.float32),
+        timestamps=np.array([timestamp for _, _, timestamp in flat], dtype=np.int64),
+        n_items=n_items,
+    )
+
+
+def random_histories(seed: int, n_users: int, n_items: int) -> Histories:
+    """Histories of 0 to n_items - 1 ratings in which many share a second."""
+    rng = np.random.default_rng(seed)
+    users = []
+    for n in rng.integers(0, n_items, n_users):
+        times = np.sort(rng.integers(0, max(n, 1), n)) * 4_000_000
+        items = rng.permutation(n_items)[:n]
+        users.append([(int(i), rng.integers(1, 11) / 2, int(t)) for i, t in zip(items, times, strict=True)])
+    return histories_from(users, n_items)
+
+
+def pairs_of(users: Histories) -> set[tuple[int, int]]:
+    """(user row, item_idx) of every rating."""
+    return set(zip(users.rows.tolist(), users.item_idx.tolist(), strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyRun:
+    """The tiny world, and everything up to the ranker made from it."""
+
+    ratings: pl.DataFrame
+    movies: pl.DataFrame
+    splits: Splits
+    items: pl.DataFrame  # item_features_by_slice
+    users: pl.DataFrame  # user_features_by_slice
+    towers: dict[str, FittedTower]
+    embeddings: ItemEmbeddings
+    index: ItemIndex
+    examples: RankingExamples
+    ranker: Ranker
+
+    @property
+    def tower(self) -> FittedTower:
+        """The tower that serves."""
+        return self.towers[TEST]
+
+    @property
+    def item_rows(self) -> pl.DataFrame:
+        """item_features as of the serving tower's fit_end."""
+        return of_slice(self.items, TEST)
+
+
+def run_tiny_world() -> TinyRun:
+    ratings, movies = tiny_world.ratings(), tiny_world.movies()
+    splits = make_splits(ratings, SplitsConfig())
+    items = item_features_by_slice(ratings, movies, splits)
+    users = user_features_by_slice(ratings, items, splits)
+    towers = fit_towers(ratings, items, splits, QUICK_TOWER)
+    embeddings = embed_items(towers[TEST])
+    examples = examples_of_slices(ratings, splits, items, users, towers.__getitem__, n_candidates=N_CANDIDATES)
+    return TinyRun(
+        ratings=ratings,
+        movies=movies,
+        splits=splits,
+        items=items,
+        users=users,
+        towers=towers,
+        embeddings=embeddings,
+        index=build_index(embeddings.vectors, embeddings.item_ids, IndexConfig()),
+        examples=examples,
+        ranker=fit_ranker(examples.rows, QUICK_RANKER),
+    )
