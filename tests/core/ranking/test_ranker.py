@@ -1,0 +1,191 @@
+"""The ranker: it learns what is there, explains its scores, and refuses what it was not trained for."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pytest
+
+from recsys_core.errors import ArtifactError, DataError
+from recsys_core.features import contract
+from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.ranking import ranker as ranker_module
+from recsys_core.ranking.config import RankerConfig
+from recsys_core.ranking.ranker import Ranker, fit_ranker
+from tests.core.worlds import QUICK_RANKER, TinyRun
+
+PLANTED = "pair_genre_affinity"
+FILES = ("features.json", "ranker.json")
+
+
+def planted_rows(seed: int, n_users: int = 60, n_rows: int = 15, *, slices: tuple[str, ...] = ("a",)) -> pl.DataFrame:
+    """Noise in all features but one: the three highest of it in each group were liked."""
+    rng = np.random.default_rng(seed)
+    n = len(slices) * n_users * n_rows
+    columns = {name: rng.random(n, dtype=np.float32) for name in FEATURE_NAMES}
+    signal = columns[PLANTED].reshape(-1, n_rows)
+    columns["pair_retrieval_rank"] = np.tile(np.arange(1, n_rows + 1, dtype=np.float32), len(slices) * n_users)
+    liked = signal >= np.sort(signal, axis=1)[:, [-3]]
+    return pl.DataFrame(
+        {
+            "slice": np.repeat(slices, n_users * n_rows),
+            "user_id": np.tile(np.repeat(np.arange(n_users), n_rows), len(slices)),
+            "item_id": np.arange(n),
+            "label": liked.ravel().astype(np.int8),
+            **columns,
+        }
+    )
+
+
+def features_of(rows: pl.DataFrame) -> npt.NDArray[np.float32]:
+    return rows.select(FEATURE_NAMES).to_numpy()
+
+
+def share_of_likes_on_top(ranker: Ranker, rows: pl.DataFrame) -> float:
+    """Mean share of likes among the first three of each group."""
+    scored = rows.with_columns(score=ranker.score(features_of(rows)))
+    return float(scored.sort("score", descending=True).group_by("slice", "user_id").head(3)["label"].mean())
+
+
+def test_it_learns_a_planted_signal_and_says_so() -> None:
+    ranker = fit_ranker(planted_rows(0), QUICK_RANKER)
+    assert share_of_likes_on_top(ranker, planted_rows(1)) > 0.8  # chance: 0.2
+    importance = ranker.importance()
+    assert importance["feature"][0] == PLANTED
+    assert importance["gain"][0] > 5 * importance["gain"][1]
+
+
+def test_permuted_labels_teach_nothing() -> None:
+    rows = planted_rows(0)
+    permuted = rows.with_columns(label=pl.Series(np.random.default_rng(1).permutation(rows["label"].to_numpy())))
+    assert share_of_likes_on_top(fit_ranker(permuted, QUICK_RANKER), planted_rows(1)) < 0.4
+
+
+def test_importance_names_every_feature_once_unused_ones_with_zero() -> None:
+    importance = fit_ranker(planted_rows(0), RankerConfig(n_rounds=1, max_depth=1)).importance()
+    assert sorted(importance["feature"]) == sorted(FEATURE_NAMES)
+    assert (importance["gain"] > 0).sum() <= 1
+    assert importance["gain"].is_sorted(descending=True)
+    assert not importance["gain"].has_nulls()
+
+
+def test_contributions_sum_to_the_score(tiny: TinyRun) -> None:
+    features = features_of(tiny.examples.rows)
+    contributions = tiny.ranker.contributions(features)
+    assert contributions.shape == (len(features), len(FEATURE_NAMES) + 1)
+    np.testing.assert_allclose(contributions.sum(axis=1), tiny.ranker.score(features), atol=1e-3)
+    assert len(np.unique(contributions[:, -1])) == 1  # the base is the same for all
+
+
+def test_a_missing_value_is_no_number() -> None:
+    """NaN takes a branch of its own: it scores, and not as 0 would."""
+    rows = planted_rows(0)
+    mostly_missing = rows.with_columns(
+        pl.when(pl.col("label") == 0).then(pl.col(PLANTED)).otherwise(float("nan")).alias(PLANTED)
+    )
+    ranker = fit_ranker(mostly_missing, QUICK_RANKER)
+    features = features_of(rows)[:50].copy()
+    scores = []
+    for value in (np.nan, 0.0):
+        features[:, FEATURE_NAMES.index(PLANTED)] = value
+        scores.append(ranker.score(features))
+    assert np.isfinite(scores[0]).all()
+    assert (scores[0] > scores[1]).all()
+
+
+def test_groups_end_with_their_slice_where_user_ids_repeat() -> None:
+    """The last user of one slice may be the first of the next."""
+    one = planted_rows(0, n_users=1, slices=("a", "b"))
+    other = one.with_columns(user_id=pl.when(pl.col("slice") == "b").then(7).otherwise(pl.col("user_id")))
+    matrix, expected = (ranker_module._matrix(rows, 1) for rows in (one, other))
+    assert matrix.get_uint_info("group_ptr").tolist() == expected.get_uint_info("group_ptr").tolist() == [0, 15, 30]
+
+
+def test_a_slice_boundary_teaches_no_pairs() -> None:
+    """In one slice user 0 likes nothing, in the next everything: within the groups there is no order to learn."""
+    rows = planted_rows(0, n_users=1, slices=("a", "b"))
+    rows = rows.with_columns(
+        label=(pl.col("slice") == "b").cast(pl.Int8), **{PLANTED: (pl.col("slice") == "b").cast(pl.Float32)}
+    )
+    ranker = fit_ranker(rows, RankerConfig(n_rounds=5, min_child_weight=0, row_share=1, column_share=1))
+    assert len(np.unique(ranker.score(features_of(rows)))) == 1
+
+
+def test_without_any_like_there_is_nothing_to_learn() -> None:
+    rows = planted_rows(0).with_columns(label=pl.lit(0, pl.Int8))
+    with pytest.raises(DataError, match="use more data or more candidates"):
+        fit_ranker(rows, QUICK_RANKER)
+    with pytest.raises(DataError, match="no candidate"):
+        fit_ranker(rows.clear(), QUICK_RANKER)
+
+
+def test_it_remembers_how_many_candidates_it_learnt_to_order() -> None:
+    assert fit_ranker(planted_rows(0, n_rows=15), QUICK_RANKER).n_candidates == 15
+
+
+def test_two_fits_give_the_same_bytes_and_another_seed_others(tiny: TinyRun, tmp_path: Path) -> None:
+    contents = []
+    for name, seed in (("one", 17), ("two", 17), ("three", 18)):
+        (tmp_path / name).mkdir()
+        fit_ranker(tiny.examples.rows, QUICK_RANKER.model_copy(update={"seed": seed})).save(tmp_path / name)
+        contents.append([(tmp_path / name / file).read_bytes() for file in FILES])
+    assert contents[0] == contents[1]
+    assert contents[0][1] != contents[2][1]
+
+
+def test_it_comes_back_as_it_was(tiny: TinyRun, tmp_path: Path) -> None:
+    tiny.ranker.save(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
+    back = Ranker.load(tmp_path)
+    features = features_of(tiny.examples.rows)
+    assert np.array_equal(back.score(features), tiny.ranker.score(features))
+    assert np.array_equal(back.contributions(features), tiny.ranker.contributions(features))
+    assert back.importance().equals(tiny.ranker.importance())
+    assert (back.feature_set, back.n_candidates) == (tiny.ranker.feature_set, tiny.ranker.n_candidates)
+
+
+def test_another_set_of_features_is_refused_by_name(
+    tiny: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.ranker.save(tmp_path)
+    monkeypatch.setattr(contract, "FEATURES", contract.FEATURES[:-1])
+    monkeypatch.setattr(ranker_module, "FEATURE_NAMES", FEATURE_NAMES[:-1])
+    with pytest.raises(ArtifactError, match=rf"differs: {FEATURE_NAMES[-1]}\): run `recsys refresh`"):
+        Ranker.load(tmp_path)
+
+
+def test_a_feature_that_changed_its_meaning_is_refused(
+    tiny: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.ranker.save(tmp_path)
+    monkeypatch.setattr(contract, "FEATURES", contract.FEATURES[::-1])
+    with pytest.raises(ArtifactError, match="differs: the declaration of a feature"):
+        Ranker.load(tmp_path)
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("damage", ["missing", "empty", "half", "other"])
+def test_a_damaged_ranker_is_refused(tiny: TinyRun, tmp_path: Path, file: str, damage: str) -> None:
+    tiny.ranker.save(tmp_path)
+    path = tmp_path / file
+    good = path.read_bytes()
+    path.write_bytes({"half": good[: len(good) // 2], "other": b'{"json": true}'}.get(damage, b""))
+    if damage == "missing":
+        path.unlink()
+    with pytest.raises(ArtifactError, match="missing or damaged: run `recsys refresh`"):
+        Ranker.load(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "7", '{"feature_set": "x", "names": []}', '{"feature_set": "x"}'])
+def test_features_json_of_another_form_is_damage(tiny: TinyRun, tmp_path: Path, content: str) -> None:
+    tiny.ranker.save(tmp_path)
+    (tmp_path / "features.json").write_text(content)
+    with pytest.raises(ArtifactError, match="damaged"):
+        Ranker.load(tmp_path)
+
+
+def test_the_saved_features_are_readable_text(tiny: TinyRun, tmp_path: Path) -> None:
+    tiny.ranker.save(tmp_path)
+    assert json.loads((tmp_path / "features.json").read_text())["names"] == list(FEATURE_NAMES)
