@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from recsys_core.data.splits import TEST
 from recsys_core.errors import ArtifactError
 from recsys_core.features.slices import of_slice
 from recsys_core.lake.manifest import Manifest
+from recsys_core.lake.names import split_key
 from recsys_core.lake.store import Lake
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.index import ItemIndex
@@ -40,7 +42,8 @@ def load_bundle(lake: Lake) -> Bundle:
     """
     with lake.reading():
         manifests = {part: _manifest(lake, part) for part in PARTS}
-        _check_together(manifests)
+        for part, manifest in manifests.items():
+            _check_inputs(lake, part, manifest, manifests)
         folders = {part: lake.open(part, version=manifest.version) for part, manifest in manifests.items()}
         bundle = Bundle(
             movies=read_table(folders["movies"] / "movies.parquet"),
@@ -51,8 +54,8 @@ def load_bundle(lake: Lake) -> Bundle:
             ranker=Ranker.load(folders["ranker"]),
             versions={part: manifest.version for part, manifest in manifests.items()},
         )
-    if not np.array_equal(bundle.index.item_ids, bundle.tower.catalogue.item_ids):
-        raise ArtifactError("faiss_index numbers the items otherwise than two_tower does: run `recsys refresh`")
+    _check_numbering("faiss_index", bundle.index.item_ids, bundle)
+    _check_numbering("item_features", bundle.item_rows["item_id"].to_numpy(), bundle)
     return bundle
 
 
@@ -63,11 +66,34 @@ def _manifest(lake: Lake, part: str) -> Manifest:
     return manifest
 
 
-def _check_together(manifests: dict[str, Manifest]) -> None:
-    for part, manifest in manifests.items():
-        for name, version in manifest.lineage.inputs.items():
-            if name in manifests and manifests[name].version != version:
-                raise ArtifactError(
-                    f"{part} was made from {name} {version[:12]}, but {name} is now {manifests[name].version[:12]}: "
-                    "run `recsys refresh`, so that all parts belong together"
-                )
+def _check_inputs(lake: Lake, part: str, made: Manifest, parts: dict[str, Manifest]) -> None:
+    """Refuse a part that any other version of a part went into, also by way of what lies between.
+
+    The ranker reads the tower's scores through its training rows: a refresh that stops before the ranker leaves one
+    that learnt from another tower.
+    """
+    for name, version in made.lineage.inputs.items():
+        if name not in parts:
+            between = _made_as(lake, name, version)
+            if between is not None:
+                _check_inputs(lake, part, between, parts)
+        elif parts[name].version != version:
+            raise ArtifactError(
+                f"{part} was made from {name} {version[:12]}, but {name} is now {parts[name].version[:12]}: "
+                "run `recsys refresh`, so that all parts belong together"
+            )
+
+
+def _made_as(lake: Lake, key: str, version: str) -> Manifest | None:
+    """How an input that is no part was made; None where it lies outside the lake or was collected."""
+    asset, partition = split_key(key)
+    try:
+        now = lake.current(asset, partition)
+        return now if now is not None and now.version == version else lake.verify(asset, partition, version)
+    except ArtifactError:
+        return None
+
+
+def _check_numbering(part: str, item_ids: npt.NDArray[np.int64], bundle: Bundle) -> None:
+    if not np.array_equal(item_ids, bundle.tower.catalogue.item_ids):
+        raise ArtifactError(f"{part} numbers the items otherwise than two_tower does: run `recsys refresh`")

@@ -37,9 +37,10 @@ def known_of_user(bundle: Bundle, user_id: int) -> pl.DataFrame:
     """
     known = bundle.ratings.filter(user_id=user_id)
     if known.is_empty():
+        ids = bundle.ratings["user_id"].unique().sort().to_list()
         raise UnknownUserError(
-            f"user {user_id} has no ratings here: take one of the {bundle.ratings['user_id'].n_unique()} users between "
-            f"{bundle.ratings['user_id'].min()} and {bundle.ratings['user_id'].max()}, or name liked movies instead"
+            f"user {user_id} has no ratings here: take one of the {len(ids)} users between {ids[0]} and {ids[-1]}, "
+            "or name liked movies instead (--like)"
         )
     return known
 
@@ -63,7 +64,8 @@ def known_of_likes(bundle: Bundle, item_ids: Sequence[int]) -> pl.DataFrame:
 def recommend(bundle: Bundle, known: pl.DataFrame, k: int = 10) -> list[Recommendation]:
     """The k best unseen items for the one user whose ratings are `known`, best first.
 
-    Fewer than k come back only where the user has rated nearly the whole catalogue.
+    Fewer than k come back where the user has rated nearly the whole catalogue, or where k exceeds the number of
+    candidates that the ranker learnt to order.
     """
     inputs = propose(bundle.tower, bundle.index, known, bundle.item_rows, n_candidates=bundle.ranker.n_candidates)
     ranked = rank(bundle.ranker, inputs)
