@@ -3,8 +3,8 @@
 Usage:
     python -m benchmarks.ablations [tower|ranker] [SEED ...]
 
-One setting at a time is moved from its default, the rest stay. All figures are of the validation slice, whose targets no
-fit has seen; the test is not read. Differences below the spread over seeds mean nothing, so look at it first.
+One setting at a time is moved from its default, the rest stay. All figures are of the validation slice, whose targets
+no fit has seen; the test is not read. Differences below the spread over seeds mean nothing, so look at it first.
 """
 
 import sys

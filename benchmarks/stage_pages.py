@@ -71,18 +71,10 @@ def _allowed(field: pydantic.fields.FieldInfo) -> str:
     """The bounds of a setting in words."""
     if get_origin(field.annotation) is Literal:
         return ", ".join(f"`{one}`" for one in get_args(field.annotation))
-    signs = {
-        annotated_types.Ge: "from",
-        annotated_types.Gt: "above",
-        annotated_types.Le: "to",
-        annotated_types.Lt: "below",
-    }
-    bounds = []
-    for one in field.metadata:
-        for kind, sign in signs.items():
-            if isinstance(one, kind):
-                bounds.append(f"{sign} {getattr(one, kind.__name__.lower()):,}")
-    return " ".join(bounds) or "text"
+    signs = {"Ge": "from", "Gt": "above", "Le": "to", "Lt": "below"}
+    bounds = {type(one).__name__: one for one in field.metadata}
+    words = [f"{sign} {getattr(bounds[kind], kind.lower()):,}" for kind, sign in signs.items() if kind in bounds]
+    return " ".join(words) or "text"
 
 
 def _range(low: float | None, high: float | None) -> str:
