@@ -45,7 +45,7 @@ def status(*, as_json: Json = False) -> None:
     from recsys_assets.planning import make_plan
 
     lake = _lake()
-    verdicts = make_plan(lake)
+    verdicts = make_plan(lake, deep=True)
     rows: list[dict[str, Any]] = []
     for name, verdict in verdicts.items():
         asset, _, day = name.partition("/")
@@ -93,7 +93,7 @@ def _refresh() -> list[str]:
 def _show_plan(*, as_json: bool) -> None:
     from recsys_assets.planning import make_plan
 
-    stale = {name: verdict.reasons for name, verdict in make_plan(_lake()).items() if verdict.is_stale}
+    stale = {name: verdict.reasons for name, verdict in make_plan(_lake(), deep=True).items() if verdict.is_stale}
     if as_json:
         print_json(stale)
     elif not stale:

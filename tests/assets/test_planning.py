@@ -1,0 +1,221 @@
+"""The heart of the project: what is stale, why, and nothing else.
+
+Each test makes one change to a built project and compares the whole plan with what it must be.
+"""
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.assets.projects import DATA_SET, Project
+
+PARENTS = {
+    "raw_data": [],
+    "movies": ["raw_data"],
+    "base_ratings": ["raw_data", "movies"],
+    "interaction_log_head": [],
+    "ratings": ["base_ratings", "interaction_log_head"],
+    "splits": ["ratings"],
+    "item_features": ["ratings", "movies", "splits"],
+    "user_features": ["ratings", "item_features", "splits"],
+    "two_tower": ["ratings", "splits", "item_features"],
+    "item_embeddings": ["two_tower"],
+    "faiss_index": ["item_embeddings"],
+    "retrieval_report": ["ratings", "splits", "two_tower", "faiss_index"],
+    "ranking_examples": ["ratings", "splits", "item_features", "user_features", "two_tower"],
+    "ranker": ["ranking_examples"],
+    "ranking_report": ["ranking_examples", "ranker"],
+    "baselines": ["ratings", "splits"],
+    "eval_report": [
+        "ratings", "splits", "item_features", "user_features", "two_tower", "faiss_index", "ranker", "baselines"
+    ],
+}  # fmt: skip
+"""The graph, written down a second time on purpose: an edge that appears or goes must be meant."""
+
+
+def below(*assets: str) -> set[str]:
+    """All descendants."""
+    found: set[str] = set()
+    while new := {child for child, parents in PARENTS.items() if {*assets, *found} & set(parents)} - found:
+        found |= new
+    return found
+
+
+def certain(plan: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Those that will be rebuilt whatever comes out above them."""
+    return {name: reasons for name, reasons in plan.items() if any("waits for" not in one for one in reasons)}
+
+
+def test_what_was_just_built_is_fresh(project: Project) -> None:
+    assert project.plan() == {}
+
+
+def test_comments_docstrings_and_formatting_make_nothing_stale(project: Project) -> None:
+    for path in project.source.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith('"""'), path
+        path.write_text(f'"""Other words.\n\n{text[3:]}\n\n\n# a comment\n', encoding="utf-8")
+    assert project.plan() == {}
+
+
+@pytest.mark.parametrize(
+    ("module", "changed"),
+    [
+        ("recsys_core/tables.py", set(PARENTS) - {"item_embeddings", "faiss_index"}),
+        ("recsys_core/data/merging.py", {"ratings"}),
+        ("recsys_core/feedback/head.py", {"interaction_log_head"}),
+        ("recsys_core/features/items.py", {"item_features"}),
+        ("recsys_core/retrieval/training.py", {"two_tower", "item_embeddings", "retrieval_report", "ranking_examples"}),
+        ("recsys_core/ranking/ranker.py", {"ranker", "ranking_report"}),
+        ("recsys_core/ranking/validation.py", {"ranking_report"}),
+        ("recsys_core/metrics/beyond_accuracy.py", {"eval_report"}),
+        ("recsys_core/evaluation/funnel.py", {"eval_report"}),
+        ("recsys_core/serving/recommender.py", set()),
+        ("recsys_assets/publishing.py", set()),
+        ("recsys_assets/metadata.py", set()),
+        ("recsys_assets/checks/data.py", set()),
+    ],
+)
+def test_a_changed_module_makes_stale_what_is_made_with_it(project: Project, module: str, changed: set[str]) -> None:
+    path = project.source / module
+    path.write_text(path.read_text(encoding="utf-8") + "\n\nADDED = 1\n", encoding="utf-8")
+    plan = project.plan()
+    assert certain(plan).keys() - {"eval_report"} == changed - {"eval_report"}
+    assert plan.keys() == changed | below(*changed)
+    assert all("code changed" in plan[name] for name in changed)
+
+
+def test_a_changed_asset_function_makes_that_asset_alone_stale(project: Project) -> None:
+    project.edit("recsys_assets/assets/data.py", "    made = make_splits(ratings, config)\n", (
+        "    made = make_splits(ratings, config)\n    made = made\n"
+    ))  # fmt: skip
+    plan = project.plan()
+    assert certain(plan) == {"splits": ["code changed"]}
+    assert plan.keys() == {"splits"} | below("splits")
+
+
+@pytest.mark.parametrize(
+    ("asset", "field", "before", "after"),
+    [
+        ("movies", "max_bad_share", None, 0.02),
+        ("base_ratings", "max_bad_share", None, 0.02),
+        ("splits", "n_training_slices", "1", 2),
+        ("two_tower", "n_epochs", "3", 2),
+        ("faiss_index", "n_probe", None, 9),
+        ("ranking_examples", "n_candidates", "50", 40),
+        ("ranker", "n_rounds", "10", 11),
+        ("baselines", "n_trials", "1", 2),
+        ("eval_report", "n_draws", "100", 110),
+    ],
+)
+def test_a_changed_setting_makes_its_asset_stale_and_those_below_wait(
+    project: Project, asset: str, field: str, before: str | None, after: object
+) -> None:
+    settings = yaml.safe_load(project.settings.read_text())
+    settings.setdefault(asset, {})[field] = after
+    project.settings.write_text(yaml.safe_dump(settings))
+    plan = project.plan()
+    (reason,) = certain(plan)[asset]
+    assert reason.startswith(f"parameters changed: {field}: {before or ''}")
+    assert reason.endswith(f" -> {after}")
+    assert plan.keys() == {asset} | below(asset)
+    assert all(plan[name] == [f"waits for: {asset}"] for name in below(asset))
+
+
+def test_a_setting_spelt_out_as_its_default_changes_nothing(project: Project) -> None:
+    settings = yaml.safe_load(project.settings.read_text())
+    settings["splits"]["test_share"] = "1e-1"  # as YAML reads 1e-1: a text
+    project.settings.write_text(yaml.safe_dump(settings))
+    assert project.plan() == {}
+
+
+def test_a_deleted_artifact_is_missing_and_its_children_wait(project: Project) -> None:
+    folder = project.lake / "artifacts" / "ranker"
+    for path in sorted(folder.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    folder.rmdir()
+    waits = ["waits for: ranker"]
+    assert project.plan() == {"ranker": ["missing"], "ranking_report": waits, "eval_report": waits}
+
+
+@pytest.mark.parametrize("fault", ["flipped bit", "cut short", "file gone", "version gone", "pointer gone"])
+def test_damage_of_any_kind_is_seen_before_anything_is_rebuilt(project: Project, fault: str) -> None:
+    folder = project.folder("item_embeddings")
+    file = folder / "vectors.npy"
+    if fault == "flipped bit":
+        data = bytearray(file.read_bytes())
+        data[-1] ^= 1
+        file.chmod(0o644)
+        file.write_bytes(data)
+    elif fault == "cut short":
+        file.chmod(0o644)
+        file.write_bytes(file.read_bytes()[:-1])
+    elif fault == "file gone":
+        file.unlink()
+    elif fault == "version gone":
+        folder.rename(folder.with_name("elsewhere"))
+    else:
+        (folder.parent / "CURRENT").unlink()
+    waits = ["waits for: item_embeddings"]
+    assert project.plan() == {"item_embeddings": ["damaged"]} | dict.fromkeys(below("item_embeddings"), waits)
+
+
+def test_a_new_day_of_the_log_is_to_be_ingested(project: Project) -> None:
+    write_log(project, "2016-10-18", [click()])
+    day = "interactions/2016-10-18"
+    waits = dict.fromkeys({"interaction_log_head"} | below("interaction_log_head"), [f"waits for: {day}"])
+    assert project.plan() == {day: ["missing"]} | waits
+
+
+def test_a_day_that_is_not_over_is_left_alone(project: Project) -> None:
+    write_log(project, "2999-01-01", [click()])
+    assert project.plan() == {}
+
+
+def test_another_source_is_seen_by_its_bytes(project: Project, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.zip"
+    mine.write_bytes((project.lake / "raw" / DATA_SET).read_bytes())
+    settings = yaml.safe_load(project.settings.read_text())
+    project.settings.write_text(yaml.safe_dump(settings | {"raw_data": {"dataset": str(mine)}}))
+    first = project.plan()
+    assert [one.split(":")[0] for one in first["raw_data"]] == ["parameters changed"]
+    with zipfile.ZipFile(mine, "a") as archive:
+        archive.writestr("ml-latest-small/more.txt", "more")
+    assert "input source changed" in project.plan()["raw_data"]
+    assert first.keys() == {"raw_data"} | below("raw_data")
+
+
+def test_the_embedded_data_set_is_refused_when_its_bytes_changed(project: Project) -> None:
+    with (project.lake / "raw" / DATA_SET).open("ab") as stream:
+        stream.write(b"x")
+    answer = project.recsys("refresh", "--plan")
+    assert f"{DATA_SET} is not the expected file" in answer.sentence
+
+
+def click(event: str = "e1", item: int = 1) -> dict[str, object]:
+    """A line of a log that changes no rating."""
+    return rating(event, item) | {"kind": "click", "value": None}
+
+
+def rating(event: str = "r1", item: int = 1, stars: float = 5.0) -> dict[str, object]:
+    """A line of the log of 2016-10-18."""
+    at = 1_476_748_800 + 3_600
+    return {
+        "event_id": event,
+        "user_id": 1,
+        "item_id": item,
+        "kind": "rating",
+        "value": stars,
+        "timestamp": at,
+        "received_at": at,
+    }
+
+
+def write_log(project: Project, day: str, lines: list[dict[str, object]]) -> None:
+    """The log of a day, whole."""
+    log = project.lake / "log"
+    log.mkdir(exist_ok=True)
+    (log / f"{day}.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))

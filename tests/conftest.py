@@ -1,0 +1,30 @@
+"""Projects that were built once, for the tests of assets and of the whole; see `tests.assets.projects`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.assets.projects import Answer, Project
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """A project whose whole graph was built by `recsys run`, and what that said."""
+
+    project: Project
+    first: Answer
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The embedded data with the smoke settings, built by the real command line. Read it, do not change it."""
+    project = Project.new(tmp_path_factory.mktemp("built"))
+    return Built(project=project, first=project.subprocess("-m", "recsys_assets.cli", "run"))
+
+
+@pytest.fixture
+def project(built: Built, tmp_path: Path) -> Project:
+    """A copy of the built project, to do anything to."""
+    assert built.first.code == 0, built.first.err
+    return built.project.copy(tmp_path / "project")
