@@ -60,7 +60,8 @@ def test_the_list_is_cut_at_k(tiny: TinyRun) -> None:
 
 
 def test_a_ranker_that_scores_all_alike_keeps_the_order_of_retrieval(tiny: TinyRun) -> None:
-    examples = examples_from({1: [0, 1, 1], 2: [1, 0, 0]}, {1: 2, 2: 1}, [5.0, 5.0, 5.0])
+    labels = {user: np.random.default_rng(user).integers(0, 2, 60).tolist() for user in range(50)}
+    examples = examples_from(labels, dict.fromkeys(labels, 60), [5.0] * 60)
     table = validate_ranker(stub(Reversed, tiny), examples)
     assert table.filter(order="ranking").drop("order").equals(table.filter(order="retrieval").drop("order"))
 

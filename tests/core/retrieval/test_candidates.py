@@ -74,6 +74,13 @@ def test_all_unseen_items_come_back_where_the_user_has_rated_nearly_all(propose:
     assert np.array_equal((found.item_idx >= 0).sum(axis=1), np.minimum(25 - users.lengths, 20))
 
 
+@EXACT_PATHS
+def test_who_has_rated_the_best_items_still_gets_a_full_list(propose: Propose) -> None:
+    items = np.arange(100, 0, -1, dtype=np.float32)[:, None]
+    users = histories_from([[(item, 5.0, item) for item in range(60)]], n_items=100)
+    assert propose(items, np.ones((1, 1), dtype=np.float32), users, 10).item_idx[0].tolist() == list(range(60, 70))
+
+
 def test_both_searches_agree() -> None:
     users = random_histories(6, n_users=600, n_items=80)  # more than one batch
     items, queries = normal(6, 80, 8), normal(7, 600, 8)

@@ -19,7 +19,7 @@ from recsys_core.retrieval.candidates import exact_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.examples import Examples
 from recsys_core.retrieval.report import RECALL_AT, _validation_recall
-from recsys_core.retrieval.towers import TwoTower
+from recsys_core.retrieval.towers import HistoryBatch, TwoTower
 from recsys_core.retrieval.training import FittedTower, encode_items, encode_users, fit_two_tower
 from tests import tiny_world
 from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
@@ -193,6 +193,22 @@ def test_the_loss_by_hand() -> None:
     one, other = histories_from([[(0, 5.0, 1)], []], 3), histories_from([[(1, 5.0, 2), (2, 1.0, 3)], []], 3)
     loss = _loss(model, Examples(shown=one, asked=other), TwoTowerConfig())
     assert loss.item() == pytest.approx(np.log(2))
+
+
+def test_dropout_keeps_the_expected_weight_of_a_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept counts for what is hidden: otherwise all vectors would grow when serving drops nothing."""
+    weights: list[torch.Tensor] = []
+    seen = TwoTower.users
+
+    def spy(self: TwoTower, batch: HistoryBatch, kept: torch.Tensor) -> torch.Tensor:
+        weights.append(kept)
+        return seen(self, batch, kept)
+
+    monkeypatch.setattr(TwoTower, "users", spy)
+    fitted(tiny_world.ratings(), config=TwoTowerConfig(dim=4, n_epochs=3, history_dropout=0.4))
+    drawn = torch.cat(weights)
+    assert sorted(drawn.unique().tolist()) == pytest.approx([0, 1 / 0.6])
+    assert drawn.mean().item() == pytest.approx(1, abs=0.05)
 
 
 def test_serving_drops_nothing(tiny: TinyRun) -> None:
