@@ -1,0 +1,69 @@
+"""Base ratings and logged ones in one table."""
+
+import pandera.errors
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recsys_core.data.merging import merge_ratings
+from recsys_core.data.schemas import RATINGS_COLUMNS
+from tests import tiny_world
+from tests.core.tables_by_hand import T0, random_ratings, ratings_of, shuffled
+
+Rows = list[tuple[int, int, float, int]]
+
+RATING = st.tuples(
+    st.integers(1, 3), st.integers(1, 3), st.integers(1, 10).map(lambda half: half / 2), st.integers(0, 4)
+)
+
+
+def logged_of(rows: Rows) -> pl.DataFrame:
+    """As they are logged: one pair may come several times."""
+    return pl.DataFrame([(u, i, r, T0 + at) for u, i, r, at in rows], schema=RATINGS_COLUMNS, orient="row")
+
+
+@pytest.mark.parametrize(
+    ("base", "logged", "expected"),
+    [
+        pytest.param([(1, 1, 2.0, 5)], [(1, 1, 4.0, 6)], 4.0, id="a later rating replaces the earlier"),
+        pytest.param([(1, 1, 2.0, 5)], [(1, 1, 4.0, 4)], 2.0, id="a late arrival of an earlier rating does not"),
+        pytest.param([(1, 1, 4.0, 5)], [(1, 1, 2.0, 5)], 2.0, id="at equal times the log is right"),
+        pytest.param([], [(1, 1, 2.0, 5), (1, 1, 3.0, 5)], 3.0, id="two logged in one second: the higher"),
+        pytest.param([], [(1, 1, 5.0, 5), (1, 1, 1.0, 6)], 1.0, id="two logged ratings: the later"),
+    ],
+)
+def test_the_latest_rating_counts(base: Rows, logged: Rows, expected: float) -> None:
+    for rows in (logged, logged[::-1]):
+        merged = merge_ratings(ratings_of(base), logged_of(rows))
+        assert merged["rating"].to_list() == [expected]
+
+
+@given(st.lists(RATING), st.lists(RATING), st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_it_agrees_with_the_slow_loop(base: Rows, logged: Rows, seed: int) -> None:
+    base = list({(u, i): (u, i, r, at) for u, i, r, at in base}.values())
+    best: dict[tuple[int, int], tuple[int, int, float]] = {}
+    for arrival, rows in enumerate((base, logged)):
+        for user, item, stars, at in rows:
+            best[user, item] = max(best.get((user, item), (-1, 0, 0.0)), (at, arrival, stars))
+    expected = sorted((T0 + at, *pair, stars) for pair, (at, _, stars) in best.items())
+    merged = merge_ratings(shuffled(ratings_of(base), seed), shuffled(logged_of(logged), seed))
+    assert merged.select("timestamp", "user_id", "item_id", "rating").rows() == expected
+
+
+def test_an_empty_log_changes_nothing() -> None:
+    base = tiny_world.ratings()
+    assert merge_ratings(base, base.head(0)).equals(base)
+    assert merge_ratings(base.head(0), base).equals(base)
+
+
+def test_the_same_log_twice_counts_once() -> None:
+    base, logged = random_ratings(0, 30), random_ratings(1, 30)
+    once = merge_ratings(base, logged)
+    assert merge_ratings(once, logged).equals(once)
+
+
+def test_a_logged_rating_off_the_grid_is_refused() -> None:
+    with pytest.raises(pandera.errors.SchemaError, match="rating"):
+        merge_ratings(ratings_of([]), logged_of([(1, 1, 4.2, 0)]))
