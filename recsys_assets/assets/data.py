@@ -115,6 +115,6 @@ def splits(context: dg.AssetExecutionContext, config: SplitsRun, lake: LakeResou
     from recsys_core.data.splits import make_splits
 
     run = AssetRun(context, lake, config)
-    ratings = run.table("ratings")
-    made = make_splits(ratings, config)
-    return run.publish(made.save, times=ratings["timestamp"], metadata=splits_metadata(made))
+    rated = run.table("ratings")  # not `ratings`: a name that another asset of the module has counts as using it
+    made = make_splits(rated, config)
+    return run.publish(made.save, times=rated["timestamp"], metadata=splits_metadata(made))

@@ -110,7 +110,12 @@ class Project:
     def subprocess(self, *arguments: str) -> Answer:
         """Run Python as a shell would start it."""
         done = subprocess.run(
-            [sys.executable, *arguments], env=self.environment, cwd=self.root, capture_output=True, text=True, check=False
+            [sys.executable, *arguments],
+            env=self.environment,
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         return Answer(code=done.returncode, out=done.stdout, err=done.stderr)
 

@@ -1,0 +1,43 @@
+"""A check that did not pass stops this refresh, and the next."""
+
+from tests.assets.projects import Project
+from tests.assets.test_refreshing import change
+
+RED = ("    return dg.AssetCheckResult(passed=not found, metadata={\"violations\"",
+       "    return dg.AssetCheckResult(passed=False, metadata={\"violations\"")  # fmt: skip
+
+
+def test_nothing_is_built_upon_a_red_check_until_it_passes(project: Project) -> None:
+    project.edit("recsys_assets/checks/ranking.py", *RED)
+    change(project, "ranking_examples", n_candidates=40)
+    first = project.recsys("refresh")
+    assert "features_keep_their_contract" in first.sentence
+    assert project.plan().keys() == {"ranker", "ranking_report", "eval_report"}, "the examples themselves are published"
+    assert project.recsys("refresh").sentence == first.sentence, "a second try must not slip past"
+    project.edit("recsys_assets/checks/ranking.py", *reversed(RED))
+    assert set(project.refresh()) == {"ranker", "ranking_report", "eval_report"}
+
+
+def test_a_red_check_does_not_stop_the_rebuild_that_mends_it(project: Project) -> None:
+    project.edit("recsys_assets/checks/ranking.py", *RED)
+    change(project, "ranking_examples", n_candidates=40)
+    assert project.recsys("refresh").code == 1
+    project.edit("recsys_assets/checks/ranking.py", *reversed(RED))
+    change(project, "ranking_examples", n_candidates=50)
+    assert project.refresh()[0] == "ranking_examples"
+
+
+def test_a_lost_event_log_means_that_the_checks_run_again(project: Project) -> None:
+    (project.lake / "dagster").rename(project.root / "away")
+    project.edit("recsys_assets/checks/ranking.py", *RED)
+    assert "features_keep_their_contract" in project.recsys("refresh").sentence
+    project.edit("recsys_assets/checks/ranking.py", *reversed(RED))
+    assert project.refresh() == []
+
+
+def test_a_check_that_warns_is_told_and_stops_nothing(project: Project) -> None:
+    project.edit("recsys_assets/checks/evaluation.py", "passed=beats(report, POPULARITY)", "passed=False")
+    change(project, "eval_report", n_draws=110)
+    answer = project.recsys("refresh", "--json")
+    assert answer.json() == {"built": ["eval_report"]}
+    assert "warning: the check system_beats_popularity of eval_report did not pass" in " ".join(answer.err.split())
