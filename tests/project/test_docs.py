@@ -1,0 +1,125 @@
+"""The documents are complete and point at what exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.stage_pages import PAGES, pages
+from recsys_assets import checks
+from recsys_assets.recipes import RECIPES
+from recsys_assets.resources import PROJECT
+from recsys_core import STAGES
+from recsys_core.evaluation.accuracy import METRICS
+
+STAGE_SECTIONS = [
+    "Inputs and outputs",
+    "Why so",
+    "What we gave up",
+    "Pitfalls",
+    "Settings",
+    "How to change it",
+    "Reading",
+]
+ADR_PARTS = ["Context", "Decision", "Alternatives", "Consequences", "What would change our mind"]
+DOCUMENTS = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("benchmarks/*.md"), *(PROJECT / "docs").rglob("*.md")])
+ADRS = sorted((PROJECT / "docs" / "adr").glob("[0-9]*.md"))
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def names(path: Path) -> str:
+    return str(path.relative_to(PROJECT))
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text_of(path), flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def settings() -> set[str]:
+    return {field for recipe in RECIPES.values() if recipe.form for field in recipe.form.model_fields}
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=names)
+def test_every_link_resolves(page: Path) -> None:
+    broken = []
+    for target in LINK.findall(re.sub(r"^```.*?^```", "", text_of(page), flags=re.M | re.S)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        if not linked.exists() or (anchor and anchor not in anchors(linked)):
+            broken.append(target)
+    assert not broken
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=names)
+def test_every_test_that_is_named_exists(page: Path) -> None:
+    there = {
+        name for path in (PROJECT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)", text_of(path))
+    }
+    assert set(re.findall(r"`(test_\w+)`", text_of(page))) - there - settings() == set()
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=names)
+def test_every_check_that_is_named_exists(page: Path) -> None:
+    named = re.findall(r"\bcheck\s+`(\w+)`", text_of(page))
+    assert [name for name in named if not any(hasattr(module, name) for module in checks.STAGE_MODULES)] == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_page_has_every_part(stage: str) -> None:
+    text = text_of(PAGES / f"{stage}.md")
+    assert "**Question.**" in text
+    assert [heading for heading in re.findall(r"^## (.*)$", text, re.M) if heading in STAGE_SECTIONS] == STAGE_SECTIONS
+
+
+def test_every_setting_and_feature_is_on_its_page_as_declared() -> None:
+    differing = [path.name for path, text in pages().items() if text_of(path) != text]
+    assert not differing, "run python -m benchmarks.stage_pages"
+
+
+def test_every_setting_says_why_and_has_bounds_where_it_is_a_number() -> None:
+    for recipe in RECIPES.values():
+        for name, field in recipe.form.model_fields.items() if recipe.form else ():
+            assert field.description, f"{recipe.name}.{name}"
+            assert field.annotation not in {int, float} or field.metadata, f"{recipe.name}.{name} has no bounds"
+
+
+@pytest.mark.parametrize("page", ADRS, ids=names)
+def test_a_decision_has_every_part_and_one_page(page: Path) -> None:
+    text = text_of(page)
+    at = [text.find(f"**{part}") for part in ADR_PARTS]
+    assert at == sorted(at)
+    assert at[0] > 0
+    assert len(text.split()) < 450
+
+
+def test_every_decision_is_listed_once_in_order() -> None:
+    listed = re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", text_of(PROJECT / "docs/adr/README.md"))
+    assert listed == [page.name for page in ADRS]
+
+
+def test_every_metric_is_in_the_glossary() -> None:
+    glossary = text_of(PROJECT / "docs/glossary.md").lower()
+    assert [name for name in METRICS if f"{name.partition('@')[0]}@k" not in glossary] == []
+    for name in ("coverage", "gini", "novelty", "popularity", "diversity", "genre miscalibration"):
+        assert f"| {name} |" in glossary
+
+
+def test_every_asset_is_on_the_page_of_its_stage_and_in_the_architecture() -> None:
+    architecture = text_of(PROJECT / "docs/architecture.md")
+    for name in RECIPES:
+        assert name in architecture
+        assert any(f"| `{name}` |" in text_of(PAGES / f"{stage}.md") for stage in STAGES), name
+
+
+def test_the_changelog_says_what_moved() -> None:
+    text = text_of(PROJECT / "CHANGELOG.md")
+    assert "### Results" in text
+    assert text.index("## Unreleased") < text.index("### Results")

@@ -1,0 +1,75 @@
+"""One name everywhere: stages in code, assets, checks, import rules, tests and pages."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from benchmarks.readme import assets_in_order
+from recsys_assets.resources import PROJECT
+from recsys_core import STAGES
+
+CORE = PROJECT / "recsys_core"
+
+WITHOUT_ASSETS = {"serving": "it answers from the assets of other stages and stores nothing"}
+
+WITHOUT_TESTS_OF_THEIR_OWN = {
+    "data/config.py": "settings; test_docs holds every setting to bounds and reasons",
+    "evaluation/config.py": "settings; as above",
+    "feedback/config.py": "settings; as above",
+    "ranking/config.py": "settings; as above",
+    "retrieval/config.py": "settings; as above",
+    "retrieval/baselines/config.py": "settings; as above",
+    "data/schemas.py": "tables are checked where they are made: test_reading, test_merging",
+    "feedback/schemas.py": "tables are checked where they are made: test_interactions",
+    "errors.py": "names without behaviour",
+    "lake/locks.py": "tested through what it guards: test_store, test_drafts, test_collection",
+    "lake/shelf.py": "tested through what it holds: test_store, test_corruption",
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_has_package_assets_and_page(stage: str) -> None:
+    assert (CORE / stage / "__init__.py").is_file()
+    assert (PROJECT / "recsys_assets/assets" / f"{stage}.py").is_file() or stage in WITHOUT_ASSETS
+    assert (PROJECT / "docs/stages" / f"{stage}.md").is_file()
+
+
+def test_there_is_nothing_of_a_stage_that_does_not_exist() -> None:
+    for folder, pattern in (
+        ("docs/stages", "*.md"),
+        ("recsys_assets/assets", "*.py"),
+        ("recsys_assets/checks", "*.py"),
+    ):
+        stems = {path.stem for path in (PROJECT / folder).glob(pattern)} - {"__init__"}
+        assert stems <= set(STAGES), folder
+
+
+def test_groups_are_stages() -> None:
+    assert {spec.group_name for spec in assets_in_order()} == set(STAGES) - WITHOUT_ASSETS.keys()
+
+
+def test_the_charter_of_a_stage_says_its_number_and_name() -> None:
+    for number, stage in enumerate(STAGES, start=1):
+        assert f'"""Stage {number}, {stage}: ' in (CORE / stage / "__init__.py").read_text(encoding="utf-8")
+
+
+def test_the_import_rules_repeat_the_order_of_the_stages() -> None:
+    rules = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    layers = next(rule["layers"] for rule in rules if rule["type"] == "layers")
+    assert [layer for layer in layers if layer in STAGES] == list(reversed(STAGES))
+
+
+@pytest.mark.parametrize(
+    "module",
+    sorted(path for path in CORE.rglob("*.py") if path.stem != "__init__"),
+    ids=lambda path: path.relative_to(CORE).as_posix(),
+)
+def test_every_module_of_core_has_a_test_file_or_a_reason(module: Path) -> None:
+    inside = module.relative_to(CORE)
+    mirrored = PROJECT / "tests" / "core" / inside.with_name(f"test_{inside.name}")
+    assert mirrored.is_file() != (inside.as_posix() in WITHOUT_TESTS_OF_THEIR_OWN), f"expected {mirrored.name}"
+
+
+def test_no_reason_is_given_for_what_does_not_exist() -> None:
+    assert not [name for name in WITHOUT_TESTS_OF_THEIR_OWN if not (CORE / name).is_file()]

@@ -1,0 +1,122 @@
+"""The code keeps the style: sizes, docstrings, types, no trace of one machine."""
+
+import ast
+import hashlib
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from recsys_assets.resources import PROJECT
+
+PACKAGES = ("recsys_core", "recsys_assets", "benchmarks")
+MAX_MODULE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 300, 40, 6
+MODULES = sorted(path for package in PACKAGES for path in (PROJECT / package).rglob("*.py"))
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+MACHINE_PATH = re.compile(r"(?<![\w./-])/(work|root|home|tmp|Users)/\w")
+"""A path that exists on one machine only. Tests name a folder of pytest's own instead."""
+
+REGISTRY_HOST = re.compile(r"pypi\.org|pythonhosted\.org|download\.pytorch\.org")
+"""Which index pip asks is a matter of each machine."""
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(PROJECT))
+
+
+def functions(tree: ast.AST) -> Iterator[Function]:
+    return (node for node in ast.walk(tree) if isinstance(node, Function))
+
+
+def code_lines(source: str) -> set[int]:
+    """Numbers of the lines that hold code: no blank line, no comment, no string that stands alone."""
+    quiet = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    tokens = [token for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type not in quiet]
+    lines = {line for token in tokens for line in range(token.start[0], token.end[0] + 1)}
+    texts = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Expr)]
+    alone = [node for node in texts if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)]
+    return lines - {line for node in alone for line in range(node.lineno, (node.end_lineno or 0) + 1)}
+
+
+def public(tree: ast.Module) -> Iterator[Function]:
+    """Functions of a module and methods of its classes that do not begin with an underscore."""
+    scopes = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_"))]
+    for scope in scopes:
+        found = (node for node in scope.body if isinstance(node, Function))
+        yield from (node for node in found if not node.name.startswith("_"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_sizes_stay_within_the_limits(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= MAX_MODULE_LINES
+    lines = code_lines(source)
+    for function in functions(ast.parse(source)):
+        n_lines = len(lines & set(range(function.lineno, (function.end_lineno or 0) + 1)))
+        assert n_lines <= MAX_FUNCTION_LINES, f"{function.name} has {n_lines} lines"
+        arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        n_given = len([one for one in arguments if one.arg not in {"self", "cls"}])
+        assert n_given <= MAX_PARAMETERS, f"{function.name} takes {n_given}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_everything_public_is_documented_and_typed(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree) or not tree.body, "the module has no charter"
+    for function in public(tree):
+        assert ast.get_docstring(function), f"{function.name} has no docstring"
+        assert function.returns is not None, f"{function.name} says not what it returns"
+        arguments = [*function.args.args, *function.args.kwonlyargs]
+        untyped = [one.arg for one in arguments if one.annotation is None and one.arg not in {"self", "cls"}]
+        assert not untyped, f"{function.name}: {untyped}"
+
+
+def test_core_never_names_the_orchestrator() -> None:
+    for path in (PROJECT / "recsys_core").rglob("*.py"):
+        imported = re.findall(r"^\s*(?:import|from) (dagster|recsys_assets)\b", path.read_text(encoding="utf-8"), re.M)
+        assert not imported, name_of(path)
+
+
+def test_only_one_module_reads_the_environment() -> None:
+    readers = {name_of(path) for path in MODULES if re.search(r"environ\.get\(|getenv\(", path.read_text("utf-8"))}
+    assert readers <= {"recsys_assets/resources.py"}
+
+
+def test_no_module_is_called_after_nothing() -> None:
+    assert not [path for path in MODULES if path.stem in {"utils", "helpers", "common", "misc", "base"}]
+
+
+def test_no_file_names_a_machine_or_a_registry(tracked: list[Path]) -> None:
+    found = []
+    for path in tracked:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:  # pictures, the data set
+            continue
+        found += [f"{name_of(path)}: {text[hit.start() : hit.end() + 20]!r}" for hit in MACHINE_PATH.finditer(text)]
+        found += [f"{name_of(path)}: {hit[0]}" for hit in REGISTRY_HOST.finditer(text)]
+    assert not found
+
+
+def test_lines_of_code_are_counted_without_texts_and_comments() -> None:
+    source = '"""Text."""\n\n# why\ndef f() -> int:\n    """Doc\n\n    more."""\n    return (\n        1\n    )\n'
+    assert code_lines(source) == {4, 8, 9, 10}
+
+
+def test_the_shipped_data_set_is_the_pinned_one(tracked: list[Path]) -> None:
+    from recsys_core.data.sources import EMBEDDED, SOURCES
+
+    path = PROJECT / "data_lake" / "raw" / f"{EMBEDDED}.zip"
+    assert path in tracked
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == SOURCES[EMBEDDED].sha256
+
+
+def test_nothing_made_is_kept_in_git(tracked: list[Path]) -> None:
+    kept = {name_of(path) for path in tracked if path.is_relative_to(PROJECT / "data_lake")}
+    allowed = {"data_lake/raw/README.md", "data_lake/raw/ml-latest-small-2016.zip", "data_lake/dagster/dagster.yaml"}
+    assert kept <= allowed
+    assert not [path for path in tracked if path.suffix in {".ipynb", ".pyc", ".pkl", ".pickle"}]
