@@ -23,7 +23,6 @@ from benchmarks.spread import spread_of
 from recsys_assets.recipes import RECIPES
 from recsys_core.data.sources import EMBEDDED
 
-COMMAND = "from recsys_assets.cli import main; main()"
 BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024
 """getrusage counts memory in bytes on macOS and in kilobytes elsewhere."""
 
@@ -53,7 +52,7 @@ def cold_run() -> ColdRun:
         }
         started = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-c", COMMAND, "--lake", str(lake), "run"],
+            [sys.executable, "-m", "recsys_assets.cli", "--lake", str(lake), "run"],
             cwd=PROJECT,
             env=environment,
             stdout=subprocess.DEVNULL,

@@ -46,8 +46,7 @@ def _is_current(lake: Path) -> bool:
 def _recsys(lake: Path, *arguments: str) -> str:
     ours = ("RECSYS_", "DAGSTER_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    code = "from recsys_assets.cli import main; main()"
-    command = [sys.executable, "-c", code, "--lake", str(lake), *arguments]
+    command = [sys.executable, "-m", "recsys_assets.cli", "--lake", str(lake), *arguments]
     made = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr
     return made.stdout

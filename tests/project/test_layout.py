@@ -10,6 +10,7 @@ from recsys_assets.resources import PROJECT
 from recsys_core import STAGES
 
 CORE = PROJECT / "recsys_core"
+MODULES = sorted(path for path in CORE.rglob("*.py") if path.stem != "__init__")
 
 WITHOUT_ASSETS = {"serving": "it answers from the assets of other stages and stores nothing"}
 
@@ -60,11 +61,7 @@ def test_the_import_rules_repeat_the_order_of_the_stages() -> None:
     assert [layer for layer in layers if layer in STAGES] == list(reversed(STAGES))
 
 
-@pytest.mark.parametrize(
-    "module",
-    sorted(path for path in CORE.rglob("*.py") if path.stem != "__init__"),
-    ids=lambda path: path.relative_to(CORE).as_posix(),
-)
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.relative_to(CORE).as_posix())
 def test_every_module_of_core_has_a_test_file_or_a_reason(module: Path) -> None:
     inside = module.relative_to(CORE)
     mirrored = PROJECT / "tests" / "core" / inside.with_name(f"test_{inside.name}")
