@@ -65,6 +65,16 @@ def child(forked: Callable[[Callable[[], object]], int]) -> Callable[[Callable[[
 
 
 @pytest.fixture
+def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets fsync do nothing, for tests that publish hundreds of times on a disk that is busy.
+
+    A killed process leaves the kernel's buffers as they are; only a power cut asks for fsync, and `test_files` proves
+    where it is called.
+    """
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture
 def die_at() -> Callable[[int], None]:
     """Arms this process, a child, to kill itself at the n-th step that a file system sees.
 

@@ -60,12 +60,14 @@ def switches_once(seen: list[str | None], old: str | None, new: str) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unsynced")
 def test_a_first_publication_killed_at_any_step_leaves_nothing_or_all(tmp_path: Path, child: Child, die_at: DieAt):
     seen = after_each_kill(tmp_path, child, die_at, lambda lake: None, lambda lake: publish(lake, "new"))
     assert switches_once(seen, None, "new")
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unsynced")
 def test_a_further_publication_killed_at_any_step_leaves_the_old_or_the_new(
     tmp_path: Path, child: Child, die_at: DieAt
 ):
@@ -76,6 +78,7 @@ def test_a_further_publication_killed_at_any_step_leaves_the_old_or_the_new(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unsynced")
 def test_a_rollback_killed_at_any_step_leaves_either_version(tmp_path: Path, child: Child, die_at: DieAt):
     versions: list[str] = []
 
@@ -87,6 +90,7 @@ def test_a_rollback_killed_at_any_step_leaves_either_version(tmp_path: Path, chi
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unsynced")
 def test_a_collection_killed_at_any_step_leaves_whole_versions(tmp_path: Path, child: Child, die_at: DieAt):
     def prepare(lake: Lake) -> None:
         for content in ("1", "2", "3"):
@@ -96,6 +100,7 @@ def test_a_collection_killed_at_any_step_leaves_whole_versions(tmp_path: Path, c
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unsynced")
 def test_a_repair_killed_at_any_step_shows_damage_or_the_whole_and_never_other_bytes(
     tmp_path: Path, child: Child, die_at: DieAt
 ):
@@ -130,7 +135,8 @@ def test_two_hundred_kills_at_random_moments_lose_nothing_that_was_acknowledged(
 
         pid = forked(write)
         os.close(writable)
-        assert int.from_bytes(os.read(readable, 4), "big") == said  # it runs
+        for _ in range(1 + moments.randrange(3)):  # a slow machine, too, must get somewhere before the kill
+            said = int.from_bytes(os.read(readable, 4), "big")
         time.sleep(moments.uniform(0, 0.02))
         os.kill(pid, signal.SIGKILL)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == KILLED
@@ -143,7 +149,7 @@ def test_two_hundred_kills_at_random_moments_lose_nothing_that_was_acknowledged(
         said = found
         lake.sweep()
         assert not list((lake.root / "drafts").glob("*"))
-    assert said > 20
+    assert said > 100
     contents = {int((lake.open("a", version=one) / "rows.txt").read_text()[:8]) for one in lake.versions("a")}
     assert contents >= set(range(1, said + 1))
 
