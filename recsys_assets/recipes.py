@@ -32,6 +32,7 @@ class Recipe:
     """
 
     name: str
+    stage: str
     source: str
     parents: tuple[str, ...]
     outside: tuple[str, ...]
@@ -78,9 +79,10 @@ def versioned_asset(
     """
 
     def declare(function: Callable[..., object]) -> dg.AssetsDefinition:
-        name = function.__name__
+        name, stage = function.__name__, function.__module__.rsplit(".", 1)[-1]
         recipe = Recipe(
             name=name,
+            stage=stage,
             source=code_version(function, parameters={}, libraries=libraries),
             parents=tuple(deps),
             outside=tuple(outside),
@@ -89,7 +91,6 @@ def versioned_asset(
             is_partitioned=partitions_def is not None,
         )
         RECIPES[name] = recipe
-        stage = function.__module__.rsplit(".", 1)[-1]
         return dg.asset(
             name=name,
             deps=list(deps),

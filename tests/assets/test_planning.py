@@ -174,7 +174,7 @@ def test_damage_of_any_kind_is_seen_before_anything_is_rebuilt(project: Project,
 def test_a_new_day_of_the_log_is_to_be_ingested(project: Project) -> None:
     write_log(project, "2016-10-18", [click()])
     day = "interactions/2016-10-18"
-    waits = dict.fromkeys({"interaction_log_head"} | below("interaction_log_head"), [f"waits for: {day}"])
+    waits = {name: [f"waits for: {day}"] for name in {"interaction_log_head"} | below("interaction_log_head")}
     assert project.plan() == {day: ["missing"]} | waits
 
 

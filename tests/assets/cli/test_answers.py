@@ -1,0 +1,105 @@
+"""report and recommend: the answers, and the refusals."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.assets.projects import Project
+from tests.conftest import Built
+
+
+def test_the_report_is_a_page_for_people(built: Built) -> None:
+    out = built.project.recsys("report").out
+    for word in ("Held-out test", "NDCG@10", "two-stage", "popularity", "Where the liked movies went", "hit"):
+        assert word in out
+
+
+def test_the_report_is_json_for_scripts(built: Built) -> None:
+    report = built.project.recsys("report", "--json").json()
+    assert report.keys() == {"headline", "summary", "funnel"}
+    assert sum(row["share"] for row in report["funnel"]) == pytest.approx(1)
+    assert report["headline"]["n_users"] > 0
+
+
+def test_recommendations_are_new_to_the_user_and_in_order(built: Built) -> None:
+    answer = built.project.recsys("recommend", "--user", "1", "-k", "20", "--json").json()
+    seen = pl.read_parquet(built.project.folder("ratings") / "ratings.parquet").filter(user_id=1)["item_id"].to_list()
+    assert [one["rank"] for one in answer] == list(range(1, 21))
+    assert not {one["item_id"] for one in answer} & set(seen)
+    assert len({one["item_id"] for one in answer}) == 20
+    scores = [one["score"] for one in answer]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_somebody_new_gets_recommendations_without_what_they_named(built: Built) -> None:
+    arguments = ("recommend", "--like", "1", "--like", "3114", "--json")
+    answer = built.project.recsys(*arguments).json()
+    assert len(answer) == 10
+    assert not {one["item_id"] for one in answer} & {1, 3114}
+
+
+def test_an_explanation_names_features_and_how_far_they_moved_the_movie(built: Built) -> None:
+    plain = built.project.recsys("recommend", "--user", "1", "-k", "3").out
+    explained = built.project.recsys("recommend", "--user", "1", "-k", "3", "--explain").out
+    assert "SHAP" in explained
+    assert "SHAP" not in plain
+    assert explained.count("(+") + explained.count("(-") >= 9
+
+
+def test_a_title_in_square_brackets_is_shown_whole(project: Project) -> None:
+    assert project.call(rename_every_movie).code == 0
+    assert "[/b] and [i]" in project.recsys("recommend", "--like", "1").out
+    assert "[/b] and [i]" in project.recsys("data", "movies", "[/b]").out
+
+
+def rename_every_movie() -> None:
+    """Publish movies with a title that looks like markup, with the lineage that they had."""
+    from recsys_assets.resources import lake_root
+    from recsys_core.lake.store import Lake
+    from recsys_core.tables import read_table, tables_writer
+
+    lake = Lake(lake_root())
+    now = lake.verify("movies")
+    movies = read_table(lake.open("movies") / "movies.parquet").with_columns(title=pl.lit("[/b] and [i]"))
+    made = lake.publish("movies", tables_writer(movies=movies), now.lineage)
+    for child in ("item_features",):
+        lineage = lake.verify(child).lineage
+        folder = lake.open(child)
+        table = read_table(folder / f"{child}.parquet")
+        inputs = lineage.inputs | {"movies": made.version}
+        lake.publish(child, tables_writer(**{child: table}), lineage.model_copy(update={"inputs": inputs}))
+
+
+@pytest.mark.parametrize("arguments", [[], ["--user", "1", "--like", "1"]])
+def test_for_whom_must_be_said_once(built: Built, arguments: list[str]) -> None:
+    answer = built.project.recsys("recommend", *arguments)
+    assert answer.code == 2
+    assert "either --user ID, or --like ID" in " ".join(answer.err.split())
+
+
+def test_an_unknown_user_is_told_which_there_are(built: Built) -> None:
+    sentence = built.project.recsys("recommend", "--user", "999999").sentence
+    assert "user 999999 has no ratings here: take one of the 671 users between 1 and 671" in sentence
+    assert "user 0 has no ratings" in built.project.recsys("recommend", "--user", "0").sentence
+
+
+def test_an_unknown_movie_is_refused(built: Built) -> None:
+    assert "none of the movies [99999999] is in the catalogue" in (
+        built.project.recsys("recommend", "--like", "99999999").sentence
+    )
+
+
+@pytest.mark.parametrize("command", [["report"], ["recommend", "--user", "1"], ["data", "movies"]])
+def test_before_the_first_run_one_sentence_says_what_to_do(tmp_path: Path, command: list[str]) -> None:
+    sentence = Project.new(tmp_path / "project").recsys(*command).sentence
+    assert "`recsys re" in sentence or "`recsys run`" in sentence
+
+
+def test_parts_that_do_not_belong_together_are_refused(project: Project) -> None:
+    from tests.assets.test_publishing import materialize
+
+    assert project.call(materialize, "item_features", "{}").code == 0  # the same bytes: nothing happened
+    assert project.recsys("recommend", "--user", "1").code == 0
+    assert project.call(materialize, "two_tower", '{"n_epochs": 1}').code == 0
+    assert "so that all parts belong together" in project.recsys("recommend", "--user", "1").sentence

@@ -1,0 +1,80 @@
+"""run, refresh, status: what they do twice, what they print where, and how they fail."""
+
+from pathlib import Path
+
+import pytest
+
+from recsys_assets.recipes import RECIPES
+from tests.assets.projects import DATA_SET, Project
+from tests.assets.test_refreshing import change
+from tests.conftest import Built
+
+
+def test_the_first_run_builds_everything_and_shows_the_report(built: Built) -> None:
+    answer = built.first
+    assert answer.code == 0, answer.err
+    for name in RECIPES.keys() - {"interactions"}:
+        assert f"built {name} in " in answer.err
+    assert f"Rebuilt {len(RECIPES) - 1} assets" in answer.err
+    assert "built" not in answer.out, "progress goes to standard error, results to standard output"
+    assert "Held-out test" in answer.out
+    assert "popularity" in answer.out
+    assert "http://127.0.0.1:3000" in answer.out
+
+
+def test_a_second_run_builds_nothing_and_says_so(built: Built) -> None:
+    runs = n_runs(built.project)
+    answer = built.project.recsys("run")
+    assert answer.code == 0
+    assert "nothing to rebuild" in answer.err
+    assert "Held-out test" in answer.out
+    assert n_runs(built.project) == runs, "no run of Dagster, hence no event"
+
+
+def test_refresh_tells_scripts_what_it_built(built: Built) -> None:
+    assert built.project.recsys("refresh", "--json").json() == {"built": []}
+
+
+def test_the_plan_is_a_table_for_people(project: Project) -> None:
+    change(project, "ranker", n_rounds=11)
+    lines = project.recsys("refresh", "--plan").out.splitlines()
+    assert [line.split()[0] for line in lines] == ["asset", "ranker", "ranking_report", "eval_report"]
+    assert "parameters changed: n_rounds: 10 -> 11" in lines[1]
+
+
+def test_status_shows_every_artifact(built: Built) -> None:
+    rows = built.project.recsys("status", "--json").json()
+    assert {row["asset"] for row in rows} == RECIPES.keys() - {"interactions"}
+    versions = built.project.versions()
+    for row in rows:
+        assert row["version"] == versions[row["asset"]][:12]
+        assert row["bytes"] > 0
+        assert row["stale"] == []
+    table = built.project.recsys("status").out
+    assert table.count("up to date") == len(rows)
+
+
+def test_status_of_an_empty_lake_lists_what_is_missing(tmp_path: Path) -> None:
+    rows = Project.new(tmp_path / "project").recsys("status", "--json").json()
+    assert all("missing" in row["stale"] and row["version"] is None for row in rows)
+
+
+@pytest.mark.parametrize("command", [["run"], ["refresh"], ["refresh", "--plan"], ["status"]])
+def test_without_the_data_set_one_sentence_says_how_to_get_it(tmp_path: Path, command: list[str]) -> None:
+    project = Project.new(tmp_path / "project")
+    (project.lake / "raw" / DATA_SET).unlink()
+    answer = project.recsys(*command)
+    assert f"restore {DATA_SET} from this project's repository" in answer.sentence
+
+
+def test_a_zip_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+    project = Project.new(tmp_path / "project")
+    mine = tmp_path / "mine.zip"
+    mine.write_bytes(b"PK\x03\x04 and no more")
+    change(project, "raw_data", dataset=str(mine))
+    assert "mine.zip" in project.recsys("run").sentence
+
+
+def n_runs(project: Project) -> int:
+    """Dagster keeps a database per run."""
+    return len(list((project.lake / "dagster" / "history" / "runs").glob("*-*.db")))

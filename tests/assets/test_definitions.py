@@ -1,0 +1,90 @@
+"""What Dagster is told: every asset described, in its stage's group, and loaded without the heavy libraries."""
+
+import json
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from recsys_assets.definitions import STAGE_MODULES, defs
+from recsys_assets.recipes import RECIPES
+from recsys_core import STAGES
+from tests.assets.test_planning import PARENTS
+
+GRAPH = defs.resolve_asset_graph()
+NODES = {key.to_user_string(): GRAPH.get(key) for key in GRAPH.get_all_asset_keys()}
+
+
+def test_loading_imports_none_of_the_heavy_libraries() -> None:
+    heavy = ("torch", "faiss", "xgboost", "matplotlib", "scipy")
+    code = f"import sys, json, recsys_assets.definitions; print(json.dumps([m for m in {heavy} if m in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []
+
+
+def test_the_graph_is_the_one_that_is_written_down() -> None:
+    edges = {name: {key.to_user_string() for key in node.parent_keys} for name, node in NODES.items()}
+    assert edges == {name: set(parents) for name, parents in PARENTS.items()} | {
+        "interactions": set(),
+        "interaction_log_head": {"interactions"},
+    }
+
+
+def test_the_planner_and_dagster_know_the_same_parents() -> None:
+    assert {name: set(recipe.parents) for name, recipe in RECIPES.items()} == {
+        name: {key.to_user_string() for key in node.parent_keys} for name, node in NODES.items()
+    }
+
+
+@pytest.mark.parametrize("name", sorted(NODES))
+def test_an_asset_says_what_it_is(name: str) -> None:
+    node = NODES[name]
+    stage = RECIPES[name].stage
+    assert node.group_name == stage
+    assert node.tags["stage"] == stage
+    assert len(node.description or "") > 40
+    assert (node.description or "").split("\n")[0].endswith((".", ":"))
+    assert node.kinds
+    assert node.owners == ["team:recsys"]
+    assert node.code_version == RECIPES[name].code_version(RECIPES[name].parameters())
+
+
+def test_the_stages_come_in_their_order() -> None:
+    modules = [module.__name__.rsplit(".", 1)[-1] for module in STAGE_MODULES]
+    assert modules == [stage for stage in STAGES if stage in modules]
+    assert {node.group_name for node in NODES.values()} == set(modules)
+
+
+def test_no_asset_reads_one_of_a_later_stage() -> None:
+    order = {stage: place for place, stage in enumerate(STAGES)}
+    # The feedback loop closes through time, never by an edge; the logged ratings are data like the shipped ones.
+    late = {
+        (name, parent)
+        for name, recipe in RECIPES.items()
+        for parent in recipe.parents
+        if order[RECIPES[parent].stage] > order[recipe.stage]
+    }
+    assert late == {("ratings", "interaction_log_head")}
+
+
+def test_every_check_says_what_must_hold() -> None:
+    for key in GRAPH.asset_check_keys:
+        assert len(GRAPH.get(key).description or "") > 40, key
+
+
+def test_each_stage_with_models_or_data_has_a_blocking_check() -> None:
+    blocking = {key.asset_key.to_user_string() for key in GRAPH.asset_check_keys if GRAPH.get(key).blocking}
+    assert {"ratings", "splits", "two_tower", "faiss_index", "ranking_examples", "eval_report"} <= blocking
+
+
+def test_jobs_cover_the_graph() -> None:
+    def of(job: str) -> set[str]:
+        return {key.to_user_string() for key in defs.resolve_job_def(job).asset_layer.executable_asset_keys}
+
+    assert of("ingest_interactions") == {"interactions"}
+    assert of("full_refresh") == NODES.keys() - {"interactions"}
+
+
+def test_definitions_are_sound() -> None:
+    dg.Definitions.validate_loadable(defs)

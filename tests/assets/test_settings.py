@@ -1,0 +1,53 @@
+"""A settings file is laid over the defaults, and every mistake in it is one sentence that names it."""
+
+import pytest
+
+from tests.assets.projects import Project
+from tests.conftest import Built
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with nothing built; each test writes its settings."""
+    return Project.new(tmp_path_factory.mktemp("settings"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("rnaker: {n_rounds: 3}", "no asset with settings is called rnaker; there are base_ratings, "),
+        ("ranker: {n_round: 3}", "ranker has no setting n_round: it knows "),
+        ("ranker: {n_rounds: 0}", "settings of ranker: n_rounds: input should be greater than or equal to 1, found 0"),
+        ("ranker: {n_rounds: many}", "found 'many'"),
+        ("ranker: 3", "expected a section of fields under each asset's name"),
+        ("- ranker", "expected a section of fields under each asset's name"),
+        ("ranker:\n", "expected a section of fields under each asset's name"),
+        ("ranker: {3: 4}", "expected a section of fields under each asset's name"),
+        ("3: {}", "expected a section of fields under each asset's name"),
+        ("ranker: {", "cannot be read"),
+    ],
+)
+def test_a_mistake_in_the_settings_is_one_sentence(empty: Project, text: str, said: str) -> None:
+    empty.settings.write_text(text)
+    assert said in empty.recsys("refresh", "--plan").sentence
+
+
+def test_settings_that_are_no_text_are_one_sentence(empty: Project) -> None:
+    empty.settings.write_bytes(b"ranker: {n_rounds: \xff}")
+    assert "cannot be read" in empty.recsys("refresh", "--plan").sentence
+
+
+def test_a_missing_settings_file_is_named(empty: Project) -> None:
+    answer = empty.recsys("--settings", "no/[/such].yaml", "refresh", "--plan")
+    assert "no/[/such].yaml cannot be read" in answer.sentence
+
+
+def test_an_empty_file_leaves_the_defaults(empty: Project) -> None:
+    empty.settings.write_text("# nothing yet\n")
+    assert set(empty.plan()["ranker"]) >= {"missing"}
+
+
+def test_the_file_on_the_command_line_wins(built: Built, tmp_path: object) -> None:
+    project = built.project
+    answer = project.recsys("--settings", str(project.source / "recsys_assets/presets/smoke.yaml"), "refresh", "--plan")
+    assert "nothing to rebuild" in answer.out
