@@ -5,7 +5,9 @@ the footer, where a flipped bit can rename a column: so the table's shape is sto
 """
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 import pyarrow as pa
@@ -13,6 +15,11 @@ import pyarrow.parquet as pq
 from polars.exceptions import PanicException, PolarsError
 
 from recsys_core.errors import ArtifactError
+
+if TYPE_CHECKING:  # a name of the type checker's own, absent when the program runs
+    from _typeshed import DataclassInstance
+
+Tables = TypeVar("Tables", bound="DataclassInstance")
 
 SEAL = b"recsys_core.tables"
 """Metadata key of the second copy of the shape."""
@@ -55,3 +62,18 @@ def tables_writer(**tables: pl.DataFrame) -> Callable[[Path], None]:
             write_table(table, folder / f"{name}.parquet")
 
     return write
+
+
+def save_tables(tables: "DataclassInstance", folder: Path) -> None:
+    """Write `<field>.parquet` for each field of a dataclass whose fields are all tables."""
+    for field in fields(tables):
+        write_table(getattr(tables, field.name), folder / f"{field.name}.parquet")
+
+
+def load_tables(kind: type[Tables], folder: Path) -> Tables:
+    """The dataclass that `save_tables` wrote.
+
+    Raises:
+        ArtifactError: a file is absent or damaged.
+    """
+    return kind(**{field.name: read_table(folder / f"{field.name}.parquet") for field in fields(kind)})

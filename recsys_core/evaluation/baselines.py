@@ -14,7 +14,7 @@ from recsys_core.metrics.relevance import ItemSets
 from recsys_core.retrieval.baselines.config import BaselinesConfig
 from recsys_core.retrieval.baselines.recommend import recommend
 from recsys_core.retrieval.baselines.tuning import BASELINES, ValidationTask, tune_all
-from recsys_core.tables import read_table, write_table
+from recsys_core.tables import load_tables, save_tables
 
 LIST_LENGTH = 200
 
@@ -33,13 +33,12 @@ class BaselineLists:
 
     def save(self, folder: Path) -> None:
         """Write both tables."""
-        write_table(self.lists, folder / "lists.parquet")
-        write_table(self.trials, folder / "trials.parquet")
+        save_tables(self, folder)
 
     @classmethod
     def load(cls, folder: Path) -> "BaselineLists":
         """Read both tables."""
-        return cls(lists=read_table(folder / "lists.parquet"), trials=read_table(folder / "trials.parquet"))
+        return load_tables(cls, folder)
 
 
 def baseline_lists(ratings: pl.DataFrame, splits: Splits, config: BaselinesConfig) -> BaselineLists:

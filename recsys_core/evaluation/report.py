@@ -1,6 +1,6 @@
 """The evaluation report: every table of it, made once and kept, values per user included."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +12,7 @@ from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.funnel import Stages, fates, funnel
 from recsys_core.evaluation.lists import lists_table
 from recsys_core.evaluation.slices import metric_by_slice, recall_by_item_band, user_slices
-from recsys_core.tables import read_table, write_table
+from recsys_core.tables import load_tables, save_tables
 
 OURS = "two-stage"
 """Our system in every table: retrieval, then ranking."""
@@ -39,13 +39,12 @@ class EvalReport:
 
     def save(self, folder: Path) -> None:
         """Write one Parquet file per table."""
-        for field in fields(self):
-            write_table(getattr(self, field.name), folder / f"{field.name}.parquet")
+        save_tables(self, folder)
 
     @classmethod
     def load(cls, folder: Path) -> "EvalReport":
         """Read all tables."""
-        return cls(**{field.name: read_table(folder / f"{field.name}.parquet") for field in fields(cls)})
+        return load_tables(cls, folder)
 
     def mean(self, model: str, metric: str = HEADLINE) -> float:
         """One headline figure."""

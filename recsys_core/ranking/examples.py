@@ -15,7 +15,7 @@ from recsys_core.data.splits import Splits
 from recsys_core.errors import DataError
 from recsys_core.features.contract import FEATURE_NAMES
 from recsys_core.ranking.inputs import RankingInputs, candidate_features
-from recsys_core.tables import read_table, write_table
+from recsys_core.tables import load_tables, save_tables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +31,12 @@ class RankingExamples:
 
     def save(self, folder: Path) -> None:
         """Write both tables."""
-        write_table(self.rows, folder / "rows.parquet")
-        write_table(self.n_targets, folder / "n_targets.parquet")
+        save_tables(self, folder)
 
     @classmethod
     def load(cls, folder: Path) -> "RankingExamples":
         """Read both tables."""
-        return cls(rows=read_table(folder / "rows.parquet"), n_targets=read_table(folder / "n_targets.parquet"))
+        return load_tables(cls, folder)
 
 
 def slice_rows(name: str, inputs: RankingInputs, tower_fit_end: int, splits: Splits) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """What ranking adds, and which features carry it."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +11,7 @@ from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.ranking.validation import fit_before_validation, validate_ranker
 from recsys_core.seeding import child
-from recsys_core.tables import read_table, write_table
+from recsys_core.tables import load_tables, save_tables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +28,12 @@ class RankingReport:
 
     def save(self, folder: Path) -> None:
         """Write one Parquet file per table."""
-        for field in fields(self):
-            write_table(getattr(self, field.name), folder / f"{field.name}.parquet")
+        save_tables(self, folder)
 
     @classmethod
     def load(cls, folder: Path) -> "RankingReport":
         """Read all tables."""
-        return cls(**{field.name: read_table(folder / f"{field.name}.parquet") for field in fields(cls)})
+        return load_tables(cls, folder)
 
     def gain(self, seed: int = 17) -> Estimate:
         """NDCG of the ranker's order minus that of retrieval, paired by user, with its 95 % interval."""

@@ -1,6 +1,6 @@
 """How much retrieval finds: recall on the validation slice, and what the index loses against exact search."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from recsys_core.retrieval.candidates import exact_candidates
 from recsys_core.retrieval.embeddings import ItemEmbeddings
 from recsys_core.retrieval.index import ItemIndex, index_recall
 from recsys_core.retrieval.training import FittedTower, encode_items, encode_users
-from recsys_core.tables import read_table, write_table
+from recsys_core.tables import load_tables, save_tables
 
 RECALL_AT = (10, 20, 50, 100, 200, 500)
 INDEX_RECALL_AT = 100
@@ -34,13 +34,12 @@ class RetrievalReport:
 
     def save(self, folder: Path) -> None:
         """Write one Parquet file per table."""
-        for field in fields(self):
-            write_table(getattr(self, field.name), folder / f"{field.name}.parquet")
+        save_tables(self, folder)
 
     @classmethod
     def load(cls, folder: Path) -> "RetrievalReport":
         """Read all tables."""
-        return cls(**{field.name: read_table(folder / f"{field.name}.parquet") for field in fields(cls)})
+        return load_tables(cls, folder)
 
     def mean_recall(self, k: int) -> float:
         """Mean recall at k over the users of the validation slice."""

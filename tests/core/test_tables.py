@@ -1,5 +1,6 @@
 """Tables on disk: what is read is what was written, or an error."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,16 @@ import polars as pl
 import pytest
 
 from recsys_core.errors import ArtifactError
-from recsys_core.tables import read_table, tables_writer, write_table
+from recsys_core.tables import load_tables, read_table, save_tables, tables_writer, write_table
 from tests import tiny_world
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two tables that belong together."""
+
+    one: pl.DataFrame
+    two: pl.DataFrame
 
 
 @pytest.fixture
@@ -111,3 +120,19 @@ def test_page_checksums_find_damage_that_plain_parquet_reads(tmp_path: Path) -> 
     assert not pl.read_parquet(tmp_path / "plain").equals(numbers)
     with pytest.raises(ArtifactError):
         read_table(tmp_path / "ours")
+
+
+def test_a_dataclass_of_tables_reads_back(tmp_path: Path) -> None:
+    pair = Pair(one=pl.DataFrame({"a": [1, 2]}), two=pl.DataFrame({"b": ["x"]}))
+    save_tables(pair, tmp_path)
+    back = load_tables(Pair, tmp_path)
+    assert back.one.equals(pair.one)
+    assert back.two.equals(pair.two)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.parquet", "two.parquet"]
+
+
+def test_a_dataclass_with_a_table_gone_is_refused(tmp_path: Path) -> None:
+    save_tables(Pair(one=pl.DataFrame({"a": [1]}), two=pl.DataFrame({"b": [1]})), tmp_path)
+    (tmp_path / "two.parquet").unlink()
+    with pytest.raises(ArtifactError, match=r"two\.parquet"):
+        load_tables(Pair, tmp_path)
