@@ -31,15 +31,15 @@ def recommend(
     as_json: Json = False,
 ) -> None:
     """Recommend movies to one user, who may be new: user tower, index, features, ranker."""
+    if (user is None) == (not like):
+        raise typer.BadParameter(
+            "say for whom: either --user ID, or --like ID once or more (`recsys data movies` finds ids)"
+        )
     from recsys_assets.resources import lake_root
     from recsys_core.lake.store import Lake
     from recsys_core.serving import recommender
     from recsys_core.serving.bundle import load_bundle
 
-    if (user is None) == (not like):
-        raise typer.BadParameter(
-            "say for whom: either --user ID, or --like ID once or more (`recsys data movies` finds ids)"
-        )
     bundle = load_bundle(Lake(lake_root()))
     known = recommender.known_of_likes(bundle, like) if like else recommender.known_of_user(bundle, user or 0)
     answer = recommender.recommend(bundle, known, k)

@@ -1,5 +1,7 @@
 """A check that did not pass stops this refresh, and the next."""
 
+import pytest
+
 from tests.assets.projects import Project
 from tests.assets.test_refreshing import change
 
@@ -7,6 +9,7 @@ RED = ("    return dg.AssetCheckResult(passed=not found, metadata={\"violations\
        "    return dg.AssetCheckResult(passed=False, metadata={\"violations\"")  # fmt: skip
 
 
+@pytest.mark.slow
 def test_nothing_is_built_upon_a_red_check_until_it_passes(project: Project) -> None:
     project.edit("recsys_assets/checks/ranking.py", *RED)
     change(project, "ranking_examples", n_candidates=40)
@@ -18,6 +21,7 @@ def test_nothing_is_built_upon_a_red_check_until_it_passes(project: Project) -> 
     assert set(project.refresh()) == {"ranker", "ranking_report", "eval_report"}
 
 
+@pytest.mark.slow
 def test_a_red_check_does_not_stop_the_rebuild_that_mends_it(project: Project) -> None:
     project.edit("recsys_assets/checks/ranking.py", *RED)
     change(project, "ranking_examples", n_candidates=40)
@@ -27,6 +31,7 @@ def test_a_red_check_does_not_stop_the_rebuild_that_mends_it(project: Project) -
     assert project.refresh()[0] == "ranking_examples"
 
 
+@pytest.mark.slow
 def test_a_lost_event_log_means_that_the_checks_run_again(project: Project) -> None:
     (project.lake / "dagster").rename(project.root / "away")
     project.edit("recsys_assets/checks/ranking.py", *RED)

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.assets.projects import Project
 from tests.assets.test_planning import certain, click, write_log
 from tests.assets.test_refreshing import change
@@ -64,6 +66,7 @@ def test_dagster_knows_each_artifact_by_its_content_hash(project: Project) -> No
     assert counted == {name: [1, version] for name, version in project.versions().items()}
 
 
+@pytest.mark.slow
 def test_dagster_and_the_planner_hold_the_same_stale(project: Project) -> None:
     assert project.call(print_stale).json() == {}
     assert project.plan() == {}

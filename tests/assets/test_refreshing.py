@@ -12,6 +12,7 @@ from tests.assets.projects import Project
 from tests.assets.test_planning import below, certain, click, rating, write_log
 
 
+@pytest.mark.slow
 def test_a_changed_setting_rebuilds_its_cone_parents_first(project: Project) -> None:
     change(project, "ranker", n_rounds=11)
     predicted = project.plan()
@@ -32,6 +33,7 @@ def test_a_rebuild_to_the_same_bytes_goes_no_further(project: Project) -> None:
     assert project.plan() == {}
 
 
+@pytest.mark.slow
 def test_changed_code_without_effect_goes_no_further(project: Project) -> None:
     path = project.source / "recsys_core/data/movies.py"
     path.write_text(path.read_text(encoding="utf-8") + "\n\nADDED = 1\n", encoding="utf-8")
@@ -51,6 +53,7 @@ def test_a_damaged_artifact_is_made_again_and_nothing_below_it(project: Project)
     assert project.plan() == {}
 
 
+@pytest.mark.slow
 def test_a_day_of_clicks_stops_at_the_head_of_the_log(project: Project) -> None:
     day = "interactions/2016-10-18"
     write_log(project, "2016-10-18", [click("a"), click("b", item=2)])
@@ -77,6 +80,7 @@ def test_a_new_rating_reaches_everything_below_the_log(project: Project) -> None
     assert project.manifest("ratings")["lineage"]["facts"]["n_logged"] == 2
 
 
+@pytest.mark.slow
 def test_code_edited_during_a_refresh_is_stale_after_it(project: Project) -> None:
     change(project, "ranker", n_rounds=11)
     answer = project.call(edit_then_refresh, str(project.source / "recsys_core/ranking/validation.py"))

@@ -90,6 +90,7 @@ def test_before_the_first_run_one_sentence_says_what_to_do(tmp_path: Path, comma
     assert "`recsys re" in sentence or "`recsys run`" in sentence
 
 
+@pytest.mark.slow
 def test_parts_that_do_not_belong_together_are_refused(project: Project) -> None:
     from tests.assets.test_publishing import materialize
 

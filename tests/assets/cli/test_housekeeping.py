@@ -1,9 +1,12 @@
 """gc; for ui see tests/end_to_end."""
 
+import pytest
+
 from tests.assets.projects import Project
 from tests.assets.test_publishing import materialize
 
 
+@pytest.mark.slow
 def test_old_versions_go_and_what_is_current_stays(project: Project) -> None:
     before = project.versions()
     for n_rounds in (7, 8, 10):
