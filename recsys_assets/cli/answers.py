@@ -46,18 +46,7 @@ def recommend(
     if as_json:
         print_json([_without_nan(asdict(one)) for one in answer])
         return
-    because = Column("because of", no_wrap=True)  # in a narrow terminal the titles wrap rather than these names
-    table = Table("", "movie", "genres", "id", "retrieved as", *([because] if explain else []), box=None)
-    for one in answer:
-        title = f"{one.title or '(no title)'}{f' ({one.year})' if one.year else ''}"
-        about = [escape(title), escape(", ".join(one.genres))]
-        cells = [str(one.rank), *about, str(one.item_id), f"no. {one.retrieval_rank}"]
-        table.add_row(*cells, *([_reasons(one)] if explain else []))
-    out.print(table)
-    if explain:
-        out.print(
-            "\nEach number is a SHAP value: by how much that feature moved the movie's score. docs/stages/ranking.md"
-        )
+    _show_answer(answer, explain=explain)
 
 
 def show_report(*, as_json: bool = False) -> None:
@@ -81,6 +70,21 @@ def show_report(*, as_json: bool = False) -> None:
     for fate, n, share in made.funnel.iter_rows():
         table.add_row(fate, str(n), f"{share:.1%}", "#" * round(40 * share))
     out.print(table)
+
+
+def _show_answer(answer: "list[Recommendation]", *, explain: bool) -> None:
+    because = Column("because of", no_wrap=True)  # in a narrow terminal the titles wrap rather than these names
+    table = Table("", "movie", "genres", "id", "retrieved as", *([because] if explain else []), box=None)
+    for one in answer:
+        title = f"{one.title or '(no title)'}{f' ({one.year})' if one.year else ''}"
+        about = [escape(title), escape(", ".join(one.genres))]
+        cells = [str(one.rank), *about, str(one.item_id), f"no. {one.retrieval_rank}"]
+        table.add_row(*cells, *([_reasons(one)] if explain else []))
+    out.print(table)
+    if explain:
+        out.print(
+            "\nEach number is a SHAP value: by how much that feature moved the movie's score. docs/stages/ranking.md"
+        )
 
 
 def _models(made: "EvalReport") -> Table:

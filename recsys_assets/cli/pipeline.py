@@ -12,6 +12,7 @@ from recsys_assets.cli.console import errors, out, print_json, progress_shown
 
 if TYPE_CHECKING:  # Dagster takes a second to import, which `--help` need not pay
     from recsys_assets.resources import LakeResource
+    from recsys_core.lake.staleness import State
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
@@ -46,20 +47,7 @@ def status(*, as_json: Json = False) -> None:
 
     lake = _lake()
     verdicts = make_plan(lake, deep=True)
-    rows: list[dict[str, Any]] = []
-    for name, verdict in verdicts.items():
-        asset, _, day = name.partition("/")
-        made = lake.store.survey([name])[name]
-        known = None if made is None or isinstance(made, Exception) else made
-        rows.append(
-            {
-                "asset": asset + (f" {day}" if day else ""),
-                "version": known.version[:12] if known else None,
-                "made_at": time.strftime("%Y-%m-%d %H:%M", time.gmtime(known.made_at)) if known else None,
-                "bytes": sum(entry.bytes for entry in known.files.values()) if known else 0,
-                "stale": verdict.reasons,
-            }
-        )
+    rows = [_row(name, lake.store.survey([name])[name], verdict.reasons) for name, verdict in verdicts.items()]
     if as_json:
         print_json(rows)
         return
@@ -68,6 +56,18 @@ def status(*, as_json: Json = False) -> None:
         state = f"[yellow]{escape('; '.join(row['stale']))}[/]" if row["stale"] else "[green]up to date[/]"
         table.add_row(row["asset"], row["version"] or "-", row["made_at"] or "-", state)
     out.print(table)
+
+
+def _row(name: str, made: "State", stale: list[str]) -> dict[str, Any]:
+    asset, _, day = name.partition("/")
+    known = None if made is None or isinstance(made, Exception) else made
+    return {
+        "asset": asset + (f" {day}" if day else ""),
+        "version": known.version[:12] if known else None,
+        "made_at": time.strftime("%Y-%m-%d %H:%M", time.gmtime(known.made_at)) if known else None,
+        "bytes": sum(entry.bytes for entry in known.files.values()) if known else 0,
+        "stale": stale,
+    }
 
 
 def _refresh() -> list[str]:
