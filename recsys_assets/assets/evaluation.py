@@ -21,7 +21,12 @@ class EvalReportRun(dg.Config, EvaluationConfig):
     """How the final figures are taken."""
 
 
-@versioned_asset(deps=["ratings", "splits"], form=BaselinesRun, libraries=["numpy", "scipy", "polars"], kinds=["scipy"])
+@versioned_asset(
+    deps=["ratings", "splits"],
+    form=BaselinesRun,
+    libraries=["numpy", "scipy", "polars", "pyarrow"],
+    kinds=["scipy"],
+)
 def baselines(context: dg.AssetExecutionContext, config: BaselinesRun, lake: LakeResource) -> Published:
     """Popularity, recent popularity, ItemKNN and EASE, each tuned on the validation slice with the same budget.
 
@@ -38,7 +43,7 @@ def baselines(context: dg.AssetExecutionContext, config: BaselinesRun, lake: Lak
 @versioned_asset(
     deps=["ratings", "splits", "item_features", "user_features", "two_tower", "faiss_index", "ranker", "baselines"],
     form=EvalReportRun,
-    libraries=["torch", "faiss-cpu", "xgboost", "numpy", "scipy", "polars"],
+    libraries=["torch", "faiss-cpu", "xgboost", "numpy", "scipy", "polars", "pyarrow"],
     kinds=["polars"],
 )
 def eval_report(context: dg.AssetExecutionContext, config: EvalReportRun, lake: LakeResource) -> Published:

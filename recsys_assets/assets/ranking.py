@@ -69,7 +69,9 @@ def ranker(context: dg.AssetExecutionContext, config: RankerRun, lake: LakeResou
     )
 
 
-@versioned_asset(deps=["ranking_examples", "ranker"], libraries=["xgboost", "numpy", "polars"], kinds=["polars"])
+@versioned_asset(
+    deps=["ranking_examples", "ranker"], libraries=["xgboost", "numpy", "polars", "pyarrow"], kinds=["polars"]
+)
 def ranking_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
     """What ranking adds to the order of retrieval on the validation slice, and which features carry it.
 

@@ -23,7 +23,7 @@ class FaissIndexRun(dg.Config, IndexConfig):
 @versioned_asset(
     deps=["ratings", "splits", "item_features"],
     form=TwoTowerRun,
-    libraries=["torch", "safetensors", "numpy", "polars"],
+    libraries=["torch", "safetensors", "numpy", "polars", "pyarrow"],
     kinds=["pytorch"],
 )
 def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: LakeResource) -> Published:
@@ -75,7 +75,7 @@ def faiss_index(context: dg.AssetExecutionContext, config: FaissIndexRun, lake: 
 
 @versioned_asset(
     deps=["ratings", "splits", "two_tower", "faiss_index"],
-    libraries=["torch", "faiss-cpu", "numpy", "polars"],
+    libraries=["torch", "faiss-cpu", "numpy", "polars", "pyarrow"],
     kinds=["polars"],
 )
 def retrieval_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:

@@ -8,10 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from recsys_core.data.schemas import EARLIEST_TIMESTAMP
-
-MAX_TIMESTAMP = 4_102_444_800
-"""2100-01-01 UTC: a later "second" is a millisecond, or nonsense."""
+from recsys_core.data.schemas import EARLIEST_TIMESTAMP, LATEST_TIMESTAMP
 
 MAX_LINE_CHARS = 1 << 20
 """A longer line is set aside; the longest of GroupLens' has a few hundred characters."""
@@ -46,9 +43,9 @@ class ReadingConfig(BaseModel):
         "together. GroupLens' own data sets have none.",
     )
     latest_timestamp: int = Field(
-        default=MAX_TIMESTAMP,
+        default=LATEST_TIMESTAMP,
         ge=EARLIEST_TIMESTAMP,
-        le=MAX_TIMESTAMP,
+        le=LATEST_TIMESTAMP,
         description="Ratings later than this (seconds UTC) are set aside as from the future. Core reads no clock, and "
         "the dates inside an archive say when it was packed, not when it is true; so by default only the year 2100 "
         "bounds, which catches milliseconds. A caller who knows the time passes it.",

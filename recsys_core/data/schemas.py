@@ -15,6 +15,9 @@ LIKED = 4.0
 EARLIEST_TIMESTAMP = 789_652_009
 """1995-01-09 11:46:49 UTC, the first rating that MovieLens ever published; anything earlier is a fault."""
 
+LATEST_TIMESTAMP = 4_102_444_800
+"""2100-01-01 UTC: a later "second" is a millisecond, or nonsense."""
+
 RATINGS_COLUMNS: dict[str, pl.DataType] = {
     "user_id": pl.Int64(),
     "item_id": pl.Int64(),
@@ -34,7 +37,7 @@ RATINGS = pa.DataFrameSchema(
         "user_id": pa.Column(pl.Int64, pa.Check.ge(0)),
         "item_id": pa.Column(pl.Int64, pa.Check.ge(0)),
         "rating": pa.Column(pl.Float32, pa.Check.isin(RATING_STEPS)),
-        "timestamp": pa.Column(pl.Int64, pa.Check.ge(EARLIEST_TIMESTAMP)),
+        "timestamp": pa.Column(pl.Int64, pa.Check.in_range(EARLIEST_TIMESTAMP, LATEST_TIMESTAMP)),
     },
     name="ratings",
     strict=True,

@@ -211,6 +211,8 @@ def violations(rows: pl.DataFrame) -> list[str]:
         values = rows[feature.name].fill_nan(None)
         if values.null_count() and not feature.may_be_missing:
             found.append(f"{feature.name} is missing in {values.null_count()} rows, but is declared to be always there")
+        if values.is_infinite().any():
+            found.append(f"{feature.name} is infinite in {values.is_infinite().sum()} rows")
         low = feature.low is not None and values.filter(values < feature.low).len()
         high = feature.high is not None and values.filter(values > feature.high).len()
         if low or high:

@@ -1,6 +1,7 @@
 """What Dagster is told: every asset described, in its stage's group, and loaded without the heavy libraries."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -21,6 +22,19 @@ def test_loading_imports_none_of_the_heavy_libraries() -> None:
     code = f"import sys, json, recsys_assets.definitions; print(json.dumps([m for m in {heavy} if m in sys.modules]))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+def test_the_bytes_of_artifacts_do_not_depend_on_the_number_of_cores() -> None:
+    """Linear algebra runs on one thread, whatever the environment says: sums of floats depend on their order."""
+    code = (
+        "import recsys_assets.definitions, numpy, threadpoolctl;"
+        "print([pool['num_threads'] for pool in threadpoolctl.threadpool_info()])"
+    )
+    environment = os.environ | {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    counts = json.loads(done.stdout)
+    assert counts
+    assert set(counts) == {1}
 
 
 def test_the_graph_is_the_one_that_is_written_down() -> None:

@@ -3,7 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from recsys_core.data.limits import MAX_TIMESTAMP, ReadingConfig
+from recsys_core.data.limits import ReadingConfig
+from recsys_core.data.schemas import LATEST_TIMESTAMP
 
 
 def test_every_setting_gives_the_reason_for_its_default() -> None:
@@ -20,4 +21,4 @@ def test_a_setting_out_of_bounds_or_unknown_is_refused(setting: dict[str, object
 
 
 def test_by_default_the_year_2100_bounds_time() -> None:
-    assert ReadingConfig().latest_timestamp == MAX_TIMESTAMP
+    assert ReadingConfig().latest_timestamp == LATEST_TIMESTAMP

@@ -90,3 +90,13 @@ def test_a_value_out_of_bounds_and_a_forbidden_gap_are_named(name: str, value: f
 def test_an_absent_column_is_named() -> None:
     rows = pl.DataFrame([kept()], schema=dict.fromkeys(FEATURE_NAMES, pl.Float32)).drop("user_like_share")
     assert violations(rows) == ["user_like_share is absent"]
+
+
+def test_an_infinite_value_breaks_the_contract_of_a_feature_without_bounds() -> None:
+    rows = pl.DataFrame(
+        {feature.name: [feature.low or 0.0] for feature in FEATURES},
+        schema_overrides=dict.fromkeys(FEATURE_NAMES, pl.Float32),
+    )
+    assert violations(rows) == []
+    broken = rows.with_columns(pair_retrieval_score=pl.lit(float("inf"), pl.Float32))
+    assert violations(broken) == ["pair_retrieval_score is infinite in 1 rows"]
