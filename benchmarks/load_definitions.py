@@ -8,12 +8,10 @@ timed from its start to its end, beside an interpreter that imports dagster alon
 The first run of each may read files from a cold disk; the median forgives it.
 """
 
-import subprocess
 import sys
-import time
 
-from benchmarks import PROJECT
-from benchmarks.spread import Spread, spread_of
+from benchmarks.processes import Cost, cost_of
+from benchmarks.spread import spread_of
 
 STATEMENTS = {
     "python alone": "pass",
@@ -22,21 +20,18 @@ STATEMENTS = {
 }
 
 
-def load_times(statement: str, n_runs: int) -> Spread:
-    """Seconds from the start of an interpreter to its end, over some runs of one statement."""
-    times = []
-    for _ in range(n_runs):
-        started = time.perf_counter()
-        subprocess.run([sys.executable, "-c", statement], cwd=PROJECT, check=True)
-        times.append(time.perf_counter() - started)
-    return spread_of(times)
+def load_costs(statement: str, n_runs: int) -> list[Cost]:
+    """What a fresh interpreter took for one statement, from its start to its end, over some runs."""
+    return [cost_of(["-c", statement]) for _ in range(n_runs)]
 
 
 def main(arguments: list[str]) -> None:
     """Print a line per statement."""
     n_runs = int(arguments[0]) if arguments else 5
     for name, statement in STATEMENTS.items():
-        print(f"{name:<14} {load_times(statement, n_runs)} s")
+        costs = load_costs(statement, n_runs)
+        wall, cpu = spread_of([cost.wall_s for cost in costs]), spread_of([cost.cpu_s for cost in costs])
+        print(f"{name:<14} wall {wall} s, CPU {cpu} s")
 
 
 if __name__ == "__main__":

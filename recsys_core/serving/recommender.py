@@ -54,7 +54,7 @@ def known_of_likes(bundle: Bundle, item_ids: Sequence[int]) -> pl.DataFrame:
     wanted = sorted(set(item_ids))
     if not (bundle.tower.catalogue.idx_of(np.array(wanted, dtype=np.int64)) >= 0).any():
         raise UnknownUserError(
-            f"none of the movies {wanted} is in the catalogue: `recsys report` says how to list them"
+            f"none of the movies {wanted} is in the catalogue: find its id with `recsys data movies`"
         )
     n = len(wanted)
     columns = {"user_id": [0] * n, "item_id": wanted, "rating": [5.0] * n, "timestamp": [bundle.tower.fit_end] * n}

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.generated import found, markers, settle, written
-from benchmarks.load_definitions import load_times
+from benchmarks.load_definitions import load_costs
+from benchmarks.processes import cost_of
 from benchmarks.seeds import table
 from benchmarks.spread import spread_of
 
@@ -46,4 +47,11 @@ def test_a_table_of_seeds_ends_with_mean_and_deviation() -> None:
 
 
 def test_loading_is_timed_in_a_fresh_interpreter() -> None:
-    assert 0 < load_times("pass", 1).median < 10
+    (cost,) = load_costs("pass", 1)
+    assert 0 < cost.cpu_s < cost.wall_s + 1
+    assert 0.001 < cost.peak_gb < 1
+
+
+def test_a_process_that_fails_is_no_measurement() -> None:
+    with pytest.raises(RuntimeError, match="failed"):
+        cost_of(["-c", "raise SystemExit(3)"])

@@ -44,7 +44,7 @@ Metric = Callable[[Hits, Counts], PerUser]
 CUTS = (1, 5, 10, 40, 100)
 """The last lies beyond every list."""
 
-EVALKIT = Path("/work/shared/evalkit/evalkit.py")
+EVALKIT = Path(__file__).parents[3].parent / "shared" / "evalkit" / "evalkit.py"
 
 
 # ---- worked examples ------------------------------------------------------------------------------------------------

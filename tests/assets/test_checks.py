@@ -1,0 +1,190 @@
+"""Every check is green on what was built, and red when the fault that it is there for is injected."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import faiss
+import numpy as np
+import polars as pl
+import pytest
+
+from recsys_assets.checks import data, evaluation, ranking, retrieval
+from recsys_assets.resources import LakeResource
+from recsys_core.lake.store import Lake
+from recsys_core.tables import read_table, write_table
+from tests.conftest import Built
+
+CHECKS = {
+    check.check_key.name: check
+    for check in (
+        data.ratings_keep_their_schema,
+        data.no_slice_knows_its_future,
+        retrieval.no_tower_knows_its_future,
+        retrieval.index_belongs_to_the_towers,
+        retrieval.index_finds_what_is_there,
+        ranking.features_keep_their_contract,
+        ranking.ranking_improves_on_retrieval,
+        evaluation.report_counts_everybody,
+        evaluation.system_beats_popularity,
+    )
+}
+
+WEAK_ON_SMOKE = {"system_beats_popularity", "ranking_improves_on_retrieval"}
+"""They judge the model, which the smoke settings make small; neither blocks."""
+
+
+def judge(name: str, lake: Path) -> dg.AssetCheckResult:
+    result = CHECKS[name](LakeResource(root=str(lake)))
+    assert isinstance(result, dg.AssetCheckResult)
+    return result
+
+
+def inject(lake: Path, asset: str, change: Callable[[Path], None]) -> None:
+    """Publish the current files of an asset with a fault in them, under the lineage that they have."""
+    store = Lake(lake)
+    made, files = store.current(asset), store.open(asset)
+    assert made is not None
+
+    def write(folder: Path) -> None:
+        for file in made.files:
+            shutil.copyfile(files / file, folder / file)
+        change(folder)
+
+    store.publish(asset, write, made.lineage)
+
+
+def altered(table: str, change: Callable[[pl.DataFrame], pl.DataFrame]) -> Callable[[Path], None]:
+    """A fault in one table."""
+    return lambda folder: write_table(change(read_table(folder / table)), folder / table)
+
+
+def test_every_check_of_the_project_is_tried_here() -> None:
+    from recsys_assets.definitions import defs
+
+    keys = defs.resolve_asset_graph().asset_check_keys
+    assert {key.name for key in keys} == CHECKS.keys()
+    assert {fault[0] for fault in FAULTS} == CHECKS.keys() - WEAK_ON_SMOKE - {"no_tower_knows_its_future"}
+
+
+@pytest.mark.parametrize("name", sorted(CHECKS.keys() - WEAK_ON_SMOKE))
+def test_a_check_passes_on_what_was_built(built: Built, name: str) -> None:
+    assert built.first.code == 0
+    assert judge(name, built.project.lake).passed
+
+
+def shuffled_times(folder: Path) -> None:
+    """A random split: targets and contexts keep their users, but the times are dealt anew."""
+    rng = np.random.default_rng(3)
+    for table in ("targets.parquet", "contexts.parquet"):
+        frame = read_table(folder / table)
+        write_table(
+            frame.with_columns(timestamp=pl.Series(rng.permutation(frame["timestamp"].to_numpy()))), folder / table
+        )
+
+
+def context_holds_a_target(folder: Path) -> None:
+    target = read_table(folder / "targets.parquet").head(1)
+    context = read_table(folder / "contexts.parquet")
+    write_table(pl.concat([context, target.with_columns(pl.col("timestamp") - 1)]), folder / "contexts.parquet")
+
+
+def index_of(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:  # type: ignore[type-arg]
+    """An exact index over other vectors."""
+
+    def write(folder: Path) -> None:
+        path = folder / "items.faiss"
+        index = faiss.deserialize_index(np.frombuffer(path.read_bytes(), dtype=np.uint8))
+        vectors = change(index.reconstruct_n(0, index.ntotal))
+        other = faiss.IndexFlatIP(vectors.shape[1])
+        other.add(np.ascontiguousarray(vectors))
+        path.write_bytes(faiss.serialize_index(other).tobytes())
+
+    return write
+
+
+def ids_shifted(folder: Path) -> None:
+    ids = np.load(folder / "item_ids.npy")
+    np.save(folder / "item_ids.npy", np.concatenate([ids[1:], ids[-1:] + 1]))
+
+
+def without_one_user(table: str) -> Callable[[Path], None]:
+    return altered(table, lambda frame: frame.filter(pl.col("user_id") != frame["user_id"].max()))
+
+
+HOLE = pl.lit(float("nan"), pl.Float32)
+
+FAULTS = [
+    ("ratings_keep_their_schema", "ratings", altered("ratings.parquet", lambda t: pl.concat([t, t.head(1)]))),
+    ("ratings_keep_their_schema", "ratings",
+     altered("ratings.parquet", lambda t: t.with_columns(pl.col("rating") * 2))),
+    ("ratings_keep_their_schema", "ratings",
+     altered("ratings.parquet", lambda t: t.with_columns(pl.lit(0, pl.Int64).alias("timestamp")))),
+    ("ratings_keep_their_schema", "ratings", altered("ratings.parquet", lambda t: t.drop("rating"))),
+    ("no_slice_knows_its_future", "splits", shuffled_times),
+    ("no_slice_knows_its_future", "splits", context_holds_a_target),
+    ("no_slice_knows_its_future", "splits",
+     altered("cutoffs.parquet", lambda t: t.with_columns(pl.col("fit_end") + 86_400 * 400))),
+    ("no_slice_knows_its_future", "splits",
+     altered("test_targets.parquet", lambda t: t.with_columns(pl.col("timestamp") - 86_400 * 4000))),
+    ("index_belongs_to_the_towers", "faiss_index", index_of(lambda vectors: vectors[::-1])),
+    ("index_belongs_to_the_towers", "faiss_index", index_of(lambda vectors: vectors * 1.01)),
+    ("index_belongs_to_the_towers", "faiss_index", index_of(lambda vectors: vectors[:, :-1])),
+    ("index_belongs_to_the_towers", "faiss_index", ids_shifted),
+    ("index_belongs_to_the_towers", "item_embeddings", ids_shifted),
+    ("index_finds_what_is_there", "retrieval_report",
+     altered("index_recall.parquet", lambda t: t.with_columns(recall=pl.lit(0.95, pl.Float32)))),
+    ("index_finds_what_is_there", "retrieval_report",
+     altered("index_recall.parquet", lambda t: t.with_columns(recall=HOLE))),
+    ("features_keep_their_contract", "ranking_examples",
+     altered("rows.parquet", lambda t: t.with_columns(item_popularity_share=pl.col("item_popularity_share") + 1))),
+    ("features_keep_their_contract", "ranking_examples",
+     altered("rows.parquet", lambda t: t.with_columns(item_mean_rating=HOLE))),
+    ("features_keep_their_contract", "ranking_examples",
+     altered("rows.parquet", lambda t: t.with_columns(item_mean_rating=pl.lit(9, pl.Float32)))),
+    ("features_keep_their_contract", "ranking_examples",
+     altered("rows.parquet", lambda t: t.drop("user_n_ratings"))),
+    ("report_counts_everybody", "eval_report",
+     altered("summary.parquet", lambda t: t.with_columns(n=pl.when(model="ease").then(79).otherwise("n")))),
+    ("report_counts_everybody", "eval_report", without_one_user("fates.parquet")),
+    ("report_counts_everybody", "eval_report", without_one_user("per_user.parquet")),
+    ("report_counts_everybody", "eval_report", altered("funnel.parquet", lambda t: t.head(t.height - 1))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "asset", "fault"), FAULTS)
+def test_a_check_is_red_on_its_fault(
+    built: Built, tmp_path: Path, name: str, asset: str, fault: Callable[[Path], None]
+) -> None:
+    shutil.copytree(built.project.lake / "artifacts", tmp_path / "artifacts")
+    inject(tmp_path, asset, fault)
+    assert not judge(name, tmp_path).passed
+
+
+def test_a_tower_that_saw_its_future_is_noticed(built: Built, tmp_path: Path) -> None:
+    shutil.copytree(built.project.lake / "artifacts", tmp_path / "artifacts")
+    store = Lake(tmp_path)
+    made, files = store.current("two_tower"), store.open("two_tower")
+    assert made is not None
+    late = {name: value + 1 for name, value in made.lineage.facts.items() if isinstance(value, int)}
+    lineage = made.lineage.model_copy(update={"facts": late})
+    store.publish("two_tower", lambda to: [shutil.copyfile(files / file, to / file) for file in made.files], lineage)  # type: ignore[arg-type,func-returns-value]
+    assert not judge("no_tower_knows_its_future", tmp_path).passed
+
+
+@pytest.mark.parametrize("low", [-0.01, 0.0, 0.01])
+def test_our_lead_must_be_beyond_chance(built: Built, tmp_path: Path, low: float) -> None:
+    shutil.copytree(built.project.lake / "artifacts", tmp_path / "artifacts")
+    inject(tmp_path, "eval_report", altered("comparison.parquet", lambda t: t.with_columns(low=pl.lit(low))))
+    assert judge("system_beats_popularity", tmp_path).passed == (low > 0)
+
+
+@pytest.mark.parametrize("gain", [-0.5, 0.5])
+def test_ranking_that_makes_the_order_worse_is_warned_of(built: Built, tmp_path: Path, gain: float) -> None:
+    shutil.copytree(built.project.lake / "artifacts", tmp_path / "artifacts")
+    value = pl.when(pl.col("order") == "ranking").then(0.5 + gain / 2).otherwise(0.5 - gain / 2)
+    inject(tmp_path, "ranking_report", altered("per_user.parquet", lambda t: t.with_columns(ndcg=value)))
+    result = judge("ranking_improves_on_retrieval", tmp_path)
+    assert result.passed == (gain > 0)
+    assert result.severity == dg.AssetCheckSeverity.WARN

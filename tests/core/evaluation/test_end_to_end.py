@@ -1,0 +1,81 @@
+"""The whole system on the test slice, as it serves."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recsys_core.data.splits import TEST
+from recsys_core.evaluation.config import EvaluationConfig
+from recsys_core.evaluation.end_to_end import TestInputs, evaluate_end_to_end
+from recsys_core.evaluation.gates import denominators_agree, funnel_is_whole
+from recsys_core.evaluation.report import OURS, RETRIEVAL_ONLY, EvalReport
+from tests import tiny_world
+from tests.core.evaluation.conftest import Judged
+from tests.core.worlds import TinyRun
+
+CONFIG = EvaluationConfig(n_draws=200, n_slice_users=3)
+
+
+@pytest.fixture(scope="module")
+def inputs(tiny: TinyRun, judged: Judged) -> TestInputs:
+    """The tiny world's system; beside it lists drawn at random for the same users."""
+    return TestInputs(
+        ratings=tiny.ratings,
+        splits=tiny.splits,
+        items=tiny.items,
+        users=tiny.users,
+        tower=tiny.tower,
+        index=tiny.index,
+        ranker=tiny.ranker,
+        baselines=judged.baselines,
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(inputs: TestInputs) -> EvalReport:
+    return evaluate_end_to_end(inputs, CONFIG)
+
+
+def test_the_report_is_whole(whole: EvalReport, tiny: TinyRun) -> None:
+    assert funnel_is_whole(whole)
+    assert denominators_agree(whole)
+    assert sorted(whole.fates["user_id"].unique().to_list()) == tiny.splits.users_of(TEST).tolist()
+
+
+def test_it_learns_the_tastes_of_the_world(whole: EvalReport) -> None:
+    """The other lists are random: whoever knows the camps finds far more."""
+    assert whole.lead_over("ease")[1] > 0
+
+
+def test_an_exact_index_misses_nothing(whole: EvalReport) -> None:
+    assert whole.funnel.filter(fate="missed by the index")["n_targets"].item() == 0
+    assert whole.funnel.filter(fate="filtered as seen")["n_targets"].item() == 0
+
+
+def test_a_movie_that_came_out_in_the_test_period_is_lost_before_retrieval(inputs: TestInputs) -> None:
+    target = inputs.splits.targets.filter(slice=TEST).head(1).with_columns(item_id=pl.lit(1, pl.Int64))
+    splits = replace(inputs.splits, targets=pl.concat([inputs.splits.targets, target]))
+    found = evaluate_end_to_end(replace(inputs, splits=splits), CONFIG).funnel
+    assert found.filter(fate="not in the catalogue")["n_targets"].item() == 1
+
+
+def test_the_answers_do_not_depend_on_the_targets(inputs: TestInputs, whole: EvalReport) -> None:
+    """Other targets for the same users: what the lists look like stays bit for bit."""
+    others = pl.lit(int(tiny_world.ITEM_IDS[0]))
+    swapped = inputs.splits.targets.with_columns(item_id=others).unique(["slice", "user_id"], maintain_order=True)
+    splits = replace(inputs.splits, targets=swapped)
+    report = evaluate_end_to_end(replace(inputs, splits=splits), CONFIG)
+    assert report.breadth.equals(whole.breadth)
+    assert not report.per_user.equals(whole.per_user)
+
+
+def test_ranking_only_reorders_what_retrieval_found(whole: EvalReport) -> None:
+    """All candidates are listed, so that the recall of the whole list is the same for both."""
+    ours, found = (whole.per_user.filter(model=model)["recall@200"].to_numpy() for model in (OURS, RETRIEVAL_ONLY))
+    assert np.array_equal(ours, found)
+
+
+def test_two_runs_give_one_report(inputs: TestInputs, whole: EvalReport) -> None:
+    assert evaluate_end_to_end(inputs, CONFIG).per_user.equals(whole.per_user)

@@ -1,0 +1,83 @@
+"""What must hold before anything is shown: each gate closes on what it guards against."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recsys_core.evaluation.gates import beats, denominators_agree, funnel_is_whole
+from recsys_core.evaluation.report import OURS, POPULARITY, RETRIEVAL_ONLY, EvalReport
+from tests.core.evaluation.conftest import Judged
+
+
+def ideal(judged: Judged) -> Judged:
+    """Targets first, for as far as they are among the found."""
+    wanted = set(judged.targets.select("user_id", "item_id").iter_rows())
+    ids, ranked = judged.stages.catalogue.item_ids, judged.stages.ranked
+    users = judged.stages.users.user_ids
+    misses = [
+        [item < 0 or (user, ids[item]) not in wanted for item in own] for user, own in zip(users, ranked, strict=True)
+    ]
+    best = np.take_along_axis(ranked, np.argsort(misses, axis=1, kind="stable"), axis=1)
+    return replace(judged, stages=replace(judged.stages, ranked=best))
+
+
+def test_a_report_made_by_evaluate_is_whole(report: EvalReport) -> None:
+    assert funnel_is_whole(report)
+    assert denominators_agree(report)
+
+
+def test_a_clear_lead_beats(judged: Judged) -> None:
+    report = ideal(judged).report()
+    assert beats(report, POPULARITY)
+    assert beats(report, RETRIEVAL_ONLY)
+
+
+def test_no_lead_does_not_beat(judged: Judged) -> None:
+    lazy = replace(judged, stages=replace(judged.stages, ranked=judged.stages.found)).report()
+    assert not beats(lazy, RETRIEVAL_ONLY)
+
+
+@pytest.mark.parametrize(("low", "passes"), [(-0.01, False), (0.0, False), (float("nan"), False), (0.001, True)])
+def test_the_lower_bound_decides_not_the_mean(report: EvalReport, low: float, passes: bool) -> None:  # noqa: FBT001  # a case of the table above
+    claimed = replace(report, comparison=report.comparison.with_columns(mean=pl.lit(0.3), low=pl.lit(low)))
+    assert beats(claimed, POPULARITY) is passes
+
+
+def test_an_unknown_model_is_an_error_not_a_pass(report: EvalReport) -> None:
+    with pytest.raises(pl.exceptions.OutOfBoundsError):
+        beats(report, "no such model")
+
+
+def test_a_lost_target_opens_a_hole_in_the_funnel(report: EvalReport) -> None:
+    assert not funnel_is_whole(replace(report, fates=report.fates.head(-1)))
+
+
+def test_a_target_with_two_fates_is_seen(report: EvalReport) -> None:
+    twice = pl.concat([report.fates.head(-1), report.fates.head(1).with_columns(fate=pl.lit("hit"))])
+    assert twice.height == report.fates.height
+    assert not funnel_is_whole(replace(report, fates=twice))
+
+
+def test_a_fate_left_out_of_the_funnel_is_seen(report: EvalReport) -> None:
+    assert not funnel_is_whole(replace(report, funnel=report.funnel.filter(pl.col("fate") != "hit")))
+
+
+def test_targets_dropped_before_the_funnel_are_seen(judged: Judged, report: EvalReport) -> None:
+    """Fates and funnel agree with each other, but the metrics count more."""
+    fewer = replace(judged, targets=judged.targets.head(-2)).report()
+    assert not funnel_is_whole(replace(report, fates=fewer.fates, funnel=fewer.funnel))
+
+
+def test_a_model_that_drops_users_is_seen(report: EvalReport) -> None:
+    n = pl.when(pl.col("model") == POPULARITY).then(pl.col("n") - 1).otherwise("n")
+    assert not denominators_agree(replace(report, summary=report.summary.with_columns(n=n)))
+
+
+def test_users_dropped_by_all_models_alike_are_seen(report: EvalReport) -> None:
+    assert not denominators_agree(replace(report, summary=report.summary.with_columns(n=pl.col("n") - 1)))
+
+
+def test_ours_is_among_the_models(report: EvalReport) -> None:
+    assert OURS in report.per_user["model"].to_list()
