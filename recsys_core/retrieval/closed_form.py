@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse.linalg as spla
+from threadpoolctl import threadpool_limits
 
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
@@ -41,7 +42,7 @@ class ClosedForm:
     @property
     def rank(self) -> int:
         """Length of the vectors."""
-        return self.shown.shape[1]
+        return int(self.shown.shape[1])
 
     def encode_users(self, users: Histories) -> Float32s:
         """(n_users, rank) user vectors, scaled so that a user's scores deviate by 1 over the catalogue.
@@ -69,16 +70,18 @@ def fit_closed_form(users: Histories, config: TwoTowerConfig) -> ClosedForm:
     rank = min(config.closed_form_dim, min(matrix.shape) - 1)
     if rank < 1:
         return _without_factors(users.n_items, config)
-    # A fixed start, because the solver would draw a random one: the same ratings then give the same bytes.
-    _, singular, rows = spla.svds(matrix, k=rank, v0=np.ones(min(matrix.shape)))
+    # A fixed start, because the solver would draw a random one, and a fixed number of threads, because sums depend on
+    # their order: the same ratings then give the same bytes.
+    with threadpool_limits(limits=config.n_threads, user_api="blas"):
+        _, singular, rows = spla.svds(matrix, k=rank, v0=np.ones(min(matrix.shape)))
     order = np.argsort(-singular)
     singular, item_factors = singular[order], rows[order].T  # (rank,), (n_items, rank)
     kept = singular**2 / (singular**2 + config.closed_form_l2)
     remainder = 1 - (item_factors**2 * kept).sum(axis=1)  # (n_items,) the diagonal of P, times l
     offered = item_factors * kept / np.maximum(remainder, 1e-6)[:, None]
     return ClosedForm(
-        shown=item_factors.astype(np.float32),
-        offered=offered.astype(np.float32),
+        shown=np.ascontiguousarray(item_factors, dtype=np.float32),
+        offered=np.ascontiguousarray(offered, dtype=np.float32),
         recency_power=config.closed_form_recency,
     )
 

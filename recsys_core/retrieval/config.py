@@ -31,7 +31,10 @@ class TwoTowerConfig(BaseModel, frozen=True, extra="forbid"):
         200.0, gt=0, le=100_000, description="Its ridge penalty: what EASE wants on a few hundred users, and robust."
     )
     closed_form_weight: float = Field(
-        1.0, ge=0, le=100, description="Its weight beside the trained half; 0.5 to 1.5 are alike, 0 is worse by a tenth."
+        1.0,
+        ge=0,
+        le=100,
+        description="Its weight beside the trained half; 0.5 to 1.5 are alike, 0 is worse by a tenth.",
     )
     closed_form_recency: float = Field(
         0.4, ge=0, le=5, description="How fast the past fades in it: the rating p places back counts (1 + p)^-this."

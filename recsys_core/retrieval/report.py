@@ -12,8 +12,8 @@ from recsys_core.metrics.ranking import recall_at_k
 from recsys_core.metrics.relevance import hits_of
 from recsys_core.retrieval.candidates import exact_candidates
 from recsys_core.retrieval.embeddings import ItemEmbeddings
-from recsys_core.retrieval.index import ItemIndex, index_recall
 from recsys_core.retrieval.encoding import item_vectors, user_vectors
+from recsys_core.retrieval.index import ItemIndex, index_recall
 from recsys_core.retrieval.training import FittedTower
 from recsys_core.tables import read_table, write_table
 
