@@ -55,6 +55,14 @@ def test_metrics_by_hand() -> None:
     assert (row["mrr@10"], row["hit@10"]) == (1, 1)
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_metric_reads_as_many_places_as_its_name_says(metric: str) -> None:
+    k = int(metric.split("@")[1])
+    for place, found in ((k, True), (k + 1, False)):
+        lists = lists_of({1: [*range(1, place), 777]})
+        assert (per_user_metrics(lists, targets_of({1: [777]}))[metric].item() > 0) is found
+
+
 def test_targets_that_retrieval_missed_count_in_the_ideal() -> None:
     """The ranker puts every candidate right, and still scores no more than a perfect ranker of these candidates."""
     lists, targets = lists_of({1: [7, 8]}), targets_of({1: [7, 8, 500, 501, 502]})

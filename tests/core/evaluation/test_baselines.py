@@ -51,6 +51,17 @@ def test_each_list_holds_all_that_may_be_recommended(
         assert sorted(own["rank"].to_list()) == list(range(1, own.height + 1))
 
 
+def test_the_window_of_recent_popularity_ends_with_the_fit_of_the_test(ratings: pl.DataFrame, splits: Splits) -> None:
+    config = BaselinesConfig(n_trials=1)
+    start = splits.fit_end(TEST) - config.recent_window_days * tiny_world.DAY
+    likes = fit_ratings(ratings, splits, TEST).filter((pl.col("rating") >= 4) & (pl.col("timestamp") >= start))
+    counts = dict(likes.group_by("item_id").len().iter_rows())
+    lists = baseline_lists(ratings, splits, config).lists.filter(model="recent_popularity").sort("user_id", "rank")
+    for _, own in lists.group_by("user_id"):
+        recent = [counts.get(item, 0) for item in own["item_id"].to_list()]
+        assert recent == sorted(recent, reverse=True)
+
+
 def test_all_baselines_get_the_same_number_of_trials(made: BaselineLists) -> None:
     assert made.trials.group_by("model").len()["len"].unique().to_list() == [CONFIG.n_trials]
 

@@ -46,6 +46,12 @@ def test_the_same_seed_gives_the_same_interval_whatever_else_is_in_the_table(mod
     assert other["low"][0] != alone["low"][0]
 
 
+def test_two_models_that_do_the_same_get_the_same_interval(models: dict[str, list[float]]) -> None:
+    """Every row of the table is drawn alike, so that no model is luckier than another."""
+    found = summarise(per_user_of({"one": models["ours"], "other": models["ours"]}), CONFIG)
+    assert found.select("mean", "low", "high").unique().height == 1
+
+
 def test_a_paired_lead_is_found_where_separate_intervals_overlap(models: dict[str, list[float]]) -> None:
     per_user = per_user_of(models)
     lead = compare(per_user, "ours", HEADLINE, CONFIG).row(0, named=True)

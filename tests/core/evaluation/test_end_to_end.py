@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys_core.data.splits import TEST
+from recsys_core.data.splits import TEST, fit_ratings
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.end_to_end import TestInputs, evaluate_end_to_end
 from recsys_core.evaluation.gates import denominators_agree, funnel_is_whole
@@ -47,6 +47,15 @@ def test_the_report_is_whole(whole: EvalReport, tiny: TinyRun) -> None:
 def test_it_learns_the_tastes_of_the_world(whole: EvalReport) -> None:
     """The other lists are random: whoever knows the camps finds far more."""
     assert whole.lead_over("ease")[1] > 0
+
+
+def test_users_are_new_who_had_no_rating_before_the_cut_off(whole: EvalReport, tiny: TinyRun) -> None:
+    known = set(fit_ratings(tiny.ratings, tiny.splits, TEST)["user_id"].to_list())
+    users = tiny.splits.users_of(TEST).tolist()
+    found = whole.user_slices.filter(model=OURS, dimension="user")
+    n_new = found.filter(slice="new since")["n"].item()
+    assert n_new == sum(user not in known for user in users)
+    assert found["n"].sum() == len(users)
 
 
 def test_an_exact_index_misses_nothing(whole: EvalReport) -> None:
