@@ -109,7 +109,8 @@ class AssetRun:
         # asset as out of step with the settings.
         return dg.MaterializeResult(
             data_version=dg.DataVersion(manifest.version),
-            metadata={**_described(manifest), "duration_s": duration_s, **(facts or {}), **(metadata or {})},
+            # The UI keeps this order: first what the asset says, then where it comes from.
+            metadata={**(metadata or {}), **(facts or {}), "duration_s": duration_s, **_described(manifest)},
             tags={CODE_VERSION_TAG: code},
         )
 
