@@ -35,23 +35,32 @@ def association_features(
     """
     liked = users.ratings >= LIKED
     from_end = np.repeat(users.offsets[1:], users.lengths) - np.arange(len(users.item_idx))  # 1 = the latest
-    chosen = {
-        "pair_liked_association": liked,
-        "pair_disliked_association": users.ratings <= DISLIKED,
-        "pair_recent_association": from_end <= 5,
-        "pair_last_association": from_end <= 1,
-    }
     answers = offered[candidates]  # (n_users, n_candidates, rank)
-    means = {name: _mean_association(users, mask, shown, answers) for name, mask in chosen.items()}
-    return means | {"pair_strongest_association": _strongest(users, liked, shown, answers)}
+
+    def mean(chosen: Bools) -> Float32s:
+        return _association(_mean_vectors(users, chosen, shown), answers)
+
+    return {
+        "pair_liked_association": mean(liked),
+        "pair_strongest_association": _strongest(users, liked, shown, answers),
+        "pair_disliked_association": mean(users.ratings <= DISLIKED),
+        "pair_recent_association": mean(from_end <= 5),
+        "pair_last_association": mean(from_end <= 1),
+    }
 
 
-def _mean_association(users: Histories, chosen: Bools, shown: Float32s, answers: Float32s) -> Float32s:
+def _mean_vectors(users: Histories, chosen: Bools, shown: Float32s) -> Float32s:
+    """(n_users, rank) of the chosen ratings; NaN without any."""
     weights = users.matrix(chosen.astype(np.float32))
     n: Float32s = weights.sum(axis=1).astype(np.float32)
-    total: Float32s = weights @ shown  # (n_users, rank)
-    mean: Float32s = (total / np.where(n > 0, n, np.float32(np.nan))[:, None]).astype(np.float32)
-    association: Float32s = np.matmul(answers, mean[:, :, None])[:, :, 0]
+    total: Float32s = weights @ shown
+    mean: Float32s = total / np.where(n > 0, n, np.float32(np.nan))[:, None]
+    return mean
+
+
+def _association(vectors: Float32s, answers: Float32s) -> Float32s:
+    # Not a matrix product: BLAS sums in another order for another number of candidates.
+    association: Float32s = np.einsum("ucr,ur->uc", answers, vectors)
     return association
 
 
@@ -62,5 +71,5 @@ def _strongest(users: Histories, liked: Bools, shown: Float32s, answers: Float32
         own = slice(users.offsets[user], users.offsets[user + 1])
         likes = users.item_idx[own][liked[own]][-N_STRONGEST:]
         if len(likes):
-            strongest[user] = (answers[user] @ shown[likes].T).max(axis=1)
+            strongest[user] = np.einsum("cr,lr->cl", answers[user], shown[likes]).max(axis=1)
     return strongest

@@ -88,8 +88,8 @@ def pair_features(
         "pair_recent_genre_affinity": _affinity(_profiles(users, recent, side), candidates, side),
         "pair_recent_similarity_mean": _mean(similarity),
         "pair_recent_similarity_max": _max(similarity),
-        "pair_year_distance": np.abs(side.years[candidates] - mean_liked_years[:, None]),
         **association_features(users, candidates, side.shown, side.offered),
+        "pair_year_distance": np.abs(side.years[candidates] - mean_liked_years[:, None]),
     }
 
 

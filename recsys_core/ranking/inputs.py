@@ -108,5 +108,5 @@ def _proposed(inputs: RankingInputs, parts: Parts) -> Proposed:
     item_idx = inputs.candidates.item_idx
     answers = inputs.item_vectors[:, parts.closed_form][item_idx]  # (n_users, n_candidates, rank)
     asking = inputs.user_vectors[:, parts.closed_form]
-    closed: Float32s = np.matmul(answers, asking[:, :, None])[:, :, 0]
+    closed: Float32s = np.einsum("ucr,ur->uc", answers, asking)
     return Proposed(item_idx=item_idx, scores=inputs.candidates.scores, closed_form_scores=closed)
