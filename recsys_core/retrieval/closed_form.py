@@ -14,21 +14,30 @@ dislikes. Each finds likes that the other misses.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse.linalg as spla
+import scipy.sparse as sp
 from threadpoolctl import threadpool_limits
 
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.recency import places_back
+from recsys_core.seeding import child
 
 Float32s = npt.NDArray[np.float32]
+Float64s = npt.NDArray[np.float64]
 
 OTHER_VALUE = 0.3
 """What a rating below a like counts in X, a like counting 1: to have watched is weak evidence of interest."""
+
+N_EXTRA = 64
+"""Factors computed beyond those kept: the last of a block converge slowly, and these are thrown away."""
+
+N_ROUNDS = 8
+"""Products with XX': each brings the block nearer to the largest factors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,34 +57,37 @@ class ClosedForm:
         """(n_users, rank) user vectors, scaled so that a user's scores deviate by 1 over the catalogue.
 
         Without the scale, long histories would drown the trained half and short ones would vanish in it. An empty
-        history gives zeros.
+        history gives zeros, and so does one by which all items are alike.
         """
         value = np.where(users.ratings >= LIKED, 1.0, OTHER_VALUE) * (1.0 + places_back(users)) ** -self.recency_power
         pooled = users.matrix(value.astype(np.float32)) @ self.shown  # (n_users, rank)
-        centred = self.offered - self.offered.mean(axis=0)
-        covariance = centred.T @ centred / max(len(centred), 1)  # (rank, rank)
-        deviation = np.sqrt(np.maximum(np.einsum("ur,rs,us->u", pooled, covariance, pooled), 1e-12))
-        scaled: Float32s = (pooled / deviation[:, None]).astype(np.float32)
+        variance = np.einsum("ur,rs,us->u", pooled, self._covariance, pooled)
+        scale = np.where(variance > 1e-12, np.maximum(variance, 1e-12) ** -0.5, 0)
+        scaled: Float32s = (pooled * scale[:, None]).astype(np.float32)
         return scaled
+
+    @cached_property
+    def _covariance(self) -> Float32s:
+        """(rank, rank) of the items as answers."""
+        n_items = max(len(self.offered), 1)
+        centred = self.offered - self.offered.sum(axis=0) / np.float32(n_items)
+        covariance: Float32s = centred.T @ centred / np.float32(n_items)
+        return covariance
 
 
 def fit_closed_form(users: Histories, config: TwoTowerConfig) -> ClosedForm:
     """The factors of the users' ratings matrix.
 
-    Fewer than `closed_form_dim` factors come back where there are fewer users or items than that. The cost is that of
-    a truncated singular value decomposition: linear in the number of ratings.
+    Fewer than `closed_form_dim` factors come back where there are fewer users or items than that. The cost is linear in
+    the number of ratings. The same ratings, settings and thread count give the same bytes.
     """
     values = np.where(users.ratings >= LIKED, 1.0, OTHER_VALUE).astype(np.float32)
     matrix = users.matrix(values).astype(np.float64)
-    rank = min(config.closed_form_dim, min(matrix.shape) - 1)
+    rank = min(config.closed_form_dim, *matrix.shape)
     if rank < 1:
         return _without_factors(users.n_items, config)
-    # A fixed start, because the solver would draw a random one, and a fixed number of threads, because sums depend on
-    # their order: the same ratings then give the same bytes.
-    with threadpool_limits(limits=config.n_threads, user_api="blas"):
-        _, singular, rows = spla.svds(matrix, k=rank, v0=np.ones(min(matrix.shape)))
-    order = np.argsort(-singular)
-    singular, item_factors = singular[order], rows[order].T  # (rank,), (n_items, rank)
+    with threadpool_limits(limits=config.n_threads, user_api="blas"):  # sums depend on their order
+        singular, item_factors = _largest_factors(matrix, rank, child(config.seed, "two_tower", "closed_form"))
     kept = singular**2 / (singular**2 + config.closed_form_l2)
     remainder = 1 - (item_factors**2 * kept).sum(axis=1)  # (n_items,) the diagonal of P, times l
     offered = item_factors * kept / np.maximum(remainder, 1e-6)[:, None]
@@ -84,6 +96,21 @@ def fit_closed_form(users: Histories, config: TwoTowerConfig) -> ClosedForm:
         offered=np.ascontiguousarray(offered, dtype=np.float32),
         recency_power=config.closed_form_recency,
     )
+
+
+def _largest_factors(matrix: sp.csr_array, rank: int, rng: np.random.Generator) -> tuple[Float64s, Float64s]:
+    """The largest singular values (rank,) and their item factors (n_items, rank).
+
+    A random block of users' directions, turned towards the largest by repeated products: Halko, Martinsson & Tropp
+    (2011), doi:10.1137/090771806. SciPy's `svds` is as fast, but fails on a matrix of zeros and, where singular values
+    repeat or vanish, starts again from a draw of its own, so that a second fit gives other bytes.
+    """
+    block = min(rank + N_EXTRA, *matrix.shape)
+    basis = rng.standard_normal((matrix.shape[0], block))
+    for _ in range(N_ROUNDS):
+        basis = np.linalg.qr(matrix @ (matrix.T @ basis))[0]  # (n_users, block)
+    _, singular, factors = np.linalg.svd((matrix.T @ basis).T, full_matrices=False)  # factors (block, n_items)
+    return singular[:rank], factors[:rank].T
 
 
 def _without_factors(n_items: int, config: TwoTowerConfig) -> ClosedForm:
