@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys_assets import definitions  # noqa: F401  # declares the assets, which fills RECIPES
 from recsys_assets.recipes import RECIPES
 from tests.assets.projects import REPOSITORY, Project
 from tests.conftest import Built
