@@ -54,7 +54,7 @@ def _mean_vectors(users: Histories, chosen: Bools, shown: Float32s) -> Float32s:
     weights = users.matrix(chosen.astype(np.float32))
     n: Float32s = weights.sum(axis=1).astype(np.float32)
     total: Float32s = weights @ shown
-    mean: Float32s = total / np.where(n > 0, n, np.float32(np.nan))[:, None]
+    mean: Float32s = (total / np.where(n > 0, n, np.float32(np.nan))[:, None]).astype(np.float32)
     return mean
 
 

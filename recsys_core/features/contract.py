@@ -123,7 +123,7 @@ FEATURES: tuple[Feature, ...] = (
         entity="pair",
         unit="logit",
         low=None,
-        description="Dot product of the two towers.",
+        description="The retrieval score: both halves of the retriever together.",
     ),
     Feature(
         name="pair_retrieval_rank",
@@ -176,7 +176,7 @@ FEATURES: tuple[Feature, ...] = (
         low=-1.0,
         high=1.0,
         may_be_missing=True,
-        description="Mean cosine of the item's vector with those of the five latest ratings.",
+        description="Mean cosine of the item's trained vector with those of the five latest ratings.",
     ),
     Feature(
         name="pair_recent_similarity_max",
