@@ -39,9 +39,7 @@ items = item_features(ratings, movies, splits.fit_end(VALIDATION))
 tower = fit_two_tower(ratings, items, splits.fit_end(VALIDATION), TwoTowerConfig())
 parts, vectors = parts_of(tower), item_vectors(tower)
 n_trained, n_closed = vectors[:, parts.trained].shape[1], vectors[:, parts.closed_form].shape[1]
-print(
-    f"{tower.catalogue.n_items:,} movies, vectors of {n_trained} trained numbers, {n_closed} in closed form, and a bias"
-)
+print(f"{tower.catalogue.n_items:,} movies, vectors of {n_trained} trained and {n_closed} fixed numbers and a bias")
 
 # %% [markdown]
 # ## The loss
@@ -86,7 +84,8 @@ plt.legend()
 # %% [markdown]
 # ## Which movies are alike?
 #
-# The cosine of two trained item vectors, without the movie's own bias. Nobody told the model about sequels and studios: movies are near when the same people like them, and when genre and period agree.
+# The cosine of the trained halves of two item vectors, without the movie's own bias. Nobody told the model about
+# sequels and studios: movies are near when the same people like them, and when genre and period agree.
 
 # %%
 bare = vectors[:, parts.trained] / np.linalg.norm(vectors[:, parts.trained], axis=1, keepdims=True)
