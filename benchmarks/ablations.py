@@ -27,13 +27,24 @@ from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.validation import fit_before_validation, validate_ranker
 from recsys_core.retrieval.candidates import exact_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.training import encode_items, encode_users, fit_two_tower
+from recsys_core.retrieval.encoding import item_vectors, user_vectors
+from recsys_core.retrieval.training import fit_two_tower
 
 Setting = Mapping[str, float]
 Figures = dict[str, float]
 
+CLOSED_FORM_ALONE = 100.0
+"""The largest weight that the settings allow: beside it the trained half decides ties alone."""
+
 TOWER: Sequence[Setting] = (
     {},
+    {"closed_form_weight": 0.0},
+    {"closed_form_weight": CLOSED_FORM_ALONE},
+    {"closed_form_weight": 0.5},
+    {"closed_form_weight": 2.0},
+    {"closed_form_dim": 64},
+    {"closed_form_dim": 256},
+    {"closed_form_recency": 0.0},
     {"dim": 32},
     {"dim": 128},
     {"n_epochs": 25},
@@ -62,13 +73,13 @@ RANKER: Sequence[Setting] = (
 
 
 def tower_figures(tables: Tables, setting: Setting) -> Figures:
-    """NDCG@10 and recall@100 of the towers alone."""
+    """NDCG@10 and recall@100 of retrieval alone, both halves together."""
     fit_end = tables.splits.fit_end(VALIDATION)
     config = TwoTowerConfig.model_validate(setting)
     tower = fit_two_tower(tables.ratings, of_slice(tables.items, VALIDATION), fit_end, config)
     known = slice_contexts(tables.ratings, tables.splits, VALIDATION)
     users = histories_of(known, tower.catalogue, tables.splits.users_of(VALIDATION))
-    found = exact_candidates(encode_items(tower.model), encode_users(tower.model, users), users, 100).item_idx
+    found = exact_candidates(item_vectors(tower), user_vectors(tower, users), users, 100).item_idx
     relevant = relevant_items(tables.splits.targets.filter(slice=VALIDATION), users.user_ids)
     hits = hits_of(np.where(found >= 0, tower.catalogue.item_ids[found], -1), relevant)
     return {

@@ -3,7 +3,8 @@
 # # 02 What do two towers learn?
 #
 # One tower turns a user's history into a vector, the other a movie; the best movies are those with the highest dot
-# product. This notebook trains one pair on what was known before the validation period and looks inside.
+# product. Beside this trained half stands a closed form, EASE, with vectors of its own. This notebook fits both on what
+# was known before the validation period and looks inside.
 #
 # Run it as a plain script, or open it as a notebook with Jupytext. It takes some ten seconds of CPU.
 
@@ -27,15 +28,18 @@ from recsys_core.retrieval.baselines.popularity import fit_popularity
 from recsys_core.retrieval.baselines.recommend import recommend
 from recsys_core.retrieval.candidates import exact_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
+from recsys_core.retrieval.encoding import item_vectors, parts_of, user_vectors
 from recsys_core.retrieval.recency import AGE_LIMITS
-from recsys_core.retrieval.training import encode_items, encode_users, fit_two_tower
+from recsys_core.retrieval.training import fit_two_tower
 
 dataset = read_dataset(locate(EMBEDDED, PROJECT / "data_lake" / "raw"))
 ratings, movies = dataset.ratings, dataset.movies
 splits = make_splits(ratings, SplitsConfig())
 items = item_features(ratings, movies, splits.fit_end(VALIDATION))
 tower = fit_two_tower(ratings, items, splits.fit_end(VALIDATION), TwoTowerConfig())
-print(f"{tower.catalogue.n_items:,} movies, vectors of {encode_items(tower.model).shape[1]} numbers")
+parts, vectors = parts_of(tower), item_vectors(tower)
+n_trained, n_closed = vectors[:, parts.trained].shape[1], vectors[:, parts.closed_form].shape[1]
+print(f"{tower.catalogue.n_items:,} movies, vectors of {n_trained} trained and {n_closed} fixed numbers and a bias")
 
 # %% [markdown]
 # ## The loss
@@ -53,34 +57,38 @@ print(f"guessing {np.log(tower.catalogue.n_items):.2f}, first epoch {tower.losse
 # %% [markdown]
 # ## How much is found among the first k?
 #
-# Users of the validation period, with what they rated before their targets. Popularity is the line to beat. A movie
-# outside the catalogue counts as missed by both.
+# Users of the validation period, with what they rated before their targets. Popularity is the line to beat, and the two
+# halves together should beat each alone. A movie outside the catalogue counts as missed by all.
 
 # %%
 users = histories_of(slice_contexts(ratings, splits, VALIDATION), tower.catalogue, splits.users_of(VALIDATION))
 wanted = relevant_items(splits.targets.filter(slice=VALIDATION), users.user_ids)
-vectors = encode_items(tower.model)
-found = exact_candidates(vectors, encode_users(tower.model, users), users, 500).item_idx
+asking = user_vectors(tower, users)
+trained_half, closed_form = asking.copy(), asking.copy()
+trained_half[:, parts.closed_form] = 0
+closed_form[:, parts.trained] = closed_form[:, parts.bias] = 0
+halves = {"both halves": asking, "trained half": trained_half, "closed form": closed_form}
+found = {name: exact_candidates(vectors, queries, users, 500).item_idx for name, queries in halves.items()}
 train = histories_of(fit_ratings(ratings, splits, VALIDATION), tower.catalogue)
 popular = recommend(fit_popularity(train, BaselinesConfig()), users, 500)
 ks = (10, 20, 50, 100, 200, 500)
 plt.figure()
-for name, lists in (("two towers", found), ("popularity", popular)):
+for name, lists in (*found.items(), ("popularity", popular)):
     hits = hits_of(np.where(lists >= 0, tower.catalogue.item_ids[lists], -1), wanted)
     recall = [float(recall_at_k(hits[:, :k], wanted.counts).mean()) for k in ks]
     plt.plot(ks, recall, marker="o", label=name)
-    print(f"{name:<11}", "  ".join(f"recall@{k} {value:.3f}" for k, value in zip(ks, recall, strict=True)))
+    print(f"{name:<12}", "  ".join(f"recall@{k} {value:.3f}" for k, value in zip(ks, recall, strict=True)))
 plt.gca().set(xscale="log", xlabel="k", ylabel="recall@k", title="Validation users, full catalogue")
 plt.legend()
 
 # %% [markdown]
 # ## Which movies are alike?
 #
-# The cosine of two item vectors, without the last number, which is the movie's own bias. Nobody told the model about
+# The cosine of the trained halves of two item vectors, without the movie's own bias. Nobody told the model about
 # sequels and studios: movies are near when the same people like them, and when genre and period agree.
 
 # %%
-bare = vectors[:, :-1] / np.linalg.norm(vectors[:, :-1], axis=1, keepdims=True)
+bare = vectors[:, parts.trained] / np.linalg.norm(vectors[:, parts.trained], axis=1, keepdims=True)
 titles = dict(zip(movies["item_id"], movies["title"], strict=True))
 for title in ("Godfather, The", "Toy Story", "Lord of the Rings: The Two Towers, The"):
     item_id = movies.filter(title=title)["item_id"].item()

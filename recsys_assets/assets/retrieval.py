@@ -23,7 +23,7 @@ class FaissIndexRun(dg.Config, IndexConfig):
 @versioned_asset(
     deps=["ratings", "splits", "item_features"],
     form=TwoTowerRun,
-    libraries=["torch", "safetensors", "numpy", "polars", "pyarrow"],
+    libraries=["torch", "safetensors", "numpy", "scipy", "polars", "pyarrow"],
     kinds=["pytorch"],
 )
 def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: LakeResource) -> Published:

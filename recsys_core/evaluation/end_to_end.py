@@ -15,7 +15,7 @@ from recsys_core.ranking.lists import rank
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.candidates import exact_candidates
 from recsys_core.retrieval.index import ItemIndex
-from recsys_core.retrieval.training import FittedTower, encode_users
+from recsys_core.retrieval.training import FittedTower
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +46,8 @@ def evaluate_end_to_end(inputs: TestInputs, config: EvaluationConfig) -> EvalRep
         user_rows=of_slice(inputs.users, TEST),
         n_candidates=inputs.ranker.n_candidates,
     )
-    user_vectors = encode_users(inputs.tower.model, proposed.users)
     n_candidates = inputs.ranker.n_candidates
-    exact = exact_candidates(proposed.item_vectors, user_vectors, proposed.users, n_candidates)
+    exact = exact_candidates(proposed.item_vectors, proposed.user_vectors, proposed.users, n_candidates)
     trained_users = fit_ratings(inputs.ratings, inputs.splits, TEST)["user_id"].unique()
     return evaluate(
         Stages(

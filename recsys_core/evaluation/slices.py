@@ -43,10 +43,11 @@ def user_slices(users: Histories, trained_users: pl.Series) -> pl.DataFrame:
 def item_bands(items: pl.DataFrame) -> pl.DataFrame:
     """item_id, slice: head, middle or tail by the running share of ratings, most popular first."""
     ordered = items.sort("n_ratings", "item_id", descending=[True, False])
-    before = (pl.col("n_ratings").cum_sum() - pl.col("n_ratings")) / pl.col("n_ratings").sum()
+    before = pl.col("n_ratings").cum_sum() - pl.col("n_ratings")
     band = pl.lit(POPULARITY_BANDS[-1][2])
     for _, high, name in reversed(POPULARITY_BANDS[:-1]):
-        band = pl.when(before < high).then(pl.lit(name)).otherwise(band)
+        # Counts, not shares: a share of exactly one half may come out a little below.
+        band = pl.when(before < high * pl.col("n_ratings").sum()).then(pl.lit(name)).otherwise(band)
     return ordered.select("item_id", slice=band)
 
 

@@ -6,10 +6,9 @@ import polars as pl
 
 from recsys_core.data.histories import Histories
 from recsys_core.features.contract import FEATURE_NAMES, names_of
-from recsys_core.features.pairs import ItemSide, pair_features
+from recsys_core.features.pairs import ItemSide, Proposed, pair_features
 
 Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
 
 
 def feature_matrix(
@@ -17,7 +16,7 @@ def feature_matrix(
     user_rows: pl.DataFrame,
     item_rows: pl.DataFrame,
     side: ItemSide,
-    candidates: tuple[Int64s, Float32s],
+    proposed: Proposed,
 ) -> Float32s:
     """(n_users, n_candidates, n_features) features; NaN where undefined or where there is no candidate.
 
@@ -26,11 +25,11 @@ def feature_matrix(
         user_rows: `user_features`; a user that it lacks gets NaN, but an empty history counts 0 ratings.
         item_rows: `item_features`, in the order of item_idx.
         side: what pair features read of the items.
-        candidates: item_idx (n_users, n_candidates), best first, -1 = none; and their retrieval scores.
+        proposed: the candidates and their scores.
     """
-    item_idx, scores = candidates
+    item_idx = proposed.item_idx
     by_user = _user_values(users, user_rows)
-    values = pair_features(users, item_idx, scores, side, by_user["user_mean_liked_year"])
+    values = pair_features(users, proposed, side, by_user["user_mean_liked_year"])
     for name in names_of("item"):
         values[name] = item_rows[name].fill_null(float("nan")).to_numpy()[item_idx]
     for name, column in by_user.items():

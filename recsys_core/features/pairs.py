@@ -8,6 +8,7 @@ import polars as pl
 
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
+from recsys_core.features.associations import association_features
 from recsys_core.features.content import genre_shares
 
 Float32s = npt.NDArray[np.float32]
@@ -25,44 +26,69 @@ class ItemSide:
     has_genres: npt.NDArray[np.bool_]  # (n_items,)
     years: Float32s  # (n_items,) NaN where unknown
     unit_vectors: Float32s  # (n_items, d) the item tower's output, of length one
+    shown: Float32s  # (n_items, rank) closed form: an item as part of a history
+    offered: Float32s  # (n_items, rank) closed form: an item as an answer
 
 
-def item_side(items: pl.DataFrame, vectors: Float32s) -> ItemSide:
+@dataclass(frozen=True, kw_only=True)
+class ItemVectors:
+    """What retrieval learned of the items, rows in the order of item_idx."""
+
+    trained: Float32s  # (n_items, d)
+    shown: Float32s  # (n_items, rank)
+    offered: Float32s  # (n_items, rank)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposed:
+    """What retrieval proposed, (n_users, n_candidates) each, best first; item_idx is -1 where a user has fewer."""
+
+    item_idx: Int64s
+    scores: Float32s  # of both halves together
+    closed_form_scores: Float32s
+
+
+def item_side(items: pl.DataFrame, vectors: ItemVectors) -> ItemSide:
     """Gather the item side from `item_features` and the item vectors, rows in the same order."""
     shares = genre_shares(items["genres"])
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    length = np.linalg.norm(vectors.trained, axis=1, keepdims=True)
     return ItemSide(
         genre_shares=shares,
         has_genres=shares.sum(axis=1) > 0,
         years=items["year"].cast(pl.Float32).fill_null(float("nan")).to_numpy(),
-        unit_vectors=vectors / np.maximum(length, np.float32(1e-12)),
+        unit_vectors=vectors.trained / np.maximum(length, np.float32(1e-12)),
+        shown=vectors.shown,
+        offered=vectors.offered,
     )
 
 
 def pair_features(
-    users: Histories, candidates: Int64s, scores: Float32s, side: ItemSide, mean_liked_years: Float32s
+    users: Histories, proposed: Proposed, side: ItemSide, mean_liked_years: Float32s
 ) -> dict[str, Float32s]:
     """All pair features of the contract, each (n_users, n_candidates); NaN where undefined.
 
+    Values in places without a candidate are arbitrary.
+
     Args:
         users: histories before the request.
-        candidates: (n_users, n_candidates) item_idx, best first; -1 where a user has fewer. Values there are arbitrary.
-        scores: (n_users, n_candidates) retrieval scores.
+        proposed: the candidates.
         side: the items.
         mean_liked_years: (n_users,) user feature of that name, NaN where undefined.
     """
-    recent = recent_items(users, N_RECENT)
-    similarity = _recent_similarity(recent, candidates, side)
-    liked = _profiles(users, users.ratings >= LIKED, side)
-    latest = _profiles(users, _is_recent(users, N_RECENT), side)
+    candidates, scores = proposed.item_idx, proposed.scores
+    liked, recent = users.ratings >= LIKED, _is_recent(users, N_RECENT)
+    similarity = _recent_similarity(recent_items(users, N_RECENT), candidates, side)
     return {
         "pair_retrieval_score": scores,
         "pair_retrieval_rank": np.broadcast_to(np.arange(1, scores.shape[1] + 1, dtype=np.float32), scores.shape),
         "pair_retrieval_z": _standardised(scores, candidates >= 0),
-        "pair_genre_affinity": _affinity(liked, candidates, side),
-        "pair_recent_genre_affinity": _affinity(latest, candidates, side),
+        "pair_closed_form_score": proposed.closed_form_scores,
+        "pair_trained_score": scores - proposed.closed_form_scores,
+        "pair_genre_affinity": _affinity(_profiles(users, liked, side), candidates, side),
+        "pair_recent_genre_affinity": _affinity(_profiles(users, recent, side), candidates, side),
         "pair_recent_similarity_mean": _mean(similarity),
         "pair_recent_similarity_max": _max(similarity),
+        **association_features(users, candidates, side.shown, side.offered),
         "pair_year_distance": np.abs(side.years[candidates] - mean_liked_years[:, None]),
     }
 

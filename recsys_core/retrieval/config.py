@@ -24,6 +24,21 @@ class TwoTowerConfig(BaseModel, frozen=True, extra="forbid"):
         le=1,
         description="Weight of a rating below a like as a target: watched is weak evidence of interest.",
     )
+    closed_form_dim: int = Field(
+        128, ge=1, le=1024, description="Factors of the closed form: 64 lose a little recall, 256 gain none."
+    )
+    closed_form_l2: float = Field(
+        200.0, gt=0, le=100_000, description="Its ridge penalty: what EASE wants on a few hundred users, and robust."
+    )
+    closed_form_weight: float = Field(
+        1.0,
+        ge=0,
+        le=100,
+        description="Its weight beside the trained half; 0.5 to 1.5 are alike, 0 is worse by a tenth.",
+    )
+    closed_form_recency: float = Field(
+        0.4, ge=0, le=5, description="How fast the past fades in it: the rating p places back counts (1 + p)^-this."
+    )
     seed: int = Field(17, ge=0, description="Seed of every draw of this stage.")
     n_threads: int = Field(
         1, ge=1, le=64, description="Threads of torch. Sums depend on their order, so another count gives other bytes."

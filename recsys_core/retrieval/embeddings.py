@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from recsys_core.errors import ArtifactError
 from recsys_core.retrieval.arrays import read_array, write_array
-from recsys_core.retrieval.training import FittedTower, encode_items
+from recsys_core.retrieval.encoding import item_vectors
+from recsys_core.retrieval.training import FittedTower
 
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
@@ -42,4 +43,4 @@ class ItemEmbeddings:
 
 def embed_items(tower: FittedTower) -> ItemEmbeddings:
     """The vectors of all items that a tower knows."""
-    return ItemEmbeddings(vectors=encode_items(tower.model), item_ids=tower.catalogue.item_ids)
+    return ItemEmbeddings(vectors=item_vectors(tower), item_ids=tower.catalogue.item_ids)

@@ -33,12 +33,23 @@ def recency(users: Histories) -> Recency:
     """The buckets of every rating, in the order of the flat arrays of `users`."""
     if not len(users.item_idx):
         return Recency(place=np.zeros(0, dtype=np.int64), age=np.zeros(0, dtype=np.int64))
-    last = np.repeat(users.offsets[1:] - 1, users.lengths)  # (n_ratings,) flat place of the owner's latest rating
-    steps = np.diff(users.timestamps, prepend=users.timestamps[0]) != 0
-    moment = np.cumsum(steps)  # grows by one with every new second, and within one user only that matters
-    places_back = moment[last] - moment
-    seconds_back = users.timestamps[last] - users.timestamps
+    seconds_back = users.timestamps[_latest(users)] - users.timestamps
     return Recency(
-        place=np.minimum(np.floor(np.log2(places_back + 1)).astype(np.int64), N_PLACES - 1),
+        place=np.minimum(np.floor(np.log2(places_back(users) + 1)).astype(np.int64), N_PLACES - 1),
         age=np.searchsorted(AGE_LIMITS, seconds_back, side="left"),
     )
+
+
+def places_back(users: Histories) -> Int64s:
+    """(n_ratings,) how many different seconds of the same history are later: 0 for the latest ratings."""
+    if not len(users.item_idx):
+        return np.zeros(0, dtype=np.int64)
+    steps = np.diff(users.timestamps, prepend=users.timestamps[0]) != 0
+    moment = np.cumsum(steps)  # grows by one with every new second, and within one user only that matters
+    back: Int64s = moment[_latest(users)] - moment
+    return back
+
+
+def _latest(users: Histories) -> Int64s:
+    """(n_ratings,) flat place of the owner's latest rating."""
+    return np.repeat(users.offsets[1:] - 1, users.lengths)

@@ -12,8 +12,9 @@ from recsys_core.metrics.ranking import recall_at_k
 from recsys_core.metrics.relevance import hits_of
 from recsys_core.retrieval.candidates import exact_candidates
 from recsys_core.retrieval.embeddings import ItemEmbeddings
+from recsys_core.retrieval.encoding import item_vectors, user_vectors
 from recsys_core.retrieval.index import ItemIndex, index_recall
-from recsys_core.retrieval.training import FittedTower, encode_items, encode_users
+from recsys_core.retrieval.training import FittedTower
 from recsys_core.tables import load_tables, save_tables
 
 RECALL_AT = (10, 20, 50, 100, 200, 500)
@@ -61,7 +62,7 @@ def retrieval_report(
 ) -> RetrievalReport:
     """Recall of the validation tower, and of the index for the test users' queries, whose targets are not read."""
     queries = _queries(ratings, splits, tower, TEST)
-    found = index_recall(index, encode_items(tower.model), queries, INDEX_RECALL_AT)
+    found = index_recall(index, item_vectors(tower), queries, INDEX_RECALL_AT)
     return RetrievalReport(
         recall=_validation_recall(ratings, splits, validation_tower),
         index_recall=pl.DataFrame({"user_id": splits.users_of(TEST), "recall": found}),
@@ -74,7 +75,7 @@ def embeddings_match(embeddings: ItemEmbeddings, index: ItemIndex, tower: Fitted
     It is 0 up to rounding when tower, vectors and index belong together; any mix-up of ids or versions makes it large,
     and infinite where ids or shapes differ.
     """
-    exact = encode_items(tower.model)
+    exact = item_vectors(tower)
     if not (
         np.array_equal(embeddings.item_ids, tower.catalogue.item_ids)
         and np.array_equal(index.item_ids, embeddings.item_ids)
@@ -91,13 +92,13 @@ def _queries(
     ratings: pl.DataFrame, splits: Splits, tower: FittedTower, name: str
 ) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
     known = slice_contexts(ratings, splits, name)
-    return encode_users(tower.model, histories_of(known, tower.catalogue, splits.users_of(name)))
+    return user_vectors(tower, histories_of(known, tower.catalogue, splits.users_of(name)))
 
 
 def _validation_recall(ratings: pl.DataFrame, splits: Splits, tower: FittedTower) -> pl.DataFrame:
     users = histories_of(slice_contexts(ratings, splits, VALIDATION), tower.catalogue, splits.users_of(VALIDATION))
     n = min(max(RECALL_AT), tower.catalogue.n_items)
-    candidates = exact_candidates(encode_items(tower.model), encode_users(tower.model, users), users, n)
+    candidates = exact_candidates(item_vectors(tower), user_vectors(tower, users), users, n)
     ids = np.where(candidates.item_idx >= 0, tower.catalogue.item_ids[candidates.item_idx], -1)
     relevant = relevant_items(splits.targets.filter(slice=VALIDATION), users.user_ids)
     hits = hits_of(ids, relevant)

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from recsys_core.data.histories import Catalogue
 from recsys_core.errors import ArtifactError
+from recsys_core.retrieval.closed_form import ClosedForm
 from recsys_core.retrieval.towers import TwoTower
 from recsys_core.retrieval.training import FittedTower
 from recsys_core.tables import write_table
@@ -47,13 +48,23 @@ def load_tower(folder: Path, name: str) -> FittedTower:
         raise ArtifactError(f"{path} is missing or damaged: run `recsys refresh` to build it again") from fault
 
 
-def _tower(tensors: dict[str, torch.Tensor], about: dict[str, int]) -> FittedTower:
+def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedTower:
     item_ids, losses = tensors.pop("item_ids").numpy(), tensors.pop("losses").numpy()
+    closed_form = ClosedForm(
+        shown=tensors.pop("closed_form.shown").numpy(),
+        offered=tensors.pop("closed_form.offered").numpy(),
+        recency_power=about["closed_form_recency"],
+    )
     with torch.random.fork_rng(devices=[]):  # the initial weights are drawn and then replaced: leave no trace of it
-        model = TwoTower(tensors["content"].numpy(), tensors["log_popularity"].numpy(), about["dim"])
+        model = TwoTower(tensors["content"].numpy(), tensors["log_popularity"].numpy(), int(about["dim"]))
     model.load_state_dict(tensors)
     return FittedTower(
-        model=model.eval(), catalogue=Catalogue(item_ids=item_ids), fit_end=about["fit_end"], losses=losses
+        model=model.eval(),
+        closed_form=closed_form,
+        closed_form_weight=about["closed_form_weight"],
+        catalogue=Catalogue(item_ids=item_ids),
+        fit_end=int(about["fit_end"]),
+        losses=losses,
     )
 
 
@@ -61,6 +72,13 @@ def _save(tower: FittedTower, path: Path) -> None:
     tensors = {name: tensor.contiguous() for name, tensor in tower.model.state_dict().items()}
     tensors["item_ids"] = torch.tensor(tower.catalogue.item_ids)
     tensors["losses"] = torch.from_numpy(tower.losses)
-    about = {"dim": tower.model.everyone.shape[0], "fit_end": tower.fit_end}
+    tensors["closed_form.shown"] = torch.from_numpy(tower.closed_form.shown)
+    tensors["closed_form.offered"] = torch.from_numpy(tower.closed_form.offered)
+    about = {
+        "dim": tower.model.dim,
+        "fit_end": tower.fit_end,
+        "closed_form_weight": tower.closed_form_weight,
+        "closed_form_recency": tower.closed_form.recency_power,
+    }
     # One metadata entry, because safetensors writes several in an order that changes from run to run.
     save_file(tensors, path, metadata={"tower": json.dumps(about, sort_keys=True)})

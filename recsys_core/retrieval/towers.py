@@ -67,6 +67,7 @@ class TwoTower(nn.Module):
     def __init__(self, content: Float32s, log_popularity: Float32s, dim: int) -> None:
         super().__init__()
         n_items, n_content = content.shape
+        self.dim = dim
         self.register_buffer("content", torch.from_numpy(content))
         self.register_buffer("log_popularity", torch.from_numpy(log_popularity))
         self.rated = nn.Embedding(n_items, dim)  # an item as part of a history

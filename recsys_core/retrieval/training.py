@@ -12,6 +12,7 @@ import torch
 
 from recsys_core.data.histories import Catalogue, Histories, histories_of
 from recsys_core.features.content import content_matrix
+from recsys_core.retrieval.closed_form import ClosedForm, fit_closed_form
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.examples import Examples, denoising, target_weights, temporal
 from recsys_core.retrieval.towers import TwoTower, history_batch, standardised_log_popularity
@@ -26,9 +27,11 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class FittedTower:
-    """A tower, the items that it knows, and how its training went."""
+    """Both halves of the retriever, the items that they know, and how the training went; `encoding` joins them."""
 
     model: TwoTower
+    closed_form: ClosedForm
+    closed_form_weight: float
     catalogue: Catalogue
     fit_end: int  # seconds UTC: every rating that it saw lies strictly before
     losses: Float32s  # (n_epochs,) mean training loss per target
@@ -50,12 +53,20 @@ def fit_two_tower(
     """
     catalogue = Catalogue(item_ids=items["item_id"].to_numpy())
     users = histories_of(ratings.filter(pl.col("timestamp") < fit_end), catalogue)
+    closed_form = fit_closed_form(users, config)
     users = users.select(np.flatnonzero(users.lengths >= 2))  # one rating cannot be both question and answer
     with _deterministic(config):
         popularity = standardised_log_popularity(items["n_likes"].to_numpy())
         model = TwoTower(content_matrix(items), popularity, config.dim)
         losses = _train(model, users, config, progress)
-    return FittedTower(model=model.eval(), catalogue=catalogue, fit_end=fit_end, losses=losses)
+    return FittedTower(
+        model=model.eval(),
+        closed_form=closed_form,
+        closed_form_weight=config.closed_form_weight,
+        catalogue=catalogue,
+        fit_end=fit_end,
+        losses=losses,
+    )
 
 
 def _train(model: TwoTower, users: Histories, config: TwoTowerConfig, progress: Progress | None) -> Float32s:

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recsys_core.data.histories import Histories
@@ -99,6 +99,7 @@ def test_item_bands_by_hand() -> None:
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=40))
+@example([49, 49])
 def test_half_of_the_ratings_go_to_the_head(counts: list[int]) -> None:
     items = counted(counts)
     bands = items.join(item_bands(items), on="item_id")

@@ -13,7 +13,7 @@ from recsys_core.data.histories import Histories, catalogue_of, histories_of
 from recsys_core.data.splits import TEST, fit_ratings, make_splits, slice_contexts
 from recsys_core.features.items import item_features
 from recsys_core.features.matrix import feature_matrix
-from recsys_core.features.pairs import ItemSide, item_side
+from recsys_core.features.pairs import ItemSide, ItemVectors, Proposed, item_side
 from recsys_core.features.users import user_features
 from tests import tiny_world
 from tests.core import embedded
@@ -31,15 +31,25 @@ class Asked:
     side: ItemSide
     item_idx: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32]
+    closed_form_scores: npt.NDArray[np.float32]
+
+    @property
+    def proposed(self) -> Proposed:
+        return Proposed(item_idx=self.item_idx, scores=self.scores, closed_form_scores=self.closed_form_scores)
 
     def matrix(self) -> npt.NDArray[np.float32]:
-        return feature_matrix(self.users, self.user_rows, self.item_rows, self.side, (self.item_idx, self.scores))
+        return feature_matrix(self.users, self.user_rows, self.item_rows, self.side, self.proposed)
 
     def only(self, rows: list[int], places: slice = slice(None)) -> "Asked":
         """Some of the users, and some of their candidates."""
-        chosen = np.array(rows)
-        item_idx, scores = self.item_idx[chosen][:, places], self.scores[chosen][:, places]
-        return replace(self, users=self.users.select(chosen), item_idx=item_idx, scores=scores)
+        chosen = np.array(rows, dtype=np.int64)
+        return replace(
+            self,
+            users=self.users.select(chosen),
+            item_idx=self.item_idx[chosen][:, places],
+            scores=self.scores[chosen][:, places],
+            closed_form_scores=self.closed_form_scores[chosen][:, places],
+        )
 
 
 def ask(ratings: pl.DataFrame, movies: pl.DataFrame, n_candidates: int = 30) -> Asked:
@@ -56,10 +66,16 @@ def ask(ratings: pl.DataFrame, movies: pl.DataFrame, n_candidates: int = 30) -> 
         users=users,
         user_rows=user_features(known, item_rows),
         item_rows=item_rows,
-        side=item_side(item_rows, rng.normal(size=(catalogue.n_items, 17)).astype(np.float32)),
+        side=item_side(item_rows, random_vectors(catalogue.n_items, rng)),
         item_idx=item_idx,
         scores=-np.sort(-rng.normal(size=item_idx.shape).astype(np.float32), axis=1),
+        closed_form_scores=rng.normal(size=item_idx.shape).astype(np.float32),
     )
+
+
+def random_vectors(n_items: int, rng: np.random.Generator) -> ItemVectors:
+    trained, shown, offered = (rng.normal(size=(n_items, d)).astype(np.float32) for d in (17, 9, 9))
+    return ItemVectors(trained=trained, shown=shown, offered=offered)
 
 
 @pytest.fixture(scope="session")

@@ -111,7 +111,7 @@ def test_somebody_without_a_history_rated_nothing_and_the_rest_is_missing(asked:
     users = replace(
         asked.users.select(np.array([], dtype=np.int64)), user_ids=np.array([10**6]), offsets=np.array([0, 0])
     )
-    new = replace(asked, users=users, item_idx=asked.item_idx[1:2], scores=asked.scores[1:2])
+    new = replace(asked.only([1]), users=users)
     assert violations(present(new)) == []
     matrix = new.matrix()
     assert (column(matrix, "user_n_ratings") == 0).all()
@@ -130,14 +130,4 @@ def test_a_history_without_its_row_is_missing_not_zero(asked: Asked) -> None:
 
 @pytest.mark.parametrize("n_users", [0, 1])
 def test_few_users_are_no_exception(asked: Asked, n_users: int) -> None:
-    few = (
-        asked.only(list(range(n_users)))
-        if n_users
-        else replace(
-            asked,
-            users=asked.users.select(np.array([], dtype=np.int64)),
-            item_idx=asked.item_idx[:0],
-            scores=asked.scores[:0],
-        )
-    )
-    assert few.matrix().shape == (n_users, asked.item_idx.shape[1], len(FEATURES))
+    assert asked.only(list(range(n_users))).matrix().shape == (n_users, asked.item_idx.shape[1], len(FEATURES))

@@ -1,11 +1,13 @@
 """What was known of a user and a candidate together."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from recsys_core.data.histories import Histories
 from recsys_core.features.contract import names_of
-from recsys_core.features.pairs import N_RECENT, ItemSide, pair_features, recent_items
+from recsys_core.features.pairs import N_RECENT, ItemSide, Proposed, pair_features, recent_items
 from tests.core.features.conftest import Asked
 from tests.core.worlds import Rating, histories_from
 
@@ -14,13 +16,22 @@ NAN = float("nan")
 
 
 def side_of(shares: list[list[float]], years: list[float], vectors: list[list[float]]) -> ItemSide:
-    genres = np.array(shares, dtype=np.float32)
+    """The closed form takes an item in a history and as an answer for the same: its weights are the cosines."""
+    genres, unit = np.array(shares, dtype=np.float32), np.array(vectors, dtype=np.float32)
     return ItemSide(
         genre_shares=genres,
         has_genres=genres.sum(axis=1) > 0,
         years=np.array(years, dtype=np.float32),
-        unit_vectors=np.array(vectors, dtype=np.float32),
+        unit_vectors=unit,
+        shown=unit,
+        offered=unit,
     )
+
+
+def proposed(item_idx: list[list[int]], scores: list[list[float]]) -> Proposed:
+    """A quarter of each score is the closed form's."""
+    values = np.array(scores, dtype=np.float32)
+    return Proposed(item_idx=np.array(item_idx), scores=values, closed_form_scores=values / np.float32(4))
 
 
 FOUR_ITEMS = side_of(
@@ -32,11 +43,10 @@ FOUR_ITEMS = side_of(
 
 def features_of(history: list[Rating], candidates: list[int], liked_year: float = NAN) -> dict[str, list[float]]:
     """The pair features of one user; scores fall from 0."""
-    item_idx = np.array([candidates])
-    scores = -np.arange(len(candidates), dtype=np.float32)[None]
+    some = proposed([candidates], [[-float(place) for place in range(len(candidates))]])
     years = np.array([liked_year], dtype=np.float32)
-    values = pair_features(histories_from([history], 4), item_idx, scores, FOUR_ITEMS, years)
-    assert {array.shape for array in values.values()} == {item_idx.shape}
+    values = pair_features(histories_from([history], 4), some, FOUR_ITEMS, years)
+    assert {array.shape for array in values.values()} == {some.item_idx.shape}
     return {name.removeprefix("pair_"): array[0].tolist() for name, array in values.items()}
 
 
@@ -46,7 +56,7 @@ def same(found: list[float], expected: list[float]) -> bool:
 
 def test_every_pair_feature_of_the_contract_is_there(asked: Asked) -> None:
     years = np.full(asked.users.n_users, NAN, dtype=np.float32)
-    values = pair_features(asked.users, asked.item_idx, asked.scores, asked.side, years)
+    values = pair_features(asked.users, asked.proposed, asked.side, years)
     assert list(values) == names_of("pair")
     assert {array.dtype for array in values.values()} == {np.dtype(np.float32)}
 
@@ -62,6 +72,10 @@ def test_numbers_by_hand() -> None:
     assert same(found["recent_similarity_mean"], [1.8 / 3, 2.4 / 3, 1.6 / 3])
     assert same(found["recent_similarity_max"], [1, 1, 1])
     assert same(found["year_distance"], [5, 15, 5])
+    assert same(found["closed_form_score"], [0, -0.25, -0.5])
+    assert same(found["trained_score"], [0, -0.75, -1.5])
+    assert same(found["liked_association"], [0.5, 0.7, 0.5])
+    assert same(found["disliked_association"], [0.8, 1, 0.6])
 
 
 def test_an_item_without_genres_or_year_has_no_affinity_and_no_distance() -> None:
@@ -86,7 +100,9 @@ def test_an_empty_history_leaves_only_what_retrieval_said() -> None:
     found = features_of([], [0, 1])
     assert same(found["retrieval_rank"], [1, 2])
     assert same(found["retrieval_z"], [1, -1])
-    for name in set(found) - {"retrieval_score", "retrieval_rank", "retrieval_z"}:
+    said = {"retrieval_score", "retrieval_rank", "retrieval_z", "closed_form_score", "trained_score"}
+    assert said < set(found)
+    for name in set(found) - said:
         assert same(found[name], [NAN, NAN]), name
 
 
@@ -94,9 +110,7 @@ def test_only_the_latest_ratings_are_the_session() -> None:
     """Six ratings of genre 0, the first of which drops out when one of genre 1 follows."""
     side = side_of([[1, 0]] * 6 + [[0, 1]], [2000] * 7, [[1, 0]] * 6 + [[0, 1]])
     history = [(item, 5.0, item) for item in range(7)]
-    values = pair_features(
-        histories_from([history], 7), np.array([[6]]), np.zeros((1, 1), np.float32), side, np.zeros(1, np.float32)
-    )
+    values = pair_features(histories_from([history], 7), proposed([[6]], [[0]]), side, np.zeros(1, np.float32))
     assert values["pair_recent_similarity_mean"].item() == pytest.approx(1 / N_RECENT)
     assert values["pair_recent_genre_affinity"].item() == pytest.approx(1 / N_RECENT)
     assert values["pair_genre_affinity"].item() == pytest.approx(1 / 7)
@@ -110,19 +124,16 @@ def test_recent_items_come_newest_first_and_end_with_the_history() -> None:
 
 @pytest.mark.parametrize("scores", [[2.0, 2.0, 2.0], [7.0]])
 def test_equal_scores_say_nothing(scores: list[float]) -> None:
-    item_idx = np.arange(len(scores))[None]
-    values = pair_features(
-        histories_from([[]], 4), item_idx, np.array([scores], np.float32), FOUR_ITEMS, np.zeros(1, np.float32)
-    )
+    some = proposed([list(range(len(scores)))], [scores])
+    values = pair_features(histories_from([[]], 4), some, FOUR_ITEMS, np.zeros(1, np.float32))
     assert values["pair_retrieval_z"].tolist() == [[0.0] * len(scores)]
 
 
 @pytest.mark.parametrize("filler", [-np.inf, np.nan, 0.0, 1e9])
 def test_absent_candidates_do_not_shift_the_standardised_score(filler: float) -> None:
     """An index that finds fewer fills up with whatever it likes."""
-    item_idx = np.array([[0, 1, -1, -1]])
-    scores = np.array([[3.0, 1.0, filler, filler]], dtype=np.float32)
-    values = pair_features(histories_from([[]], 4), item_idx, scores, FOUR_ITEMS, np.zeros(1, np.float32))
+    some = replace(proposed([[0, 1, -1, -1]], [[3, 1, 0, 0]]), scores=np.array([[3, 1, filler, filler]], np.float32))
+    values = pair_features(histories_from([[]], 4), some, FOUR_ITEMS, np.zeros(1, np.float32))
     assert values["pair_retrieval_z"][0, :2].tolist() == [1.0, -1.0]
 
 
@@ -130,7 +141,7 @@ def test_it_agrees_with_the_slow_loop(asked: Asked) -> None:
     users, side = asked.users, asked.side
     years = np.linspace(1970, 2010, users.n_users, dtype=np.float32)
     years[1] = NAN
-    values = pair_features(users, asked.item_idx, asked.scores, side, years)
+    values = pair_features(users, asked.proposed, side, years)
     for row in range(users.n_users):
         n = int((asked.item_idx[row] >= 0).sum())
         for place, item in enumerate(asked.item_idx[row, :n].tolist()):

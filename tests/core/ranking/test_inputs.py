@@ -7,7 +7,8 @@ from recsys_core.data.splits import TEST, slice_contexts
 from recsys_core.features.contract import FEATURE_NAMES
 from recsys_core.features.slices import of_slice
 from recsys_core.ranking.inputs import candidate_features, propose
-from recsys_core.retrieval.training import encode_items, encode_users
+from recsys_core.retrieval.encoding import item_vectors, user_vectors
+from recsys_core.retrieval.training import encode_items
 from tests.core.worlds import N_CANDIDATES, TinyRun
 
 
@@ -23,7 +24,7 @@ def test_with_and_without_an_index_the_candidates_are_the_same(tiny: TinyRun) ->
 def test_scores_are_the_towers_dot_products(tiny: TinyRun) -> None:
     known = slice_contexts(tiny.ratings, tiny.splits, TEST)
     inputs = propose(tiny.tower, tiny.index, known, tiny.item_rows, n_candidates=N_CANDIDATES)
-    users, items = encode_users(tiny.tower.model, inputs.users), encode_items(tiny.tower.model)
+    users, items = user_vectors(tiny.tower, inputs.users), item_vectors(tiny.tower)
     expected = np.einsum("ud,ucd->uc", users, items[inputs.candidates.item_idx])
     np.testing.assert_allclose(inputs.candidates.scores, expected, rtol=1e-5, atol=1e-5)
 

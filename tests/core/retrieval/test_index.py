@@ -8,8 +8,8 @@ import pytest
 
 from recsys_core.errors import ArtifactError
 from recsys_core.retrieval.config import IndexConfig
+from recsys_core.retrieval.encoding import item_vectors, user_vectors
 from recsys_core.retrieval.index import ItemIndex, build_index, index_recall
-from recsys_core.retrieval.training import encode_items, encode_users
 from tests.core.worlds import TinyRun, random_histories
 
 Float32s = npt.NDArray[np.float32]
@@ -33,7 +33,7 @@ def test_scores_are_the_towers_dot_products(tiny: TinyRun, config: IndexConfig, 
     """For 100 random pairs, after a round trip: search uses the measure that the towers were trained with."""
     index = reloaded(build_index(tiny.embeddings.vectors, tiny.embeddings.item_ids, config), tmp_path)
     users = random_histories(0, n_users=100, n_items=tiny.tower.catalogue.n_items)
-    queries, items = encode_users(tiny.tower.model, users), encode_items(tiny.tower.model)
+    queries, items = user_vectors(tiny.tower, users), item_vectors(tiny.tower)
     item_idx, scores = index.search(queries, index.n_items)
     picked = np.random.default_rng(0).integers(0, index.n_items, 100)
     for user, item in enumerate(picked):

@@ -10,9 +10,10 @@ import pytest
 from recsys_core.data.splits import TEST, VALIDATION, slice_contexts
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.embeddings import ItemEmbeddings, embed_items
+from recsys_core.retrieval.encoding import item_vectors, user_vectors
 from recsys_core.retrieval.index import build_index
 from recsys_core.retrieval.report import RECALL_AT, RetrievalReport, embeddings_match, retrieval_report
-from recsys_core.retrieval.training import encode_items, encode_users, fit_two_tower
+from recsys_core.retrieval.training import fit_two_tower
 from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
 
 
@@ -31,9 +32,10 @@ def slow_recall(tiny: TinyRun, user_id: int, k: int) -> float:
         for _, i, s, t in known.select("user_id", "item_id", "rating", "timestamp").iter_rows()
         if i in idx
     ]
-    query = encode_users(tower.model, histories_from([rows], len(idx)))[0]
+    query = user_vectors(tower, histories_from([rows], len(idx)))[0]
     unseen = [item for item in idx if item not in set(known["item_id"])]
-    best = sorted(unseen, key=lambda item: -float(query @ encode_items(tower.model)[idx[item]]))[:k]
+    offered = item_vectors(tower)
+    best = sorted(unseen, key=lambda item: -float(query @ offered[idx[item]]))[:k]
     wanted = set(tiny.splits.targets.filter(slice=VALIDATION, user_id=user_id)["item_id"])
     return len(wanted & set(best)) / len(wanted)
 

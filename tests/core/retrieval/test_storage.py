@@ -9,6 +9,7 @@ import torch
 from recsys_core.data.histories import histories_of
 from recsys_core.data.splits import TEST
 from recsys_core.errors import ArtifactError
+from recsys_core.retrieval.encoding import item_vectors, user_vectors
 from recsys_core.retrieval.slices import fit_towers
 from recsys_core.retrieval.storage import load_tower, save_towers
 from recsys_core.retrieval.training import encode_items, encode_users
@@ -29,6 +30,8 @@ def test_a_tower_comes_back_to_the_bit(tiny: TinyRun, folder: Path) -> None:
         users = histories_of(tiny.ratings, tower.catalogue)
         assert np.array_equal(encode_users(back.model, users), encode_users(tower.model, users))
         assert np.array_equal(encode_items(back.model), encode_items(tower.model))
+        assert np.array_equal(user_vectors(back, users), user_vectors(tower, users))
+        assert np.array_equal(item_vectors(back), item_vectors(tower))
         assert np.array_equal(back.catalogue.item_ids, tower.catalogue.item_ids)
         assert back.catalogue.item_ids.dtype == np.int64
         assert np.array_equal(back.losses, tower.losses)

@@ -17,9 +17,10 @@ from recsys_core.lake.store import Lake
 from recsys_core.ranking.ranker import fit_ranker
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.embeddings import embed_items
+from recsys_core.retrieval.encoding import item_vectors
 from recsys_core.retrieval.index import build_index
 from recsys_core.retrieval.storage import save_towers
-from recsys_core.retrieval.training import encode_items, fit_two_tower
+from recsys_core.retrieval.training import fit_two_tower
 from recsys_core.serving.bundle import PARTS, load_bundle
 from recsys_core.tables import write_table
 from tests.core.worlds import QUICK_RANKER, QUICK_TOWER, TinyRun
@@ -95,7 +96,7 @@ def test_a_bundle_holds_the_current_version_of_every_part(tiny: TinyRun, full: L
     assert bundle.ratings.equals(tiny.ratings)
     assert bundle.item_rows.equals(tiny.item_rows)
     assert bundle.tower.fit_end == tiny.splits.fit_end(TEST)
-    assert np.array_equal(encode_items(bundle.tower.model), encode_items(tiny.tower.model))
+    assert np.array_equal(item_vectors(bundle.tower), item_vectors(tiny.tower))
     assert np.array_equal(bundle.index.item_ids, tiny.index.item_ids)
     assert bundle.ranker.feature_set == tiny.ranker.feature_set
 
@@ -134,7 +135,7 @@ def test_a_refresh_that_stopped_half_way_is_refused(lake: Lake, later: TinyRun, 
 
 def test_a_finished_refresh_loads(lake: Lake, later: TinyRun) -> None:
     publish(lake, later, *REFRESH)
-    assert np.array_equal(encode_items(load_bundle(lake).tower.model), later.embeddings.vectors)
+    assert np.array_equal(item_vectors(load_bundle(lake).tower), later.embeddings.vectors)
 
 
 def test_an_index_of_another_tower_is_refused_even_with_a_right_tower(lake: Lake, later: TinyRun) -> None:
