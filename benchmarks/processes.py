@@ -18,7 +18,10 @@ OURS = ("RECSYS_", "DAGSTER_")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
-    """What a process took; wall time depends on what else the machine does, CPU time does so less."""
+    """What a process took; wall time depends on what else the machine does, CPU time does so less.
+
+    The peak is never below what the starting process held, which Linux counts in: measure from a small process.
+    """
 
     wall_s: float
     cpu_s: float
