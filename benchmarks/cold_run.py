@@ -7,6 +7,7 @@ Each run gets a new, empty lake in a temporary folder with the shipped data set 
 process of its own, and is removed. Wall time depends on what else the machine does; CPU seconds do so less.
 """
 
+import argparse
 import shutil
 import sys
 import tempfile
@@ -61,7 +62,10 @@ def _asset_seconds(lake: Path) -> dict[str, float]:
 
 def main(arguments: list[str]) -> None:
     """Print the spread of each cost, then a table of the assets."""
-    runs = [cold_run() for _ in range(int(arguments[0]) if arguments else 3)]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("n_runs", type=int, nargs="?", default=3, help="how many runs")
+    n_runs = parser.parse_args(arguments).n_runs
+    runs = [cold_run() for _ in range(n_runs)]
     print(f"wall   {spread_of([run.cost.wall_s for run in runs])} s")
     print(f"CPU    {spread_of([run.cost.cpu_s for run in runs])} s")
     print(f"memory {spread_of([run.cost.peak_gb for run in runs])} GB at its peak")

@@ -8,6 +8,7 @@ timed from its start to its end, beside an interpreter that imports dagster alon
 The first run of each may read files from a cold disk; the median forgives it.
 """
 
+import argparse
 import sys
 
 from benchmarks.processes import Cost, cost_of
@@ -27,7 +28,9 @@ def load_costs(statement: str, n_runs: int) -> list[Cost]:
 
 def main(arguments: list[str]) -> None:
     """Print a line per statement."""
-    n_runs = int(arguments[0]) if arguments else 5
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("n_runs", type=int, nargs="?", default=5, help="how many runs")
+    n_runs = parser.parse_args(arguments).n_runs
     for name, statement in STATEMENTS.items():
         costs = load_costs(statement, n_runs)
         wall, cpu = spread_of([cost.wall_s for cost in costs]), spread_of([cost.cpu_s for cost in costs])

@@ -8,6 +8,7 @@ baselines stay as they are. Validation figures judge settings; test figures are 
 choose a seed. One seed takes about half a minute of CPU.
 """
 
+import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -109,7 +110,9 @@ def table(by_seed: Sequence[dict[str, float]], seeds: Sequence[int]) -> str:
 
 def main(arguments: list[str]) -> None:
     """Print the table of the seeds asked for."""
-    seeds = [int(one) for one in arguments] or [17, 18, 19]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("seeds", type=int, nargs="*", default=[17, 18, 19], help="seeds of both models")
+    seeds = parser.parse_args(arguments).seeds
     tables = Tables.load(lake_root())
     print(table([figures(tables, seed) for seed in seeds], seeds))
 
