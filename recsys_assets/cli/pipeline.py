@@ -47,7 +47,8 @@ def status(*, as_json: Json = False) -> None:
 
     lake = _lake()
     verdicts = make_plan(lake, deep=True)
-    rows = [_row(name, lake.store.survey([name])[name], verdict.reasons) for name, verdict in verdicts.items()]
+    made = lake.store.survey(verdicts)
+    rows = [_row(name, made[name], verdict.reasons) for name, verdict in verdicts.items()]
     if as_json:
         print_json(rows)
         return

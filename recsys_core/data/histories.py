@@ -64,6 +64,11 @@ class Histories:
         """(n_ratings,) the user row that owns each rating."""
         return np.repeat(np.arange(self.n_users), self.lengths)
 
+    @cached_property
+    def from_end(self) -> Int64s:
+        """(n_ratings,) place of each rating in its history, counted from the end: 1 is the latest."""
+        return np.repeat(self.offsets[1:], self.lengths) - np.arange(len(self.item_idx))
+
     def select(self, users: Int64s) -> "Histories":
         """The histories of some user rows, in the order asked."""
         lengths = self.lengths[users]
@@ -85,6 +90,19 @@ class Histories:
     def seen(self) -> sp.csr_array:
         """(n_users, n_items) float32 matrix holding 1 where the user rated the item at all."""
         return self.matrix(np.ones(len(self.item_idx), dtype=np.float32))
+
+    def mean_rows(self, chosen: npt.NDArray[np.bool_], table: Float32s) -> Float32s:
+        """(n_users, d) mean, over each user's chosen ratings, of the items' rows in a table; NaN without any.
+
+        Args:
+            chosen: (n_ratings,) which ratings count.
+            table: (n_items, d).
+        """
+        weights = self.matrix(chosen.astype(np.float32))
+        n: Float32s = weights.sum(axis=1).astype(np.float32)
+        total: Float32s = weights @ table
+        mean: Float32s = (total / np.where(n > 0, n, np.float32(np.nan))[:, None]).astype(np.float32)
+        return mean
 
     def matrix(self, values: Float32s) -> sp.csr_array:
         """(n_users, n_items) sparse matrix of one value per rating; explicit zeros are dropped."""

@@ -8,14 +8,11 @@ import polars as pl
 
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
-from recsys_core.features.associations import association_features
+from recsys_core.features.associations import N_RECENT, association_features
 from recsys_core.features.content import genre_shares
 
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
-
-N_RECENT = 5
-"""Ratings that count as the current session: the ablations moved little between 3 and 10."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +73,7 @@ def pair_features(
         mean_liked_years: (n_users,) user feature of that name, NaN where undefined.
     """
     candidates, scores = proposed.item_idx, proposed.scores
-    liked, recent = users.ratings >= LIKED, _is_recent(users, N_RECENT)
+    liked, recent = users.ratings >= LIKED, users.from_end <= N_RECENT
     similarity = _recent_similarity(recent_items(users, N_RECENT), candidates, side)
     return {
         "pair_retrieval_score": scores,
@@ -103,20 +100,9 @@ def recent_items(users: Histories, n: int) -> Int64s:
     return recent
 
 
-def _is_recent(users: Histories, n: int) -> npt.NDArray[np.bool_]:
-    from_end = np.repeat(users.offsets[1:], users.lengths) - np.arange(len(users.item_idx))  # 1 = the latest
-    is_recent: npt.NDArray[np.bool_] = from_end <= n
-    return is_recent
-
-
 def _profiles(users: Histories, counted: npt.NDArray[np.bool_], side: ItemSide) -> Float32s:
     """(n_users, n_genres) mean genre shares of the counted ratings whose item has genres; NaN without any."""
-    counted = counted & side.has_genres[users.item_idx]
-    chosen = users.matrix(counted.astype(np.float32))
-    n: Float32s = chosen.sum(axis=1).astype(np.float32)[:, None]
-    total: Float32s = chosen @ side.genre_shares
-    profiles: Float32s = (total / np.where(n > 0, n, np.float32(np.nan))).astype(np.float32)
-    return profiles
+    return users.mean_rows(counted & side.has_genres[users.item_idx], side.genre_shares)
 
 
 def _affinity(profiles: Float32s, candidates: Int64s, side: ItemSide) -> Float32s:

@@ -1,16 +1,23 @@
 """Candidates and a ranker -> the ordered list that a user sees."""
 
 import numpy as np
+import numpy.typing as npt
 
 from recsys_core.ranking.inputs import RankingInputs, candidate_features
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.candidates import Candidates
 
+Float32s = npt.NDArray[np.float32]
+
 
 def rank(ranker: Ranker, inputs: RankingInputs) -> Candidates:
     """The candidates of each user by the ranker's score, best first; equal scores keep the order of retrieval."""
-    item_idx, scores = inputs.candidates.item_idx, np.full_like(inputs.candidates.scores, -np.inf)
-    features = candidate_features(inputs)
+    return rank_by_features(ranker, inputs.candidates, candidate_features(inputs))
+
+
+def rank_by_features(ranker: Ranker, candidates: Candidates, features: Float32s) -> Candidates:
+    """`rank` for who has the features already, (n_users, n_candidates, n_features)."""
+    item_idx, scores = candidates.item_idx, np.full_like(candidates.scores, -np.inf)
     present = item_idx >= 0
     scores[present] = ranker.score(features[present])
     order = np.argsort(-scores, axis=1, kind="stable")

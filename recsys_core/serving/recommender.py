@@ -9,8 +9,8 @@ import polars as pl
 from recsys_core.data.schemas import RATINGS_COLUMNS
 from recsys_core.errors import UnknownUserError
 from recsys_core.features.contract import FEATURE_NAMES
-from recsys_core.ranking.inputs import RankingInputs, candidate_features, propose
-from recsys_core.ranking.lists import rank
+from recsys_core.ranking.inputs import candidate_features, propose
+from recsys_core.ranking.lists import rank_by_features
 from recsys_core.serving.bundle import Bundle
 
 
@@ -68,10 +68,13 @@ def recommend(bundle: Bundle, known: pl.DataFrame, k: int = 10) -> list[Recommen
     candidates that the ranker learnt to order.
     """
     inputs = propose(bundle.tower, bundle.index, known, bundle.item_rows, n_candidates=bundle.ranker.n_candidates)
-    ranked = rank(bundle.ranker, inputs)
+    of_candidates = candidate_features(inputs)  # (1, n_candidates, n_features)
+    ranked = rank_by_features(bundle.ranker, inputs.candidates, of_candidates)
     item_idx = ranked.item_idx[0, :k]
     item_idx = item_idx[item_idx >= 0]
-    features, places = _features_of(inputs, item_idx)
+    proposed = inputs.candidates.item_idx[0]
+    places = np.array([int(np.flatnonzero(proposed == idx)[0]) for idx in item_idx], dtype=np.int64)
+    features = of_candidates[0, places]
     contributions = bundle.ranker.contributions(features)
     about = {row["item_id"]: row for row in bundle.movies.iter_rows(named=True)}
     answer = []
@@ -92,12 +95,3 @@ def recommend(bundle: Bundle, known: pl.DataFrame, k: int = 10) -> list[Recommen
             )
         )
     return answer
-
-
-def _features_of(
-    inputs: RankingInputs, item_idx: "np.ndarray[tuple[int], np.dtype[np.int64]]"
-) -> tuple["np.ndarray[tuple[int, int], np.dtype[np.float32]]", "np.ndarray[tuple[int], np.dtype[np.int64]]"]:
-    """Rows of features of the items, and each item's place among the candidates."""
-    candidates = inputs.candidates.item_idx[0]
-    places = np.array([int(np.flatnonzero(candidates == idx)[0]) for idx in item_idx], dtype=np.int64)
-    return candidate_features(inputs)[0, places], places

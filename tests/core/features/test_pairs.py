@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from recsys_core.data.histories import Histories
+from recsys_core.features.associations import N_RECENT
 from recsys_core.features.contract import names_of
-from recsys_core.features.pairs import N_RECENT, ItemSide, Proposed, pair_features, recent_items
+from recsys_core.features.pairs import ItemSide, Proposed, pair_features, recent_items
 from tests.core.features.conftest import Asked
 from tests.core.worlds import Rating, histories_from
 

@@ -8,41 +8,32 @@ import pytest
 from recsys_core.data.histories import Histories
 from recsys_core.metrics.relevance import sets_of
 from recsys_core.retrieval.baselines.tuning import ValidationTask
+from tests.core import worlds
 
 Build = Callable[[Sequence[Sequence[tuple[int, float, int]]], int], Histories]
 """Users as sequences of (item, stars, timestamp), and the number of items."""
 
 
-def build(users: Sequence[Sequence[tuple[int, float, int]]], n_items: int) -> Histories:
-    flat = [rating for user in users for rating in user]
-    return Histories(
-        user_ids=np.arange(len(users)) + 100,
-        offsets=np.cumsum([0, *map(len, users)], dtype=np.int64),
-        item_idx=np.array([item for item, _, _ in flat], dtype=np.int64),
-        ratings=np.array([stars for _, stars, _ in flat], dtype=np.float32),
-        timestamps=np.array([timestamp for _, _, timestamp in flat], dtype=np.int64),
-        n_items=n_items,
-    )
-
-
 def any_ratings(seed: int, n_users: int, n_items: int) -> Histories:
     rng = np.random.default_rng(seed)
     chosen = [rng.permutation(n_items)[: rng.integers(0, n_items // 2)] for _ in range(n_users)]
-    return build([[(int(item), float(rng.integers(1, 6)), 0) for item in items] for items in chosen], n_items)
+    return worlds.histories_from(
+        [[(int(item), float(rng.integers(1, 6)), 0) for item in items] for items in chosen], n_items
+    )
 
 
 def two_camps(seed: int, n_users: int) -> tuple[Histories, list[list[int]]]:
     """Even users like six of the items 0-11, odd ones six of 12-23: four of these, and the two that are held back."""
     rng = np.random.default_rng(seed)
     liked = [(rng.permutation(12)[:6] + 12 * (user % 2)).tolist() for user in range(n_users)]
-    return build([[(item, 5.0, at) for at, item in enumerate(items[:4])] for items in liked], 24), [
+    return worlds.histories_from([[(item, 5.0, at) for at, item in enumerate(items[:4])] for items in liked], 24), [
         items[4:] for items in liked
     ]
 
 
 @pytest.fixture
 def histories_from() -> Build:
-    return build
+    return worlds.histories_from
 
 
 @pytest.fixture
