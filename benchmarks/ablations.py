@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.seeds import Tables
 from recsys_assets.resources import lake_root
 from recsys_core.data.histories import histories_of
-from recsys_core.data.splits import VALIDATION, relevant_items, slice_contexts
+from recsys_core.data.splits import VALIDATION, known_ratings, relevant_items
 from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.slices import of_slice
 from recsys_core.lake.store import Lake
@@ -77,7 +77,7 @@ def tower_figures(tables: Tables, setting: Setting) -> Figures:
     fit_end = tables.splits.fit_end(VALIDATION)
     config = TwoTowerConfig.model_validate(setting)
     tower = fit_two_tower(tables.ratings, of_slice(tables.items, VALIDATION), fit_end, config)
-    known = slice_contexts(tables.ratings, tables.splits, VALIDATION)
+    known = known_ratings(tables.ratings, tables.splits, VALIDATION)
     users = histories_of(known, tower.catalogue, tables.splits.users_of(VALIDATION))
     found = exact_candidates(item_vectors(tower), user_vectors(tower, users), users, 100).item_idx
     relevant = relevant_items(tables.splits.targets.filter(slice=VALIDATION), users.user_ids)

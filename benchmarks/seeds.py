@@ -17,7 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from recsys_assets.resources import lake_root
-from recsys_core.data.splits import Splits
+from recsys_core.data.splits import TEST, Splits
 from recsys_core.evaluation.baselines import BaselineLists
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.end_to_end import TestInputs, evaluate_end_to_end
@@ -73,9 +73,9 @@ def figures(tables: Tables, seed: int) -> dict[str, float]:
     examples = examples_of_slices(
         ratings, splits, tables.items, tables.users, towers.__getitem__, n_candidates=CandidatesConfig().n_candidates
     )
-    ranker = fit_ranker(examples.rows, config)
+    ranker = fit_ranker(examples.lessons(TEST), config)
     validation = ranking_report(examples, ranker, config).headline()
-    tower = towers[splits.names[-1]]
+    tower = towers[TEST]
     embeddings = embed_items(tower)
     inputs = TestInputs(
         ratings=ratings,

@@ -18,8 +18,9 @@ from recsys_core.data.config import SplitsConfig
 from recsys_core.data.histories import histories_of
 from recsys_core.data.reading import read_dataset
 from recsys_core.data.schemas import RATING_STEPS
+from recsys_core.data.slicing import make_splits
 from recsys_core.data.sources import EMBEDDED, locate
-from recsys_core.data.splits import VALIDATION, fit_ratings, make_splits, relevant_items, slice_contexts
+from recsys_core.data.splits import VALIDATION, fit_ratings, known_ratings, relevant_items
 from recsys_core.features.items import item_features
 from recsys_core.metrics.ranking import recall_at_k
 from recsys_core.metrics.relevance import hits_of
@@ -61,7 +62,7 @@ print(f"guessing {np.log(tower.catalogue.n_items):.2f}, first epoch {tower.losse
 # halves together should beat each alone. A movie outside the catalogue counts as missed by all.
 
 # %%
-users = histories_of(slice_contexts(ratings, splits, VALIDATION), tower.catalogue, splits.users_of(VALIDATION))
+users = histories_of(known_ratings(ratings, splits, VALIDATION), tower.catalogue, splits.users_of(VALIDATION))
 wanted = relevant_items(splits.targets.filter(slice=VALIDATION), users.user_ids)
 asking = user_vectors(tower, users)
 trained_half, closed_form = asking.copy(), asking.copy()

@@ -107,12 +107,12 @@ def ratings(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
 
 @versioned_asset(deps=["ratings"], form=SplitsRun, libraries=["polars", "pyarrow"], kinds=["polars", "parquet"])
 def splits(context: dg.AssetExecutionContext, config: SplitsRun, lake: LakeResource) -> Published:
-    """Cut-offs in time, and for each slice the users, what they showed before, and what they went on to like.
+    """Who is asked when, what is known of them then, and what they went on to like.
 
-    Models of a slice may see nothing at or after its cut-off. The test's targets lie in a file of their own, which
-    only eval_report opens.
+    Validation and test are periods of time; hold-outs of each user's latest likes before them teach the ranker. The
+    test's targets lie in a file of their own, which only eval_report opens.
     """
-    from recsys_core.data.splits import make_splits
+    from recsys_core.data.slicing import make_splits
 
     run = AssetRun(context, lake, config)
     rated = run.table("ratings")  # not `ratings`: a name that another asset of the module has counts as using it

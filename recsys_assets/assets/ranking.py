@@ -28,9 +28,9 @@ class RankerRun(dg.Config, RankerConfig):
     kinds=["polars", "parquet"],
 )
 def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesRun, lake: LakeResource) -> Published:
-    """Candidates of every slice before the test, with features as of the slice and labels from what followed.
+    """Candidates of every slice but the test, with features from what was known and labels from what followed.
 
-    Each slice's candidates come from the tower that ends where the slice begins; a later one is refused.
+    Each slice's candidates come from the tower that was fitted on what its models may see; any other is refused.
     """
     from functools import partial
 
@@ -56,16 +56,18 @@ def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesR
 
 @versioned_asset(deps=["ranking_examples"], form=RankerRun, libraries=["xgboost", "numpy", "polars"], kinds=["xgboost"])
 def ranker(context: dg.AssetExecutionContext, config: RankerRun, lake: LakeResource) -> Published:
-    """LambdaMART over explicit features, trained on all labelled slices; the one that serves."""
+    """LambdaMART over explicit features, trained on the hold-outs before the test; the one that serves."""
+    from recsys_core.data.splits import TEST
     from recsys_core.ranking.examples import RankingExamples
     from recsys_core.ranking.ranker import fit_ranker
 
     run = AssetRun(context, lake, config)
     examples = RankingExamples.load(run.folder("ranking_examples"))
-    fitted = fit_ranker(examples.rows, config)
+    rows = examples.lessons(TEST)
+    fitted = fit_ranker(rows, config)
     return run.publish(
         fitted.save,
-        facts={"feature_set": fitted.feature_set, "n_candidates": fitted.n_candidates, "n_rows": examples.rows.height},
+        facts={"feature_set": fitted.feature_set, "n_candidates": fitted.n_candidates, "n_rows": rows.height},
     )
 
 

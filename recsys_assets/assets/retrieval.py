@@ -27,9 +27,9 @@ class FaissIndexRun(dg.Config, IndexConfig):
     kinds=["pytorch"],
 )
 def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: LakeResource) -> Published:
-    """A tower for users and a tower for items, trained once per cut-off on nothing but the ratings before it.
+    """A tower for users and a tower for items, trained once per slice on nothing but what its models may see.
 
-    The last pair serves; the earlier ones give the ranker training scores that do not know the answers.
+    The last pair serves; the others give the ranker training scores that do not know the answers.
     """
     from functools import partial
 
@@ -43,7 +43,7 @@ def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: Lake
     return run.publish(
         partial(save_towers, towers),
         times=ratings.filter(ratings["timestamp"] < max(tower.fit_end for tower in towers.values()))["timestamp"],
-        facts={f"fit_end.{name}": tower.fit_end for name, tower in towers.items()},
+        facts={f"fitted_on.{name}": tower.fitted_on for name, tower in towers.items()},
         metadata=training_metadata(towers),
     )
 

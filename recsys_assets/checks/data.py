@@ -23,8 +23,9 @@ def ratings_keep_their_schema(lake: LakeResource) -> dg.AssetCheckResult:
 
 @dg.asset_check(asset="splits", blocking=True, additional_deps=["ratings"])
 def no_slice_knows_its_future(lake: LakeResource) -> dg.AssetCheckResult:
-    """Cut-offs in order; every target after its cut-off, outside its user's context and later than all of it."""
-    from recsys_core.data.splits import Splits, leaks
+    """Periods in order; every target after its user's cut, and neither known nor fitted on."""
+    from recsys_core.data.leaks import leaks
+    from recsys_core.data.splits import Splits
     from recsys_core.tables import read_table
 
     ratings = read_table(lake.store.open("ratings") / "ratings.parquet")

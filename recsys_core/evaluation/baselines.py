@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from recsys_core.data.histories import Catalogue, Histories, catalogue_of, histories_of
-from recsys_core.data.splits import TEST, VALIDATION, Splits, fit_ratings, relevant_items, slice_contexts
+from recsys_core.data.splits import TEST, VALIDATION, Splits, fit_ratings, known_ratings, relevant_items
 from recsys_core.evaluation.lists import lists_table
 from recsys_core.metrics.ordering import tie_break_order
 from recsys_core.metrics.relevance import ItemSets
@@ -72,5 +72,5 @@ def _slice(ratings: pl.DataFrame, splits: Splits, name: str) -> tuple[Histories,
     """What a slice's models are fitted on, what its users showed, and the items both are numbered by."""
     known = fit_ratings(ratings, splits, name)
     catalogue = catalogue_of(known)
-    contexts = histories_of(slice_contexts(ratings, splits, name), catalogue, splits.users_of(name))
+    contexts = histories_of(known_ratings(ratings, splits, name), catalogue, splits.users_of(name))
     return histories_of(known, catalogue), contexts, catalogue

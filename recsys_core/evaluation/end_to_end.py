@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from recsys_core.data.splits import TEST, Splits, fit_ratings, slice_contexts
+from recsys_core.data.splits import TEST, Splits, fit_ratings, known_ratings
 from recsys_core.evaluation.breadth import Audience
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.funnel import Stages
@@ -36,7 +36,7 @@ class TestInputs:
 
 def evaluate_end_to_end(inputs: TestInputs, config: EvaluationConfig) -> EvalReport:
     """Answer every test user's request as serving would, and judge the answers."""
-    known = slice_contexts(inputs.ratings, inputs.splits, TEST)
+    known = known_ratings(inputs.ratings, inputs.splits, TEST)
     item_rows = of_slice(inputs.items, TEST)
     proposed = propose(
         inputs.tower,

@@ -2,17 +2,20 @@
 
 import polars as pl
 
-from recsys_core.data.splits import Splits, slice_contexts
+from recsys_core.data.splits import Splits, fit_ratings, known_ratings
 from recsys_core.features.items import item_features
 from recsys_core.features.users import user_features
 
 
 def item_features_by_slice(ratings: pl.DataFrame, movies: pl.DataFrame, splits: Splits) -> pl.DataFrame:
-    """`item_features` as of each slice's cut-off, with the slice's name in front."""
+    """`item_features` as of each slice's cut-off, with the slice's name in front.
+
+    They count what the slice's models may see and no more: a held-out like would raise the popularity of its item.
+    """
     return pl.concat(
         [
-            _named(name, item_features(ratings, movies, int(fit_end)))
-            for name, fit_end in splits.cutoffs.select("slice", "fit_end").iter_rows()
+            _named(name, item_features(fit_ratings(ratings, splits, name), movies, splits.fit_end(name)))
+            for name in splits.names
         ]
     )
 
@@ -27,7 +30,7 @@ def user_features_by_slice(ratings: pl.DataFrame, items: pl.DataFrame, splits: S
     """
     return pl.concat(
         [
-            _named(name, user_features(slice_contexts(ratings, splits, name), of_slice(items, name)))
+            _named(name, user_features(known_ratings(ratings, splits, name), of_slice(items, name)))
             for name in splits.names
         ]
     )

@@ -1,8 +1,8 @@
 """Slices of the past -> the ranker's training rows.
 
-For each slice, a tower that saw nothing of the slice proposes candidates, features are taken as of the slice, and the
-label says whether the user went on to like the item. Scores of a tower that knew the labels would look far better in
-training than they are when serving: a ranker trained on such scores was measured to be worse than none.
+For each slice, a tower that never saw the labels proposes candidates, features are taken from what was known when
+asking, and the label says whether the user went on to like the item. Scores of a tower that knew the labels would look
+far better in training than they are when serving: a ranker trained on such scores was measured to be worse than none.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from recsys_core.data.splits import Splits
+from recsys_core.data.splits import Splits, fit_ratings, holdout_prefix, ratings_digest
 from recsys_core.errors import DataError
 from recsys_core.features.contract import FEATURE_NAMES
 from recsys_core.ranking.inputs import RankingInputs, candidate_features
@@ -29,6 +29,10 @@ class RankingExamples:
     rows: pl.DataFrame
     n_targets: pl.DataFrame
 
+    def lessons(self, exam: str) -> pl.DataFrame:
+        """The rows from which a ranker learns for an exam: those of its hold-outs."""
+        return self.rows.filter(pl.col("slice").str.starts_with(holdout_prefix(exam)))
+
     def save(self, folder: Path) -> None:
         """Write both tables."""
         save_tables(self, folder)
@@ -39,17 +43,17 @@ class RankingExamples:
         return load_tables(cls, folder)
 
 
-def slice_rows(name: str, inputs: RankingInputs, tower_fit_end: int, splits: Splits) -> pl.DataFrame:
+def slice_rows(name: str, inputs: RankingInputs, ratings: pl.DataFrame, splits: Splits) -> pl.DataFrame:
     """The labelled rows of one slice.
 
     Raises:
-        DataError: the tower was fitted on ratings of the slice itself.
+        DataError: the tower was fitted on anything else than what models of the slice may see.
     """
-    label_start = splits.fit_end(name)
-    if tower_fit_end > label_start:
+    allowed = ratings_digest(fit_ratings(ratings, splits, name))
+    if inputs.tower.fitted_on != allowed:
         raise DataError(
-            f"the tower of slice {name} saw ratings up to {tower_fit_end}, but the slice's labels begin at "
-            f"{label_start}: rebuild two_tower, because its scores would know the answers"
+            f"the tower of slice {name} was fitted on ratings {inputs.tower.fitted_on}, but its models may see exactly "
+            f"{allowed}: rebuild two_tower, because its scores could know the answers"
         )
     item_idx = inputs.candidates.item_idx
     present = item_idx >= 0

@@ -1,10 +1,10 @@
-"""The ranker's training rows over all slices that have labels to give: every one but the test."""
+"""The ranker's rows of all slices that have labels to give: every one but the test."""
 
 from collections.abc import Callable
 
 import polars as pl
 
-from recsys_core.data.splits import TEST, Splits, slice_contexts
+from recsys_core.data.splits import TEST, Splits, known_ratings
 from recsys_core.features.slices import of_slice
 from recsys_core.ranking.examples import RankingExamples, make_examples, slice_rows
 from recsys_core.ranking.inputs import propose
@@ -20,14 +20,14 @@ def examples_of_slices(
     *,
     n_candidates: int,
 ) -> RankingExamples:
-    """Candidates, features and labels of every slice before the test.
+    """Candidates, features and labels of every slice but the test.
 
     Args:
         ratings: RATINGS.
         splits: slices with their targets; the test's are not needed.
         items: `item_features_by_slice`.
         users: `user_features_by_slice`.
-        tower_of: the tower of a slice, fitted on nothing after its cut-off.
+        tower_of: the tower of a slice, fitted on what its models may see.
         n_candidates: candidates per user.
     """
     slices = []
@@ -35,9 +35,9 @@ def examples_of_slices(
         if name == TEST:
             continue
         tower = tower_of(name)
-        known = slice_contexts(ratings, splits, name)
+        known = known_ratings(ratings, splits, name)
         inputs = propose(
             tower, None, known, of_slice(items, name), user_rows=of_slice(users, name), n_candidates=n_candidates
         )
-        slices.append(slice_rows(name, inputs, tower.fit_end, splits))
+        slices.append(slice_rows(name, inputs, ratings, splits))
     return make_examples(slices, splits)

@@ -12,8 +12,8 @@ from recsys_core.ranking.ranker import Ranker, fit_ranker
 
 
 def fit_before_validation(examples: RankingExamples, config: RankerConfig) -> Ranker:
-    """A ranker with the same settings, trained on the slices before the validation slice."""
-    return fit_ranker(examples.rows.filter(pl.col("slice") != VALIDATION), config)
+    """A ranker with the same settings, trained on the hold-outs of what came before the validation slice."""
+    return fit_ranker(examples.lessons(VALIDATION), config)
 
 
 def validate_ranker(ranker: Ranker, examples: RankingExamples, k: int = 10) -> pl.DataFrame:

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from recsys_core.data.histories import histories_of
-from recsys_core.data.splits import TEST, VALIDATION, Splits, relevant_items, slice_contexts
+from recsys_core.data.splits import TEST, VALIDATION, Splits, known_ratings, relevant_items
 from recsys_core.metrics.ranking import recall_at_k
 from recsys_core.metrics.relevance import hits_of
 from recsys_core.retrieval.candidates import exact_candidates
@@ -91,12 +91,12 @@ def embeddings_match(embeddings: ItemEmbeddings, index: ItemIndex, tower: Fitted
 def _queries(
     ratings: pl.DataFrame, splits: Splits, tower: FittedTower, name: str
 ) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
-    known = slice_contexts(ratings, splits, name)
+    known = known_ratings(ratings, splits, name)
     return user_vectors(tower, histories_of(known, tower.catalogue, splits.users_of(name)))
 
 
 def _validation_recall(ratings: pl.DataFrame, splits: Splits, tower: FittedTower) -> pl.DataFrame:
-    users = histories_of(slice_contexts(ratings, splits, VALIDATION), tower.catalogue, splits.users_of(VALIDATION))
+    users = histories_of(known_ratings(ratings, splits, VALIDATION), tower.catalogue, splits.users_of(VALIDATION))
     n = min(max(RECALL_AT), tower.catalogue.n_items)
     candidates = exact_candidates(item_vectors(tower), user_vectors(tower, users), users, n)
     ids = np.where(candidates.item_idx >= 0, tower.catalogue.item_ids[candidates.item_idx], -1)

@@ -1,14 +1,14 @@
-"""One tower per slice of time: the last is the one that serves, the earlier ones make honest training data.
+"""One tower per slice: that of the test serves, the others make honest training data and an honest validation.
 
-A ranker must learn from scores like those that it will meet: of a tower that has not seen what happens next. So each
-slice gets a tower fitted on nothing but the ratings before it.
+A ranker must learn from scores like those that it will meet: of a tower that has not seen what the user does next. So
+each slice gets a tower fitted on nothing but what its models may see.
 """
 
 from collections.abc import Callable
 
 import polars as pl
 
-from recsys_core.data.splits import Splits
+from recsys_core.data.splits import Splits, fit_ratings
 from recsys_core.features.slices import of_slice
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.training import FittedTower, fit_two_tower
@@ -21,7 +21,7 @@ def fit_towers(
     config: TwoTowerConfig,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, FittedTower]:
-    """A tower for each slice, by name, oldest first.
+    """A tower for each slice, by name.
 
     Args:
         ratings: RATINGS.
@@ -34,5 +34,7 @@ def fit_towers(
     for name in splits.names:
         if progress is not None:
             progress(name)
-        towers[name] = fit_two_tower(ratings, of_slice(items, name), splits.fit_end(name), config)
+        towers[name] = fit_two_tower(
+            fit_ratings(ratings, splits, name), of_slice(items, name), splits.fit_end(name), config
+        )
     return towers

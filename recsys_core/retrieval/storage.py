@@ -64,6 +64,7 @@ def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedT
         closed_form_weight=about["closed_form_weight"],
         catalogue=Catalogue(item_ids=item_ids),
         fit_end=int(about["fit_end"]),
+        fitted_on=str(about["fitted_on"]),
         losses=losses,
     )
 
@@ -77,6 +78,7 @@ def _save(tower: FittedTower, path: Path) -> None:
     about = {
         "dim": tower.model.dim,
         "fit_end": tower.fit_end,
+        "fitted_on": tower.fitted_on,
         "closed_form_weight": tower.closed_form_weight,
         "closed_form_recency": tower.closed_form.recency_power,
     }

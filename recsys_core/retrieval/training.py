@@ -11,6 +11,7 @@ import polars as pl
 import torch
 
 from recsys_core.data.histories import Catalogue, Histories, histories_of
+from recsys_core.data.splits import ratings_digest
 from recsys_core.features.content import content_matrix
 from recsys_core.retrieval.closed_form import ClosedForm, fit_closed_form
 from recsys_core.retrieval.config import TwoTowerConfig
@@ -34,6 +35,7 @@ class FittedTower:
     closed_form_weight: float
     catalogue: Catalogue
     fit_end: int  # seconds UTC: every rating that it saw lies strictly before
+    fitted_on: str  # `ratings_digest` of the ratings that it saw
     losses: Float32s  # (n_epochs,) mean training loss per target
 
 
@@ -52,7 +54,8 @@ def fit_two_tower(
     The same inputs, settings, thread count and version of torch give the same weights to the bit on one machine.
     """
     catalogue = Catalogue(item_ids=items["item_id"].to_numpy())
-    users = histories_of(ratings.filter(pl.col("timestamp") < fit_end), catalogue)
+    seen = ratings.filter(pl.col("timestamp") < fit_end)
+    users = histories_of(seen, catalogue)
     closed_form = fit_closed_form(users, config)
     users = users.select(np.flatnonzero(users.lengths >= 2))  # one rating cannot be both question and answer
     with _deterministic(config):
@@ -65,6 +68,7 @@ def fit_two_tower(
         closed_form_weight=config.closed_form_weight,
         catalogue=catalogue,
         fit_end=fit_end,
+        fitted_on=ratings_digest(seen),
         losses=losses,
     )
 

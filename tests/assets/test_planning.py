@@ -110,7 +110,7 @@ def test_a_changed_asset_function_makes_that_asset_alone_stale(project: Project)
     [
         ("movies", "max_bad_share", None, 0.02),
         ("base_ratings", "max_bad_share", None, 0.02),
-        ("splits", "n_training_slices", "1", 2),
+        ("splits", "n_holdouts", "1", 2),
         ("two_tower", "n_epochs", "3", 2),
         ("faiss_index", "n_probe", None, 9),
         ("ranking_examples", "n_candidates", "50", 40),

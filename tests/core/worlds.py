@@ -8,7 +8,8 @@ import polars as pl
 
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.histories import Histories
-from recsys_core.data.splits import TEST, Splits, make_splits
+from recsys_core.data.slicing import make_splits
+from recsys_core.data.splits import TEST, Splits
 from recsys_core.features.slices import item_features_by_slice, of_slice, user_features_by_slice
 from recsys_core.ranking.config import RankerConfig
 from recsys_core.ranking.examples import RankingExamples
@@ -101,5 +102,5 @@ def run_tiny_world() -> TinyRun:
         embeddings=embeddings,
         index=build_index(embeddings.vectors, embeddings.item_ids, IndexConfig()),
         examples=examples,
-        ranker=fit_ranker(examples.rows, QUICK_RANKER),
+        ranker=fit_ranker(examples.lessons(TEST), QUICK_RANKER),
     )

@@ -10,7 +10,8 @@ import pytest
 
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.histories import Catalogue, Histories, catalogue_of, histories_of
-from recsys_core.data.splits import TEST, fit_ratings, make_splits, slice_contexts
+from recsys_core.data.slicing import make_splits
+from recsys_core.data.splits import TEST, fit_ratings, known_ratings
 from recsys_core.evaluation.breadth import Audience
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.funnel import Stages
@@ -54,7 +55,7 @@ def judge(seed: int = 0) -> Judged:
     splits = make_splits(ratings, SplitsConfig())
     fit = fit_ratings(ratings, splits, TEST)
     catalogue = catalogue_of(fit)
-    users = histories_of(slice_contexts(ratings, splits, TEST), catalogue, splits.users_of(TEST))
+    users = histories_of(known_ratings(ratings, splits, TEST), catalogue, splits.users_of(TEST))
     exact = unseen_at_random(users, N_FOUND + 6, rng)
     found = exact[:, :N_FOUND].copy()
     found[:, 4] = exact[:, N_FOUND + 3]  # the index found another item than the fifth

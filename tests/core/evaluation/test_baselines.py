@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from recsys_core.data.config import SplitsConfig
-from recsys_core.data.splits import TEST, Splits, fit_ratings, make_splits, slice_contexts
+from recsys_core.data.slicing import make_splits
+from recsys_core.data.splits import TEST, Splits, fit_ratings, known_ratings
 from recsys_core.evaluation.baselines import LIST_LENGTH, BaselineLists, baseline_lists
 from recsys_core.evaluation.lists import RANKED_LISTS
 from recsys_core.retrieval.baselines.config import BaselinesConfig
@@ -43,7 +44,7 @@ def test_each_list_holds_all_that_may_be_recommended(
 ) -> None:
     """Fewer than 200 items here: hence all of the catalogue but what the user has seen, ranked from 1."""
     catalogue = set(fit_ratings(ratings, splits, TEST)["item_id"].to_list())
-    known = slice_contexts(ratings, splits, TEST)
+    known = known_ratings(ratings, splits, TEST)
     assert len(catalogue) < LIST_LENGTH
     for (_, user_id), own in made.lists.group_by("model", "user_id"):
         seen = set(known.filter(user_id=user_id)["item_id"].to_list())

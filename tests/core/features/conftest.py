@@ -10,7 +10,8 @@ import pytest
 
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.histories import Histories, catalogue_of, histories_of
-from recsys_core.data.splits import TEST, fit_ratings, make_splits, slice_contexts
+from recsys_core.data.slicing import make_splits
+from recsys_core.data.splits import TEST, fit_ratings, known_ratings
 from recsys_core.features.items import item_features
 from recsys_core.features.matrix import feature_matrix
 from recsys_core.features.pairs import ItemSide, ItemVectors, Proposed, item_side
@@ -55,7 +56,7 @@ class Asked:
 def ask(ratings: pl.DataFrame, movies: pl.DataFrame, n_candidates: int = 30) -> Asked:
     """Random candidates with random scores; every third user has fewer than asked for."""
     splits = make_splits(ratings, SplitsConfig())
-    known = slice_contexts(ratings, splits, TEST)
+    known = known_ratings(ratings, splits, TEST)
     catalogue = catalogue_of(fit_ratings(ratings, splits, TEST))
     users = histories_of(known, catalogue)
     item_rows = item_features(ratings, movies, splits.fit_end(TEST))

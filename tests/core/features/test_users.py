@@ -4,7 +4,8 @@ import polars as pl
 import pytest
 
 from recsys_core.data.config import SplitsConfig
-from recsys_core.data.splits import TEST, make_splits, slice_contexts
+from recsys_core.data.slicing import make_splits
+from recsys_core.data.splits import TEST, known_ratings
 from recsys_core.features.contract import names_of
 from recsys_core.features.items import item_features
 from recsys_core.features.users import user_features
@@ -62,7 +63,7 @@ def test_without_any_known_item_popularity_is_zero() -> None:
 def test_it_agrees_with_the_slow_loop() -> None:
     ratings = tiny_world.ratings()
     splits = make_splits(ratings, SplitsConfig())
-    known = slice_contexts(ratings, splits, TEST)
+    known = known_ratings(ratings, splits, TEST)
     items = item_features(ratings, tiny_world.movies(), splits.fit_end(TEST))
     about = {row["item_id"]: (row["n_ratings"], row["year"]) for row in items.iter_rows(named=True)}
     total = sum(n for n, _ in about.values())

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from recsys_core.data.schemas import LIKED
-from recsys_core.data.splits import VALIDATION, slice_contexts
+from recsys_core.data.splits import EXAMS, TEST, VALIDATION, known_ratings
 from recsys_core.errors import ArtifactError, DataError
 from recsys_core.features.contract import FEATURE_NAMES
 from recsys_core.features.slices import of_slice
@@ -17,15 +17,17 @@ from recsys_core.ranking.inputs import RankingInputs, propose
 from recsys_core.retrieval.candidates import Candidates
 from tests.core.worlds import N_CANDIDATES, TinyRun
 
+HOLDOUT = "test_holdout_15"
+
 
 @pytest.fixture(scope="module")
 def inputs(tiny: TinyRun) -> RankingInputs:
-    known = slice_contexts(tiny.ratings, tiny.splits, VALIDATION)
+    known = known_ratings(tiny.ratings, tiny.splits, VALIDATION)
     return propose(tiny.towers[VALIDATION], None, known, of_slice(tiny.items, VALIDATION), n_candidates=N_CANDIDATES)
 
 
 def test_labels_are_the_likes_that_came_after_and_nothing_else(tiny: TinyRun, inputs: RankingInputs) -> None:
-    rows = slice_rows(VALIDATION, inputs, tiny.towers[VALIDATION].fit_end, tiny.splits)
+    rows = slice_rows(VALIDATION, inputs, tiny.ratings, tiny.splits)
     targets = tiny.splits.targets.filter(slice=VALIDATION)
     assert targets["rating"].min() >= LIKED
     wanted = set(targets.select("user_id", "item_id").iter_rows())
@@ -35,7 +37,7 @@ def test_labels_are_the_likes_that_came_after_and_nothing_else(tiny: TinyRun, in
 
 
 def test_rows_are_each_users_candidates_in_the_order_of_retrieval(tiny: TinyRun, inputs: RankingInputs) -> None:
-    rows = slice_rows(VALIDATION, inputs, tiny.towers[VALIDATION].fit_end, tiny.splits)
+    rows = slice_rows(VALIDATION, inputs, tiny.ratings, tiny.splits)
     assert rows.columns == ["slice", "user_id", "item_id", "label", *FEATURE_NAMES]
     assert rows["user_id"].unique(maintain_order=True).to_list() == inputs.users.user_ids.tolist()
     ids = tiny.towers[VALIDATION].catalogue.item_ids
@@ -51,7 +53,7 @@ def test_padding_gives_no_row(tiny: TinyRun, inputs: RankingInputs) -> None:
     item_idx[0, 3:], scores[0, 3:] = -1, -np.inf
     item_idx[1], scores[1] = -1, -np.inf
     shorter = replace(inputs, candidates=Candidates(item_idx=item_idx, scores=scores))
-    rows = slice_rows(VALIDATION, shorter, 0, tiny.splits)
+    rows = slice_rows(VALIDATION, shorter, tiny.ratings, tiny.splits)
     first, second = inputs.users.user_ids[:2].tolist()
     assert rows.filter(user_id=first).height == 3
     assert rows.filter(user_id=second).is_empty()
@@ -60,30 +62,45 @@ def test_padding_gives_no_row(tiny: TinyRun, inputs: RankingInputs) -> None:
 
 def test_no_item_of_a_users_own_past_is_a_row(tiny: TinyRun) -> None:
     for name in tiny.examples.rows["slice"].unique():
-        known = slice_contexts(tiny.ratings, tiny.splits, name)
+        known = known_ratings(tiny.ratings, tiny.splits, name)
         rows = tiny.examples.rows.filter(slice=name)
         assert rows.join(known, on=["user_id", "item_id"], how="semi").is_empty()
 
 
-def test_a_tower_that_saw_the_labels_is_refused(tiny: TinyRun, inputs: RankingInputs) -> None:
-    fit_end = tiny.splits.fit_end(VALIDATION)
-    slice_rows(VALIDATION, inputs, fit_end, tiny.splits)  # the very second of the cut-off is still honest
-    with pytest.raises(DataError, match="rebuild two_tower, because its scores would know the answers"):
-        slice_rows(VALIDATION, inputs, fit_end + 1, tiny.splits)
+@pytest.mark.parametrize("name", [HOLDOUT, VALIDATION])
+def test_a_tower_that_saw_the_labels_is_refused(tiny: TinyRun, name: str) -> None:
+    """The test's tower knows the held-out likes; nothing else about it is out of place."""
+    known = known_ratings(tiny.ratings, tiny.splits, name)
+    honest, leaky = (
+        propose(tiny.towers[which], None, known, of_slice(tiny.items, which), n_candidates=N_CANDIDATES)
+        for which in (name, TEST)
+    )
+    slice_rows(name, honest, tiny.ratings, tiny.splits)
+    with pytest.raises(DataError, match="rebuild two_tower, because its scores could know the answers"):
+        slice_rows(name, leaky, tiny.ratings, tiny.splits)
+
+
+def test_a_ranker_learns_for_an_exam_from_its_own_holdouts(tiny: TinyRun) -> None:
+    for exam in EXAMS:
+        lessons = tiny.examples.lessons(exam)
+        assert lessons["slice"].unique(maintain_order=True).to_list() == tiny.splits.holdouts(exam)
+        until = tiny.splits.fit_end(exam)
+        labels = lessons.filter(label=1).join(tiny.ratings, on=["user_id", "item_id"])
+        assert labels["timestamp"].max() < until
 
 
 def test_every_target_is_counted_whether_retrieval_found_it_or_not(tiny: TinyRun) -> None:
     found = tiny.examples.rows.group_by("slice", "user_id").agg(found=pl.col("label").cast(pl.Int64).sum())
     both = tiny.examples.n_targets.join(found, on=["slice", "user_id"])
-    assert both.height == tiny.examples.n_targets.height == tiny.splits.users.filter(pl.col("slice") != "test").height
+    assert both.height == tiny.examples.n_targets.height == tiny.splits.users.filter(pl.col("slice") != TEST).height
     assert (both["found"] <= both["n_targets"]).all()
     assert (both["found"] < both["n_targets"]).any()
-    assert both["n_targets"].sum() == tiny.splits.targets.filter(pl.col("slice") != "test").height
+    assert both["n_targets"].sum() == tiny.splits.targets.filter(pl.col("slice") != TEST).height
 
 
 def test_only_the_slices_at_hand_are_counted(tiny: TinyRun) -> None:
-    one = make_examples([tiny.examples.rows.filter(slice="train_2")], tiny.splits)
-    assert one.n_targets["slice"].unique().to_list() == ["train_2"]
+    one = make_examples([tiny.examples.rows.filter(slice=HOLDOUT)], tiny.splits)
+    assert one.n_targets["slice"].unique().to_list() == [HOLDOUT]
 
 
 def test_examples_come_back_as_they_were(tiny: TinyRun, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from recsys_core.data.splits import TEST, slice_contexts
+from recsys_core.data.splits import TEST, known_ratings
 from recsys_core.features.contract import FEATURE_NAMES
 from recsys_core.features.slices import of_slice
 from recsys_core.ranking.inputs import candidate_features, propose
@@ -13,7 +13,7 @@ from tests.core.worlds import N_CANDIDATES, TinyRun
 
 
 def test_with_and_without_an_index_the_candidates_are_the_same(tiny: TinyRun) -> None:
-    known = slice_contexts(tiny.ratings, tiny.splits, TEST)
+    known = known_ratings(tiny.ratings, tiny.splits, TEST)
     exact, indexed = (
         propose(tiny.tower, index, known, tiny.item_rows, n_candidates=N_CANDIDATES) for index in (None, tiny.index)
     )
@@ -22,7 +22,7 @@ def test_with_and_without_an_index_the_candidates_are_the_same(tiny: TinyRun) ->
 
 
 def test_scores_are_the_towers_dot_products(tiny: TinyRun) -> None:
-    known = slice_contexts(tiny.ratings, tiny.splits, TEST)
+    known = known_ratings(tiny.ratings, tiny.splits, TEST)
     inputs = propose(tiny.tower, tiny.index, known, tiny.item_rows, n_candidates=N_CANDIDATES)
     users, items = user_vectors(tiny.tower, inputs.users), item_vectors(tiny.tower)
     expected = np.einsum("ud,ucd->uc", users, items[inputs.candidates.item_idx])
@@ -31,7 +31,7 @@ def test_scores_are_the_towers_dot_products(tiny: TinyRun) -> None:
 
 def test_a_user_asked_alone_gets_the_features_of_the_batch(tiny: TinyRun) -> None:
     """Training reads precomputed user features of many users, serving computes those of one."""
-    known = slice_contexts(tiny.ratings, tiny.splits, TEST)
+    known = known_ratings(tiny.ratings, tiny.splits, TEST)
     user_rows = of_slice(tiny.users, TEST)
     batch = propose(tiny.tower, None, known, tiny.item_rows, user_rows=user_rows, n_candidates=N_CANDIDATES)
     features = candidate_features(batch)
@@ -44,7 +44,7 @@ def test_a_user_asked_alone_gets_the_features_of_the_batch(tiny: TinyRun) -> Non
 
 
 def test_users_stand_in_ascending_order_whatever_the_order_of_the_rows(tiny: TinyRun) -> None:
-    known = slice_contexts(tiny.ratings, tiny.splits, TEST)
+    known = known_ratings(tiny.ratings, tiny.splits, TEST)
     one = propose(tiny.tower, None, known, tiny.item_rows, n_candidates=10)
     other = propose(tiny.tower, None, known.reverse(), tiny.item_rows, n_candidates=10)
     assert np.all(np.diff(one.users.user_ids) > 0)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from recsys_core.data.splits import TEST, slice_contexts
+from recsys_core.data.splits import TEST, known_ratings
 from recsys_core.ranking.inputs import RankingInputs, candidate_features, propose
 from recsys_core.ranking.lists import rank
 from recsys_core.ranking.ranker import Ranker
@@ -23,7 +23,7 @@ class Constant(Ranker):
 
 @pytest.fixture(scope="module")
 def inputs(tiny: TinyRun) -> RankingInputs:
-    known = slice_contexts(tiny.ratings, tiny.splits, TEST)
+    known = known_ratings(tiny.ratings, tiny.splits, TEST)
     return propose(tiny.tower, tiny.index, known, tiny.item_rows, n_candidates=N_CANDIDATES)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from recsys_core.data.splits import TEST
+from recsys_core.data.splits import TEST, VALIDATION
 from recsys_core.errors import DataError
 from recsys_core.ranking.slices import examples_of_slices
 from tests.core.worlds import N_CANDIDATES, TinyRun
@@ -31,21 +31,21 @@ def test_each_slice_asks_its_own_tower(tiny: TinyRun) -> None:
         lambda name: (asked.append(name), tiny.towers[name])[1],
         n_candidates=10,
     )
-    assert asked == ["train_1", "train_2", "train_3", "train_4", "validation"]
+    assert asked == tiny.splits.names[:-1]
 
 
-def test_a_tower_of_a_later_slice_is_refused(tiny: TinyRun) -> None:
-    with pytest.raises(DataError, match="the tower of slice train_1 saw ratings up to"):
+def test_a_tower_of_another_slice_is_refused(tiny: TinyRun) -> None:
+    with pytest.raises(DataError, match="the tower of slice validation_holdout_30 was fitted on ratings"):
         examples_of_slices(
-            tiny.ratings, tiny.splits, tiny.items, tiny.users, lambda _: tiny.towers["train_2"], n_candidates=10
+            tiny.ratings, tiny.splits, tiny.items, tiny.users, lambda _: tiny.towers[VALIDATION], n_candidates=10
         )
 
 
-def test_ratings_after_a_slice_change_nothing_of_its_features(tiny: TinyRun) -> None:
-    """Rows of train_1 rest on the past and on the user's own context; all later ratings may go."""
-    until = tiny.splits.cutoffs.filter(slice="train_1")["until"].item()
-    early = tiny.ratings.filter(pl.col("timestamp") < until)
+def test_ratings_after_the_validation_change_nothing_of_its_features(tiny: TinyRun) -> None:
+    """Its rows and those of its hold-outs rest on what was known then; all later ratings may go."""
+    early = tiny.ratings.filter(pl.col("timestamp") < tiny.splits.fit_end(TEST))
     again = examples_of_slices(
         early, tiny.splits, tiny.items, tiny.users, tiny.towers.__getitem__, n_candidates=N_CANDIDATES
     )
-    assert again.rows.filter(slice="train_1").equals(tiny.examples.rows.filter(slice="train_1"))
+    for name in (*tiny.splits.holdouts(VALIDATION), VALIDATION):
+        assert again.rows.filter(slice=name).equals(tiny.examples.rows.filter(slice=name))

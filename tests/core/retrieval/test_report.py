@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys_core.data.splits import TEST, VALIDATION, slice_contexts
+from recsys_core.data.splits import TEST, VALIDATION, known_ratings
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.embeddings import ItemEmbeddings, embed_items
 from recsys_core.retrieval.encoding import item_vectors, user_vectors
@@ -25,7 +25,7 @@ def report(tiny: TinyRun) -> RetrievalReport:
 def slow_recall(tiny: TinyRun, user_id: int, k: int) -> float:
     """One user, one item at a time."""
     tower = tiny.towers[VALIDATION]
-    known = slice_contexts(tiny.ratings, tiny.splits, VALIDATION).filter(user_id=user_id).sort("timestamp", "item_id")
+    known = known_ratings(tiny.ratings, tiny.splits, VALIDATION).filter(user_id=user_id).sort("timestamp", "item_id")
     idx = {item_id: at for at, item_id in enumerate(tower.catalogue.item_ids.tolist())}
     rows = [
         (idx[i], s, t)

@@ -13,7 +13,8 @@ from recsys_core.data.config import SplitsConfig
 from recsys_core.data.histories import Histories, catalogue_of, histories_of
 from recsys_core.data.reading import read_movies, read_ratings
 from recsys_core.data.schemas import RATINGS_COLUMNS
-from recsys_core.data.splits import TEST, VALIDATION, make_splits
+from recsys_core.data.slicing import make_splits
+from recsys_core.data.splits import TEST, VALIDATION
 from recsys_core.features.items import item_features
 from recsys_core.retrieval.candidates import exact_candidates
 from recsys_core.retrieval.config import TwoTowerConfig

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from recsys_core.data.schemas import RATINGS
-from recsys_core.data.splits import TEST, slice_contexts
+from recsys_core.data.splits import TEST, known_ratings
 from recsys_core.errors import UnknownUserError
 from recsys_core.features.contract import FEATURE_NAMES, FEATURES
 from recsys_core.ranking.inputs import propose
@@ -51,7 +51,7 @@ def test_no_rated_item_is_ever_recommended(bundle: Bundle) -> None:
 
 def test_the_answer_is_the_offline_list_of_the_same_user(tiny: TinyRun, bundle: Bundle) -> None:
     """Offline: all users of the slice in one batch, without an index. Online: one user, with it."""
-    known = slice_contexts(tiny.ratings, tiny.splits, TEST)
+    known = known_ratings(tiny.ratings, tiny.splits, TEST)
     inputs = propose(tiny.tower, None, known, tiny.item_rows, n_candidates=tiny.ranker.n_candidates)
     ranked = rank(tiny.ranker, inputs)
     for row, user_id in enumerate(inputs.users.user_ids.tolist()):
