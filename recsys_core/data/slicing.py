@@ -37,6 +37,17 @@ def hold_out(ratings: pl.DataFrame, exam: str, fit_end: int, config: HoldoutsCon
     return _joined([_holdout(before, exam, fit_end, share, config.holdout_likes) for share in reversed(shares)])
 
 
+def without_exam(ratings: pl.DataFrame, name: str, config: HoldoutsConfig, *, with_holdouts: bool) -> Splits:
+    """One slice whose models see everything and which asks nobody, after its hold-outs where they are wanted.
+
+    For a system that is asked from outside.
+    """
+    fit_end = int(ratings["timestamp"].max()) + 1  # type: ignore[arg-type]  # never null in RATINGS
+    nobody = pl.DataFrame(schema={"user_id": pl.Int64(), "cut": pl.Int64()})
+    everything = _slice(ratings, name, fit_end, fit_end, nobody)
+    return _joined([hold_out(ratings, name, fit_end, config), everything] if with_holdouts else [everything])
+
+
 def _holdout(before: pl.DataFrame, exam: str, fit_end: int, share: float, least: int) -> Splits:
     likes = before.filter(pl.col("rating") >= LIKED).sort("user_id", "timestamp", "item_id")
     cuts = (

@@ -12,6 +12,9 @@ GENRES = (
 )  # fmt: skip
 """GroupLens' own list. It is fixed, so that a column means the same genre in every data set and every version."""
 
+ALIASES = {"Children's": "Children"}
+"""Names that the older data sets (100K, 1M) give to the same genre."""
+
 FIRST_PERIOD, PERIOD_YEARS, N_PERIODS = 1915, 5, 24
 """Periods of five years from 1915 to 2034; earlier and later years fall into the outermost periods."""
 
@@ -21,7 +24,8 @@ def genre_matrix(genres: pl.Series) -> Float32s:
     column = {genre: at for at, genre in enumerate(GENRES)}
     matrix = np.zeros((len(genres), len(GENRES)), dtype=np.float32)
     for row, names in enumerate(genres.to_list()):
-        matrix[row, [column[name] for name in names if name in column]] = 1
+        ours = [ALIASES.get(name, name) for name in names]
+        matrix[row, [column[name] for name in ours if name in column]] = 1
     return matrix
 
 

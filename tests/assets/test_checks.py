@@ -75,19 +75,22 @@ def test_a_check_passes_on_what_was_built(built: Built, name: str) -> None:
 
 
 def shuffled_times(folder: Path) -> None:
-    """A random split: targets and contexts keep their users, but the times are dealt anew."""
-    rng = np.random.default_rng(3)
-    for table in ("targets.parquet", "contexts.parquet"):
-        frame = read_table(folder / table)
-        write_table(
-            frame.with_columns(timestamp=pl.Series(rng.permutation(frame["timestamp"].to_numpy()))), folder / table
-        )
+    """A random split: the targets keep their users, but the times are dealt anew."""
+    frame = read_table(folder / "targets.parquet")
+    times = np.random.default_rng(3).permutation(frame["timestamp"].to_numpy())
+    write_table(frame.with_columns(timestamp=pl.Series(times)), folder / "targets.parquet")
 
 
-def context_holds_a_target(folder: Path) -> None:
-    target = read_table(folder / "targets.parquet").head(1)
-    context = read_table(folder / "contexts.parquet")
-    write_table(pl.concat([context, target.with_columns(pl.col("timestamp") - 1)]), folder / "contexts.parquet")
+def cuts_after_the_targets(folder: Path) -> None:
+    """`<=` for `<`: what is asked for is known when asking."""
+    users = read_table(folder / "users.parquet")
+    write_table(users.with_columns(pl.col("cut") + 1), folder / "users.parquet")
+
+
+def holdout_without_users(folder: Path) -> None:
+    """Models are fitted on the likes that their rankers are to learn from."""
+    users = read_table(folder / "users.parquet")
+    write_table(users.filter(~pl.col("slice").str.contains("holdout")), folder / "users.parquet")
 
 
 def index_of(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:  # type: ignore[type-arg]
@@ -123,7 +126,8 @@ FAULTS = [
      altered("ratings.parquet", lambda t: t.with_columns(pl.lit(0, pl.Int64).alias("timestamp")))),
     ("ratings_keep_their_schema", "ratings", altered("ratings.parquet", lambda t: t.drop("rating"))),
     ("no_slice_knows_its_future", "splits", shuffled_times),
-    ("no_slice_knows_its_future", "splits", context_holds_a_target),
+    ("no_slice_knows_its_future", "splits", cuts_after_the_targets),
+    ("no_slice_knows_its_future", "splits", holdout_without_users),
     ("no_slice_knows_its_future", "splits",
      altered("cutoffs.parquet", lambda t: t.with_columns(pl.col("fit_end") + 86_400 * 400))),
     ("no_slice_knows_its_future", "splits",
@@ -167,8 +171,9 @@ def test_a_tower_that_saw_its_future_is_noticed(built: Built, tmp_path: Path) ->
     store = Lake(tmp_path)
     made, files = store.current("two_tower"), store.open("two_tower")
     assert made is not None
-    late = {name: value + 1 for name, value in made.lineage.facts.items() if isinstance(value, int)}
-    lineage = made.lineage.model_copy(update={"facts": late})
+    everything = made.lineage.facts["fitted_on.test"]
+    facts = dict.fromkeys(made.lineage.facts, everything)  # one tower, fitted once, used for every slice
+    lineage = made.lineage.model_copy(update={"facts": facts})
     store.publish("two_tower", lambda to: [shutil.copyfile(files / file, to / file) for file in made.files], lineage)  # type: ignore[arg-type,func-returns-value]
     assert not judge("no_tower_knows_its_future", tmp_path).passed
 

@@ -1,0 +1,64 @@
+"""Commands that run the stages on data from outside the lake."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from recsys_assets.cli.console import errors, out
+
+if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--help` need not pay
+    from recsys_core.bench.ranking import BenchSettings
+
+app = typer.Typer(help="Run the stages on other data, for comparisons.", no_args_is_help=True)
+
+
+@app.callback()
+def bench() -> None:
+    """Run the stages on other data, for comparisons."""
+
+
+@app.command()
+def rank(  # noqa: PLR0913  # a command has as many options as it needs
+    *,
+    train: Annotated[Path, typer.Option(help="Parquet of ratings to fit on: user_id, item_id, rating, timestamp.")],
+    movies: Annotated[Path, typer.Option(help="Parquet of items: item_id, title, genres.")],
+    context: Annotated[Path, typer.Option(help="Parquet of all that is known of the users to list for; as --train.")],
+    output: Annotated[Path, typer.Option("--out", help="Parquet to write: user_id, item_id, rank, score.")],
+    stage: Annotated[
+        Literal["retrieval", "ranking"], typer.Option(help="Whose order: of the towers, or of the whole system.")
+    ] = "ranking",
+    k: Annotated[int, typer.Option("-k", "--k", min=1, max=2000, help="Length of the lists.")] = 200,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of towers and ranker; by default the settings'.")
+    ] = None,
+) -> None:
+    """Fit retrieval and ranking on a table of ratings, and list unseen items for the users of another.
+
+    The users may be unknown to the first table; the settings are those of the assets.
+    """
+    from recsys_core.bench.ranking import ranked_lists
+    from recsys_core.bench.tables import read_bench_data, write_lists
+
+    data = read_bench_data(train, movies, context)
+    with errors.status("fitting"):
+        lists = ranked_lists(data, _settings(seed), stage, k)
+    write_lists(lists, output)
+    out.print(f"{output}: {lists.height} rows, {lists['user_id'].n_unique()} users")
+
+
+def _settings(seed: int | None) -> "BenchSettings":
+    """The settings that hold for the assets, with another seed where one is asked for."""
+    from recsys_assets.assets.data import SplitsRun
+    from recsys_assets.assets.ranking import RankerRun, RankingExamplesRun
+    from recsys_assets.assets.retrieval import FaissIndexRun, TwoTowerRun
+    from recsys_core.bench.ranking import BenchSettings
+
+    seeded = {} if seed is None else {"seed": seed}
+    return BenchSettings(
+        holdouts=SplitsRun(),
+        two_tower=TwoTowerRun(**seeded),
+        index=FaissIndexRun(),
+        candidates=RankingExamplesRun(),
+        ranker=RankerRun(**seeded),
+    )
