@@ -84,8 +84,8 @@ class TinyRun:
         return of_slice(self.items, TEST)
 
 
-def run_tiny_world() -> TinyRun:
-    ratings, movies = tiny_world.ratings(), tiny_world.movies()
+def run_tiny_world(ratings: pl.DataFrame | None = None) -> TinyRun:
+    ratings, movies = tiny_world.ratings() if ratings is None else ratings, tiny_world.movies()
     splits = make_splits(ratings, SplitsConfig())
     items = item_features_by_slice(ratings, movies, splits)
     users = user_features_by_slice(ratings, items, splits)
