@@ -77,7 +77,7 @@ def _train(model: TwoTower, users: Histories, config: TwoTowerConfig, progress: 
     done = 0
     for epoch in range(config.n_epochs):
         rng = child(config.seed, "two_tower", "epoch", str(epoch))
-        batches = list(_batches(users, config.batch_users, rng))
+        batches = list(_batches(users, config, rng))
         for examples in batches:
             optimiser.zero_grad()
             loss = _loss(model, examples, config)
@@ -92,12 +92,12 @@ def _train(model: TwoTower, users: Histories, config: TwoTowerConfig, progress: 
     return losses
 
 
-def _batches(users: Histories, size: int, rng: np.random.Generator) -> Iterator[Examples]:
+def _batches(users: Histories, config: TwoTowerConfig, rng: np.random.Generator) -> Iterator[Examples]:
     """One pass over the users in random order; temporal and denoising batches in random turn."""
     order = rng.permutation(users.n_users)
-    for start in range(0, users.n_users, size):
-        chosen = users.select(np.sort(order[start : start + size]))
-        make = temporal if rng.random() < 0.5 else denoising
+    for start in range(0, users.n_users, config.batch_users):
+        chosen = users.select(np.sort(order[start : start + config.batch_users]))
+        make = temporal if rng.random() < config.temporal_share else denoising
         yield make(chosen, rng)
 
 
