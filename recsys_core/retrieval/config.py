@@ -45,6 +45,12 @@ class TwoTowerConfig(BaseModel, frozen=True, extra="forbid"):
     closed_form_recency: float = Field(
         0.6, ge=0, le=5, description="How fast the past fades in it: the rating p places back counts (1 + p)^-this."
     )
+    trend_weight: float = Field(
+        0.5,
+        ge=0,
+        le=10,
+        description="Weight of what was watched at the time beside both halves; counts where movies come and go.",
+    )
     seed: int = Field(17, ge=0, description="Seed of every draw of this stage.")
     n_threads: int = Field(
         1, ge=1, le=64, description="Threads of torch. Sums depend on their order, so another count gives other bytes."

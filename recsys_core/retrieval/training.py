@@ -16,6 +16,7 @@ from recsys_core.retrieval.closed_form import ClosedForm, fit_closed_form
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.examples import Examples, denoising, target_weights, temporal
 from recsys_core.retrieval.towers import TwoTower, history_batch, standardised_log_popularity
+from recsys_core.retrieval.trend import Trend, fit_trend
 from recsys_core.seeding import child, child_seed
 
 logger = logging.getLogger(__name__)
@@ -27,11 +28,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class FittedTower:
-    """Both halves of the retriever, the items that they know, and how the training went; `encoding` joins them."""
+    """All parts of the retriever, the items that they know, and how the training went; `encoding` joins them."""
 
     model: TwoTower
     closed_form: ClosedForm
     closed_form_weight: float
+    trend: Trend
     catalogue: Catalogue
     fit_end: int  # seconds UTC: every rating that it saw lies strictly before
     losses: Float32s  # (n_epochs,) mean training loss per target
@@ -53,7 +55,7 @@ def fit_two_tower(
     """
     catalogue = Catalogue(item_ids=items["item_id"].to_numpy())
     users = histories_of(ratings.filter(pl.col("timestamp") < fit_end), catalogue)
-    closed_form = fit_closed_form(users, config)
+    closed_form, trend = fit_closed_form(users, config), fit_trend(users, config)
     users = users.select(np.flatnonzero(users.lengths >= 2))  # one rating cannot be both question and answer
     with _deterministic(config):
         popularity = standardised_log_popularity(items["n_likes"].to_numpy())
@@ -63,6 +65,7 @@ def fit_two_tower(
         model=model.eval(),
         closed_form=closed_form,
         closed_form_weight=config.closed_form_weight,
+        trend=trend,
         catalogue=catalogue,
         fit_end=fit_end,
         losses=losses,
