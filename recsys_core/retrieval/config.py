@@ -30,6 +30,17 @@ class TwoTowerConfig(BaseModel, frozen=True, extra="forbid"):
         le=1,
         description="Weight of a rating below a like as a target: watched is weak evidence of interest.",
     )
+    full_softmax_until: int = Field(
+        20_000,
+        ge=0,
+        description="Largest catalogue compared as a whole in each step; above it, time and memory want a sample.",
+    )
+    n_negatives: int = Field(
+        2048,
+        ge=2,
+        le=100_000,
+        description="Items drawn per step above that size: 512 to 4,096 differ by chance alone.",
+    )
     closed_form_dim: int = Field(
         128, ge=1, le=1024, description="Factors of the closed form: 64 lose a little recall, 256 gain none."
     )

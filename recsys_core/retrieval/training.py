@@ -15,7 +15,9 @@ from recsys_core.data.splits import ratings_digest
 from recsys_core.features.content import content_matrix
 from recsys_core.retrieval.closed_form import ClosedForm, fit_closed_form
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.examples import Examples, denoising, target_weights, temporal
+from recsys_core.retrieval.examples import Examples, denoising, temporal
+from recsys_core.retrieval.losses import full_softmax, sampled_softmax
+from recsys_core.retrieval.negatives import Negatives, sampler_of
 from recsys_core.retrieval.towers import TwoTower, history_batch, standardised_log_popularity
 from recsys_core.retrieval.trend import Trend, fit_trend
 from recsys_core.seeding import child, child_seed
@@ -44,7 +46,7 @@ class FittedTower:
 def fit_two_tower(
     ratings: pl.DataFrame, items: pl.DataFrame, fit_end: int, config: TwoTowerConfig, progress: Progress | None = None
 ) -> FittedTower:
-    """Train both towers on the ratings before `fit_end`, with the softmax over the whole catalogue.
+    """Train both towers on the ratings before `fit_end`, with the softmax over the catalogue, all of it or a sample.
 
     Args:
         ratings: RATINGS; rows at or after `fit_end` are ignored.
@@ -77,26 +79,39 @@ def fit_two_tower(
 
 
 def _train(model: TwoTower, users: Histories, config: TwoTowerConfig, progress: Progress | None) -> Float32s:
-    optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+    sampler = sampler_of(users, config.n_negatives) if users.n_items > config.full_softmax_until else None
+    optimisers = _optimisers(model, config, sparse=sampler is not None)
     n_steps = config.n_epochs * max(1, -(-users.n_users // config.batch_users))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - step / n_steps)
+    schedules = [torch.optim.lr_scheduler.LambdaLR(one, lambda step: 1 - step / n_steps) for one in optimisers]
     losses = np.zeros(config.n_epochs, dtype=np.float32)
     done = 0
     for epoch in range(config.n_epochs):
         rng = child(config.seed, "two_tower", "epoch", str(epoch))
+        draws = child(config.seed, "two_tower", "negatives", str(epoch))
         batches = list(_batches(users, config, rng))
         for examples in batches:
-            optimiser.zero_grad()
-            loss = _loss(model, examples, config)
+            loss = _loss(model, examples, config, sampler.draw(examples, draws) if sampler else None)
+            model.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch ships no annotation for it
-            optimiser.step()
-            schedule.step()
+            for optimiser, schedule in zip(optimisers, schedules, strict=True):
+                optimiser.step()
+                schedule.step()
             losses[epoch] += loss.item() / len(batches)
             done += 1
             if progress is not None:
                 progress(done, n_steps)
     logger.info("two-tower trained on %d users: loss %.3f -> %.3f", users.n_users, losses[0], losses[-1])
     return losses
+
+
+def _optimisers(model: TwoTower, config: TwoTowerConfig, *, sparse: bool) -> list[torch.optim.Optimizer]:
+    """Adam; where a step touches few items, the tables of items get one that leaves the other rows alone."""
+    tables = [model.rated.weight, model.offered.weight] if sparse else []
+    rest = [one for one in model.parameters() if not any(one is table for table in tables)]
+    optimisers: list[torch.optim.Optimizer] = [torch.optim.Adam(rest, lr=config.learning_rate)]
+    if tables:
+        optimisers.append(torch.optim.SparseAdam(tables, lr=config.learning_rate))
+    return optimisers
 
 
 def _batches(users: Histories, config: TwoTowerConfig, rng: np.random.Generator) -> Iterator[Examples]:
@@ -108,26 +123,19 @@ def _batches(users: Histories, config: TwoTowerConfig, rng: np.random.Generator)
         yield make(chosen, rng)
 
 
-def _loss(model: TwoTower, examples: Examples, config: TwoTowerConfig) -> torch.Tensor:
-    """Cross-entropy of the asked items under a softmax over the catalogue, without what was shown."""
+def _loss(
+    model: TwoTower, examples: Examples, config: TwoTowerConfig, negatives: Negatives | None = None
+) -> torch.Tensor:
+    """Cross-entropy of the asked items; over the whole catalogue unless there are negatives to stand for it."""
     shown = history_batch(examples.shown)
     keep = 1 - config.history_dropout
     kept = torch.bernoulli(torch.full((len(shown.item),), keep)) / keep
-    user_vectors = model.users(shown, kept)  # (n_users, dim + 1)
-    body = torch.nn.functional.dropout(user_vectors[:, :-1], config.vector_dropout)
-    logits = torch.cat([body, user_vectors[:, -1:]], dim=1) @ model.items().T  # (n_users, n_items)
-    # What was shown is never an answer: seen items are filtered when serving, so their mass must not count here.
-    logits = logits.masked_fill(_mask(examples.shown), -torch.inf)
-    weights = torch.from_numpy(target_weights(examples.asked, config.other_weight))
-    rows, items = torch.from_numpy(examples.asked.rows), torch.from_numpy(examples.asked.item_idx)
-    picked = torch.log_softmax(logits, dim=1)[rows, items]
-    return -(weights * picked).sum() / weights.sum().clamp(min=1e-6)
-
-
-def _mask(shown: Histories) -> torch.Tensor:
-    mask = torch.zeros(shown.n_users, shown.n_items, dtype=torch.bool)
-    mask[torch.from_numpy(shown.rows), torch.from_numpy(shown.item_idx)] = True
-    return mask
+    vectors = model.users(shown, kept, only_needed=negatives is not None)  # (n_users, dim + 1)
+    body = torch.nn.functional.dropout(vectors[:, :-1], config.vector_dropout)
+    vectors = torch.cat([body, vectors[:, -1:]], dim=1)
+    if negatives is None:
+        return full_softmax(vectors, model.items(), examples, config.other_weight)
+    return sampled_softmax(vectors, model, examples, negatives, config.other_weight)
 
 
 @contextmanager
