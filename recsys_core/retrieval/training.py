@@ -17,6 +17,7 @@ from recsys_core.retrieval.closed_form import ClosedForm, fit_closed_form
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.examples import Examples, denoising, target_weights, temporal
 from recsys_core.retrieval.towers import TwoTower, history_batch, standardised_log_popularity
+from recsys_core.retrieval.trend import Trend, fit_trend
 from recsys_core.seeding import child, child_seed
 
 logger = logging.getLogger(__name__)
@@ -28,11 +29,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class FittedTower:
-    """Both halves of the retriever, the items that they know, and how the training went; `encoding` joins them."""
+    """All parts of the retriever, the items that they know, and how the training went; `encoding` joins them."""
 
     model: TwoTower
     closed_form: ClosedForm
     closed_form_weight: float
+    trend: Trend
     catalogue: Catalogue
     fit_end: int  # seconds UTC: every rating that it saw lies strictly before
     fitted_on: str  # `ratings_digest` of the ratings that it saw
@@ -56,7 +58,7 @@ def fit_two_tower(
     catalogue = Catalogue(item_ids=items["item_id"].to_numpy())
     seen = ratings.filter(pl.col("timestamp") < fit_end)
     users = histories_of(seen, catalogue)
-    closed_form = fit_closed_form(users, config)
+    closed_form, trend = fit_closed_form(users, config), fit_trend(users, config)
     users = users.select(np.flatnonzero(users.lengths >= 2))  # one rating cannot be both question and answer
     with _deterministic(config):
         popularity = standardised_log_popularity(items["n_likes"].to_numpy())
@@ -66,6 +68,7 @@ def fit_two_tower(
         model=model.eval(),
         closed_form=closed_form,
         closed_form_weight=config.closed_form_weight,
+        trend=trend,
         catalogue=catalogue,
         fit_end=fit_end,
         fitted_on=ratings_digest(seen),
@@ -81,7 +84,7 @@ def _train(model: TwoTower, users: Histories, config: TwoTowerConfig, progress: 
     done = 0
     for epoch in range(config.n_epochs):
         rng = child(config.seed, "two_tower", "epoch", str(epoch))
-        batches = list(_batches(users, config.batch_users, rng))
+        batches = list(_batches(users, config, rng))
         for examples in batches:
             optimiser.zero_grad()
             loss = _loss(model, examples, config)
@@ -96,12 +99,12 @@ def _train(model: TwoTower, users: Histories, config: TwoTowerConfig, progress: 
     return losses
 
 
-def _batches(users: Histories, size: int, rng: np.random.Generator) -> Iterator[Examples]:
+def _batches(users: Histories, config: TwoTowerConfig, rng: np.random.Generator) -> Iterator[Examples]:
     """One pass over the users in random order; temporal and denoising batches in random turn."""
     order = rng.permutation(users.n_users)
-    for start in range(0, users.n_users, size):
-        chosen = users.select(np.sort(order[start : start + size]))
-        make = temporal if rng.random() < 0.5 else denoising
+    for start in range(0, users.n_users, config.batch_users):
+        chosen = users.select(np.sort(order[start : start + config.batch_users]))
+        make = temporal if rng.random() < config.temporal_share else denoising
         yield make(chosen, rng)
 
 

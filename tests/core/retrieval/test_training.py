@@ -69,7 +69,7 @@ def test_the_towers_overfit_a_tiny_world_of_pairs() -> None:
     rows = [(user, 3 * user + n, 5.0, 10**9 + n) for user in range(10) for n in range(3)]
     movies = tiny_world.movies().clear()
     ratings = table(rows)
-    config = TwoTowerConfig(dim=16, n_epochs=200, history_dropout=0, vector_dropout=0)
+    config = TwoTowerConfig(dim=16, n_epochs=200, temporal_share=0.5, history_dropout=0, vector_dropout=0)
     tower = fit_two_tower(ratings, item_features(ratings, movies, FOREVER), FOREVER, config)
     asked = histories_from([[(3 * user + n % 3, 5.0, 10**9)] for user in range(10) for n in range(3)], n_items=30)
     found = exact_candidates(encode_items(tower.model), encode_users(tower.model, asked), asked, 2)
