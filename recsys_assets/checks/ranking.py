@@ -6,7 +6,7 @@ from recsys_assets.resources import LakeResource
 
 MOST_CALIBRATION_ERROR = 1 / 3
 """As a share of the base rate, since an error of one point is little beside 20 % and everything beside 1 %. On the
-shipped data it is 0.09, and from 0.07 to 0.26 where the users are dealt into other halves: the bound is meant for a
+shipped data it is 0.06, and from 0.04 to 0.25 where the users are dealt into other halves: the bound is meant for a
 curve that is wrong, not for bad luck."""
 
 
