@@ -26,6 +26,7 @@ CHECKS = {
         retrieval.index_finds_what_is_there,
         ranking.features_keep_their_contract,
         ranking.ranking_improves_on_retrieval,
+        ranking.probabilities_can_be_taken_at_their_word,
         evaluation.report_counts_everybody,
         evaluation.system_beats_popularity,
     )
@@ -149,6 +150,10 @@ FAULTS = [
      altered("rows.parquet", lambda t: t.with_columns(item_mean_rating=pl.lit(9, pl.Float32)))),
     ("features_keep_their_contract", "ranking_examples",
      altered("rows.parquet", lambda t: t.drop("user_n_ratings"))),
+    ("probabilities_can_be_taken_at_their_word", "ranking_report",
+     altered("forecasts.parquet", lambda t: t.with_columns(calibration_error=0.34 * pl.col("observed")))),
+    ("probabilities_can_be_taken_at_their_word", "ranking_report",
+     altered("forecasts.parquet", lambda t: t.with_columns(calibration_error=pl.lit(float("nan"))))),
     ("report_counts_everybody", "eval_report",
      altered("summary.parquet", lambda t: t.with_columns(n=pl.when(model="ease").then(79).otherwise("n")))),
     ("report_counts_everybody", "eval_report", without_one_user("fates.parquet")),
