@@ -14,7 +14,8 @@ LARGEST_DIFFERENCE = 1e-4
 @dg.asset_check(asset="two_tower", blocking=True, additional_deps=["splits", "ratings"])
 def no_tower_knows_its_future(lake: LakeResource) -> dg.AssetCheckResult:
     """Every tower was fitted on exactly the ratings that models of its slice may see, as the manifest says."""
-    from recsys_core.data.splits import Splits, fit_ratings, ratings_digest
+    from recsys_core.data.digests import ratings_digest
+    from recsys_core.data.splits import Splits, fit_ratings
     from recsys_core.tables import read_table
 
     ratings = read_table(lake.store.open("ratings") / "ratings.parquet")

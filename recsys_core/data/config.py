@@ -16,7 +16,7 @@ class HoldoutsConfig(BaseModel, frozen=True, extra="forbid"):
         3,
         ge=1,
         le=3,
-        description="Hold-outs of one, two, three such shares: the next likes and those after them; each costs a tower.",
+        description="Hold-outs of one, two, three such shares: near and farther likes; each costs a tower.",
     )
     holdout_likes: int = Field(
         5, ge=2, description="Least likes of a user who is held out: of fewer, too little would be left to ask with."

@@ -10,7 +10,6 @@ middle of each user's activity within it, and so nobody's recommendations depend
 came before the exam. Its models know other users' ratings of the same days, as the serving model knows everybody's.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,6 @@ import numpy as np
 import polars as pl
 
 from recsys_core.data.histories import Int64s
-from recsys_core.data.schemas import RATINGS_COLUMNS
 from recsys_core.metrics.relevance import ItemSets
 from recsys_core.tables import read_table, write_table
 
@@ -97,15 +95,6 @@ def fit_ratings(ratings: pl.DataFrame, splits: Splits, name: str) -> pl.DataFram
 def known_ratings(ratings: pl.DataFrame, splits: Splits, name: str) -> pl.DataFrame:
     """All that is known of each user of a slice when asked: everything strictly before the cut."""
     return _with_cuts(ratings, splits, name, "inner").filter(pl.col("timestamp") < pl.col("cut")).drop("cut")
-
-
-def ratings_digest(ratings: pl.DataFrame) -> str:
-    """Sixteen hex digits over a set of ratings, whatever the order of the rows: what exactly a model was fitted on."""
-    ordered = ratings.select(*RATINGS_COLUMNS).sort("user_id", "item_id")
-    digest = hashlib.sha256()
-    for column in ordered:
-        digest.update(column.to_numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def relevant_items(targets: pl.DataFrame, user_ids: Int64s) -> ItemSets:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from recsys_core.data.splits import Splits, fit_ratings, holdout_prefix, ratings_digest
+from recsys_core.data.digests import ratings_digest
+from recsys_core.data.splits import Splits, fit_ratings, holdout_prefix
 from recsys_core.errors import DataError
 from recsys_core.features.contract import FEATURE_NAMES
 from recsys_core.ranking.inputs import RankingInputs, candidate_features

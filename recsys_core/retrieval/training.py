@@ -10,8 +10,8 @@ import numpy.typing as npt
 import polars as pl
 import torch
 
+from recsys_core.data.digests import ratings_digest
 from recsys_core.data.histories import Catalogue, Histories, histories_of
-from recsys_core.data.splits import ratings_digest
 from recsys_core.features.content import content_matrix
 from recsys_core.retrieval.closed_form import ClosedForm, fit_closed_form
 from recsys_core.retrieval.config import TwoTowerConfig

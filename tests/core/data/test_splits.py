@@ -15,7 +15,6 @@ from recsys_core.data.splits import (
     Splits,
     fit_ratings,
     known_ratings,
-    ratings_digest,
     relevant_items,
 )
 from tests import tiny_world
@@ -67,22 +66,6 @@ def test_what_may_be_seen_keeps_the_order_of_the_rows(ratings: pl.DataFrame, spl
     for name in splits.names:
         assert fit_ratings(mixed, splits, name)["index"].is_sorted()
         assert known_ratings(mixed, splits, name)["index"].is_sorted()
-
-
-# ---- digests ----
-
-
-def test_a_digest_depends_on_the_ratings_and_not_on_their_order(ratings: pl.DataFrame) -> None:
-    assert ratings_digest(shuffled(ratings)) == ratings_digest(ratings)
-    assert ratings_digest(ratings.with_columns(other=1)) == ratings_digest(ratings)
-    assert ratings_digest(ratings.clear()) != ratings_digest(ratings)
-
-
-@pytest.mark.parametrize("column", ["user_id", "item_id", "rating", "timestamp"])
-def test_any_changed_number_changes_the_digest(ratings: pl.DataFrame, column: str) -> None:
-    other = ratings.with_columns(pl.when(pl.int_range(pl.len()) == 7).then(pl.col(column) + 1).otherwise(column))
-    assert ratings_digest(other.cast(dict(ratings.schema))) != ratings_digest(ratings)
-    assert ratings_digest(ratings.head(-1)) != ratings_digest(ratings)
 
 
 # ---- on disk ----

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from recsys_core.data.splits import fit_ratings, ratings_digest
+from recsys_core.data.digests import ratings_digest
+from recsys_core.data.splits import fit_ratings
 from recsys_core.features.slices import of_slice
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.slices import fit_towers
