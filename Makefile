@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: run test ui check lock clean help
+.PHONY: run test ui check peers lock clean help
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -22,6 +22,8 @@ check: .venv/lint  ## lint, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/dagster definitions validate -m recsys_assets.definitions
+
+peers: .venv/peers  ## install the other libraries that benchmarks/peers compares with
 
 lock:  ## choose new versions of all libraries
 	./.ci/lock
@@ -46,4 +48,8 @@ clean:  ## remove the environment and everything built in the lake; data_lake/ra
 
 .venv/lint: .venv/test
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[lint]"
+	@touch $@
+
+.venv/peers: .venv/installed
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[peers]"
 	@touch $@

@@ -54,6 +54,8 @@ TOWER: Sequence[Setting] = (
     {"other_weight": 0.0},
     {"other_weight": 1.0},
     {"learning_rate": 0.005},
+    {"full_softmax_until": 0},
+    {"full_softmax_until": 0, "n_negatives": 512},
 )
 
 RANKER: Sequence[Setting] = (

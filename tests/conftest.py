@@ -4,8 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.assets.projects import Answer, Project
+
+
+settings.register_profile("untimed")  # a busy machine is no fault of the code
+settings.load_profile("untimed")
 
 
 @dataclass(frozen=True, kw_only=True)

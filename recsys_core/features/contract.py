@@ -131,7 +131,7 @@ FEATURES: tuple[Feature, ...] = (
         entity="pair",
         unit="logit",
         low=None,
-        description="The retrieval score: both halves of the retriever together.",
+        description="The retrieval score: all parts of the retriever together.",
     ),
     Feature(
         name="pair_retrieval_rank",
@@ -160,6 +160,13 @@ FEATURES: tuple[Feature, ...] = (
         unit="logit",
         low=None,
         description="The part that the trained half gives: taste, time, genres and popularity.",
+    ),
+    Feature(
+        name="pair_trend_score",
+        entity="pair",
+        unit="logit",
+        low=None,
+        description="The part that the trend gives: how much of the item's popularity falls to these months.",
     ),
     Feature(
         name="pair_genre_affinity",

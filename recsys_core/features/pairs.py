@@ -41,8 +41,9 @@ class Proposed:
     """What retrieval proposed, (n_users, n_candidates) each, best first; item_idx is -1 where a user has fewer."""
 
     item_idx: Int64s
-    scores: Float32s  # of both halves together
+    scores: Float32s  # of all parts together
     closed_form_scores: Float32s
+    trend_scores: Float32s
 
 
 def item_side(items: pl.DataFrame, vectors: ItemVectors) -> ItemSide:
@@ -80,7 +81,8 @@ def pair_features(
         "pair_retrieval_rank": np.broadcast_to(np.arange(1, scores.shape[1] + 1, dtype=np.float32), scores.shape),
         "pair_retrieval_z": _standardised(scores, candidates >= 0),
         "pair_closed_form_score": proposed.closed_form_scores,
-        "pair_trained_score": scores - proposed.closed_form_scores,
+        "pair_trained_score": scores - proposed.closed_form_scores - proposed.trend_scores,
+        "pair_trend_score": proposed.trend_scores,
         "pair_genre_affinity": _affinity(_profiles(users, liked, side), candidates, side),
         "pair_recent_genre_affinity": _affinity(_profiles(users, recent, side), candidates, side),
         "pair_recent_similarity_mean": _mean(similarity),

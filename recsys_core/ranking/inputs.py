@@ -106,7 +106,15 @@ def candidate_features(inputs: RankingInputs) -> Float32s:
 
 def _proposed(inputs: RankingInputs, parts: Parts) -> Proposed:
     item_idx = inputs.candidates.item_idx
-    answers = inputs.item_vectors[:, parts.closed_form][item_idx]  # (n_users, n_candidates, rank)
-    asking = inputs.user_vectors[:, parts.closed_form]
-    closed: Float32s = np.einsum("ucr,ur->uc", answers, asking)
-    return Proposed(item_idx=item_idx, scores=inputs.candidates.scores, closed_form_scores=closed)
+
+    def scores_of(part: slice) -> Float32s:
+        answers = inputs.item_vectors[:, part][item_idx]  # (n_users, n_candidates, length of the part)
+        scores: Float32s = np.einsum("ucr,ur->uc", answers, inputs.user_vectors[:, part])
+        return scores
+
+    return Proposed(
+        item_idx=item_idx,
+        scores=inputs.candidates.scores,
+        closed_form_scores=scores_of(parts.closed_form),
+        trend_scores=scores_of(parts.trend),
+    )

@@ -1,6 +1,6 @@
-"""Users and items as the one vector each that is searched: the trained half, then the closed form, then the bias.
+"""Users and items as the one vector each that is searched: the trained half, the closed form, the trend, the bias.
 
-A score is the dot product: trained half . trained half + weight x closed form . closed form + 1 x bias.
+A score is the dot product: trained half . trained half + weight x closed form . closed form + trend + 1 x bias.
 """
 
 from dataclasses import dataclass
@@ -20,24 +20,30 @@ class Parts:
 
     trained: slice
     closed_form: slice
+    trend: slice
     bias: slice
 
 
 def parts_of(tower: FittedTower) -> Parts:
     """The layout of the vectors of a tower."""
-    dim, rank = tower.model.dim, tower.closed_form.rank
-    return Parts(trained=slice(0, dim), closed_form=slice(dim, dim + rank), bias=slice(dim + rank, dim + rank + 1))
+    ends = np.cumsum([tower.model.dim, tower.closed_form.rank, tower.trend.n_bins]).tolist()
+    return Parts(
+        trained=slice(0, ends[0]),
+        closed_form=slice(ends[0], ends[1]),
+        trend=slice(ends[1], ends[2]),
+        bias=slice(ends[2], ends[2] + 1),
+    )
 
 
 def user_vectors(tower: FittedTower, users: Histories) -> Float32s:
-    """(n_users, dim + rank + 1) of histories, as at serving time."""
+    """(n_users, dim + rank + bins + 1) of histories, as at serving time."""
     trained = encode_users(tower.model, users)  # (n_users, dim + 1), the last entry 1
     closed = tower.closed_form.encode_users(users)  # (n_users, rank)
-    return np.concatenate([trained[:, :-1], closed, trained[:, -1:]], axis=1)
+    return np.concatenate([trained[:, :-1], closed, tower.trend.encode_users(users), trained[:, -1:]], axis=1)
 
 
 def item_vectors(tower: FittedTower) -> Float32s:
-    """(n_items, dim + rank + 1); the weight of the closed form is in here, so that user vectors need not know it."""
+    """(n_items, dim + rank + bins + 1); the weights are in here, so that user vectors need not know them."""
     trained = encode_items(tower.model)  # (n_items, dim + 1), the last entry the bias
     closed = tower.closed_form.offered * np.float32(tower.closed_form_weight)  # (n_items, rank)
-    return np.concatenate([trained[:, :-1], closed, trained[:, -1:]], axis=1)
+    return np.concatenate([trained[:, :-1], closed, tower.trend.offered, trained[:, -1:]], axis=1)

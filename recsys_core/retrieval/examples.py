@@ -1,6 +1,6 @@
 """Training examples of the two towers: part of a history as the question, another part as the answer.
 
-Half of the batches are temporal (the past predicts what came next, as at serving time), half denoise (a random part
+Most batches are temporal (the past predicts what came next, as at serving time), the others denoise (a random part
 predicts the rest, which uses the data more fully). Alone, the first loses recall and the second the feel for time.
 """
 
@@ -14,8 +14,8 @@ from recsys_core.data.schemas import LIKED
 
 Bools = npt.NDArray[np.bool_]
 
-NEXT_SHARE = 0.3
-"""Share of a history, right after the cut, that a temporal example asks for."""
+NEXT_SHARE = 0.15
+"""Share of a history, right after the cut, that a temporal example asks for: the same sitting, mostly."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,15 +27,16 @@ class Examples:
 
 
 def temporal(users: Histories, rng: np.random.Generator) -> Examples:
-    """Cut each history at a random rating; the past is shown, the next 30 % are asked for.
+    """Cut each history at a random rating; the past is shown, the next `NEXT_SHARE` are asked for.
 
+    Late cuts are likelier, in proportion to what they show: those who ask have a history, and mostly a full one.
     Ratings given in one second are never parted: the past lies strictly before the second of the cut, and what is asked
     for ends with a whole second, since the order within it is that of the ids and would favour low ones.
     """
     if not len(users.timestamps):
         return Examples(shown=users, asked=users)
     first, last = users.offsets[:-1], users.offsets[1:] - 1  # last < first where a history is empty
-    cut = np.minimum(np.maximum((rng.random(users.n_users) * users.lengths).astype(np.int64), 1) + first, last)
+    cut = np.minimum(np.maximum((np.sqrt(rng.random(users.n_users)) * users.lengths).astype(np.int64), 1) + first, last)
     is_shown = users.timestamps < users.timestamps[cut][users.rows]
     n_shown = np.bincount(users.rows[is_shown], minlength=users.n_users)
     span = np.ceil(NEXT_SHARE * users.lengths).astype(np.int64)

@@ -15,6 +15,7 @@ from recsys_core.errors import ArtifactError
 from recsys_core.retrieval.closed_form import ClosedForm
 from recsys_core.retrieval.towers import TwoTower
 from recsys_core.retrieval.training import FittedTower
+from recsys_core.retrieval.trend import Trend
 from recsys_core.tables import write_table
 
 
@@ -55,6 +56,7 @@ def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedT
         offered=tensors.pop("closed_form.offered").numpy(),
         recency_power=about["closed_form_recency"],
     )
+    trend = Trend(starts=tensors.pop("trend.starts").numpy(), offered=tensors.pop("trend.offered").numpy())
     with torch.random.fork_rng(devices=[]):  # the initial weights are drawn and then replaced: leave no trace of it
         model = TwoTower(tensors["content"].numpy(), tensors["log_popularity"].numpy(), int(about["dim"]))
     model.load_state_dict(tensors)
@@ -62,6 +64,7 @@ def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedT
         model=model.eval(),
         closed_form=closed_form,
         closed_form_weight=about["closed_form_weight"],
+        trend=trend,
         catalogue=Catalogue(item_ids=item_ids),
         fit_end=int(about["fit_end"]),
         fitted_on=str(about["fitted_on"]),
@@ -75,6 +78,8 @@ def _save(tower: FittedTower, path: Path) -> None:
     tensors["losses"] = torch.from_numpy(tower.losses)
     tensors["closed_form.shown"] = torch.from_numpy(tower.closed_form.shown)
     tensors["closed_form.offered"] = torch.from_numpy(tower.closed_form.offered)
+    tensors["trend.starts"] = torch.from_numpy(tower.trend.starts)
+    tensors["trend.offered"] = torch.from_numpy(tower.trend.offered)
     about = {
         "dim": tower.model.dim,
         "fit_end": tower.fit_end,

@@ -86,28 +86,41 @@ class TwoTower(nn.Module):
         for linear in (self.content_rated, self.content_offered):
             nn.init.normal_(linear.weight, std=dim**-0.5 / 4)
 
-    def users(self, batch: HistoryBatch, kept: torch.Tensor | None = None) -> torch.Tensor:
+    def users(
+        self, batch: HistoryBatch, kept: torch.Tensor | None = None, *, only_needed: bool = False
+    ) -> torch.Tensor:
         """(n_users, dim + 1) user vectors; an empty history gives the vector that all users share.
 
         Args:
             batch: histories.
             kept: (n,) weight of each history entry, 0 for one that dropout hides. Default: all 1.
+            only_needed: touch no item outside these histories; the gradient of `rated` is then sparse.
         """
         fresh = torch.exp(self.place_bias[batch.place] + self.age_bias[batch.age])
         fresh = fresh if kept is None else fresh * kept
         weight = self.rating_weight[batch.level] * fresh
-        table = self.rated.weight + self.content_rated(self.content)  # (n_items, dim)
+        if only_needed:
+            needed, item = torch.unique(batch.item, return_inverse=True)
+            rated = nn.functional.embedding(needed, self.rated.weight, sparse=True)
+            table = rated + self.content_rated(self.content[needed])  # (n_needed, dim)
+        else:
+            item, table = batch.item, self.rated.weight + self.content_rated(self.content)  # (n_items, dim)
         pooled = nn.functional.embedding_bag(
-            batch.item, table, batch.offsets, mode="sum", per_sample_weights=weight, include_last_offset=True
+            item, table, batch.offsets, mode="sum", per_sample_weights=weight, include_last_offset=True
         )
         amount = torch.zeros(batch.n_users).index_add(0, batch.row, fresh)
         vector = pooled / torch.sqrt(amount + 1.0)[:, None] + self.everyone
         return torch.cat([vector, torch.ones(batch.n_users, 1)], dim=1)
 
-    def items(self) -> torch.Tensor:
-        """(n_items, dim + 1) item vectors."""
-        vector = self.offered.weight + self.content_offered(self.content)
-        bias = self.item_bias + self.popularity_weight * self.log_popularity
+    def items(self, chosen: torch.Tensor | None = None) -> torch.Tensor:
+        """(n_items, dim + 1) item vectors; of the chosen items alone, the gradient of `offered` is sparse."""
+        if chosen is None:
+            vector = self.offered.weight + self.content_offered(self.content)
+            bias = self.item_bias + self.popularity_weight * self.log_popularity
+        else:
+            offered = nn.functional.embedding(chosen, self.offered.weight, sparse=True)
+            vector = offered + self.content_offered(self.content[chosen])
+            bias = self.item_bias[chosen] + self.popularity_weight * self.log_popularity[chosen]
         return torch.cat([vector, bias[:, None]], dim=1)
 
 

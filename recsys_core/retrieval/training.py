@@ -15,8 +15,11 @@ from recsys_core.data.splits import ratings_digest
 from recsys_core.features.content import content_matrix
 from recsys_core.retrieval.closed_form import ClosedForm, fit_closed_form
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.examples import Examples, denoising, target_weights, temporal
+from recsys_core.retrieval.examples import Examples, denoising, temporal
+from recsys_core.retrieval.losses import full_softmax, sampled_softmax
+from recsys_core.retrieval.negatives import Negatives, sampler_of
 from recsys_core.retrieval.towers import TwoTower, history_batch, standardised_log_popularity
+from recsys_core.retrieval.trend import Trend, fit_trend
 from recsys_core.seeding import child, child_seed
 
 logger = logging.getLogger(__name__)
@@ -28,11 +31,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class FittedTower:
-    """Both halves of the retriever, the items that they know, and how the training went; `encoding` joins them."""
+    """All parts of the retriever, the items that they know, and how the training went; `encoding` joins them."""
 
     model: TwoTower
     closed_form: ClosedForm
     closed_form_weight: float
+    trend: Trend
     catalogue: Catalogue
     fit_end: int  # seconds UTC: every rating that it saw lies strictly before
     fitted_on: str  # `ratings_digest` of the ratings that it saw
@@ -42,7 +46,7 @@ class FittedTower:
 def fit_two_tower(
     ratings: pl.DataFrame, items: pl.DataFrame, fit_end: int, config: TwoTowerConfig, progress: Progress | None = None
 ) -> FittedTower:
-    """Train both towers on the ratings before `fit_end`, with the softmax over the whole catalogue.
+    """Train both towers on the ratings before `fit_end`, with the softmax over the catalogue, all of it or a sample.
 
     Args:
         ratings: RATINGS; rows at or after `fit_end` are ignored.
@@ -56,7 +60,7 @@ def fit_two_tower(
     catalogue = Catalogue(item_ids=items["item_id"].to_numpy())
     seen = ratings.filter(pl.col("timestamp") < fit_end)
     users = histories_of(seen, catalogue)
-    closed_form = fit_closed_form(users, config)
+    closed_form, trend = fit_closed_form(users, config), fit_trend(users, config)
     users = users.select(np.flatnonzero(users.lengths >= 2))  # one rating cannot be both question and answer
     with _deterministic(config):
         popularity = standardised_log_popularity(items["n_likes"].to_numpy())
@@ -66,6 +70,7 @@ def fit_two_tower(
         model=model.eval(),
         closed_form=closed_form,
         closed_form_weight=config.closed_form_weight,
+        trend=trend,
         catalogue=catalogue,
         fit_end=fit_end,
         fitted_on=ratings_digest(seen),
@@ -74,20 +79,23 @@ def fit_two_tower(
 
 
 def _train(model: TwoTower, users: Histories, config: TwoTowerConfig, progress: Progress | None) -> Float32s:
-    optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+    sampler = sampler_of(users, config.n_negatives) if users.n_items > config.full_softmax_until else None
+    optimisers = _optimisers(model, config, sparse=sampler is not None)
     n_steps = config.n_epochs * max(1, -(-users.n_users // config.batch_users))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - step / n_steps)
+    schedules = [torch.optim.lr_scheduler.LambdaLR(one, lambda step: 1 - step / n_steps) for one in optimisers]
     losses = np.zeros(config.n_epochs, dtype=np.float32)
     done = 0
     for epoch in range(config.n_epochs):
         rng = child(config.seed, "two_tower", "epoch", str(epoch))
-        batches = list(_batches(users, config.batch_users, rng))
+        draws = child(config.seed, "two_tower", "negatives", str(epoch))
+        batches = list(_batches(users, config, rng))
         for examples in batches:
-            optimiser.zero_grad()
-            loss = _loss(model, examples, config)
+            loss = _loss(model, examples, config, sampler.draw(examples, draws) if sampler else None)
+            model.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch ships no annotation for it
-            optimiser.step()
-            schedule.step()
+            for optimiser, schedule in zip(optimisers, schedules, strict=True):
+                optimiser.step()
+                schedule.step()
             losses[epoch] += loss.item() / len(batches)
             done += 1
             if progress is not None:
@@ -96,35 +104,38 @@ def _train(model: TwoTower, users: Histories, config: TwoTowerConfig, progress: 
     return losses
 
 
-def _batches(users: Histories, size: int, rng: np.random.Generator) -> Iterator[Examples]:
+def _optimisers(model: TwoTower, config: TwoTowerConfig, *, sparse: bool) -> list[torch.optim.Optimizer]:
+    """Adam; where a step touches few items, the tables of items get one that leaves the other rows alone."""
+    tables = [model.rated.weight, model.offered.weight] if sparse else []
+    rest = [one for one in model.parameters() if not any(one is table for table in tables)]
+    optimisers: list[torch.optim.Optimizer] = [torch.optim.Adam(rest, lr=config.learning_rate)]
+    if tables:
+        optimisers.append(torch.optim.SparseAdam(tables, lr=config.learning_rate))
+    return optimisers
+
+
+def _batches(users: Histories, config: TwoTowerConfig, rng: np.random.Generator) -> Iterator[Examples]:
     """One pass over the users in random order; temporal and denoising batches in random turn."""
     order = rng.permutation(users.n_users)
-    for start in range(0, users.n_users, size):
-        chosen = users.select(np.sort(order[start : start + size]))
-        make = temporal if rng.random() < 0.5 else denoising
+    for start in range(0, users.n_users, config.batch_users):
+        chosen = users.select(np.sort(order[start : start + config.batch_users]))
+        make = temporal if rng.random() < config.temporal_share else denoising
         yield make(chosen, rng)
 
 
-def _loss(model: TwoTower, examples: Examples, config: TwoTowerConfig) -> torch.Tensor:
-    """Cross-entropy of the asked items under a softmax over the catalogue, without what was shown."""
+def _loss(
+    model: TwoTower, examples: Examples, config: TwoTowerConfig, negatives: Negatives | None = None
+) -> torch.Tensor:
+    """Cross-entropy of the asked items; over the whole catalogue unless there are negatives to stand for it."""
     shown = history_batch(examples.shown)
     keep = 1 - config.history_dropout
     kept = torch.bernoulli(torch.full((len(shown.item),), keep)) / keep
-    user_vectors = model.users(shown, kept)  # (n_users, dim + 1)
-    body = torch.nn.functional.dropout(user_vectors[:, :-1], config.vector_dropout)
-    logits = torch.cat([body, user_vectors[:, -1:]], dim=1) @ model.items().T  # (n_users, n_items)
-    # What was shown is never an answer: seen items are filtered when serving, so their mass must not count here.
-    logits = logits.masked_fill(_mask(examples.shown), -torch.inf)
-    weights = torch.from_numpy(target_weights(examples.asked, config.other_weight))
-    rows, items = torch.from_numpy(examples.asked.rows), torch.from_numpy(examples.asked.item_idx)
-    picked = torch.log_softmax(logits, dim=1)[rows, items]
-    return -(weights * picked).sum() / weights.sum().clamp(min=1e-6)
-
-
-def _mask(shown: Histories) -> torch.Tensor:
-    mask = torch.zeros(shown.n_users, shown.n_items, dtype=torch.bool)
-    mask[torch.from_numpy(shown.rows), torch.from_numpy(shown.item_idx)] = True
-    return mask
+    vectors = model.users(shown, kept, only_needed=negatives is not None)  # (n_users, dim + 1)
+    body = torch.nn.functional.dropout(vectors[:, :-1], config.vector_dropout)
+    vectors = torch.cat([body, vectors[:, -1:]], dim=1)
+    if negatives is None:
+        return full_softmax(vectors, model.items(), examples, config.other_weight)
+    return sampled_softmax(vectors, model, examples, negatives, config.other_weight)
 
 
 @contextmanager

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import seeds
 from benchmarks.generated import found, markers, settle, written
+from benchmarks.growth import Growth, exponent, in_own_process, interactions
 from benchmarks.load_definitions import load_costs
 from benchmarks.processes import cost_of
 from benchmarks.seeds import table
@@ -64,3 +66,28 @@ def test_the_spread_over_seeds_is_taken_over_three_at_least(monkeypatch: pytest.
     monkeypatch.setattr(seeds.Tables, "load", lambda root: None)
     seeds.main([])
     assert len(set(asked)) >= 3
+
+
+def test_growth_is_measured_on_users_who_rate_nothing_twice() -> None:
+    ratings = interactions(20_000, seed=1)
+    assert len(ratings) == 20_000
+    assert 190 <= ratings["user_id"].n_unique() <= 200
+    assert ratings.equals(interactions(20_000, seed=1))
+    assert not ratings.equals(interactions(20_000, seed=2))
+
+
+def test_the_exponent_of_growth_is_the_slope_of_the_logarithms() -> None:
+    def run(n: int, cpu_s: float) -> Growth:
+        return Growth(n_interactions=n, n_users=1, n_items=1, cpu_s=cpu_s, peak_gb=1)
+
+    assert exponent([run(n, 3e-6 * n**1.5) for n in (100, 1000, 9000)]) == pytest.approx(1.5)
+    assert np.isnan(exponent([run(100, 1.0), run(100, 2.0)]))
+
+
+@pytest.mark.slow
+def test_a_small_growth_run_trains_on_a_sample_of_the_catalogue() -> None:
+    one = in_own_process(2_000, 17, {"n_epochs": 1, "full_softmax_until": 100, "n_negatives": 16})
+    assert one.n_interactions == 2_000
+    assert one.n_items > 100
+    assert one.cpu_s > 0
+    assert one.peak_gb > 0.1

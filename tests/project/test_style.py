@@ -60,7 +60,8 @@ def test_sizes_stay_within_the_limits(path: Path) -> None:
         assert n_lines <= MAX_FUNCTION_LINES, f"{function.name} has {n_lines} lines"
         arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
         n_given = len([one for one in arguments if one.arg not in {"self", "cls"}])
-        assert n_given <= MAX_PARAMETERS, f"{function.name} takes {n_given}"
+        is_command = path.parent.name == "cli"  # whose parameters are its options, as many as users want
+        assert n_given <= MAX_PARAMETERS or is_command, f"{function.name} takes {n_given}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

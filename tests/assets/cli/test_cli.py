@@ -25,7 +25,9 @@ COMMANDS = dict(commands())
 
 
 def test_the_commands_are_those_of_the_guide() -> None:
-    words = "run, refresh, status, report, recommend, ui, gc, data, data list, data fetch, data movies, bench, bench rank"
+    words = (
+        "run, refresh, status, report, recommend, ui, gc, data, data list, data fetch, data movies, bench, bench rank"
+    )
     assert COMMANDS.keys() == {"", *words.split(", ")}
 
 

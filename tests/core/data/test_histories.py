@@ -62,7 +62,7 @@ def test_histories_by_hand(users: Histories) -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(0, 60))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_histories_agree_with_the_slow_loop(seed: int, n: int) -> None:
     ratings = random_ratings(seed, n)
     catalogue = Catalogue(item_ids=np.arange(52, 60))  # some items are unknown

@@ -44,7 +44,7 @@ def test_nothing_leaks_in_the_embedded_data() -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(8, 96), st.integers(3, 60))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_whatever_the_ratings_the_slices_are_clean_or_refused(seed: int, n: int, n_seconds: int) -> None:
     ratings = random_ratings(seed, n, n_seconds=n_seconds)
     try:
@@ -55,7 +55,7 @@ def test_whatever_the_ratings_the_slices_are_clean_or_refused(seed: int, n: int,
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_random_split_is_seen(seed: int) -> None:
     """Each slice keeps its users and its number of rows, but draws its likes from their whole lives."""
     ratings = tiny_world.ratings()

@@ -40,7 +40,7 @@ def test_the_latest_rating_counts(base: Rows, logged: Rows, expected: float) -> 
 
 
 @given(st.lists(RATING), st.lists(RATING), st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_it_agrees_with_the_slow_loop(base: Rows, logged: Rows, seed: int) -> None:
     base = list({(u, i): (u, i, r, at) for u, i, r, at in base}.values())
     best: dict[tuple[int, int], tuple[int, int, float]] = {}

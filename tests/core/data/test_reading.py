@@ -281,7 +281,7 @@ def mutate(data: bytes, changes: list[tuple[str, float, bytes]]) -> bytes:
     return data
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(mutations, st.sampled_from(["ratings", "movies"]))
 def test_any_mutation_is_refused_or_accounted_for(
     write_csv: WriteCsv, changes: list[tuple[str, float, bytes]], table: str
@@ -298,7 +298,7 @@ def test_any_mutation_is_refused_or_accounted_for(
     assert all(is_accounted(read) for read in reads)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(mutations)
 def test_any_mutation_of_an_archive_is_refused_or_accounted_for(
     zip_of: Callable[..., Path], changes: list[tuple[str, float, bytes]]

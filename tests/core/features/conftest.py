@@ -33,10 +33,16 @@ class Asked:
     item_idx: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32]
     closed_form_scores: npt.NDArray[np.float32]
+    trend_scores: npt.NDArray[np.float32]
 
     @property
     def proposed(self) -> Proposed:
-        return Proposed(item_idx=self.item_idx, scores=self.scores, closed_form_scores=self.closed_form_scores)
+        return Proposed(
+            item_idx=self.item_idx,
+            scores=self.scores,
+            closed_form_scores=self.closed_form_scores,
+            trend_scores=self.trend_scores,
+        )
 
     def matrix(self) -> npt.NDArray[np.float32]:
         return feature_matrix(self.users, self.user_rows, self.item_rows, self.side, self.proposed)
@@ -50,6 +56,7 @@ class Asked:
             item_idx=self.item_idx[chosen][:, places],
             scores=self.scores[chosen][:, places],
             closed_form_scores=self.closed_form_scores[chosen][:, places],
+            trend_scores=self.trend_scores[chosen][:, places],
         )
 
 
@@ -71,6 +78,7 @@ def ask(ratings: pl.DataFrame, movies: pl.DataFrame, n_candidates: int = 30) -> 
         item_idx=item_idx,
         scores=-np.sort(-rng.normal(size=item_idx.shape).astype(np.float32), axis=1),
         closed_form_scores=rng.normal(size=item_idx.shape).astype(np.float32),
+        trend_scores=rng.normal(size=item_idx.shape).astype(np.float32),
     )
 
 

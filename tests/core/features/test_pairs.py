@@ -32,7 +32,8 @@ def side_of(shares: list[list[float]], years: list[float], vectors: list[list[fl
 def proposed(item_idx: list[list[int]], scores: list[list[float]]) -> Proposed:
     """A quarter of each score is the closed form's."""
     values = np.array(scores, dtype=np.float32)
-    return Proposed(item_idx=np.array(item_idx), scores=values, closed_form_scores=values / np.float32(4))
+    closed, trend = values / np.float32(4), values / np.float32(8)
+    return Proposed(item_idx=np.array(item_idx), scores=values, closed_form_scores=closed, trend_scores=trend)
 
 
 FOUR_ITEMS = side_of(
@@ -74,7 +75,8 @@ def test_numbers_by_hand() -> None:
     assert same(found["recent_similarity_max"], [1, 1, 1])
     assert same(found["year_distance"], [5, 15, 5])
     assert same(found["closed_form_score"], [0, -0.25, -0.5])
-    assert same(found["trained_score"], [0, -0.75, -1.5])
+    assert same(found["trend_score"], [0, -0.125, -0.25])
+    assert same(found["trained_score"], [0, -0.625, -1.25])
     assert same(found["liked_association"], [0.5, 0.7, 0.5])
     assert same(found["disliked_association"], [0.8, 1, 0.6])
 
@@ -101,7 +103,7 @@ def test_an_empty_history_leaves_only_what_retrieval_said() -> None:
     found = features_of([], [0, 1])
     assert same(found["retrieval_rank"], [1, 2])
     assert same(found["retrieval_z"], [1, -1])
-    said = {"retrieval_score", "retrieval_rank", "retrieval_z", "closed_form_score", "trained_score"}
+    said = {"retrieval_score", "retrieval_rank", "retrieval_z", "closed_form_score", "trained_score", "trend_score"}
     assert said < set(found)
     for name in set(found) - said:
         assert same(found[name], [NAN, NAN]), name

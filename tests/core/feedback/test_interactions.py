@@ -168,7 +168,7 @@ def test_every_setting_gives_the_reason_for_its_default() -> None:
     assert all(len(field.description or "") > 40 for field in InteractionsConfig.model_fields.values())
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(
     st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=3), st.integers(0, 3)), max_size=5),
     st.integers(0, 2),

@@ -55,7 +55,8 @@ def test_users_stand_in_ascending_order_whatever_the_order_of_the_rows(tiny: Tin
 def test_somebody_who_rated_nothing_of_the_catalogue_still_gets_candidates(tiny: TinyRun) -> None:
     stranger = tiny.ratings.head(1).with_columns(item_id=pl.lit(1, pl.Int64))
     inputs = propose(tiny.tower, tiny.index, stranger, tiny.item_rows, n_candidates=10)
-    everyone = [*tiny.tower.model.everyone.tolist(), 1.0]
-    best = np.argsort(-(encode_items(tiny.tower.model) @ np.array(everyone, dtype=np.float32)))[:10]
+    everyone = np.array([*tiny.tower.model.everyone.tolist(), 1.0], dtype=np.float32)
+    now = tiny.tower.trend.offered[:, -1]
+    best = np.argsort(-(encode_items(tiny.tower.model) @ everyone + now))[:10]
     assert inputs.candidates.item_idx[0].tolist() == best.tolist()
     assert np.isfinite(candidate_features(inputs)[0, :, FEATURE_NAMES.index("pair_retrieval_z")]).all()

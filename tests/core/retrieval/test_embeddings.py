@@ -15,7 +15,8 @@ from tests.core.worlds import QUICK_TOWER, TinyRun
 def test_each_row_is_the_item_towers_vector_of_the_id_beside_it(tiny: TinyRun) -> None:
     embeddings = embed_items(tiny.tower)
     assert np.array_equal(embeddings.vectors, item_vectors(tiny.tower))
-    assert embeddings.vectors.shape == (tiny.tower.catalogue.n_items, QUICK_TOWER.dim + tiny.tower.closed_form.rank + 1)
+    width = QUICK_TOWER.dim + tiny.tower.closed_form.rank + tiny.tower.trend.n_bins + 1
+    assert embeddings.vectors.shape == (tiny.tower.catalogue.n_items, width)
     assert embeddings.vectors.dtype == np.float32
     # Golden ids: ascending, and none but those that the world rated before the cut-off.
     assert np.all(np.diff(embeddings.item_ids) > 0)

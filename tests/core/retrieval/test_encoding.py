@@ -1,4 +1,4 @@
-"""Both halves and the bias as one vector."""
+"""Both halves, the trend and the bias as one vector."""
 
 from dataclasses import replace
 
@@ -12,14 +12,15 @@ from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0, 2.5])
-def test_a_score_is_the_sum_of_both_halves_and_the_bias(tiny: TinyRun, weight: float) -> None:
+def test_a_score_is_the_sum_of_all_parts(tiny: TinyRun, weight: float) -> None:
     tower = replace(tiny.tower, closed_form_weight=weight)
     users = histories_of(tiny.ratings, tower.catalogue)
     asking, offered = encode_users(tower.model, users), encode_items(tower.model)
     trained = asking[:, :-1] @ offered[:, :-1].T
     closed = tower.closed_form.encode_users(users) @ tower.closed_form.offered.T
+    trend = tower.trend.encode_users(users) @ tower.trend.offered.T
     found = user_vectors(tower, users) @ item_vectors(tower).T
-    np.testing.assert_allclose(found, trained + weight * closed + offered[:, -1], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found, trained + weight * closed + trend + offered[:, -1], rtol=1e-4, atol=1e-4)
 
 
 def test_each_part_lies_where_it_is_said_to(tiny: TinyRun) -> None:
@@ -30,22 +31,27 @@ def test_each_part_lies_where_it_is_said_to(tiny: TinyRun) -> None:
     assert np.array_equal(offered[:, parts.trained], encode_items(tower.model)[:, :-1])
     assert np.array_equal(asking[:, parts.closed_form], tower.closed_form.encode_users(users))
     assert np.array_equal(offered[:, parts.closed_form], 2 * tower.closed_form.offered)
+    assert np.array_equal(asking[:, parts.trend], tower.trend.encode_users(users))
+    assert np.array_equal(offered[:, parts.trend], tower.trend.offered)
     assert (asking[:, parts.bias] == 1).all()
     assert np.array_equal(offered[:, parts.bias], encode_items(tower.model)[:, -1:])
 
 
 def test_the_parts_are_the_whole_vector_once(tiny: TinyRun) -> None:
     parts, width = parts_of(tiny.tower), item_vectors(tiny.tower).shape[1]
-    places = [place for part in (parts.trained, parts.closed_form, parts.bias) for place in range(width)[part]]
+    places = [
+        place for part in (parts.trained, parts.closed_form, parts.trend, parts.bias) for place in range(width)[part]
+    ]
     assert places == list(range(width))
-    assert width == QUICK_TOWER.dim + tiny.tower.closed_form.rank + 1
+    assert width == QUICK_TOWER.dim + tiny.tower.closed_form.rank + tiny.tower.trend.n_bins + 1
 
 
-def test_an_empty_history_gets_what_the_trained_half_says(tiny: TinyRun) -> None:
+def test_an_empty_history_gets_what_the_trained_half_and_the_latest_trend_say(tiny: TinyRun) -> None:
     vector = user_vectors(tiny.tower, histories_from([[]], n_items=tiny.tower.catalogue.n_items))[0]
     parts = parts_of(tiny.tower)
     assert vector[parts.trained].tolist() == tiny.tower.model.everyone.tolist()
     assert not vector[parts.closed_form].any()
+    assert vector[parts.trend].nonzero()[0].tolist() == [tiny.tower.trend.n_bins - 1]
     assert user_vectors(tiny.tower, histories_from([], n_items=79)).shape == (0, len(vector))
 
 

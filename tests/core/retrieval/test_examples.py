@@ -40,16 +40,16 @@ def shown_and_asked(examples: Examples) -> tuple[list[int], list[int]]:
 @pytest.mark.parametrize(
     ("times", "draw", "shown", "asked"),
     [
-        ((1, 2, 3, 4, 5, 6, 7, 8, 9, 10), 0.5, [0, 1, 2, 3, 4], [5, 6, 7]),  # 30 % of ten are three
-        ((1, 2, 3, 4, 5, 6, 7, 8, 9, 10), 0.9, [0, 1, 2, 3, 4, 5, 6, 7, 8], [9]),  # the history ends first
-        ((1, 2, 3, 4, 5, 6, 7, 8, 9, 10), 0.0, [0], [1, 2, 3]),  # something is shown where there are two seconds
+        ((1, 2, 3, 4, 5, 6, 7, 8, 9, 10), 0.25, [0, 1, 2, 3, 4], [5, 6]),  # sqrt(1/4) is half; 15 % of ten: two
+        ((1, 2, 3, 4, 5, 6, 7, 8, 9, 10), 0.82, [0, 1, 2, 3, 4, 5, 6, 7, 8], [9]),  # the history ends first
+        ((1, 2, 3, 4, 5, 6, 7, 8, 9, 10), 0.0, [0], [1, 2]),  # something is shown where there are two seconds
         (
             (1, 2, 3, 3, 3, 3, 7, 8, 9, 10),
-            0.5,
+            0.25,
             [0, 1],
             [2, 3, 4, 5],
         ),  # the cut falls into a second
-        ((1, 2, 3, 4, 5, 6, 6, 8, 8, 8), 0.5, [0, 1, 2, 3, 4], [5, 6, 7, 8, 9]),  # the last second asked for is whole
+        ((1, 2, 3, 4, 5, 6, 8, 8, 8, 8), 0.25, [0, 1, 2, 3, 4], [5, 6, 7, 8, 9]),  # the last second asked for is whole
         ((5, 5, 5, 5), 0.5, [], [0, 1, 2, 3]),  # all at once: nothing precedes anything
         ((1, 2), 0.99, [0], [1]),
     ],

@@ -105,6 +105,18 @@ def test_what_dropout_hides_leaves_the_vector_of_the_rest(model: TwoTower) -> No
     np.testing.assert_allclose(hidden, encode_users(model, rest), rtol=1e-5)
 
 
+def test_vectors_of_needed_items_alone_are_the_same_and_touch_no_other(model: TwoTower) -> None:
+    users = history_batch(histories_from([[(2, 5.0, 1), (5, 1.0, 2)], [], [(2, 3.0, 1)]], n_items=N_ITEMS))
+    needed = model.users(users, only_needed=True)
+    np.testing.assert_allclose(needed.detach().numpy(), model.users(users).detach().numpy(), rtol=1e-5, atol=1e-6)
+    chosen = model.items(torch.tensor([7, 3]))
+    np.testing.assert_allclose(chosen.detach().numpy(), encode_items(model)[[7, 3]], rtol=1e-5, atol=1e-6)
+    (needed.sum() + chosen.sum()).backward()
+    touched = [table.weight.grad.coalesce().indices()[0].tolist() for table in (model.rated, model.offered)]
+    assert touched == [[2, 5], [3, 7]]
+    model.zero_grad()
+
+
 def test_each_half_star_has_a_level_of_its_own() -> None:
     stars = np.arange(1, 11) / 2
     users = histories_from([[(item, float(one), item) for item, one in enumerate(stars)]], n_items=10)

@@ -69,7 +69,7 @@ def test_the_towers_overfit_a_tiny_world_of_pairs() -> None:
     rows = [(user, 3 * user + n, 5.0, 10**9 + n) for user in range(10) for n in range(3)]
     movies = tiny_world.movies().clear()
     ratings = table(rows)
-    config = TwoTowerConfig(dim=16, n_epochs=200, history_dropout=0, vector_dropout=0)
+    config = TwoTowerConfig(dim=16, n_epochs=200, temporal_share=0.5, history_dropout=0, vector_dropout=0)
     tower = fit_two_tower(ratings, item_features(ratings, movies, FOREVER), FOREVER, config)
     asked = histories_from([[(3 * user + n % 3, 5.0, 10**9)] for user in range(10) for n in range(3)], n_items=30)
     found = exact_candidates(encode_items(tower.model), encode_users(tower.model, asked), asked, 2)
@@ -184,6 +184,24 @@ def test_only_likes_teach_where_other_ratings_weigh_nothing() -> None:
     assert tower.losses.tolist() == [0, 0]
 
 
+def test_a_sample_of_the_catalogue_teaches_the_tiny_world_nearly_as_well(tiny: TinyRun) -> None:
+    """Above the size where the whole catalogue is compared; here every catalogue is above it."""
+    sampled = QUICK_TOWER.model_copy(update={"full_softmax_until": 0, "n_negatives": 32})
+    tower = fitted(tiny.ratings, tiny.tower.fit_end, sampled)
+    assert share_of_own_camp(tower, tiny.ratings) > share_of_own_camp(tiny.tower, tiny.ratings) - 0.05
+    assert same_weights(tower, fitted(tiny.ratings, tiny.tower.fit_end, sampled))
+
+
+def test_a_catalogue_as_large_as_the_limit_is_compared_as_a_whole(tiny: TinyRun) -> None:
+    n_items = tiny.tower.catalogue.n_items
+    at_limit, above = (
+        fitted(tiny.ratings, tiny.tower.fit_end, QUICK_TOWER.model_copy(update={"full_softmax_until": limit}))
+        for limit in (n_items, n_items - 1)
+    )
+    assert same_weights(at_limit, tiny.tower)
+    assert not same_weights(above, tiny.tower)
+
+
 def test_the_loss_by_hand() -> None:
     """Two items left after masking, equal scores: ln 2 for each target, whatever the weights."""
     from recsys_core.retrieval.training import _loss
@@ -201,9 +219,9 @@ def test_dropout_keeps_the_expected_weight_of_a_history(monkeypatch: pytest.Monk
     weights: list[torch.Tensor] = []
     seen = TwoTower.users
 
-    def spy(self: TwoTower, batch: HistoryBatch, kept: torch.Tensor) -> torch.Tensor:
+    def spy(self: TwoTower, batch: HistoryBatch, kept: torch.Tensor, *, only_needed: bool) -> torch.Tensor:
         weights.append(kept)
-        return seen(self, batch, kept)
+        return seen(self, batch, kept, only_needed=only_needed)
 
     monkeypatch.setattr(TwoTower, "users", spy)
     fitted(tiny_world.ratings(), config=TwoTowerConfig(dim=4, n_epochs=3, history_dropout=0.4))

@@ -1,0 +1,110 @@
+"""The one table: every peer with its chosen settings, and our own rows, on targets that are read here alone."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from benchmarks.peers.contenders import PEERS, Peer, check_libraries
+from benchmarks.peers.folders import known_of, lists_of, table_of, targets_of, tuning_data
+from benchmarks.peers.tuning import LIST_LENGTH, SHOWN, Tuned, listed
+from recsys_core.errors import DataError
+from recsys_core.evaluation.accuracy import HEADLINE, per_user_metrics
+from recsys_core.evaluation.comparison import compare, summarise
+from recsys_core.evaluation.config import EvaluationConfig
+from recsys_core.evaluation.rendering import markdown_table
+
+logger = logging.getLogger(__name__)
+
+N_JUDGED = 100
+"""The longest list that a metric of the table looks at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What `score` found.
+
+    Attributes:
+        lists: RANKED_LISTS of all models, peers first.
+        per_user: `per_user_metrics` of all models.
+        ours: the models that are not peers.
+    """
+
+    lists: pl.DataFrame
+    per_user: pl.DataFrame
+    ours: tuple[str, ...]
+
+
+def score(folder: Path, tuned: Tuned, ours: Mapping[str, Path], *, peers: Sequence[Peer] = PEERS) -> Scored:
+    """Fit every peer on all before the targets, make all lists, and only then read the targets.
+
+    Args:
+        folder: see `folders`.
+        tuned: settings chosen on this very folder's tuning data.
+        ours: ranked lists by the name that the table shall give them.
+        peers: all that the table must hold.
+
+    Raises:
+        DataError: a peer was not tuned, or on other data; a file or library is missing; a row would be missing.
+    """
+    check_libraries(peers)
+    if tuned.tuning_data != tuning_data(folder):
+        raise DataError(f"the settings were not chosen on the tuning data of {folder}: run tune on it")
+    taken = {peer.name for peer in peers} & set(ours)
+    if taken:
+        raise DataError(f"{', '.join(sorted(taken))} is the name of a peer: call your own lists otherwise")
+    chosen = {peer.name: tuned.settings_of(peer) for peer in peers}
+    context = table_of(folder / "context.parquet").select("user_id", "item_id")
+    made = [lists_of(name, path, context) for name, path in ours.items()]
+    known = known_of(folder)
+    lists = pl.concat([*(listed(peer, chosen[peer.name], known, tuned.seed) for peer in peers), *made])
+    per_user = per_user_metrics(lists.filter(pl.col("rank") <= LIST_LENGTH), targets_of(folder))
+    _warn_of_gaps(lists, per_user, [*ours])
+    missing = {*chosen, *ours} - set(per_user["model"])
+    if missing:
+        raise DataError(f"no list of {', '.join(sorted(missing))}: a table without it is no comparison")
+    return Scored(lists=lists, per_user=per_user, ours=tuple(ours))
+
+
+def _warn_of_gaps(lists: pl.DataFrame, per_user: pl.DataFrame, ours: Sequence[str]) -> None:
+    """Somebody without a list counts as 0, which may be a mistake of whoever made the lists."""
+    judged = set(per_user["user_id"])
+    for name in ours:
+        own = lists.filter(model=name)
+        n_missing = len(judged - set(own["user_id"]))
+        if n_missing:
+            logger.warning("%s has no list for %d of %d users: each counts as 0", name, n_missing, len(judged))
+        length = int(own["rank"].to_numpy().max())
+        if length < N_JUDGED:
+            logger.warning("%s lists at most %d items, too few for recall@%d", name, length, N_JUDGED)
+
+
+def table(scored: Scored, config: EvaluationConfig) -> str:
+    """A row per model, best first: the means of SHOWN over all users with targets, 95 % bootstrap intervals."""
+    summary = summarise(scored.per_user, config)
+    ranking = summary.filter(metric=HEADLINE).sort("mean", "model", descending=[True, False])["model"].to_list()
+    rows = []
+    for model in ranking:
+        cells = [summary.filter(model=model, metric=name).row(0, named=True) for name in SHOWN]
+        rows.append([model, *(f"{cell['mean']:.3f} [{cell['low']:.3f}, {cell['high']:.3f}]" for cell in cells)])
+    return markdown_table(["model", *SHOWN], rows)
+
+
+def leads(scored: Scored, config: EvaluationConfig) -> str:
+    """Each of ours against every other model, paired by user: differences of the means of SHOWN; '' without ours."""
+    rows = []
+    for own in scored.ours:
+        by_metric = [compare(scored.per_user, own, name, config).filter(kind="difference") for name in SHOWN]
+        for pair in zip(*(one.iter_rows(named=True) for one in by_metric), strict=True):
+            cells = [f"{row['mean']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]" for row in pair]
+            rows.append([f"{own} - {pair[0]['other']}", *cells])
+    return markdown_table(["difference", *SHOWN], rows) if rows else ""
+
+
+def save_lists(scored: Scored, folder: Path) -> None:
+    """`<model>.parquet` for each model (user_id, item_id, rank), so that another scorer can judge them too."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for (model,), own in scored.lists.group_by("model", maintain_order=True):
+        own.drop("model").write_parquet(folder / f"{model}.parquet")

@@ -1,0 +1,107 @@
+"""How wrong a batch of answers is: the cross-entropy of the asked items under a softmax.
+
+Both losses mean the same softmax, over all items that were not shown. `full_softmax` adds it up; `sampled_softmax`
+estimates the sum from a few items, so that a step costs the same whatever the size of the catalogue.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from recsys_core.data.histories import Histories
+from recsys_core.retrieval.examples import Examples, target_weights
+from recsys_core.retrieval.negatives import Negatives
+from recsys_core.retrieval.towers import TwoTower
+
+
+def full_softmax(
+    user_vectors: torch.Tensor, item_vectors: torch.Tensor, examples: Examples, other_weight: float
+) -> torch.Tensor:
+    """Mean over the targets, by weight, of -log softmax over the catalogue without what was shown.
+
+    Args:
+        user_vectors: (n_users, dim + 1).
+        item_vectors: (n_items, dim + 1).
+        examples: what was shown and what was asked.
+        other_weight: weight of a rating below a like.
+    """
+    logits = user_vectors @ item_vectors.T  # (n_users, n_items)
+    # What was shown is never an answer: seen items are filtered when serving, so their mass must not count here.
+    logits = logits.masked_fill(_mask(examples.shown), -torch.inf)
+    weights = torch.from_numpy(target_weights(examples.asked, other_weight))
+    rows, items = torch.from_numpy(examples.asked.rows), torch.from_numpy(examples.asked.item_idx)
+    picked = torch.log_softmax(logits, dim=1)[rows, items]
+    return -(weights * picked).sum() / weights.sum().clamp(min=1e-6)
+
+
+def sampled_softmax(
+    user_vectors: torch.Tensor, model: TwoTower, examples: Examples, negatives: Negatives, other_weight: float
+) -> torch.Tensor:
+    """`full_softmax`, its sum over the catalogue estimated; nothing here is as large as the catalogue.
+
+    Everything that a user rated and was not shown is in the sum as it is. The rest is drawn, and each drawn score s
+    counts as s + log(times drawn / times expected): the logQ correction, without which what is drawn often would be
+    pushed down for being popular. Then the expected sum is that of the full softmax, and the expected gradient
+    approaches that of the full softmax as more is drawn (Bengio & Senécal 2008, doi:10.1109/TNN.2007.912312; Yi et al.
+    2019, doi:10.1145/3298689.3346996). Scores for serving are not corrected: they stay the plain dot product.
+
+    Args:
+        user_vectors: (n_users, dim + 1).
+        model: gives the vectors of the items needed, and of no other.
+        examples: what was shown and what was asked.
+        negatives: drawn for this batch.
+        other_weight: weight of a rating below a like.
+    """
+    scores = sampled_scores(user_vectors, model, examples, negatives)
+    weights = torch.from_numpy(target_weights(examples.asked, other_weight))
+    n_asked = len(weights)
+    picked = scores.own[:n_asked] - scores.log_sum(scores.own_rows[:n_asked])
+    return -(weights * picked).sum() / weights.sum().clamp(min=1e-6)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampledScores:
+    """The scores that stand for those of the whole catalogue."""
+
+    own: torch.Tensor  # (n_own,) what the user rated and was not shown: first what was asked, then the rest
+    own_rows: torch.Tensor  # (n_own,) the user row of each
+    drawn: torch.Tensor  # (n_users, n_negatives) corrected; -inf where the user has rated the item
+
+    def log_sum(self, rows: torch.Tensor) -> torch.Tensor:
+        """(n,) log of the sum of exponentials of everything that stands for the catalogue, of some user rows.
+
+        Only for rows with an own score: the sum of a row without any may be 0, whose logarithm has no gradient.
+        """
+        # The greatest score goes out first, as in any logsumexp; 0 where a row has none.
+        top = self.drawn.detach().amax(dim=1).scatter_reduce(0, self.own_rows, self.own.detach(), "amax")
+        top = top.nan_to_num(neginf=0.0)
+        total = torch.exp(self.drawn - top[:, None]).sum(dim=1)
+        total = total.index_add(0, self.own_rows, torch.exp(self.own - top[self.own_rows]))
+        return torch.log(total[rows]) + top[rows]
+
+
+def sampled_scores(
+    user_vectors: torch.Tensor, model: TwoTower, examples: Examples, negatives: Negatives
+) -> SampledScores:
+    """Scores of what each user rated and was not shown, and corrected ones of what was drawn."""
+    own_items = torch.cat([torch.from_numpy(examples.asked.item_idx), torch.from_numpy(negatives.later_items)])
+    own_rows = torch.cat([torch.from_numpy(examples.asked.rows), torch.from_numpy(negatives.later_rows)])
+    drawn = torch.from_numpy(negatives.item_idx)
+    needed, place = torch.unique(torch.cat([own_items, drawn]), return_inverse=True)
+    vectors = model.items(needed)  # (n_needed, dim + 1)
+    n_own = len(own_items)
+    correction = torch.from_numpy(negatives.n_drawn / negatives.n_expected).log().float()  # (n_negatives,)
+    corrected = user_vectors @ vectors[place[n_own:]].T + correction
+    own = (user_vectors[own_rows] * vectors[place[:n_own]]).sum(dim=1)
+    return SampledScores(
+        own=own,
+        own_rows=own_rows,
+        # A hit is in the sum already, as what was asked, or must not be in it, as what was shown.
+        drawn=corrected.masked_fill(torch.from_numpy(negatives.is_own), -torch.inf),
+    )
+
+
+def _mask(shown: Histories) -> torch.Tensor:
+    mask = torch.zeros(shown.n_users, shown.n_items, dtype=torch.bool)
+    mask[torch.from_numpy(shown.rows), torch.from_numpy(shown.item_idx)] = True
+    return mask

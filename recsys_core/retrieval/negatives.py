@@ -1,0 +1,96 @@
+"""Which items stand for the whole catalogue in a step of training, and how often each was to be expected.
+
+Most come from the batch: a user of the batch at random, then one of the items that this user rated, so that the items
+that people do rate are told apart most often. A few come from the whole catalogue, all items alike, so that no item is
+out of reach, not even one that no user of the training rated (Yang et al. 2020, doi:10.1145/3366424.3386195).
+
+They come from whole histories, not from the asked parts alone: what is asked depends on the kind of question, what a
+user rated does not, and only so the expected number of draws is known exactly rather than estimated. What the loss does
+with that number: `losses`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_core.data.histories import Histories
+from recsys_core.retrieval.examples import Examples
+
+Bools = npt.NDArray[np.bool_]
+Int64s = npt.NDArray[np.int64]
+Float64s = npt.NDArray[np.float64]
+
+UNIFORM_SHARE = 0.25
+"""Share of the draws that come from the whole catalogue; on the shipped data 2 % to 50 % are alike."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Negatives:
+    """What the users of a batch are compared with, beside the items asked for."""
+
+    item_idx: Int64s  # (n,) ascending, each drawn item once
+    n_drawn: Int64s  # (n,) how often it was drawn, at least 1
+    n_expected: Float64s  # (n,) how often it was to be expected for a user who has not rated it, above 0
+    is_own: Bools  # (n_users, n) the user has rated it: an accidental hit
+    later_rows: Int64s  # (n_later,) user row of each rating that was neither shown nor asked for
+    later_items: Int64s  # (n_later,) its item
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampler:
+    """Draws negatives for batches of some users."""
+
+    users: Histories  # all users of the training; nobody has an empty history
+    share: Float64s  # (n_items,) chance that a random rating of a random user is of this item
+    n_negatives: int
+
+    def draw(self, examples: Examples, rng: np.random.Generator) -> Negatives:
+        """`n_negatives` draws for a batch that holds each user at most once."""
+        batch = self._histories(examples)
+        n_uniform = max(1, round(self.n_negatives * UNIFORM_SHARE))
+        user = rng.integers(batch.n_users, size=self.n_negatives - n_uniform)
+        place = (rng.random(len(user)) * batch.lengths[user]).astype(np.int64)
+        from_batch = batch.item_idx[batch.offsets[user] + place]
+        return self.weighed(examples, from_batch, rng.integers(batch.n_items, size=n_uniform))
+
+    def weighed(self, examples: Examples, from_batch: Int64s, from_catalogue: Int64s) -> Negatives:
+        """What was drawn, with what was to be expected and whose own it is.
+
+        The company of a user is a random part of all other users. So among the n draws from a batch of B out of U users
+        an item outside the own history is to be expected n (B - 1) / B * U share / (U - 1) times. Draws from the own
+        history, one in B, are lost: they are hits.
+        """
+        batch = self._histories(examples)
+        n_batch, n_all = batch.n_users, self.users.n_users
+        of_others = (n_batch - 1) / n_batch * n_all / max(n_all - 1, 1)
+        item_idx, n_drawn = np.unique(np.concatenate([from_batch, from_catalogue]), return_counts=True)
+        is_own = np.zeros((n_batch, len(item_idx)), dtype=np.bool_)
+        at = np.minimum(np.searchsorted(item_idx, batch.item_idx), len(item_idx) - 1)
+        drawn = item_idx[at] == batch.item_idx
+        is_own[batch.rows[drawn], at[drawn]] = True
+        used = np.concatenate([_keys(examples.shown), _keys(examples.asked)])
+        is_later = ~np.isin(_keys(batch), used)
+        return Negatives(
+            item_idx=item_idx,
+            n_drawn=n_drawn,
+            n_expected=len(from_batch) * of_others * self.share[item_idx] + len(from_catalogue) / batch.n_items,
+            is_own=is_own,
+            later_rows=batch.rows[is_later],
+            later_items=batch.item_idx[is_later],
+        )
+
+    def _histories(self, examples: Examples) -> Histories:
+        return self.users.select(np.searchsorted(self.users.user_ids, examples.asked.user_ids))
+
+
+def sampler_of(users: Histories, n_negatives: int) -> Sampler:
+    """A sampler for batches out of `users`, none of whom may have an empty history."""
+    votes = np.bincount(users.item_idx, weights=1 / users.lengths[users.rows], minlength=users.n_items)
+    return Sampler(users=users, share=votes / max(users.n_users, 1), n_negatives=n_negatives)
+
+
+def _keys(users: Histories) -> Int64s:
+    """(n_ratings,) a number for each pair of user row and item."""
+    keys: Int64s = users.rows * users.n_items + users.item_idx
+    return keys

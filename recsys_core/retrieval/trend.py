@@ -1,0 +1,77 @@
+"""What was watched at the time: a part of the retriever that follows the popularity of items through the years.
+
+The trained half knows one popularity per item, that of all time, and so offers what was rated for longest. Here time is
+cut into bins of equally many ratings, and an item's entry of a bin is the logarithm of how much of its popularity falls
+to the months around it. A user's vector picks one bin, that of the history's latest rating: later than all, the last.
+
+    score(i) = weight x log((count of i around then, as a share of all ratings, x all ratings + p) / (count of i + p))
+
+An item that comes up gains, one that is forgotten loses, and one that keeps its share stays at zero.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_core.data.histories import Histories
+from recsys_core.data.schemas import LIKED
+from recsys_core.retrieval.closed_form import OTHER_VALUE
+from recsys_core.retrieval.config import TwoTowerConfig
+
+Float32s = npt.NDArray[np.float32]
+Int64s = npt.NDArray[np.int64]
+
+N_BINS = 32
+
+WIDTH = 365 * 86_400
+"""Seconds: the deviation of the bell curve by which a bin reads those around it."""
+
+PRIOR = 3.0
+"""Ratings that pull an item towards no trend: few ratings say little of when it is watched."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trend:
+    """Popularity by time, relative to that of all time."""
+
+    starts: Int64s  # (n_bins,) seconds UTC, ascending; the first bin reaches back, the last forward, without end
+    offered: Float32s  # (n_items, n_bins), its weight included
+
+    @property
+    def n_bins(self) -> int:
+        """Length of the vectors."""
+        return len(self.starts)
+
+    def encode_users(self, users: Histories) -> Float32s:
+        """(n_users, n_bins): 1 in the bin of the latest rating; for an empty history, which is new, in the last bin."""
+        vectors = np.zeros((users.n_users, self.n_bins), dtype=np.float32)
+        if self.n_bins:
+            bins = np.full(users.n_users, self.n_bins - 1)
+            some = users.lengths > 0
+            bins[some] = _bin_of(self.starts, users.timestamps[users.offsets[1:][some] - 1])
+            vectors[np.arange(users.n_users), bins] = 1
+        return vectors
+
+
+def fit_trend(users: Histories, config: TwoTowerConfig) -> Trend:
+    """The trend of every item in the users' ratings; no bins come back where there are no ratings."""
+    if not len(users.timestamps):
+        return Trend(starts=np.zeros(0, dtype=np.int64), offered=np.zeros((users.n_items, 0), dtype=np.float32))
+    edges = np.quantile(users.timestamps, np.linspace(0, 1, N_BINS + 1))
+    starts = edges[:-1].astype(np.int64)
+    counts = np.zeros((N_BINS, users.n_items))
+    values = np.where(users.ratings >= LIKED, 1.0, OTHER_VALUE)
+    np.add.at(counts, (_bin_of(starts, users.timestamps), users.item_idx), values)
+    total = counts.sum(axis=0)  # (n_items,)
+    middles = (edges[1:] + edges[:-1]) / 2
+    near = np.exp(-0.5 * ((middles[:, None] - middles) / WIDTH) ** 2)  # (n_bins, n_bins)
+    around = near @ counts
+    around *= (total.sum() / np.maximum(around.sum(axis=1), 1e-12))[:, None]  # as if all ratings had been given then
+    trend = np.log((around + PRIOR) / (total + PRIOR))
+    return Trend(starts=starts, offered=np.ascontiguousarray(config.trend_weight * trend.T, dtype=np.float32))
+
+
+def _bin_of(starts: Int64s, timestamps: Int64s) -> Int64s:
+    bins: Int64s = np.maximum(np.searchsorted(starts, timestamps, side="right") - 1, 0)
+    return bins
