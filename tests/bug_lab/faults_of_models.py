@@ -2,8 +2,48 @@
 
 from tests.bug_lab.fault import Fault
 
-FAULTS_OF_SAMPLING: tuple[Fault, ...] = ()
-"""Pitfalls 13 to 15, once a loss samples its negatives; a number that comes here leaves `faults.NOT_YET`."""
+FAULTS_OF_SAMPLING = (
+    Fault(
+        number=13,
+        what="the logQ correction has the other sign",
+        file="recsys_core/retrieval/losses.py",
+        before="torch.from_numpy(negatives.n_drawn / negatives.n_expected).log()",
+        after="torch.from_numpy(negatives.n_expected / negatives.n_drawn).log()",
+        tests=(
+            "tests/core/retrieval/test_losses.py::"
+            "test_over_all_possible_draws_the_sum_and_its_gradient_are_those_of_the_catalogue",
+        ),
+    ),
+    Fault(
+        number=13,
+        what="q leaves out that nobody is compared with the own history",
+        file="recsys_core/retrieval/negatives.py",
+        before="len(from_batch) * of_others * self.share[item_idx]",
+        after="len(from_batch) * self.share[item_idx]",
+        tests=(
+            "tests/core/retrieval/test_losses.py::"
+            "test_over_all_possible_draws_the_sum_and_its_gradient_are_those_of_the_catalogue",
+        ),
+    ),
+    Fault(
+        number=14,
+        what="what the user has rated stays among the negatives",
+        file="recsys_core/retrieval/losses.py",
+        before="drawn=corrected.masked_fill(torch.from_numpy(negatives.is_own), -torch.inf),",
+        after="drawn=corrected,",
+        tests=("tests/core/retrieval/test_losses.py::test_an_accidental_hit_has_no_mass",),
+    ),
+    Fault(
+        number=15,
+        what="the exported bias carries a correction for popularity",
+        file="recsys_core/retrieval/training.py",
+        before="        return model.items().numpy()\n",
+        after="        vectors = model.items().numpy()\n"
+        "        vectors[:, -1] -= model.log_popularity.numpy()\n"
+        "        return vectors\n",
+        tests=("tests/core/retrieval/test_losses.py::test_the_serving_score_is_the_plain_dot_product",),
+    ),
+)
 
 FAULTS_OF_MODELS = (
     *FAULTS_OF_SAMPLING,
