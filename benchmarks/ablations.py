@@ -24,7 +24,8 @@ from recsys_core.metrics.relevance import hits_of
 from recsys_core.metrics.uncertainty import seed_spread
 from recsys_core.ranking.config import RankerConfig
 from recsys_core.ranking.examples import RankingExamples
-from recsys_core.ranking.validation import fit_before_validation, validate_ranker
+from recsys_core.ranking.rehearsal import fit_before_validation
+from recsys_core.ranking.validation import validate_ranker
 from recsys_core.retrieval.candidates import exact_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.encoding import item_vectors, user_vectors

@@ -27,6 +27,7 @@ from recsys_core.lake.store import Lake
 from recsys_core.metrics.uncertainty import seed_spread
 from recsys_core.ranking.config import RankerConfig
 from recsys_core.ranking.ranker import fit_ranker
+from recsys_core.ranking.rehearsal import fit_before_validation
 from recsys_core.ranking.report import ranking_report
 from recsys_core.ranking.slices import examples_of_slices
 from recsys_core.retrieval.config import CandidatesConfig, IndexConfig, TwoTowerConfig
@@ -74,7 +75,7 @@ def figures(tables: Tables, seed: int) -> dict[str, float]:
         ratings, splits, tables.items, tables.users, towers.__getitem__, n_candidates=CandidatesConfig().n_candidates
     )
     ranker = fit_ranker(examples.lessons(TEST), config)
-    validation = ranking_report(examples, ranker, config).headline()
+    validation = ranking_report(examples, fit_before_validation(examples, config)).headline()
     tower = towers[TEST]
     embeddings = embed_items(tower)
     inputs = TestInputs(

@@ -106,15 +106,38 @@ def retrieval_metadata(report: "RetrievalReport") -> Metadata:
 
 
 def ranking_metadata(report: "RankingReport") -> Metadata:
-    """Feature importance by gain."""
-    used = report.importance.filter(pl.col("gain") > 0).reverse()
+    """What moves scores, and whether probabilities hold: a picture and a table of each."""
 
-    def draw(axes: "Axes") -> None:
-        axes.barh(used["feature"].to_list(), used["gain"].to_list(), color=ACCENT)
+    def draw_shap(axes: "Axes") -> None:
+        table = report.importance.reverse()
+        axes.barh(table["feature"].to_list(), table["mean_abs_shap"].to_list(), color=ACCENT)
         axes.tick_params(axis="y", labelsize=6)
-        axes.set(xlabel="mean gain per split")
+        axes.margins(y=0.01)
+        axes.set(xlabel="mean |SHAP value|")
 
-    return {"importance": picture(draw, height=4.0)}
+    def draw_reliability(axes: "Axes") -> None:
+        table = report.reliability
+        stated, true = table["predicted"].to_numpy(), table["observed"].to_numpy()
+        reach = [true - table["low"].to_numpy(), table["high"].to_numpy() - true]
+        axes.axline((0, 0), slope=1, color=INK, linewidth=1, linestyle="--")  # what is stated comes true
+        axes.errorbar(stated, true, yerr=reach, color=ACCENT, marker="o", markersize=4, linewidth=1)
+        axes.set(xlabel="stated probability of a like", ylabel="share liked", xlim=(0, None), ylim=(0, None))
+
+    return {
+        "shap": picture(draw_shap, height=4.0),
+        "importance": _figures(report.importance),
+        "reliability": picture(draw_reliability),
+        "reliability_bins": _figures(report.reliability),
+        "forecasts": _figures(report.forecasts),
+    }
+
+
+def _figures(table: pl.DataFrame) -> dg.MarkdownMetadataValue:
+    """A table of figures as it is, floats with four digits."""
+    from recsys_core.evaluation.rendering import markdown_table
+
+    rows = [[f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row] for row in table.iter_rows()]
+    return dg.MetadataValue.md(markdown_table(table.columns, rows))
 
 
 def trials_metadata(trials: pl.DataFrame) -> Metadata:

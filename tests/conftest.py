@@ -8,8 +8,7 @@ from hypothesis import settings
 
 from tests.assets.projects import Answer, Project
 
-
-settings.register_profile("untimed")  # a busy machine is no fault of the code
+settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("untimed")
 
 

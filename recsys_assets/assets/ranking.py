@@ -54,37 +54,38 @@ def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesR
     )
 
 
-@versioned_asset(deps=["ranking_examples"], form=RankerRun, libraries=["xgboost", "numpy", "polars"], kinds=["xgboost"])
+@versioned_asset(
+    deps=["ranking_examples"], form=RankerRun, libraries=["xgboost", "numpy", "polars", "scipy"], kinds=["xgboost"]
+)
 def ranker(context: dg.AssetExecutionContext, config: RankerRun, lake: LakeResource) -> Published:
-    """LambdaMART over explicit features, trained on the hold-outs before the test; the one that serves."""
+    """LambdaMART over explicit features, trained on the hold-outs before the test; the one that serves.
+
+    Beside it lies its rehearsal, trained before the validation slice, by which its probabilities are calibrated.
+    """
     from recsys_core.data.splits import TEST
     from recsys_core.ranking.examples import RankingExamples
-    from recsys_core.ranking.ranker import fit_ranker
+    from recsys_core.ranking.rehearsal import fit_rehearsed
 
     run = AssetRun(context, lake, config)
     examples = RankingExamples.load(run.folder("ranking_examples"))
-    rows = examples.lessons(TEST)
-    fitted = fit_ranker(rows, config)
-    return run.publish(
-        fitted.save,
-        facts={"feature_set": fitted.feature_set, "n_candidates": fitted.n_candidates, "n_rows": rows.height},
-    )
+    fitted = fit_rehearsed(examples, config)
+    return run.publish(fitted.save, facts={**fitted.facts(), "n_rows": examples.lessons(TEST).height})
 
 
 @versioned_asset(
-    deps=["ranking_examples", "ranker"], libraries=["xgboost", "numpy", "polars", "pyarrow"], kinds=["polars"]
+    deps=["ranking_examples", "ranker"], libraries=["xgboost", "numpy", "polars", "pyarrow", "scipy"], kinds=["polars"]
 )
 def ranking_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
     """What ranking adds to the order of retrieval on the validation slice, and which features carry it.
 
-    Judged on a ranker with the same settings that never saw that slice; the importances are those of the ranker that
-    serves.
+    Also whether its probabilities can be taken at their word. All of it is asked of the rehearsal, a ranker with the
+    same settings that never saw that slice.
     """
     from recsys_core.ranking.examples import RankingExamples
-    from recsys_core.ranking.ranker import Ranker
+    from recsys_core.ranking.rehearsal import load_rehearsal
     from recsys_core.ranking.report import ranking_report as make_report
 
     run = AssetRun(context, lake)
     examples = RankingExamples.load(run.folder("ranking_examples"))
-    report = make_report(examples, Ranker.load(run.folder("ranker")), RankerConfig(**run.parameters_of("ranker")))
+    report = make_report(examples, load_rehearsal(run.folder("ranker")))
     return run.publish(report.save, facts=report.headline(), metadata=ranking_metadata(report))

@@ -74,11 +74,12 @@ def show_report(*, as_json: bool = False) -> None:
 
 def _show_answer(answer: "list[Recommendation]", *, explain: bool) -> None:
     because = Column("because of", no_wrap=True)  # in a narrow terminal the titles wrap rather than these names
-    table = Table("", "movie", "genres", "id", "retrieved as", *([because] if explain else []), box=None)
+    chance = Column("liked later", justify="right", no_wrap=True)
+    table = Table("", "movie", "genres", "id", "retrieved as", chance, *([because] if explain else []), box=None)
     for one in answer:
         title = f"{one.title or '(no title)'}{f' ({one.year})' if one.year else ''}"
         about = [escape(title), escape(", ".join(one.genres))]
-        cells = [str(one.rank), *about, str(one.item_id), f"no. {one.retrieval_rank}"]
+        cells = [str(one.rank), *about, str(one.item_id), f"no. {one.retrieval_rank}", _chance(one.probability)]
         table.add_row(*cells, *([_reasons(one)] if explain else []))
     out.print(table)
     if explain:
@@ -96,6 +97,11 @@ def _models(made: "EvalReport") -> Table:
         others = [f"{made.mean(model, metric):.3f}" for metric in ("recall@10", "recall@100", "map@10")]
         table.add_row(model, interval, *others, style="bold" if model == "two-stage" else None)
     return table
+
+
+def _chance(probability: float | None) -> str:
+    """In whole percent: more digits would promise more than the report on reliability keeps."""
+    return "-" if probability is None else f"{100 * probability:.0f} %"
 
 
 def _reasons(one: "Recommendation") -> str:

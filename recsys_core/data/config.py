@@ -13,10 +13,10 @@ class HoldoutsConfig(BaseModel, frozen=True, extra="forbid"):
         description="Share of each user's likes, the latest, in the smallest hold-out: the ranker's labels.",
     )
     n_holdouts: int = Field(
-        2,
+        3,
         ge=1,
         le=3,
-        description="Hold-outs of one, two, ... such shares: two teach short and longer histories, each costs a tower.",
+        description="Hold-outs of one, two, three such shares: the next likes and those after them; each costs a tower.",
     )
     holdout_likes: int = Field(
         5, ge=2, description="Least likes of a user who is held out: of fewer, too little would be left to ask with."

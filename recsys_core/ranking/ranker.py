@@ -1,7 +1,8 @@
 """XGBoost LambdaMART over explicit features.
 
 Burges (2010), "From RankNet to LambdaRank to LambdaMART", MSR-TR-2010-82: pairwise gradients, weighted by how much
-swapping the pair would change NDCG. The scores order the items of one request; they are no probabilities.
+swapping the pair would change NDCG. The scores order the items of one request; `calibration` turns them into
+probabilities.
 """
 
 import json
@@ -15,25 +16,34 @@ import xgboost as xgb
 
 from recsys_core.errors import ArtifactError, DataError
 from recsys_core.features.contract import FEATURE_NAMES, feature_set_version
+from recsys_core.ranking.calibration import Calibration, load_calibration, save_calibration
 from recsys_core.ranking.config import RankerConfig
 from recsys_core.seeding import child_seed
 
 Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
+Float64s = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ranker:
-    """A trained booster, the feature set that it was trained on, and how many candidates it learnt to order."""
+    """A trained booster, the feature set that it was trained on, and how many candidates it learnt to order.
+
+    Without a calibration it orders as well, and names no probability.
+    """
 
     booster: xgb.Booster
     feature_set: str
     n_candidates: int
+    calibration: Calibration | None = None
 
     def score(self, features: Float32s) -> Float32s:
         """(n_rows,) score of each row of features, (n_rows, n_features); higher is better."""
         predicted: Float32s = self.booster.inplace_predict(features)
         return predicted
+
+    def probability(self, scores: Float32s) -> Float64s | None:
+        """The probability of a like for each score, in the same order as the scores; None without a calibration."""
+        return None if self.calibration is None else self.calibration.probability(scores)
 
     def contributions(self, features: Float32s) -> Float32s:
         """(n_rows, n_features + 1) SHAP values of each row; the last column is the base, and a row sums to its score.
@@ -54,13 +64,14 @@ class Ranker:
         return table.sort("gain", "feature", descending=[True, False])
 
     def save(self, folder: Path) -> None:
-        """Write the booster as JSON text, which survives damage better than UBJ, and the version of its features."""
+        """Write the booster as JSON text, which survives damage better than UBJ, its features and its calibration."""
         self.booster.save_model(folder / "ranker.json")
         folder.joinpath("features.json").write_text(
             json.dumps(
                 {"feature_set": self.feature_set, "n_candidates": self.n_candidates, "names": FEATURE_NAMES}, indent=1
             )
         )
+        save_calibration(self.calibration, folder)
 
     @classmethod
     def load(cls, folder: Path) -> "Ranker":
@@ -81,7 +92,8 @@ class Ranker:
                 f"the ranker was trained on feature set {feature_set}, the code computes "
                 f"{feature_set_version()} (differs: {', '.join(differing)}): run `recsys refresh` to train it again"
             )
-        return cls(booster=booster, feature_set=feature_set, n_candidates=n_candidates)
+        calibration = load_calibration(folder)
+        return cls(booster=booster, feature_set=feature_set, n_candidates=n_candidates, calibration=calibration)
 
 
 def fit_ranker(rows: pl.DataFrame, config: RankerConfig) -> Ranker:

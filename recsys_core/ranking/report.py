@@ -1,15 +1,27 @@
-"""What ranking adds, and which features carry it."""
+"""What ranking adds, which features carry it, and whether its probabilities can be taken at their word.
+
+Everything is asked of the rehearsal on the validation slice, which it never saw: one ranker, one set of rows.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
+from recsys_core.data.splits import VALIDATION
+from recsys_core.features.contract import FEATURE_NAMES
 from recsys_core.metrics.uncertainty import Estimate, paired_difference
-from recsys_core.ranking.config import RankerConfig
+from recsys_core.ranking.calibration_report import (
+    BASE_RATE,
+    CALIBRATED,
+    crossfitted,
+    forecast_scores,
+    reliability_table,
+)
 from recsys_core.ranking.examples import RankingExamples
+from recsys_core.ranking.explanations import importance
 from recsys_core.ranking.ranker import Ranker
-from recsys_core.ranking.validation import fit_before_validation, validate_ranker
+from recsys_core.ranking.validation import validate_ranker
 from recsys_core.seeding import child
 from recsys_core.tables import load_tables, save_tables
 
@@ -19,12 +31,16 @@ class RankingReport:
     """Tables of the report.
 
     Attributes:
-        per_user: `validate_ranker`: both orders on the validation slice, of a ranker that never saw it.
-        importance: `Ranker.importance` of the ranker that serves.
+        per_user: `validate_ranker`: both orders.
+        importance: `explanations.importance`.
+        forecasts: `forecast_scores`: the calibrated probabilities beside the base rate.
+        reliability: `reliability_table`.
     """
 
     per_user: pl.DataFrame
     importance: pl.DataFrame
+    forecasts: pl.DataFrame
+    reliability: pl.DataFrame
 
     def save(self, folder: Path) -> None:
         """Write one Parquet file per table."""
@@ -45,6 +61,10 @@ class RankingReport:
         """The figures worth following from run to run."""
         means = self.per_user.group_by("order").agg(pl.col("ndcg", "map").mean()).rows_by_key("order", unique=True)
         gain = self.gain()
+        ours, constant = (
+            self.forecasts.row(by_predicate=(pl.col("forecast") == one) & (pl.col("rows") == "candidates"), named=True)
+            for one in (CALIBRATED, BASE_RATE)
+        )
         return {
             "ndcg@10": means["ranking"][0],
             "map@10": means["ranking"][1],
@@ -53,16 +73,31 @@ class RankingReport:
             "ndcg_gain": gain.mean,
             "ndcg_gain_low": gain.low,
             "ndcg_gain_high": gain.high,
+            "base_rate": ours["observed"],
+            "calibration_error": ours["calibration_error"],
+            "brier": ours["brier"],
+            "brier_of_base_rate": constant["brier"],
+            "log_loss": ours["log_loss"],
+            "log_loss_of_base_rate": constant["log_loss"],
         }
 
 
-def ranking_report(examples: RankingExamples, ranker: Ranker, config: RankerConfig) -> RankingReport:
-    """Judge the settings on the validation slice, and describe the ranker that serves.
+def ranking_report(examples: RankingExamples, rehearsal: Ranker) -> RankingReport:
+    """Judge and explain the rehearsal on the validation slice.
+
+    The ranker that serves knows that slice. Its own training rows would do to explain it, but not to judge it, and
+    trees look busier on the rows that they grew on; so both are asked of the rehearsal.
 
     Args:
-        examples: the rows that the ranker was trained on.
-        ranker: the one that serves; it knows the validation slice and is not judged on it.
-        config: the settings that it was trained with.
+        examples: the rows that both rankers were trained on, and the validation slice.
+        rehearsal: from `fit_rehearsed`, or `fit_before_validation`.
     """
-    earlier = fit_before_validation(examples, config)
-    return RankingReport(per_user=validate_ranker(earlier, examples), importance=ranker.importance())
+    exam = examples.rows.filter(slice=VALIDATION)
+    features = exam.select(FEATURE_NAMES).to_numpy()
+    forecast = crossfitted(exam.select("user_id", "label", score=rehearsal.score(features)))
+    return RankingReport(
+        per_user=validate_ranker(rehearsal, examples),
+        importance=importance(rehearsal, features),
+        forecasts=forecast_scores(forecast),
+        reliability=reliability_table(forecast),
+    )

@@ -6,14 +6,8 @@ import polars as pl
 from recsys_core.data.splits import VALIDATION
 from recsys_core.features.contract import FEATURE_NAMES
 from recsys_core.metrics.ranking import average_precision_at_k, ndcg_at_k
-from recsys_core.ranking.config import RankerConfig
 from recsys_core.ranking.examples import RankingExamples
-from recsys_core.ranking.ranker import Ranker, fit_ranker
-
-
-def fit_before_validation(examples: RankingExamples, config: RankerConfig) -> Ranker:
-    """A ranker with the same settings, trained on the hold-outs of what came before the validation slice."""
-    return fit_ranker(examples.lessons(VALIDATION), config)
+from recsys_core.ranking.ranker import Ranker
 
 
 def validate_ranker(ranker: Ranker, examples: RankingExamples, k: int = 10) -> pl.DataFrame:
@@ -23,7 +17,7 @@ def validate_ranker(ranker: Ranker, examples: RankingExamples, k: int = 10) -> p
     perfect ranker stays below 1.
 
     Args:
-        ranker: from `fit_before_validation`.
+        ranker: the rehearsal, which never saw the slice.
         examples: the rows in the order of retrieval, and how much was to be found.
         k: length of the list.
     """

@@ -24,6 +24,7 @@ class Recommendation:
     year: int | None
     genres: list[str]
     score: float  # of the ranker: orders this answer, means nothing beyond it
+    probability: float | None  # that the user goes on to like it; None where the ranker is not calibrated
     retrieval_rank: int  # from 1, among the candidates
     features: dict[str, float]  # what the ranker read; NaN where undefined
     contributions: dict[str, float]  # SHAP value of each feature: by how much it moved the score
@@ -76,6 +77,7 @@ def recommend(bundle: Bundle, known: pl.DataFrame, k: int = 10) -> list[Recommen
     places = np.array([int(np.flatnonzero(proposed == idx)[0]) for idx in item_idx], dtype=np.int64)
     features = of_candidates[0, places]
     contributions = bundle.ranker.contributions(features)
+    probabilities = bundle.ranker.probability(ranked.scores[0])
     about = {row["item_id"]: row for row in bundle.movies.iter_rows(named=True)}
     answer = []
     for at, idx in enumerate(item_idx):
@@ -89,6 +91,7 @@ def recommend(bundle: Bundle, known: pl.DataFrame, k: int = 10) -> list[Recommen
                 year=movie["year"],
                 genres=movie["genres"],
                 score=float(ranked.scores[0, at]),
+                probability=None if probabilities is None else float(probabilities[at]),
                 retrieval_rank=int(places[at]) + 1,
                 features=dict(zip(FEATURE_NAMES, features[at].tolist(), strict=True)),
                 contributions=dict(zip(FEATURE_NAMES, contributions[at, :-1].tolist(), strict=True)),

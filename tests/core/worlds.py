@@ -13,7 +13,8 @@ from recsys_core.data.splits import TEST, Splits
 from recsys_core.features.slices import item_features_by_slice, of_slice, user_features_by_slice
 from recsys_core.ranking.config import RankerConfig
 from recsys_core.ranking.examples import RankingExamples
-from recsys_core.ranking.ranker import Ranker, fit_ranker
+from recsys_core.ranking.ranker import Ranker
+from recsys_core.ranking.rehearsal import fit_rehearsed
 from recsys_core.ranking.slices import examples_of_slices
 from recsys_core.retrieval.config import IndexConfig, TwoTowerConfig
 from recsys_core.retrieval.embeddings import ItemEmbeddings, embed_items
@@ -71,7 +72,8 @@ class TinyRun:
     embeddings: ItemEmbeddings
     index: ItemIndex
     examples: RankingExamples
-    ranker: Ranker
+    ranker: Ranker  # the one that serves, calibrated
+    rehearsal: Ranker
 
     @property
     def tower(self) -> FittedTower:
@@ -92,6 +94,7 @@ def run_tiny_world(ratings: pl.DataFrame | None = None) -> TinyRun:
     towers = fit_towers(ratings, items, splits, QUICK_TOWER)
     embeddings = embed_items(towers[TEST])
     examples = examples_of_slices(ratings, splits, items, users, towers.__getitem__, n_candidates=N_CANDIDATES)
+    rankers = fit_rehearsed(examples, QUICK_RANKER)
     return TinyRun(
         ratings=ratings,
         movies=movies,
@@ -102,5 +105,6 @@ def run_tiny_world(ratings: pl.DataFrame | None = None) -> TinyRun:
         embeddings=embeddings,
         index=build_index(embeddings.vectors, embeddings.item_ids, IndexConfig()),
         examples=examples,
-        ranker=fit_ranker(examples.lessons(TEST), QUICK_RANKER),
+        ranker=rankers.serving,
+        rehearsal=rankers.rehearsal,
     )

@@ -1,10 +1,12 @@
 """report and recommend: the answers, and the refusals."""
 
+import re
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from recsys_assets.cli import answers
 from tests.assets.projects import Project
 from tests.conftest import Built
 
@@ -30,6 +32,21 @@ def test_recommendations_are_new_to_the_user_and_in_order(built: Built) -> None:
     assert len({one["item_id"] for one in answer}) == 20
     scores = [one["score"] for one in answer]
     assert scores == sorted(scores, reverse=True)
+
+
+def test_every_movie_says_how_likely_a_like_is(built: Built) -> None:
+    answer = built.project.recsys("recommend", "--user", "1", "-k", "5", "--json").json()
+    chances = [one["probability"] for one in answer]
+    assert chances == sorted(chances, reverse=True)
+    assert all(0 < chance < 1 for chance in chances)
+    shown = built.project.recsys("recommend", "--user", "1", "-k", "5").out
+    assert "liked later" in shown
+    assert [f"{100 * chance:.0f} %" for chance in chances] == re.findall(r"\d+ %", shown)
+
+
+def test_without_calibration_no_chance_is_made_up() -> None:
+    assert answers._chance(None) == "-"
+    assert answers._chance(0.1249) == "12 %"
 
 
 def test_somebody_new_gets_recommendations_without_what_they_named(built: Built) -> None:

@@ -140,8 +140,8 @@ def test_too_few_likes_are_not_held_out() -> None:
 @pytest.mark.parametrize("exam", EXAMS)
 def test_holdouts_agree_with_the_slow_loop(ratings: pl.DataFrame, splits: Splits, exam: str) -> None:
     fit_end = splits.fit_end(exam)
-    assert splits.holdouts(exam) == [f"{exam}_holdout_30", f"{exam}_holdout_15"]
-    for name, share in zip(splits.holdouts(exam), (0.3, 0.15), strict=True):
+    assert splits.holdouts(exam) == [f"{exam}_holdout_45", f"{exam}_holdout_30", f"{exam}_holdout_15"]
+    for name, share in zip(splits.holdouts(exam), (0.45, 0.3, 0.15), strict=True):
         targets, fitted = [], []
         for user_id in sorted(set(ratings["user_id"].to_list())):
             own = sorted(ratings.filter(user_id=user_id).rows(), key=lambda row: (row[3], row[1]))

@@ -77,7 +77,7 @@ def test_a_negative_number_is_refused(lake: Lake) -> None:
 
 
 @pytest.mark.usefixtures("unsynced")
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(contents=st.text("abcdef", min_size=1, max_size=8), keep_last=st.integers(0, 4), kept=st.sets(st.integers(0, 7)))
 def test_collection_is_safe_complete_and_done_after_one_run(
     contents: str, keep_last: int, kept: set[int], ticking: Lake

@@ -17,7 +17,7 @@ from recsys_core.ranking.ranker import Ranker, fit_ranker
 from tests.core.worlds import QUICK_RANKER, TinyRun
 
 PLANTED = "pair_genre_affinity"
-FILES = ("features.json", "ranker.json")
+FILES = ("calibration.json", "features.json", "ranker.json")
 
 
 def planted_rows(seed: int, n_users: int = 60, n_rows: int = 15, *, slices: tuple[str, ...] = ("a",)) -> pl.DataFrame:
@@ -132,7 +132,7 @@ def test_two_fits_give_the_same_bytes_and_another_seed_others(tiny: TinyRun, tmp
         fit_ranker(tiny.examples.rows, QUICK_RANKER.model_copy(update={"seed": seed})).save(tmp_path / name)
         contents.append([(tmp_path / name / file).read_bytes() for file in FILES])
     assert contents[0] == contents[1]
-    assert contents[0][1] != contents[2][1]
+    assert contents[0][2] != contents[2][2]
 
 
 def test_it_comes_back_as_it_was(tiny: TinyRun, tmp_path: Path) -> None:
@@ -143,7 +143,25 @@ def test_it_comes_back_as_it_was(tiny: TinyRun, tmp_path: Path) -> None:
     assert np.array_equal(back.score(features), tiny.ranker.score(features))
     assert np.array_equal(back.contributions(features), tiny.ranker.contributions(features))
     assert back.importance().equals(tiny.ranker.importance())
+    assert back.calibration == tiny.ranker.calibration is not None
     assert (back.feature_set, back.n_candidates) == (tiny.ranker.feature_set, tiny.ranker.n_candidates)
+
+
+def test_a_probability_rises_with_the_score_and_orders_alike(tiny: TinyRun) -> None:
+    scores = tiny.ranker.score(features_of(tiny.examples.rows))
+    probability = tiny.ranker.probability(scores)
+    assert probability is not None
+    assert probability.shape == scores.shape
+    assert ((probability > 0) & (probability < 1)).all()
+    order = np.argsort(scores, kind="stable")
+    assert (np.diff(probability[order])[np.diff(scores[order]) > 0] > 0).all()
+
+
+def test_a_ranker_without_calibration_names_no_probability(tmp_path: Path) -> None:
+    ranker = fit_ranker(planted_rows(0), QUICK_RANKER)
+    ranker.save(tmp_path)
+    for one in (ranker, Ranker.load(tmp_path)):
+        assert one.probability(np.zeros(3, dtype=np.float32)) is None
 
 
 def test_another_set_of_features_is_refused_by_name(

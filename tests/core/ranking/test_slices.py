@@ -39,7 +39,7 @@ def test_each_slice_asks_its_own_tower(tiny: TinyRun) -> None:
 
 
 def test_a_tower_of_another_slice_is_refused(tiny: TinyRun) -> None:
-    with pytest.raises(DataError, match="the tower of slice validation_holdout_30 was fitted on ratings"):
+    with pytest.raises(DataError, match="the tower of slice validation_holdout_45 was fitted on ratings"):
         examples_of_slices(
             tiny.ratings, tiny.splits, tiny.items, tiny.users, lambda _: tiny.towers[VALIDATION], n_candidates=10
         )

@@ -8,7 +8,8 @@ from recsys_core.data.splits import VALIDATION
 from recsys_core.features.contract import FEATURE_NAMES
 from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import Ranker
-from recsys_core.ranking.validation import fit_before_validation, validate_ranker
+from recsys_core.ranking.rehearsal import fit_before_validation
+from recsys_core.ranking.validation import validate_ranker
 from tests.core.worlds import QUICK_RANKER, TinyRun
 
 

@@ -90,6 +90,21 @@ def test_every_place_explains_itself(tiny: TinyRun, bundle: Bundle) -> None:
             )
 
 
+def test_every_place_says_how_likely_a_like_is_in_the_order_of_the_scores(tiny: TinyRun, bundle: Bundle) -> None:
+    assert tiny.ranker.calibration is not None
+    answer = recommend(bundle, known_of_user(bundle, 14), k=12)
+    scores = np.array([place.score for place in answer])
+    assert [place.probability for place in answer] == tiny.ranker.calibration.probability(scores).tolist()
+    assert [place.item_id for place in sorted(answer, key=lambda place: -(place.probability or 0))] == ids_of(answer)
+
+
+def test_a_ranker_without_calibration_gives_the_same_answer_without_probabilities(bundle: Bundle) -> None:
+    known = known_of_user(bundle, 14)
+    plain = recommend(replace(bundle, ranker=replace(bundle.ranker, calibration=None)), known)
+    assert {place.probability for place in plain} == {None}
+    assert ids_of(plain) == ids_of(recommend(bundle, known))
+
+
 def test_titles_genres_and_years_come_from_the_movie_table(tiny: TinyRun, bundle: Bundle) -> None:
     about = {row["item_id"]: row for row in tiny.movies.iter_rows(named=True)}
     for place in recommend(bundle, known_of_user(bundle, 17), k=N_CANDIDATES):
