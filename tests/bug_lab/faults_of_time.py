@@ -146,7 +146,7 @@ FAULTS_OF_TIME = (
     Fault(
         number=5,
         what="the ranker that is judged has learned from the exam",
-        file="recsys_core/ranking/validation.py",
+        file="recsys_core/ranking/rehearsal.py",
         before="return fit_ranker(examples.lessons(VALIDATION), config)",
         after="return fit_ranker(examples.rows, config)",
         tests=("tests/core/ranking/test_validation.py::test_the_judged_ranker_never_saw_the_validation_slice",),
