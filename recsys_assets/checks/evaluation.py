@@ -7,13 +7,18 @@ from recsys_assets.resources import LakeResource
 
 @dg.asset_check(asset="eval_report", blocking=True)
 def report_counts_everybody(lake: LakeResource) -> dg.AssetCheckResult:
-    """Every model is averaged over the same users, and every held-out like has exactly one fate."""
-    from recsys_core.evaluation.gates import denominators_agree, funnel_is_whole
+    """Every model is averaged over the same users, no baseline is missing, every held-out like has exactly one fate."""
+    from recsys_core.evaluation.gates import denominators_agree, funnel_is_whole, missing_baselines
     from recsys_core.evaluation.report import EvalReport
 
     report = EvalReport.load(lake.store.open("eval_report"))
-    agree, whole = denominators_agree(report), funnel_is_whole(report)
-    return dg.AssetCheckResult(passed=agree and whole, metadata={"denominators_agree": agree, "funnel_is_whole": whole})
+    agree, whole, missing = denominators_agree(report), funnel_is_whole(report), sorted(missing_baselines(report))
+    return dg.AssetCheckResult(
+        passed=agree and whole and not missing,
+        metadata={
+            "denominators_agree": agree, "funnel_is_whole": whole, "missing_baselines": dg.MetadataValue.json(missing)
+        },
+    )  # fmt: skip
 
 
 @dg.asset_check(asset="eval_report")
@@ -29,3 +34,20 @@ def system_beats_popularity(lake: LakeResource) -> dg.AssetCheckResult:
     report = EvalReport.load(lake.store.open("eval_report"))
     lead, low, high = report.lead_over(POPULARITY)
     return dg.AssetCheckResult(passed=beats(report, POPULARITY), metadata={"lead": lead, "low": low, "high": high})
+
+
+@dg.asset_check(asset="eval_report")
+def no_slice_is_served_worse_than_by_popularity(lake: LakeResource) -> dg.AssetCheckResult:
+    """In no part of the users that is large enough to tell is our mean NDCG@10 below that of tuned popularity.
+
+    A good mean can hide those whom it fails. It only warns: parts are small, and each is judged by its mean.
+    """
+    from recsys_core.evaluation.gates import worst_slice
+    from recsys_core.evaluation.report import POPULARITY, EvalReport
+
+    worst = worst_slice(EvalReport.load(lake.store.open("eval_report")), POPULARITY)
+    return dg.AssetCheckResult(
+        passed=worst is not None and worst.lead >= 0,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"worst_slice": worst.name, "lead": worst.lead, "n": worst.n} if worst else {},
+    )

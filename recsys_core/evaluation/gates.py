@@ -1,6 +1,12 @@
 """What must hold before anything is shown to people."""
 
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+import polars as pl
+
 from recsys_core.evaluation.report import OURS, EvalReport
+from recsys_core.retrieval.baselines.tuning import BASELINES
 
 
 def beats(report: EvalReport, other: str) -> bool:
@@ -21,3 +27,32 @@ def funnel_is_whole(report: EvalReport) -> bool:
 def denominators_agree(report: EvalReport) -> bool:
     """Whether every model was averaged over all users with targets: nobody may drop those whom it serves badly."""
     return set(report.summary["n"]) == {report.fates["user_id"].n_unique()}
+
+
+def missing_baselines(report: EvalReport) -> AbstractSet[str]:
+    """Baselines that stand in no row of the report: without its strongest rival, any model leads."""
+    return {baseline.name for baseline in BASELINES} - set(report.summary["model"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceLead:
+    """Our mean minus that of another model over a part of the users."""
+
+    name: str
+    lead: float
+    n: int
+
+
+def worst_slice(report: EvalReport, other: str) -> SliceLead | None:
+    """The part of the users with our smallest lead over another model, of those with enough users to tell.
+
+    None where no part has enough users, or the other model is not in the report. Both means are over the same users;
+    an interval is not asked for, since a part has too few users to be sure of anything but a warning.
+    """
+    means = report.user_slices.filter(pl.col("mean").is_not_nan()).select("model", "dimension", "slice", "mean", "n")
+    both = means.filter(model=OURS).join(means.filter(model=other), on=["dimension", "slice"], suffix="_other")
+    if both.is_empty():
+        return None
+    leads = both.with_columns(lead=pl.col("mean") - pl.col("mean_other")).sort("lead", "dimension", "slice")
+    row = leads.row(0, named=True)
+    return SliceLead(name=f"{row['dimension']}: {row['slice']}", lead=row["lead"], n=row["n"])

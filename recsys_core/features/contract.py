@@ -27,6 +27,12 @@ class Feature:
     may_be_missing: bool = False
 
 
+CENTURY = 36_525.0
+"""Days. A bound that no value in days reaches and nearly every value in seconds passes: it guards the unit."""
+
+CENTURIES = 250.0
+"""Years, for the same reason: from the first films to the last date that a rating may have."""
+
 FEATURES: tuple[Feature, ...] = (
     Feature(
         name="item_popularity_share",
@@ -68,6 +74,7 @@ FEATURES: tuple[Feature, ...] = (
         name="item_days_known",
         entity="item",
         unit="days",
+        high=CENTURY,
         description="Days since the item was first rated.",
     ),
     Feature(
@@ -75,6 +82,7 @@ FEATURES: tuple[Feature, ...] = (
         entity="item",
         unit="years",
         low=-1.0,
+        high=CENTURIES,
         may_be_missing=True,
         description="Year of the request minus year of release; missing where the title names no year.",
     ),
@@ -238,6 +246,7 @@ FEATURES: tuple[Feature, ...] = (
         name="pair_year_distance",
         entity="pair",
         unit="years",
+        high=CENTURIES,
         may_be_missing=True,
         description="Distance of the item's year of release from the mean year of the liked items.",
     ),

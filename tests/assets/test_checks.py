@@ -12,6 +12,7 @@ import pytest
 
 from recsys_assets.checks import data, evaluation, ranking, retrieval
 from recsys_assets.resources import LakeResource
+from recsys_core.evaluation.report import OURS
 from recsys_core.lake.store import Lake
 from recsys_core.tables import read_table, write_table
 from tests.conftest import Built
@@ -29,11 +30,16 @@ CHECKS = {
         ranking.probabilities_can_be_taken_at_their_word,
         evaluation.report_counts_everybody,
         evaluation.system_beats_popularity,
+        evaluation.no_slice_is_served_worse_than_by_popularity,
     )
 }
 
-WEAK_ON_SMOKE = {"system_beats_popularity", "ranking_improves_on_retrieval"}
-"""They judge the model, which the smoke settings make small; neither blocks."""
+WEAK_ON_SMOKE = {
+    "system_beats_popularity",
+    "no_slice_is_served_worse_than_by_popularity",
+    "ranking_improves_on_retrieval",
+}
+"""They judge the model, which the smoke settings make small; none blocks."""
 
 
 def judge(name: str, lake: Path) -> dg.AssetCheckResult:
@@ -156,6 +162,8 @@ FAULTS = [
      altered("forecasts.parquet", lambda t: t.with_columns(calibration_error=pl.lit(float("nan"))))),
     ("report_counts_everybody", "eval_report",
      altered("summary.parquet", lambda t: t.with_columns(n=pl.when(model="ease").then(79).otherwise("n")))),
+    ("report_counts_everybody", "eval_report",
+     altered("summary.parquet", lambda t: t.filter(pl.col("model") != "item_knn"))),
     ("report_counts_everybody", "eval_report", without_one_user("fates.parquet")),
     ("report_counts_everybody", "eval_report", without_one_user("per_user.parquet")),
     ("report_counts_everybody", "eval_report", altered("funnel.parquet", lambda t: t.head(t.height - 1))),
@@ -198,3 +206,18 @@ def test_ranking_that_makes_the_order_worse_is_warned_of(built: Built, tmp_path:
     result = judge("ranking_improves_on_retrieval", tmp_path)
     assert result.passed == (gain > 0)
     assert result.severity == dg.AssetCheckSeverity.WARN
+
+
+@pytest.mark.parametrize("lead", [-0.01, 0.01])
+def test_a_slice_that_is_served_worse_than_by_popularity_is_warned_of(
+    built: Built, tmp_path: Path, lead: float
+) -> None:
+    """All slices but one lead by far."""
+    shutil.copytree(built.project.lake / "artifacts", tmp_path / "artifacts")
+    ours = pl.when(pl.col("slice") == "new since").then(0.1 + lead).otherwise(0.9)
+    value = pl.when(pl.col("model") == OURS).then(ours).otherwise(0.1)
+    inject(tmp_path, "eval_report", altered("user_slices.parquet", lambda t: t.with_columns(mean=value)))
+    result = judge("no_slice_is_served_worse_than_by_popularity", tmp_path)
+    assert result.passed == (lead > 0)
+    assert result.severity == dg.AssetCheckSeverity.WARN
+    assert result.metadata["worst_slice"].value == "user: new since"

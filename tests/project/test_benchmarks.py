@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import seeds
 from benchmarks.generated import found, markers, settle, written
 from benchmarks.growth import Growth, exponent, in_own_process, interactions
 from benchmarks.load_definitions import load_costs
@@ -57,6 +58,14 @@ def test_loading_is_timed_in_a_fresh_interpreter() -> None:
 def test_a_process_that_fails_is_no_measurement() -> None:
     with pytest.raises(RuntimeError, match="failed"):
         cost_of(["-c", "raise SystemExit(3)"])
+
+
+def test_the_spread_over_seeds_is_taken_over_three_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(seeds, "figures", lambda tables, seed: asked.append(seed) or {"ndcg": 0.1})
+    monkeypatch.setattr(seeds.Tables, "load", lambda root: None)
+    seeds.main([])
+    assert len(set(asked)) >= 3
 
 
 def test_growth_is_measured_on_users_who_rate_nothing_twice() -> None:

@@ -34,6 +34,15 @@ def test_the_results_are_those_of_the_evaluation_report(current_lake: Path) -> N
     assert not far, f"run python -m benchmarks.readme: {[(key, told[key], true[key]) for key in far]}"
 
 
+def test_no_figure_stands_without_its_interval_and_the_number_of_users() -> None:
+    shown = found(README.read_text(encoding="utf-8"), "results", COMMAND)
+    assert re.match(r"\d+ test users, [\d,]+ liked movies", shown)
+    table, lead = (part.splitlines()[2:] for part in shown.split("\n\n") if part.startswith(("| model", "| against")))
+    cells = [cell for row in table + lead for cell in row.strip("| ").split(" | ")[1:]]
+    assert len(cells) > 20
+    assert not [cell for cell in cells if not re.fullmatch(r"[+-]?\d\.\d+ \[[+-]?\d+\.\d+, [+-]?\d+\.\d+\]", cell)]
+
+
 def test_figures_are_read_by_model_and_metric() -> None:
     table = "| model | ndcg@10 |\n| --- | ---: |\n| ease | 0.121 [0.087, 0.155] |\n\n| against | x |\n| ease | +1 |"
     assert figures(table) == {("ease", "ndcg@10"): 0.121}

@@ -6,7 +6,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys_core.evaluation.gates import beats, denominators_agree, funnel_is_whole
+from recsys_core.evaluation.gates import (
+    SliceLead,
+    beats,
+    denominators_agree,
+    funnel_is_whole,
+    missing_baselines,
+    worst_slice,
+)
 from recsys_core.evaluation.report import OURS, POPULARITY, RETRIEVAL_ONLY, EvalReport
 from tests.core.evaluation.conftest import Judged
 
@@ -81,3 +88,51 @@ def test_users_dropped_by_all_models_alike_are_seen(report: EvalReport) -> None:
 
 def test_ours_is_among_the_models(report: EvalReport) -> None:
     assert OURS in report.per_user["model"].to_list()
+
+
+def test_a_baseline_that_is_missing_is_named(report: EvalReport) -> None:
+    """The report of this test has two of the four."""
+    assert missing_baselines(report) == {"recent_popularity", "item_knn"}
+    summary = pl.concat(
+        [
+            report.summary,
+            *(report.summary.with_columns(model=pl.lit(name)) for name in ("recent_popularity", "item_knn")),
+        ]
+    )
+    assert missing_baselines(replace(report, summary=summary)) == set()
+
+
+def slices_of(leads: dict[str, tuple[float, float, int]]) -> pl.DataFrame:
+    """Our mean, that of popularity, and the number of users of each slice."""
+    rows = [
+        {"model": model, "dimension": "activity", "slice": name, "mean": mean, "n": n}
+        for name, (ours, theirs, n) in leads.items()
+        for model, mean in ((OURS, ours), (POPULARITY, theirs))
+    ]
+    return pl.DataFrame(rows)
+
+
+def test_the_worst_slice_counts_however_good_the_mean(report: EvalReport) -> None:
+    slices = slices_of({"many": (0.5, 0.1, 900), "few": (0.1, 0.2, 30), "some": (0.3, 0.25, 70)})
+    worst = worst_slice(replace(report, user_slices=slices), POPULARITY)
+    assert worst == SliceLead(name="activity: few", lead=pytest.approx(-0.1), n=30)
+
+
+def test_a_slice_of_too_few_users_is_not_judged(report: EvalReport) -> None:
+    slices = slices_of({"many": (0.5, 0.1, 900), "too few": (float("nan"), float("nan"), 3)})
+    worst = worst_slice(replace(report, user_slices=slices), POPULARITY)
+    assert worst
+    assert worst.name == "activity: many"
+    assert worst_slice(replace(report, user_slices=slices.tail(2)), POPULARITY) is None
+    assert worst_slice(replace(report, user_slices=slices), "no such model") is None
+
+
+def test_the_worst_slice_of_a_whole_report_is_one_of_its_slices(report: EvalReport) -> None:
+    worst = worst_slice(report, POPULARITY)
+    assert worst
+    dimension, name = worst.name.split(": ")
+    ours, theirs = (
+        report.user_slices.filter(model=model, dimension=dimension, slice=name)["mean"].item()
+        for model in (OURS, POPULARITY)
+    )
+    assert worst.lead == pytest.approx(ours - theirs)

@@ -87,6 +87,25 @@ def test_a_value_out_of_bounds_and_a_forbidden_gap_are_named(name: str, value: f
     assert pl.Series([found]).str.contains(sentence).all(), found
 
 
+@pytest.mark.parametrize(
+    ("unit", "factor", "typical"),
+    [("days", 86_400, 30), ("years", 365, 20), ("stars", 20, 3.5), ("share", 100, 0.1)],
+    ids=["seconds for days", "days for years", "percent for stars", "percent for shares"],
+)
+def test_another_unit_leaves_the_bounds(unit: str, factor: float, typical: float) -> None:
+    """Of every feature with that unit, at a value that is quite usual in it."""
+    measured = [feature.name for feature in FEATURES if feature.unit == unit]
+    assert measured
+    for name in measured:
+        value = 2000.0 if name == "user_mean_liked_year" else typical
+        declared, other = (
+            pl.DataFrame([kept() | {name: one}], schema=dict.fromkeys(FEATURE_NAMES, pl.Float32))
+            for one in (value, value * factor)
+        )
+        assert violations(declared) == []
+        assert violations(other) != [], name
+
+
 def test_an_absent_column_is_named() -> None:
     rows = pl.DataFrame([kept()], schema=dict.fromkeys(FEATURE_NAMES, pl.Float32)).drop("user_like_share")
     assert violations(rows) == ["user_like_share is absent"]

@@ -5,11 +5,12 @@ import pytest
 
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.slicing import make_splits
-from recsys_core.data.splits import Splits, fit_ratings, known_ratings
+from recsys_core.data.splits import VALIDATION, Splits, fit_ratings, known_ratings
 from recsys_core.features.items import item_features
 from recsys_core.features.slices import item_features_by_slice, of_slice, user_features_by_slice
 from recsys_core.features.users import user_features
 from tests import tiny_world
+from tests.core.tables_by_hand import T0, movies_of, ratings_of
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +57,20 @@ def test_targets_are_not_counted(ratings: pl.DataFrame, splits: Splits, items: p
 
 def test_a_slice_that_does_not_exist_is_empty(items: pl.DataFrame) -> None:
     assert of_slice(items, "holdout_99").is_empty()
+
+
+def test_neither_a_target_nor_what_shares_its_second_is_counted() -> None:
+    """User 2 is asked at second 7, in which the target and a dislike stand; user 9 rates in the cut-off's second."""
+    past = [(1, 1, 5.0, 0), (2, 1, 3.0, 1), (2, 2, 5.0, 2)]
+    ties = [(9, 2, 4.0, 6), (2, 3, 5.0, 7), (2, 4, 1.0, 7)]
+    ratings = ratings_of([*past, *ties, (2, 5, 5.0, 8)])
+    target = ratings.filter(user_id=2, item_id=3)
+    by_hand = Splits(
+        cutoffs=pl.DataFrame({"slice": [VALIDATION], "fit_end": [T0 + 6], "until": [T0 + 9]}),
+        users=pl.DataFrame({"slice": [VALIDATION], "user_id": [2], "cut": [T0 + 7]}),
+        targets=target.select(pl.lit(VALIDATION).alias("slice"), pl.all()),
+    )
+    items = item_features_by_slice(ratings, movies_of([(1, [], 1999)]), by_hand)
+    users = user_features_by_slice(ratings, items, by_hand)
+    assert items.select("item_id", "n_ratings", "item_mean_rating").rows() == [(1, 2, 4.0), (2, 1, 5.0)]
+    assert users.select("user_id", "user_n_ratings", "user_mean_rating").rows() == [(2, 2.0, 4.0)]

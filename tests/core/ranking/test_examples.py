@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import xgboost as xgb
 
 from recsys_core.data.schemas import LIKED
-from recsys_core.data.splits import EXAMS, TEST, VALIDATION, known_ratings
+from recsys_core.data.splits import EXAMS, TEST, VALIDATION, fit_ratings, known_ratings
 from recsys_core.errors import ArtifactError, DataError
-from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.features.contract import FEATURE_NAMES, names_of
 from recsys_core.features.slices import of_slice
 from recsys_core.ranking.examples import RankingExamples, make_examples, slice_rows
 from recsys_core.ranking.inputs import RankingInputs, propose
@@ -111,3 +112,53 @@ def test_examples_come_back_as_they_were(tiny: TinyRun, tmp_path: Path) -> None:
     (tmp_path / "n_targets.parquet").unlink()
     with pytest.raises(ArtifactError, match=r"n_targets\.parquet is missing"):
         RankingExamples.load(tmp_path)
+
+
+def test_no_label_stands_in_what_its_row_was_made_from(tiny: TinyRun) -> None:
+    """Of all likes of all slices: neither in the history of the user nor in what the tower was fitted on."""
+    for name in tiny.examples.rows["slice"].unique():
+        liked = tiny.examples.rows.filter(slice=name, label=1)
+        assert liked.height > 0
+        for made_from in (known_ratings, fit_ratings):
+            table = made_from(tiny.ratings, tiny.splits, name)
+            assert liked.join(table, on=["user_id", "item_id"], how="semi").is_empty(), made_from.__name__
+
+
+def test_negatives_are_no_likes_and_the_hardest_of_the_catalogue(tiny: TinyRun, inputs: RankingInputs) -> None:
+    """Whatever else a user has not rated, the tower puts below all of the user's rows: none of these is easy."""
+    rows = slice_rows(VALIDATION, inputs, tiny.ratings, tiny.splits)
+    liked = tiny.ratings.filter(pl.col("rating") >= LIKED).join(
+        tiny.splits.users.filter(slice=VALIDATION), on="user_id"
+    )
+    until = tiny.splits.fit_end(TEST)
+    negatives = rows.filter(label=0)
+    assert negatives.join(liked.filter(pl.col("timestamp") < until), on=["user_id", "item_id"], how="semi").is_empty()
+    scores = inputs.user_vectors @ inputs.item_vectors.T  # (n_users, n_items)
+    offered = inputs.candidates.item_idx
+    rated = inputs.users.seen().toarray() > 0
+    for user in range(inputs.users.n_users):
+        left = ~rated[user]
+        left[offered[user]] = False
+        assert scores[user, left].max() <= scores[user, offered[user]].min() + 1e-5
+
+
+def within_users(rows: pl.DataFrame, score: str) -> float:
+    """AUC over the pairs of a like and another row of the same user: how often the like has the higher score."""
+    pairs = rows.filter(label=1).join(rows.filter(label=0), on=["slice", "user_id"], suffix="_other")
+    above, equal = pl.col(score) > pl.col(f"{score}_other"), pl.col(score) == pl.col(f"{score}_other")
+    return float(pairs.select((above + equal * 0.5).mean()).item())
+
+
+def test_a_user_alone_says_nothing_about_a_label(tiny: TinyRun) -> None:
+    """An adversary with trees deep enough to learn by heart reads the user features alone, and is asked what it read.
+
+    Likes and negatives of a request share its user, so no pair of them can be told apart. Negatives that were made
+    apart, from another user or another time, could be.
+    """
+    rows, names = tiny.examples.rows, names_of("user")
+    matrix = xgb.DMatrix(rows.select(names).to_numpy(), label=rows["label"].to_numpy())
+    learnt_by_heart = {"objective": "binary:logistic", "max_depth": 12, "min_child_weight": 0, "seed": 0, "nthread": 1}
+    adversary = xgb.train(learnt_by_heart, matrix, num_boost_round=30)
+    judged = rows.with_columns(guess=pl.Series(adversary.predict(matrix)))
+    assert within_users(judged, "guess") == pytest.approx(0.5, abs=0.02)
+    assert within_users(judged, "pair_retrieval_score") > 0.55, "so the measure sees what a row does tell"

@@ -207,3 +207,14 @@ def test_features_json_of_another_form_is_damage(tiny: TinyRun, tmp_path: Path, 
 def test_the_saved_features_are_readable_text(tiny: TinyRun, tmp_path: Path) -> None:
     tiny.ranker.save(tmp_path)
     assert json.loads((tmp_path / "features.json").read_text())["names"] == list(FEATURE_NAMES)
+
+
+def test_the_order_of_the_columns_changes_no_score() -> None:
+    rows, others = planted_rows(0), planted_rows(1)
+    moved = fit_ranker(rows.select(reversed(rows.columns)), QUICK_RANKER)
+    assert np.array_equal(moved.score(features_of(others)), fit_ranker(rows, QUICK_RANKER).score(features_of(others)))
+
+
+def test_a_column_that_is_lacking_is_named_before_anything_is_learnt() -> None:
+    with pytest.raises(pl.exceptions.ColumnNotFoundError, match=PLANTED):
+        fit_ranker(planted_rows(0).drop(PLANTED), QUICK_RANKER)

@@ -2,12 +2,16 @@
 
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
 
-from recsys_core.data.splits import TEST, VALIDATION
+from recsys_core.data.schemas import RATINGS_COLUMNS
+from recsys_core.data.splits import EXAMS, TEST, VALIDATION
 from recsys_core.errors import DataError
+from recsys_core.features.slices import item_features_by_slice, of_slice, user_features_by_slice
 from recsys_core.ranking.slices import examples_of_slices
+from tests import tiny_world
 from tests.core.worlds import N_CANDIDATES, TinyRun
 
 
@@ -49,3 +53,28 @@ def test_ratings_after_the_validation_change_nothing_of_its_features(tiny: TinyR
     )
     for name in (*tiny.splits.holdouts(VALIDATION), VALIDATION):
         assert again.rows.filter(slice=name).equals(tiny.examples.rows.filter(slice=name))
+
+
+def future(fit_end: int) -> pl.DataFrame:
+    """Likes from the very second of a cut-off on: by new users of all items, and by all users of new items."""
+    strangers = [(10**6 + n % 7, int(item), 5.0, fit_end + n // 9) for n, item in enumerate(tiny_world.ITEM_IDS)]
+    known = [(int(user), 10**6 + n % 5, 5.0, fit_end + n // 9) for n, user in enumerate(tiny_world.USER_IDS)]
+    return pl.DataFrame(strangers + known, schema=RATINGS_COLUMNS, orient="row")
+
+
+@pytest.mark.parametrize("exam", EXAMS)
+def test_rows_appended_to_the_future_change_no_bit_of_any_feature(tiny: TinyRun, exam: str) -> None:
+    """Of items, of users, and of pairs, as the ranker reads them, all computed anew for the slices before an exam."""
+    fit_end = tiny.splits.fit_end(exam)
+    names = tiny.splits.cutoffs.filter(pl.col("until") <= fit_end)["slice"].to_list()
+    assert set(tiny.splits.holdouts(exam)) <= set(names)
+    splits = replace(tiny.splits, cutoffs=tiny.splits.cutoffs.filter(pl.col("slice").is_in(names)))
+    altered = pl.concat([tiny.ratings.filter(pl.col("timestamp") < fit_end), future(fit_end)])
+    items = item_features_by_slice(altered, tiny.movies, splits)
+    users = user_features_by_slice(altered, items, splits)
+    again = examples_of_slices(altered, splits, items, users, tiny.towers.__getitem__, n_candidates=N_CANDIDATES)
+    for name in names:
+        assert of_slice(items, name).equals(of_slice(tiny.items, name))
+        assert of_slice(users, name).equals(of_slice(tiny.users, name))
+        assert of_slice(again.rows, name).equals(of_slice(tiny.examples.rows, name))
+        assert np.isfinite(again.rows["pair_retrieval_z"].to_numpy()).all()

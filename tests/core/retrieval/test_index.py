@@ -72,6 +72,17 @@ def test_n_probe_is_stored_with_the_index_and_never_above_the_number_of_cells(tm
     assert index_recall(all_cells, vectors, vectors[:50], 20).tolist() == [1.0] * 50
 
 
+def test_recall_survives_the_disk(tmp_path: Path) -> None:
+    """Small, so that it is always run; the measure itself is tried on one visited cell."""
+    rng = np.random.default_rng(10)
+    vectors, queries = vectors_like_a_towers(4_000, 9, rng), vectors_like_a_towers(100, 9, rng)
+    config = IndexConfig(flat_until=0, n_probe=32)
+    index = reloaded(build_index(vectors, np.arange(4_000), config), tmp_path)
+    assert float(index_recall(index, vectors, queries, 50).mean()) >= 0.95
+    index.faiss_index.nprobe = 1
+    assert float(index_recall(index, vectors, queries, 50).mean()) < 0.8
+
+
 @pytest.mark.parametrize("n_items", [1, 2, 38, 39, 100])
 def test_an_inverted_file_over_few_items_finds_them_all(n_items: int) -> None:
     vectors = vectors_like_a_towers(n_items, 9, np.random.default_rng(4))

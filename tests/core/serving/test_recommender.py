@@ -3,19 +3,26 @@
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pytest
 
+from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import RATINGS
 from recsys_core.data.splits import TEST, known_ratings
 from recsys_core.errors import UnknownUserError
 from recsys_core.features.contract import FEATURE_NAMES, FEATURES
 from recsys_core.ranking.inputs import propose
 from recsys_core.ranking.lists import rank
+from recsys_core.retrieval import candidates
+from recsys_core.retrieval.candidates import Candidates
+from recsys_core.retrieval.index import ItemIndex
 from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.recommender import Recommendation, known_of_likes, known_of_user, recommend
 from tests import tiny_world
 from tests.core.worlds import N_CANDIDATES, TinyRun
+
+Float32s = npt.NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +180,27 @@ def test_a_rating_changes_the_next_answer_and_its_item_leaves_it(bundle: Bundle)
     second = ids_of(recommend(bundle, pl.concat([known, rated])))
     assert first[0] not in second
     assert second != first[1:]
+
+
+def test_training_evaluation_and_serving_share_one_filter(
+    tiny: TinyRun, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the filter gone, each of them shows what was rated: none has another one, and none does without."""
+
+    def forgets(search: candidates.Search, n_items: int, vectors: Float32s, users: Histories, n: int) -> Candidates:
+        nothing = replace(users, item_idx=users.item_idx[:0], offsets=np.zeros_like(users.offsets))
+        return unseen(search, n_items, vectors, nothing, n)
+
+    def repeats(index: ItemIndex | None) -> bool:
+        made = propose(tiny.tower, index, known, tiny.item_rows, n_candidates=N_CANDIDATES)
+        return bool(made.users.seen().toarray()[np.arange(made.users.n_users)[:, None], made.candidates.item_idx].any())
+
+    known, unseen = known_ratings(tiny.ratings, tiny.splits, TEST), candidates._unseen
+    own = known_of_user(bundle, 11)
+    assert not repeats(None)
+    assert not repeats(tiny.index)
+    assert not set(ids_of(recommend(bundle, own, N_CANDIDATES))) & set(own["item_id"])
+    monkeypatch.setattr(candidates, "_unseen", forgets)
+    assert repeats(None)
+    assert repeats(tiny.index)
+    assert set(ids_of(recommend(bundle, own, N_CANDIDATES))) & set(own["item_id"])

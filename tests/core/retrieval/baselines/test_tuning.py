@@ -106,3 +106,8 @@ def test_on_the_shipped_data_recent_beats_all_time_popularity_in_recall(shipped_
     )
     assert recent.recall_at_100 > all_time.recall_at_100 > 0.1
     assert np.isfinite([recent.ndcg_at_10, all_time.ndcg_at_10]).all()
+
+
+def test_every_report_has_the_four_baselines_that_the_docs_promise() -> None:
+    names = [baseline.name for baseline in BASELINES]
+    assert names == ["popularity", "recent_popularity", "item_knn", "ease"]

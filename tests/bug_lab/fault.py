@@ -1,0 +1,61 @@
+"""What a fault is: a change of one place in the sources, and the tests that must notice it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One way to make a well-known mistake here."""
+
+    number: int  # of the pitfall, a key of PITFALLS
+    what: str  # the fault in words
+    file: str  # which source file is changed
+    before: str  # stands there exactly once
+    after: str
+    tests: tuple[str, ...]  # node ids; each of them goes red
+
+    def inject(self, root: Path) -> str:
+        """Put the fault into the copy of the sources below `root`; returns the text as it was."""
+        path = root / self.file
+        text = path.read_text(encoding="utf-8")
+        n = text.count(self.before)
+        assert n == 1, f"{self.before!r} stands {n} times in {self.file}: the code moved on, so move this fault with it"
+        path.write_text(text.replace(self.before, self.after), encoding="utf-8")
+        return text
+
+    @property
+    def name(self) -> str:
+        """A short name for the list of test results."""
+        return f"{self.number}-{self.what.replace(' ', '_')}"
+
+
+PITFALLS = {
+    1: "A random or per-user split leaks the future",
+    2: "Features look ahead",
+    3: "Events of the same second are included",
+    4: "A user's history contains the target",
+    5: "The candidate stage leaks into the ranker",
+    6: "The ranker is judged on its candidates alone",
+    7: "Metrics over sampled items",
+    8: "A metric drifts from its definition",
+    9: "Users without recommendations leave the mean",
+    10: "Constant or tied scores look good",
+    11: "Baselines are not tuned",
+    12: "A model below popularity is shown",
+    13: "The logQ correction has a wrong sign or a wrong q",
+    14: "Accidental hits among the negatives of a batch",
+    15: "The correction is applied when serving too",
+    16: "Training and search measure differently",
+    17: "The index silently finds too little",
+    18: "Index and query tower are of different builds",
+    19: "Ids shift against rows between builds",
+    22: "A column is dropped, moved or changes its unit",
+    23: "Negatives contain positives, or are easy ones only",
+    24: "The construction of negatives gives the label away",
+    25: "Tuned or stopped by the test",
+    26: "Seen items are filtered in one path only",
+    27: "Figures without uncertainty",
+    28: "A good mean hides a slice that is served badly",
+}
+"""Well-known ways to fool oneself; what is not numbered here is guarded by the machinery of assets and serving."""

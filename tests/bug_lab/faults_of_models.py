@@ -1,0 +1,224 @@
+"""Faults between training and search, and on the way to the list: pitfalls 13 to 19, 22, 23 and 26."""
+
+from tests.bug_lab.fault import Fault
+
+FAULTS_OF_SAMPLING = (
+    Fault(
+        number=13,
+        what="the logQ correction has the other sign",
+        file="recsys_core/retrieval/losses.py",
+        before="torch.from_numpy(negatives.n_drawn / negatives.n_expected).log()",
+        after="torch.from_numpy(negatives.n_expected / negatives.n_drawn).log()",
+        tests=(
+            "tests/core/retrieval/test_losses.py::"
+            "test_over_all_possible_draws_the_sum_and_its_gradient_are_those_of_the_catalogue",
+        ),
+    ),
+    Fault(
+        number=13,
+        what="q leaves out that nobody is compared with the own history",
+        file="recsys_core/retrieval/negatives.py",
+        before="len(from_batch) * of_others * self.share[item_idx]",
+        after="len(from_batch) * self.share[item_idx]",
+        tests=(
+            "tests/core/retrieval/test_losses.py::"
+            "test_over_all_possible_draws_the_sum_and_its_gradient_are_those_of_the_catalogue",
+        ),
+    ),
+    Fault(
+        number=14,
+        what="what the user has rated stays among the negatives",
+        file="recsys_core/retrieval/losses.py",
+        before="drawn=corrected.masked_fill(torch.from_numpy(negatives.is_own), -torch.inf),",
+        after="drawn=corrected,",
+        tests=("tests/core/retrieval/test_losses.py::test_an_accidental_hit_has_no_mass",),
+    ),
+    Fault(
+        number=15,
+        what="the exported bias carries a correction for popularity",
+        file="recsys_core/retrieval/training.py",
+        before="        return model.items().numpy()\n",
+        after="        vectors = model.items().numpy()\n"
+        "        vectors[:, -1] -= model.log_popularity.numpy()\n"
+        "        return vectors\n",
+        tests=("tests/core/retrieval/test_losses.py::test_the_serving_score_is_the_plain_dot_product",),
+    ),
+)
+
+FAULTS_OF_MODELS = (
+    *FAULTS_OF_SAMPLING,
+    Fault(
+        number=16,
+        what="the index holds vectors of length one, the towers learned with dot products",
+        file="recsys_core/retrieval/index.py",
+        before="    index.add(vectors)\n",
+        after="    index.add(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))\n",
+        tests=("tests/core/retrieval/test_index.py::test_scores_are_the_towers_dot_products[flat]",),
+    ),
+    Fault(
+        number=16,
+        what="the index searches by distance",
+        file="recsys_core/retrieval/index.py",
+        before="index: faiss.Index = faiss.IndexFlatIP(d)",
+        after="index: faiss.Index = faiss.IndexFlatL2(d)",
+        tests=(
+            "tests/core/retrieval/test_candidates.py::test_both_searches_agree",
+            "tests/core/retrieval/test_index.py::test_scores_are_the_towers_dot_products[flat]",
+        ),
+    ),
+    Fault(
+        number=17,
+        what="the number of visited cells is lost on the way through the disk",
+        file="recsys_core/retrieval/index.py",
+        before="            index = faiss.deserialize_index(data)\n",
+        after="            index = faiss.deserialize_index(data)\n"
+        '            if hasattr(index, "nprobe"):\n                index.nprobe = 1\n',
+        tests=(
+            "tests/core/retrieval/test_index.py::"
+            "test_n_probe_is_stored_with_the_index_and_never_above_the_number_of_cells",
+            "tests/core/retrieval/test_index.py::test_recall_survives_the_disk",
+        ),
+    ),
+    Fault(
+        number=17,
+        what="one cell is visited, which is the library's default",
+        file="recsys_core/retrieval/index.py",
+        before="    index.nprobe = min(config.n_probe, n_cells)\n",
+        after="",
+        tests=("tests/core/retrieval/test_index.py::test_recall_survives_the_disk",),
+    ),
+    Fault(
+        number=17,
+        what="recall is measured against the index itself",
+        file="recsys_core/retrieval/index.py",
+        before="exact = np.argpartition(-(batch @ vectors.T), k - 1, axis=1)[:, :k]",
+        after="exact = index.search(batch, k)[0]",
+        tests=("tests/core/retrieval/test_index.py::test_recall_counts_what_the_index_misses",),
+    ),
+    Fault(
+        number=18,
+        what="parts of different builds are served together",
+        file="recsys_core/serving/bundle.py",
+        before="elif parts[name].version != version:",
+        after="elif not parts[name].version:",
+        tests=(
+            "tests/core/serving/test_bundle.py::test_an_index_of_another_tower_is_refused_even_with_a_right_tower",
+            "tests/core/serving/test_bundle.py::test_a_refresh_that_stopped_half_way_is_refused",
+        ),
+    ),
+    Fault(
+        number=19,
+        what="the rows of the catalogue are not in the order of the ids",
+        file="recsys_core/data/histories.py",
+        before='Catalogue(item_ids=ratings["item_id"].unique().sort().to_numpy())',
+        after='Catalogue(item_ids=ratings["item_id"].unique(maintain_order=True).to_numpy())',
+        tests=("tests/core/data/test_histories.py::test_the_catalogue_numbers_rated_items_by_ascending_id",),
+    ),
+    Fault(
+        number=19,
+        what="ids lie one row beside their vectors",
+        file="recsys_core/retrieval/embeddings.py",
+        before="vectors=item_vectors(tower), item_ids=tower.catalogue.item_ids",
+        after="vectors=np.roll(item_vectors(tower), 1, axis=0), item_ids=tower.catalogue.item_ids",
+        tests=(
+            "tests/core/retrieval/test_embeddings.py::test_each_row_is_the_item_towers_vector_of_the_id_beside_it",
+            "tests/core/retrieval/test_report.py::test_tower_vectors_and_index_of_one_build_match",
+        ),
+    ),
+    Fault(
+        number=19,
+        what="the index gives its answers by another numbering",
+        file="recsys_core/retrieval/index.py",
+        before="        return item_idx, scores\n",
+        after="        return np.where(item_idx >= 0, (item_idx + 1) % self.n_items, -1), scores\n",
+        tests=("tests/core/retrieval/test_index.py::test_items_find_themselves_under_cosine_and_carry_their_own_ids",),
+    ),
+    Fault(
+        number=22,
+        what="the ranker takes columns in the order in which they lie",
+        file="recsys_core/ranking/ranker.py",
+        before="rows.select(FEATURE_NAMES).to_numpy(),",
+        after='rows.drop("slice", "user_id", "item_id", "label").to_numpy(),',
+        tests=("tests/core/ranking/test_ranker.py::test_the_order_of_the_columns_changes_no_score",),
+    ),
+    Fault(
+        number=22,
+        what="a column that is lacking is passed over",
+        file="recsys_core/features/contract.py",
+        before='            found.append(f"{feature.name} is absent")\n',
+        after="",
+        tests=("tests/core/features/test_contract.py::test_an_absent_column_is_named",),
+    ),
+    Fault(
+        number=22,
+        what="a ranker of other features is loaded",
+        file="recsys_core/ranking/ranker.py",
+        before="if feature_set != feature_set_version():",
+        after="if not feature_set:",
+        tests=("tests/core/ranking/test_ranker.py::test_another_set_of_features_is_refused_by_name",),
+    ),
+    Fault(
+        number=22,
+        what="ages are counted in seconds, days were declared",
+        file="recsys_core/features/items.py",
+        before='((as_of - pl.col("first_at")) / DAY).cast(pl.Float32)',
+        after='(as_of - pl.col("first_at")).cast(pl.Float32)',
+        tests=("tests/core/features/test_matrix.py::test_every_feature_of_the_tiny_world_keeps_its_declaration",),
+    ),
+    Fault(
+        number=22,
+        what="milliseconds pass for seconds",
+        file="recsys_core/data/schemas.py",
+        before="pa.Check.in_range(EARLIEST_TIMESTAMP, LATEST_TIMESTAMP)",
+        after="pa.Check.ge(EARLIEST_TIMESTAMP)",
+        tests=("tests/core/data/test_schemas.py::test_a_timestamp_outside_the_window_is_refused_milliseconds_too",),
+    ),
+    Fault(
+        number=23,
+        what="some likes are labelled as negatives",
+        file="recsys_core/ranking/examples.py",
+        before="liked = splits.targets.filter(slice=name).select(",
+        after="liked = splits.targets.filter(slice=name).gather_every(2).select(",
+        tests=(
+            "tests/core/ranking/test_examples.py::test_labels_are_the_likes_that_came_after_and_nothing_else",
+            "tests/core/ranking/test_examples.py::test_negatives_are_no_likes_and_the_hardest_of_the_catalogue",
+        ),
+    ),
+    Fault(
+        number=23,
+        what="the ranker's negatives are easy ones",
+        file="recsys_core/ranking/inputs.py",
+        before="candidates = exact_candidates(offered, asking, users, n_candidates)",
+        after="candidates = exact_candidates(offered[:, ::-1], asking, users, n_candidates)",
+        tests=("tests/core/ranking/test_examples.py::test_negatives_are_no_likes_and_the_hardest_of_the_catalogue",),
+    ),
+    Fault(
+        number=26,
+        what="candidates are not filtered",
+        file="recsys_core/retrieval/candidates.py",
+        before="(items >= 0) & ~np.isin(items, seen)",
+        after="(items >= 0) & ~np.isin(items, seen[:0])",
+        tests=(
+            "tests/core/retrieval/test_candidates.py::test_no_rated_item_is_ever_a_candidate",
+            "tests/core/serving/test_recommender.py::test_training_evaluation_and_serving_share_one_filter",
+        ),
+    ),
+    Fault(
+        number=26,
+        what="baselines list what was rated",
+        file="recsys_core/retrieval/baselines/recommend.py",
+        before="scores[chosen.rows, chosen.item_idx] = -np.inf",
+        after="scores[chosen.rows, chosen.item_idx] = 0",
+        tests=(
+            "tests/core/retrieval/baselines/test_recommend.py::test_no_baseline_recommends_what_the_user_has_rated",
+        ),
+    ),
+    Fault(
+        number=26,
+        what="serving knows only the likes of a user",
+        file="recsys_core/serving/recommender.py",
+        before="known = bundle.ratings.filter(user_id=user_id)",
+        after='known = bundle.ratings.filter(pl.col("user_id") == user_id, pl.col("rating") >= 4)',
+        tests=("tests/core/serving/test_recommender.py::test_a_known_users_history_is_all_of_it",),
+    ),
+)

@@ -1,0 +1,41 @@
+"""The table of docs/bug_lab.md, as the faults are declared.
+
+Usage:
+    python -m tests.bug_lab.page  # write it anew
+"""
+
+from benchmarks.generated import settle, written
+from recsys_core.evaluation.rendering import markdown_table
+from tests.bug_lab.fault import PITFALLS
+from tests.bug_lab.faults import FAULTS
+from tests.bug_lab.laboratory import REPOSITORY
+
+PAGE = REPOSITORY / "docs" / "bug_lab.md"
+
+
+def page() -> str:
+    """The page as it should be."""
+    return written(PAGE.read_text(encoding="utf-8"), {"faults": table()}, "tests.bug_lab.page")
+
+
+def table() -> str:
+    """A row for every fault, in the order of the pitfalls."""
+    rows = [
+        [
+            str(fault.number),
+            PITFALLS[fault.number],
+            f"{fault.what} (`{fault.file}`)",
+            ", ".join(f"`{name_of(test)}`" for test in fault.tests),
+        ]
+        for fault in FAULTS
+    ]
+    return markdown_table(["number", "pitfall", "fault injected", "test that goes red"], rows).replace("---:", "---")
+
+
+def name_of(test: str) -> str:
+    """The function's name in a node id."""
+    return test.partition("::")[2].partition("[")[0]
+
+
+if __name__ == "__main__":
+    settle({PAGE: page()}, check=False)

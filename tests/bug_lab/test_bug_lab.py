@@ -1,0 +1,54 @@
+"""Every well-known pitfall, made on purpose: the named test must go red, and be green without the fault."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.bug_lab.fault import PITFALLS, Fault
+from tests.bug_lab.faults import FAULTS
+from tests.bug_lab.laboratory import REPOSITORY, Laboratory, of_test
+from tests.bug_lab.page import PAGE, page
+
+RED = {"AssertionError", "Failed", "DataError", "ArtifactError"}
+"""What a test may stop with to count as red: its own words, `pytest.raises` unsatisfied, or a refusal of ours. An
+import that fails, a name that is missing, a shape that does not fit would say that the patch is nonsense."""
+
+
+@pytest.fixture(scope="session")
+def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
+    with Laboratory.opened(tmp_path_factory.mktemp("bug_lab")) as opened:
+        yield opened
+
+
+@pytest.mark.slow
+def test_every_named_test_is_green_without_a_fault(laboratory: Laboratory) -> None:
+    named = sorted({test for fault in FAULTS for test in fault.tests})
+    outcomes = laboratory.run(named)
+    assert not {node: stopped for node, stopped in outcomes.items() if stopped}, laboratory.log()
+    assert not [test for test in named if not of_test(outcomes, test)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_turns_its_tests_red(laboratory: Laboratory, fault: Fault) -> None:
+    with laboratory.patched(fault):
+        outcomes = laboratory.run(fault.tests)
+    for test in fault.tests:
+        stopped = set(of_test(outcomes, test)) - {""}
+        assert stopped, f"{test} does not notice: {fault.what}\n{laboratory.log()}"
+        assert stopped <= RED, f"{test} fails for another reason: {stopped}\n{laboratory.log()}"
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_what_a_fault_replaces_stands_once_in_the_sources(fault: Fault) -> None:
+    assert (REPOSITORY / fault.file).read_text(encoding="utf-8").count(fault.before) == 1
+    assert fault.before != fault.after
+
+
+def test_every_pitfall_has_a_fault() -> None:
+    assert {fault.number for fault in FAULTS} == PITFALLS.keys()
+    assert len({fault.name for fault in FAULTS}) == len(FAULTS)
+
+
+def test_the_page_shows_every_fault() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python -m tests.bug_lab.page"
