@@ -243,6 +243,20 @@ FEATURES: tuple[Feature, ...] = (
         description="Weight of the latest rating.",
     ),
     Feature(
+        name="pair_next_lift",
+        entity="pair",
+        unit="log(1 + lift)",
+        may_be_missing=True,
+        description="How much likelier people rate the item soon after the five latest ratings than at any time.",
+    ),
+    Feature(
+        name="pair_before_lift",
+        entity="pair",
+        unit="log(1 + lift)",
+        may_be_missing=True,
+        description="The same for soon before them: neighbours in a session, whichever came first.",
+    ),
+    Feature(
         name="pair_year_distance",
         entity="pair",
         unit="years",

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import scipy.sparse as sp
 
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.features.associations import N_RECENT, association_features
 from recsys_core.features.content import genre_shares
+from recsys_core.features.covisits import covisit_features
 
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
@@ -25,6 +27,8 @@ class ItemSide:
     unit_vectors: Float32s  # (n_items, d) the item tower's output, of length one
     shown: Float32s  # (n_items, rank) closed form: an item as part of a history
     offered: Float32s  # (n_items, rank) closed form: an item as an answer
+    following: sp.csr_array  # (n_items, n_items) lift of the column soon after the row
+    preceding: sp.csr_array  # (n_items, n_items) lift of the column soon before the row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +38,8 @@ class ItemVectors:
     trained: Float32s  # (n_items, d)
     shown: Float32s  # (n_items, rank)
     offered: Float32s  # (n_items, rank)
+    following: sp.csr_array  # (n_items, n_items)
+    preceding: sp.csr_array  # (n_items, n_items)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +63,8 @@ def item_side(items: pl.DataFrame, vectors: ItemVectors) -> ItemSide:
         unit_vectors=vectors.trained / np.maximum(length, np.float32(1e-12)),
         shown=vectors.shown,
         offered=vectors.offered,
+        following=vectors.following,
+        preceding=vectors.preceding,
     )
 
 
@@ -88,6 +96,7 @@ def pair_features(
         "pair_recent_similarity_mean": _mean(similarity),
         "pair_recent_similarity_max": _max(similarity),
         **association_features(users, candidates, side.shown, side.offered),
+        **covisit_features(users, candidates, side.following, side.preceding),
         "pair_year_distance": np.abs(side.years[candidates] - mean_liked_years[:, None]),
     }
 

@@ -93,6 +93,8 @@ def candidate_features(inputs: RankingInputs) -> Float32s:
         trained=inputs.item_vectors[:, parts.trained],
         shown=inputs.tower.closed_form.shown,
         offered=inputs.tower.closed_form.offered,
+        following=inputs.tower.covisits.matrix,
+        preceding=inputs.tower.covisits.reverse,
     )
     side = item_side(inputs.item_rows, vectors)
     n_users, n_candidates = inputs.candidates.item_idx.shape

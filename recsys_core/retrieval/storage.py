@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from recsys_core.data.histories import Catalogue
 from recsys_core.errors import ArtifactError
 from recsys_core.retrieval.closed_form import ClosedForm
+from recsys_core.retrieval.covisits import CoVisits
 from recsys_core.retrieval.towers import TwoTower
 from recsys_core.retrieval.training import FittedTower
 from recsys_core.retrieval.trend import Trend
@@ -57,6 +58,11 @@ def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedT
         recency_power=about["closed_form_recency"],
     )
     trend = Trend(starts=tensors.pop("trend.starts").numpy(), offered=tensors.pop("trend.offered").numpy())
+    covisits = CoVisits(
+        offsets=tensors.pop("covisits.offsets").numpy(),
+        followers=tensors.pop("covisits.followers").numpy().astype(np.int64),
+        lifts=tensors.pop("covisits.lifts").numpy(),
+    )
     with torch.random.fork_rng(devices=[]):  # the initial weights are drawn and then replaced: leave no trace of it
         model = TwoTower(tensors["content"].numpy(), tensors["log_popularity"].numpy(), int(about["dim"]))
     model.load_state_dict(tensors)
@@ -65,6 +71,7 @@ def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedT
         closed_form=closed_form,
         closed_form_weight=about["closed_form_weight"],
         trend=trend,
+        covisits=covisits,
         catalogue=Catalogue(item_ids=item_ids),
         fit_end=int(about["fit_end"]),
         fitted_on=str(about["fitted_on"]),
@@ -80,6 +87,9 @@ def _save(tower: FittedTower, path: Path) -> None:
     tensors["closed_form.offered"] = torch.from_numpy(tower.closed_form.offered)
     tensors["trend.starts"] = torch.from_numpy(tower.trend.starts)
     tensors["trend.offered"] = torch.from_numpy(tower.trend.offered)
+    tensors["covisits.offsets"] = torch.from_numpy(tower.covisits.offsets)
+    tensors["covisits.followers"] = torch.from_numpy(tower.covisits.followers.astype(np.int32))  # half the bytes
+    tensors["covisits.lifts"] = torch.from_numpy(tower.covisits.lifts)
     about = {
         "dim": tower.model.dim,
         "fit_end": tower.fit_end,

@@ -15,6 +15,7 @@ from recsys_core.data.histories import Catalogue, Histories, histories_of
 from recsys_core.features.content import content_matrix
 from recsys_core.retrieval.closed_form import ClosedForm, fit_closed_form
 from recsys_core.retrieval.config import TwoTowerConfig
+from recsys_core.retrieval.covisits import CoVisits, fit_covisits
 from recsys_core.retrieval.examples import Examples, denoising, temporal
 from recsys_core.retrieval.losses import full_softmax, sampled_softmax
 from recsys_core.retrieval.negatives import Negatives, sampler_of
@@ -37,6 +38,7 @@ class FittedTower:
     closed_form: ClosedForm
     closed_form_weight: float
     trend: Trend
+    covisits: CoVisits
     catalogue: Catalogue
     fit_end: int  # seconds UTC: every rating that it saw lies strictly before
     fitted_on: str  # `ratings_digest` of the ratings that it saw
@@ -60,7 +62,7 @@ def fit_two_tower(
     catalogue = Catalogue(item_ids=items["item_id"].to_numpy())
     seen = ratings.filter(pl.col("timestamp") < fit_end)
     users = histories_of(seen, catalogue)
-    closed_form, trend = fit_closed_form(users, config), fit_trend(users, config)
+    closed_form, trend, covisits = fit_closed_form(users, config), fit_trend(users, config), fit_covisits(users)
     users = users.select(np.flatnonzero(users.lengths >= 2))  # one rating cannot be both question and answer
     with _deterministic(config):
         popularity = standardised_log_popularity(items["n_likes"].to_numpy())
@@ -71,6 +73,7 @@ def fit_two_tower(
         closed_form=closed_form,
         closed_form_weight=config.closed_form_weight,
         trend=trend,
+        covisits=covisits,
         catalogue=catalogue,
         fit_end=fit_end,
         fitted_on=ratings_digest(seen),

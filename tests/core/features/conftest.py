@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pytest
+import scipy.sparse as sp
 
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.histories import Histories, catalogue_of, histories_of
@@ -84,7 +85,8 @@ def ask(ratings: pl.DataFrame, movies: pl.DataFrame, n_candidates: int = 30) -> 
 
 def random_vectors(n_items: int, rng: np.random.Generator) -> ItemVectors:
     trained, shown, offered = (rng.normal(size=(n_items, d)).astype(np.float32) for d in (17, 9, 9))
-    return ItemVectors(trained=trained, shown=shown, offered=offered)
+    lifts = sp.random_array((n_items, n_items), density=0.1, rng=rng, format="csr", dtype=np.float32)
+    return ItemVectors(trained=trained, shown=shown, offered=offered, following=lifts, preceding=lifts.T.tocsr())
 
 
 @pytest.fixture(scope="session")

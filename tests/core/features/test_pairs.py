@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from recsys_core.data.histories import Histories
 from recsys_core.features.associations import N_RECENT
@@ -26,6 +27,8 @@ def side_of(shares: list[list[float]], years: list[float], vectors: list[list[fl
         unit_vectors=unit,
         shown=unit,
         offered=unit,
+        following=sp.csr_array((len(unit), len(unit)), dtype=np.float32),
+        preceding=sp.csr_array((len(unit), len(unit)), dtype=np.float32),
     )
 
 
