@@ -23,10 +23,10 @@ from recsys_core.data.histories import Histories
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
 
-WINDOW = 5
-"""Ratings after an item that count as next: 5 to 10 are alike, more is noise."""
+WINDOW = 10
+"""Ratings after an item that count as next: 5 order a little worse, 20 too."""
 
-SHRINK = 5.0
+SHRINK = 3.0
 """Ratings that pull a lift towards 0: of rare items one coincidence proves nothing."""
 
 N_KEPT = 200
