@@ -16,5 +16,8 @@ class RankerConfig(BaseModel, frozen=True, extra="forbid"):
     n_pairs: int = Field(20, ge=1, le=200, description="Top places whose order the loss cares about: what users see.")
     seed: int = Field(17, ge=0, description="Seed of the row and column samples.")
     n_threads: int = Field(
-        1, ge=1, le=64, description="Threads of XGBoost. Histograms are sums, so another count may give other bytes."
+        2,
+        ge=1,
+        le=64,
+        description="Threads of XGBoost; another count has given the same bytes so far, but that is not promised.",
     )

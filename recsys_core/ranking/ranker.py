@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import xgboost as xgb
+from threadpoolctl import threadpool_limits
 
 from recsys_core.errors import ArtifactError, DataError
 from recsys_core.features.contract import FEATURE_NAMES, feature_set_version
@@ -99,14 +100,16 @@ class Ranker:
 def fit_ranker(rows: pl.DataFrame, config: RankerConfig) -> Ranker:
     """Train on the rows of `RankingExamples`.
 
-    A group without a like, or with nothing else, teaches no order; XGBoost passes over it.
+    A group without a like teaches no order, and is left out.
 
     Raises:
         DataError: no candidate of any user was liked, so there is nothing to learn.
     """
     if not rows["label"].sum():
         raise DataError("no candidate in the ranker's training rows was liked: use more data or more candidates")
-    booster = xgb.train(_parameters(config), _matrix(rows, config.n_threads), num_boost_round=config.n_rounds)
+    taught = rows.filter(pl.col("label").sum().over("slice", "user_id") > 0)
+    with threadpool_limits(limits=config.n_threads, user_api="openmp"):  # its own setting cannot raise OMP_NUM_THREADS
+        booster = xgb.train(_parameters(config), _matrix(taught, config.n_threads), num_boost_round=config.n_rounds)
     return Ranker(
         booster=booster,
         feature_set=feature_set_version(),
