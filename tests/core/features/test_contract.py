@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from recsys_core.features import contract
-from recsys_core.features.contract import FEATURE_NAMES, FEATURES, Feature, feature_set_version, names_of, violations
+from recsys_core.features.contract import FEATURE_NAMES, feature_set_version, names_of, violations
+from recsys_core.features.declarations import FEATURES, Feature
 
 CHANGES = {
     "name": "another",

@@ -7,7 +7,8 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 
-from recsys_core.features.contract import FEATURE_NAMES, FEATURES, names_of, violations
+from recsys_core.features.contract import FEATURE_NAMES, names_of, violations
+from recsys_core.features.declarations import FEATURES
 from tests import tiny_world
 from tests.core.features.conftest import Asked, Asking
 from tests.core.tables_by_hand import shuffled

@@ -11,7 +11,8 @@ from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import RATINGS
 from recsys_core.data.splits import TEST, known_ratings
 from recsys_core.errors import UnknownUserError
-from recsys_core.features.contract import FEATURE_NAMES, FEATURES
+from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.features.declarations import FEATURES
 from recsys_core.ranking.inputs import propose
 from recsys_core.ranking.lists import rank
 from recsys_core.retrieval import candidates
