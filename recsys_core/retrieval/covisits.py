@@ -22,6 +22,8 @@ from recsys_core.data.histories import Histories
 
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
+Float64s = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 WINDOW = 10
 """Ratings after an item that count as next: 5 order a little worse, 20 too."""
@@ -56,19 +58,28 @@ class CoVisits:
 def fit_covisits(users: Histories) -> CoVisits:
     """Count and weigh what follows what in some histories; time and memory are linear in the ratings."""
     counts = _counts(users)
-    ratings = np.bincount(users.item_idx, minlength=users.n_items) + SHRINK
+    ratings: Float64s = np.bincount(users.item_idx, minlength=users.n_items).astype(np.float64) + SHRINK
     rows = np.repeat(np.arange(users.n_items), np.diff(counts.indptr))
     scale = len(users.item_idx) / (WINDOW * ratings[rows] * ratings[counts.indices])
     lifts = (counts.data * scale).astype(np.float32)
-    # Strongest by count over the root of popularity: the lift alone would keep chance meetings of rare items.
-    strength = counts.data / np.sqrt(ratings[counts.indices])
-    order = np.lexsort((counts.indices, -strength, rows))
-    place = np.arange(len(rows)) - np.repeat(counts.indptr[:-1], np.diff(counts.indptr))
-    kept = np.sort(order[place < N_KEPT])  # the rows of `order` are those of the matrix, so places are too
+    kept = _strongest(counts, ratings)
     offsets = np.concatenate([[0], np.cumsum(np.bincount(rows[kept], minlength=users.n_items))])
     return CoVisits(
         offsets=offsets.astype(np.int64), followers=counts.indices[kept].astype(np.int64), lifts=lifts[kept]
     )
+
+
+def _strongest(counts: sp.csr_array, ratings: Float64s) -> Bools:
+    """(n,) which entries are among the strongest followers of their item; equals in the order of the items.
+
+    Strongest by count over the root of popularity: the lift alone would keep chance meetings of rare items.
+    """
+    strength = counts.data / np.sqrt(ratings[counts.indices])
+    kept = np.ones(len(strength), dtype=np.bool_)
+    for item in np.flatnonzero(np.diff(counts.indptr) > N_KEPT):
+        start, end = counts.indptr[item], counts.indptr[item + 1]
+        kept[start + np.argsort(-strength[start:end], kind="stable")[N_KEPT:]] = False
+    return kept
 
 
 def _counts(users: Histories) -> sp.csr_array:
