@@ -56,7 +56,6 @@ TOWER: Sequence[Setting] = (
     {"temporal_share": 1.0},
     {"trend_weight": 0.0},
     {"trend_weight": 1.0},
-    {"full_softmax_until": 0},
     {"history_dropout": 0.0, "vector_dropout": 0.0},
     {"history_dropout": 0.5, "vector_dropout": 0.5},
     {"other_weight": 0.0},
