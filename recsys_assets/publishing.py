@@ -60,13 +60,6 @@ class AssetRun:
         """The table of an input that holds one table, named like the asset."""
         return read_table(self.folder(asset) / f"{asset}.parquet")
 
-    def parameters_of(self, asset: str) -> dict[str, Any]:
-        """The settings that an input was made with."""
-        self.folder(asset)
-        manifest = self.lake.store.current(asset)
-        assert manifest is not None  # its folder was just opened
-        return dict(manifest.lineage.parameters)
-
     def tell(self, what: str) -> None:
         """Say what a long run is doing now."""
         progress.info("%s: %s", self.recipe.name, what)

@@ -10,10 +10,10 @@ from recsys_assets.cli.console import errors, out
 if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--help` need not pay
     from recsys_core.bench.ranking import BenchSettings
 
-app = typer.Typer(help="Run the stages on other data, for comparisons.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
-@app.callback()
+@app.callback()  # without it, typer would make the one command the whole group
 def bench() -> None:
     """Run the stages on other data, for comparisons."""
 

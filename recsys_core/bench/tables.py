@@ -9,10 +9,8 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from recsys_core.data.movies import split_title
-from recsys_core.data.schemas import LATEST_TIMESTAMP, MOVIES_COLUMNS, RATINGS_COLUMNS
+from recsys_core.data.schemas import LATEST_TIMESTAMP, MOVIES_COLUMNS, RATING_STEPS, RATINGS_COLUMNS
 from recsys_core.errors import DataError
-
-STARS = (0.5, 5.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +89,9 @@ def _ratings(path: Path) -> pl.DataFrame:
     for name in RATINGS_COLUMNS:
         if name != "timestamp" or timed:
             _refuse(path, name, table[name], typed[name].is_null(), "is not a number" if name in columns else "is null")
-    outside = ~typed["rating"].is_between(*STARS).fill_null(value=False)
-    _refuse(path, "rating", table["rating"], outside, f"is not between {STARS[0]} and {STARS[1]} stars")
+    least, most = RATING_STEPS[0], RATING_STEPS[-1]
+    outside = ~typed["rating"].is_between(least, most).fill_null(value=False)
+    _refuse(path, "rating", table["rating"], outside, f"is not between {least} and {most} stars")
     return typed
 
 

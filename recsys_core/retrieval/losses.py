@@ -28,10 +28,8 @@ def full_softmax(
     logits = user_vectors @ item_vectors.T  # (n_users, n_items)
     # What was shown is never an answer: seen items are filtered when serving, so their mass must not count here.
     logits = logits.masked_fill(_mask(examples.shown), -torch.inf)
-    weights = torch.from_numpy(target_weights(examples.asked, other_weight))
     rows, items = torch.from_numpy(examples.asked.rows), torch.from_numpy(examples.asked.item_idx)
-    picked = torch.log_softmax(logits, dim=1)[rows, items]
-    return -(weights * picked).sum() / weights.sum().clamp(min=1e-6)
+    return _mean_loss(torch.log_softmax(logits, dim=1)[rows, items], examples, other_weight)
 
 
 def sampled_softmax(
@@ -53,10 +51,9 @@ def sampled_softmax(
         other_weight: weight of a rating below a like.
     """
     scores = sampled_scores(user_vectors, model, examples, negatives)
-    weights = torch.from_numpy(target_weights(examples.asked, other_weight))
-    n_asked = len(weights)
+    n_asked = len(examples.asked.item_idx)
     picked = scores.own[:n_asked] - scores.log_sum(scores.own_rows[:n_asked])
-    return -(weights * picked).sum() / weights.sum().clamp(min=1e-6)
+    return _mean_loss(picked, examples, other_weight)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +96,12 @@ def sampled_scores(
         # A hit is in the sum already, as what was asked, or must not be in it, as what was shown.
         drawn=corrected.masked_fill(torch.from_numpy(negatives.is_own), -torch.inf),
     )
+
+
+def _mean_loss(log_shares: torch.Tensor, examples: Examples, other_weight: float) -> torch.Tensor:
+    """Minus the mean, by weight of the target, of log softmax at what was asked, (n_asked,)."""
+    weights = torch.from_numpy(target_weights(examples.asked, other_weight))
+    return -(weights * log_shares).sum() / weights.sum().clamp(min=1e-6)
 
 
 def _mask(shown: Histories) -> torch.Tensor:
