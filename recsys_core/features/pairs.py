@@ -18,13 +18,10 @@ Int64s = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ItemSide:
-    """What the pair features read of the items, each row one `item_idx`."""
+class ItemVectors:
+    """What retrieval learned of the items, rows in the order of item_idx."""
 
-    genre_shares: Float32s  # (n_items, n_genres)
-    has_genres: npt.NDArray[np.bool_]  # (n_items,)
-    years: Float32s  # (n_items,) NaN where unknown
-    unit_vectors: Float32s  # (n_items, d) the item tower's output, of length one
+    trained: Float32s  # (n_items, d) the item tower's output
     shown: Float32s  # (n_items, rank) closed form: an item as part of a history
     offered: Float32s  # (n_items, rank) closed form: an item as an answer
     following: sp.csr_array  # (n_items, n_items) lift of the column soon after the row
@@ -32,14 +29,14 @@ class ItemSide:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ItemVectors:
-    """What retrieval learned of the items, rows in the order of item_idx."""
+class ItemSide:
+    """What the pair features read of the items, each row one `item_idx`."""
 
-    trained: Float32s  # (n_items, d)
-    shown: Float32s  # (n_items, rank)
-    offered: Float32s  # (n_items, rank)
-    following: sp.csr_array  # (n_items, n_items)
-    preceding: sp.csr_array  # (n_items, n_items)
+    genre_shares: Float32s  # (n_items, n_genres)
+    has_genres: npt.NDArray[np.bool_]  # (n_items,)
+    years: Float32s  # (n_items,) NaN where unknown
+    unit_vectors: Float32s  # (n_items, d) the item tower's output, of length one
+    learned: ItemVectors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +58,7 @@ def item_side(items: pl.DataFrame, vectors: ItemVectors) -> ItemSide:
         has_genres=shares.sum(axis=1) > 0,
         years=items["year"].cast(pl.Float32).fill_null(float("nan")).to_numpy(),
         unit_vectors=vectors.trained / np.maximum(length, np.float32(1e-12)),
-        shown=vectors.shown,
-        offered=vectors.offered,
-        following=vectors.following,
-        preceding=vectors.preceding,
+        learned=vectors,
     )
 
 
@@ -95,8 +89,8 @@ def pair_features(
         "pair_recent_genre_affinity": _affinity(_profiles(users, recent, side), candidates, side),
         "pair_recent_similarity_mean": _mean(similarity),
         "pair_recent_similarity_max": _max(similarity),
-        **association_features(users, candidates, side.shown, side.offered),
-        **covisit_features(users, candidates, side.following, side.preceding),
+        **association_features(users, candidates, side.learned.shown, side.learned.offered),
+        **covisit_features(users, candidates, side.learned.following, side.learned.preceding),
         "pair_year_distance": np.abs(side.years[candidates] - mean_liked_years[:, None]),
     }
 

@@ -63,7 +63,7 @@ class ClosedForm:
         Without the scale, long histories would drown the trained half and short ones would vanish in it. An empty
         history gives zeros, and so does one by which all items are alike.
         """
-        value = np.where(users.ratings >= LIKED, 1.0, OTHER_VALUE) * (1.0 + places_back(users)) ** -self.recency_power
+        value = evidence(users) * (1.0 + places_back(users)) ** -self.recency_power
         pooled = users.matrix(value.astype(np.float32)) @ self.shown  # (n_users, rank)
         variance = np.einsum("ur,rs,us->u", pooled, self._covariance, pooled)
         scale = np.where(variance > 1e-12, np.maximum(variance, 1e-12) ** -0.5, 0)
@@ -79,14 +79,18 @@ class ClosedForm:
         return covariance
 
 
+def evidence(users: Histories) -> Float64s:
+    """(n_ratings,) what each rating says for its item: 1 for a like, `OTHER_VALUE` for another."""
+    return np.where(users.ratings >= LIKED, 1.0, OTHER_VALUE)
+
+
 def fit_closed_form(users: Histories, config: TwoTowerConfig) -> ClosedForm:
     """The factors of the users' ratings matrix.
 
     Fewer than `closed_form_dim` factors come back where there are fewer users or items than that. The cost is linear in
     the number of ratings. The same ratings, settings and thread count give the same bytes.
     """
-    values = np.where(users.ratings >= LIKED, 1.0, OTHER_VALUE).astype(np.float32)
-    matrix = users.matrix(values).astype(np.float64)
+    matrix = users.matrix(evidence(users).astype(np.float32)).astype(np.float64)
     rank = min(config.closed_form_dim, *matrix.shape)
     if rank < 1:
         return _without_factors(users.n_items, config)

@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_core.data.histories import Histories
-from recsys_core.data.schemas import LIKED
-from recsys_core.retrieval.closed_form import OTHER_VALUE
+from recsys_core.retrieval.closed_form import evidence
 from recsys_core.retrieval.config import TwoTowerConfig
 
 Float32s = npt.NDArray[np.float32]
@@ -61,8 +60,7 @@ def fit_trend(users: Histories, config: TwoTowerConfig) -> Trend:
     edges = np.quantile(users.timestamps, np.linspace(0, 1, N_BINS + 1))
     starts = edges[:-1].astype(np.int64)
     counts = np.zeros((N_BINS, users.n_items))
-    values = np.where(users.ratings >= LIKED, 1.0, OTHER_VALUE)
-    np.add.at(counts, (_bin_of(starts, users.timestamps), users.item_idx), values)
+    np.add.at(counts, (_bin_of(starts, users.timestamps), users.item_idx), evidence(users))
     total = counts.sum(axis=0)  # (n_items,)
     middles = (edges[1:] + edges[:-1]) / 2
     near = np.exp(-0.5 * ((middles[:, None] - middles) / WIDTH) ** 2)  # (n_bins, n_bins)

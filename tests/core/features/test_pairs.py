@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from recsys_core.data.histories import Histories
 from recsys_core.features.associations import N_RECENT
 from recsys_core.features.contract import names_of
-from recsys_core.features.pairs import ItemSide, Proposed, pair_features, recent_items
+from recsys_core.features.pairs import ItemSide, ItemVectors, Proposed, pair_features, recent_items
 from tests.core.features.conftest import Asked
 from tests.core.worlds import Rating, histories_from
 
@@ -20,15 +20,13 @@ NAN = float("nan")
 def side_of(shares: list[list[float]], years: list[float], vectors: list[list[float]]) -> ItemSide:
     """The closed form takes an item in a history and as an answer for the same: its weights are the cosines."""
     genres, unit = np.array(shares, dtype=np.float32), np.array(vectors, dtype=np.float32)
+    nothing = sp.csr_array((len(unit), len(unit)), dtype=np.float32)
     return ItemSide(
         genre_shares=genres,
         has_genres=genres.sum(axis=1) > 0,
         years=np.array(years, dtype=np.float32),
         unit_vectors=unit,
-        shown=unit,
-        offered=unit,
-        following=sp.csr_array((len(unit), len(unit)), dtype=np.float32),
-        preceding=sp.csr_array((len(unit), len(unit)), dtype=np.float32),
+        learned=ItemVectors(trained=unit, shown=unit, offered=unit, following=nothing, preceding=nothing),
     )
 
 
