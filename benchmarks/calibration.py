@@ -17,13 +17,13 @@ import polars as pl
 from recsys_assets.resources import lake_root
 from recsys_core.data.splits import TEST, VALIDATION, Splits, known_ratings
 from recsys_core.evaluation.rendering import markdown_table
-from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.slices import of_slice
 from recsys_core.lake.store import Lake
 from recsys_core.metrics.uncertainty import paired_ratio
 from recsys_core.ranking.calibration_report import crossfitted, forecast_scores
 from recsys_core.ranking.examples import RankingExamples, slice_rows
-from recsys_core.ranking.inputs import propose
+from recsys_core.ranking.inputs import propose, proposer_of
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.ranking.rehearsal import load_rehearsal
 from recsys_core.retrieval.storage import load_tower
@@ -58,8 +58,8 @@ def test_forecast(lake: Lake, ranker: Ranker, base_rate: float) -> pl.DataFrame:
     ratings = read_table(lake.open("ratings") / "ratings.parquet")
     splits = Splits.load(lake.open("splits"), with_test_targets=True)
     items = of_slice(read_table(lake.open("item_features") / "item_features.parquet"), TEST)
-    tower, known = load_tower(lake.open("two_tower"), TEST), known_ratings(ratings, splits, TEST)
-    inputs = propose(tower, None, known, items, n_candidates=ranker.n_candidates)
+    proposer, known = proposer_of(load_tower(lake.open("two_tower"), TEST), items), known_ratings(ratings, splits, TEST)
+    inputs = propose(proposer, known, splits.requests(TEST), n_candidates=ranker.n_candidates)
     scored = scored_by(ranker, slice_rows(TEST, inputs, ratings, splits))
     stated = ranker.probability(scored["score"].to_numpy())
     assert stated is not None  # else the report had no figures before this

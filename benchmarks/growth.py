@@ -31,7 +31,7 @@ from benchmarks.spread import spread_of
 from recsys_core.data.schemas import MOVIES, MOVIES_COLUMNS, RATINGS, RATINGS_COLUMNS
 from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.content import GENRES
-from recsys_core.features.items import item_features
+from recsys_core.features.tables import item_features
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.training import fit_two_tower
 

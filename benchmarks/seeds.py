@@ -74,7 +74,7 @@ def figures(tables: Tables, seed: int) -> dict[str, float]:
     examples = examples_of_slices(
         ratings, splits, tables.items, tables.users, towers.__getitem__, n_candidates=CandidatesConfig().n_candidates
     )
-    ranker = fit_ranker(examples.lessons(TEST), config)
+    ranker = fit_ranker(examples.lessons(TEST), examples.feature_set, config)
     validation = ranking_report(examples, fit_before_validation(examples, config)).headline()
     tower = towers[TEST]
     embeddings = embed_items(tower)

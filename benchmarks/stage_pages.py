@@ -19,7 +19,7 @@ from benchmarks.readme import assets_in_order, name_of
 from recsys_assets.recipes import RECIPES
 from recsys_core import STAGES
 from recsys_core.evaluation.rendering import markdown_table
-from recsys_core.features.declarations import FEATURES
+from recsys_core.features.registry import FEATURES
 
 PAGES = PROJECT / "docs" / "stages"
 COMMAND = "benchmarks.stage_pages"

@@ -21,7 +21,7 @@ from recsys_core.data.schemas import RATING_STEPS
 from recsys_core.data.slicing import make_splits
 from recsys_core.data.sources import EMBEDDED, locate
 from recsys_core.data.splits import VALIDATION, fit_ratings, known_ratings, relevant_items
-from recsys_core.features.items import item_features
+from recsys_core.features.tables import item_features
 from recsys_core.metrics.ranking import recall_at_k
 from recsys_core.metrics.relevance import hits_of
 from recsys_core.retrieval.baselines.config import BaselinesConfig

@@ -13,10 +13,10 @@ curve that is wrong, not for bad luck."""
 @dg.asset_check(asset="ranking_examples", blocking=True)
 def features_keep_their_contract(lake: LakeResource) -> dg.AssetCheckResult:
     """Every feature lies within its declared bounds and is missing only where that is declared."""
-    from recsys_core.features.contract import violations
+    from recsys_core.features.schemas import example_schema, violations
     from recsys_core.ranking.examples import RankingExamples
 
-    found = violations(RankingExamples.load(lake.store.open("ranking_examples")).rows)
+    found = violations(RankingExamples.load(lake.store.open("ranking_examples")).rows, example_schema())
     return dg.AssetCheckResult(passed=not found, metadata={"violations": dg.MetadataValue.json(found)})
 
 

@@ -2,17 +2,20 @@
 
 import math
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import uuid4
 
 import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from recsys_assets.cli.console import out, print_json
+from recsys_assets.cli.console import errors, out, print_json
 
 if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--help` need not pay
     from recsys_core.evaluation.report import EvalReport
-    from recsys_core.serving.recommender import Recommendation
+    from recsys_core.serving.descriptions import Recommendation
+    from recsys_core.serving.requests import Answer
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
@@ -24,29 +27,40 @@ def report(*, as_json: Json = False) -> None:
 
 def recommend(
     *,
-    user: Annotated[int | None, typer.Option(help="Id of a user with ratings.")] = None,
-    like: Annotated[list[int] | None, typer.Option(help="Instead: id of a movie that somebody new likes.")] = None,
+    user: Annotated[int | None, typer.Option(min=0, help="Id of a user.")] = None,
+    like: Annotated[list[int] | None, typer.Option(help="Id of a movie that they like, beyond their ratings.")] = None,
+    at: Annotated[
+        datetime | None, typer.Option(help="When they ask, UTC; by default right after the last rating in the lake.")
+    ] = None,
     k: Annotated[int, typer.Option("-k", min=1, max=200, help="How many movies.")] = 10,
     explain: Annotated[bool, typer.Option("--explain", help="Say what moved each movie to its place.")] = False,
     as_json: Json = False,
 ) -> None:
     """Recommend movies to one user, who may be new: user tower, index, features, ranker."""
-    if (user is None) == (not like):
+    if user is None and not like:
         raise typer.BadParameter(
-            "say for whom: either --user ID, or --like ID once or more (`recsys data movies` finds ids)"
+            "say for whom: --user ID, or --like ID once or more (`recsys data movies` finds ids), or both"
         )
     from recsys_assets.resources import lake_root
     from recsys_core.lake.store import Lake
-    from recsys_core.serving import recommender
     from recsys_core.serving.bundle import load_bundle
+    from recsys_core.serving.descriptions import describe
+    from recsys_core.serving.recommender import Recommender
+    from recsys_core.serving.requests import Request
 
-    bundle = load_bundle(Lake(lake_root()))
-    known = recommender.known_of_likes(bundle, like) if like else recommender.known_of_user(bundle, user or 0)
-    answer = recommender.recommend(bundle, known, k)
+    recommender = Recommender(bundle=load_bundle(Lake(lake_root())))
+    requested_at = recommender.now if at is None else int(at.replace(tzinfo=UTC).timestamp())
+    likes = recommender.somebody_who_likes(like, requested_at) if like else ()
+    answer = recommender.answer(
+        Request(request_id=uuid4().hex, user_id=user, history=likes, requested_at=requested_at, k=k)
+    )
+    places = describe(recommender.bundle, answer)
     if as_json:
-        print_json([_without_nan(asdict(one)) for one in answer])
+        print_json([_without_nan(asdict(one)) for one in places])
         return
-    _show_answer(answer, explain=explain)
+    _show_answer(places, explain=explain)
+    for line in _reservations(answer):
+        errors.print(f"[yellow]note:[/] {line}")
 
 
 def show_report(*, as_json: bool = False) -> None:
@@ -97,6 +111,17 @@ def _models(made: "EvalReport") -> Table:
         others = [f"{made.mean(model, metric):.3f}" for metric in ("recall@10", "recall@100", "map@10")]
         table.add_row(model, interval, *others, style="bold" if model == "two-stage" else None)
     return table
+
+
+def _reservations(answer: "Answer") -> list[str]:
+    """What one should know before one takes the answer for the best that there is."""
+    found = []
+    if not answer.n_known:
+        found.append("nothing is known of this user by then: this is what everybody new gets")
+    stale = sorted(name for name, counts in answer.degraded.items() if "stale" in counts)
+    if stale:
+        found.append(f"too old by then, so that defaults stand for them: {', '.join(stale)} (`recsys refresh`)")
+    return found
 
 
 def _chance(probability: float | None) -> str:

@@ -16,7 +16,7 @@ from recsys_core.data.slicing import without_exam
 from recsys_core.data.splits import TEST, Splits
 from recsys_core.features.slices import item_features_by_slice, of_slice, user_features_by_slice
 from recsys_core.ranking.config import RankerConfig
-from recsys_core.ranking.inputs import RankingInputs, propose
+from recsys_core.ranking.inputs import RankingInputs, after_the_last, propose, proposer_of
 from recsys_core.ranking.lists import rank
 from recsys_core.ranking.ranker import Ranker, fit_ranker
 from recsys_core.ranking.slices import examples_of_slices
@@ -61,7 +61,8 @@ def ranked_lists(data: BenchData, settings: BenchSettings, stage: Stage, k: int)
     towers = fit_towers(data.train, items, splits, settings.two_tower)
     embeddings = embed_items(towers[TEST])
     index = build_index(embeddings.vectors, embeddings.item_ids, settings.index)
-    inputs = propose(towers[TEST], index, data.context, of_slice(items, TEST), n_candidates=n_candidates)
+    proposer = proposer_of(towers[TEST], of_slice(items, TEST), index)
+    inputs = propose(proposer, data.context, after_the_last(data.context), n_candidates=n_candidates)
     ranker = _ranker(data, splits, items, towers, settings) if stage == "ranking" else None
     return _table(inputs.candidates if ranker is None else rank(ranker, inputs), inputs, data, k)
 
@@ -80,14 +81,14 @@ def _ranker(
     if not lessons["label"].sum():
         logger.warning("retrieval found none of the held-out likes to learn a ranking from: the order is retrieval's")
         return None
-    return fit_ranker(lessons, settings.ranker)
+    return fit_ranker(lessons, examples.feature_set, settings.ranker)
 
 
 def _table(ordered: Candidates, inputs: RankingInputs, data: BenchData, k: int) -> pl.DataFrame:
     item_idx, scores = ordered.item_idx[:, :k], ordered.scores[:, :k]
     present = item_idx >= 0
     rows, places = np.nonzero(present)
-    items = inputs.tower.catalogue.item_ids[item_idx[present]]
+    items = inputs.proposer.tower.catalogue.item_ids[item_idx[present]]
     return pl.DataFrame(
         {
             "user_id": as_they_came(inputs.users.user_ids[rows], data.user_ids),

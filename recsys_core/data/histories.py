@@ -91,21 +91,8 @@ class Histories:
         """(n_users, n_items) float32 matrix holding 1 where the user rated the item at all."""
         return self.matrix(np.ones(len(self.item_idx), dtype=np.float32))
 
-    def mean_rows(self, chosen: npt.NDArray[np.bool_], table: Float32s) -> Float32s:
-        """(n_users, d) mean, over each user's chosen ratings, of the items' rows in a table; NaN without any.
-
-        Args:
-            chosen: (n_ratings,) which ratings count.
-            table: (n_items, d).
-        """
-        weights = self.matrix(chosen.astype(np.float32))
-        n: Float32s = weights.sum(axis=1).astype(np.float32)
-        total: Float32s = weights @ table
-        mean: Float32s = (total / np.where(n > 0, n, np.float32(np.nan))[:, None]).astype(np.float32)
-        return mean
-
-    def matrix(self, values: Float32s) -> sp.csr_array:
-        """(n_users, n_items) sparse matrix of one value per rating; explicit zeros are dropped."""
+    def matrix(self, values: npt.NDArray[np.float32] | Int64s) -> sp.csr_array:
+        """(n_users, n_items) sparse matrix of one value per rating, of their type; explicit zeros are dropped."""
         matrix = sp.csr_array((values, self.item_idx, self.offsets), shape=(self.n_users, self.n_items))
         matrix = matrix.copy()
         matrix.eliminate_zeros()

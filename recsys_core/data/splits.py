@@ -56,6 +56,10 @@ class Splits:
         """(n_users,) ids of the users asked in a slice, ascending."""
         return self.users.filter(slice=name)["user_id"].sort().to_numpy()
 
+    def requests(self, name: str) -> pl.DataFrame:
+        """user_id, requested_at: who is asked in a slice, and when: at the cut. Sorted by user_id."""
+        return self.users.filter(slice=name).sort("user_id").select("user_id", requested_at="cut")
+
     def save(self, folder: Path) -> None:
         """Write the slices; test targets lie in a file of their own, so that reading them is a visible act."""
         write_table(self.cutoffs, folder / "cutoffs.parquet")

@@ -10,7 +10,7 @@ from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.funnel import Stages
 from recsys_core.evaluation.report import EvalReport, evaluate
 from recsys_core.features.slices import of_slice
-from recsys_core.ranking.inputs import propose
+from recsys_core.ranking.inputs import propose, proposer_of
 from recsys_core.ranking.lists import rank
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.candidates import exact_candidates
@@ -39,15 +39,14 @@ def evaluate_end_to_end(inputs: TestInputs, config: EvaluationConfig) -> EvalRep
     known = known_ratings(inputs.ratings, inputs.splits, TEST)
     item_rows = of_slice(inputs.items, TEST)
     proposed = propose(
-        inputs.tower,
-        inputs.index,
+        proposer_of(inputs.tower, item_rows, inputs.index),
         known,
-        item_rows,
+        inputs.splits.requests(TEST),
         user_rows=of_slice(inputs.users, TEST),
         n_candidates=inputs.ranker.n_candidates,
     )
     n_candidates = inputs.ranker.n_candidates
-    exact = exact_candidates(proposed.item_vectors, proposed.user_vectors, proposed.users, n_candidates)
+    exact = exact_candidates(proposed.proposer.item_vectors, proposed.user_vectors, proposed.users, n_candidates)
     trained_users = fit_ratings(inputs.ratings, inputs.splits, TEST)["user_id"].unique()
     return evaluate(
         Stages(

@@ -1,4 +1,4 @@
-"""How strongly the items of a history call for a candidate, by the item-to-item weights of the closed form.
+"""Features of association: how strongly the items of a history call for the candidate.
 
 The weight of history item j for candidate i is shown_j . offered_i: what EASE adds to the score of i for having j. The
 features split the sum that retrieval has already used: what was liked, what was disliked, and what came last may each
@@ -6,63 +6,56 @@ mean something else, and the ranker learns what.
 """
 
 import numpy as np
-import numpy.typing as npt
 
-from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
-
-Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-
-DISLIKED = 2.5
-"""A rating of at most this many stars is a dislike."""
-
-N_RECENT = 5
-"""Ratings that count as the current session: the ablations moved little between 3 and 10."""
+from recsys_core.features.feature import Float32s, feature
+from recsys_core.features.pairs import Pairs, dots
+from recsys_core.features.users import OWN
 
 N_STRONGEST = 50
 """Latest likes among which the strongest call is sought: it bounds the work for users with thousands of ratings."""
 
-
-def association_features(
-    users: Histories, candidates: Int64s, shown: Float32s, offered: Float32s
-) -> dict[str, Float32s]:
-    """The association features of the contract, each (n_users, n_candidates); NaN where the user has no such rating.
-
-    Args:
-        users: histories before the request.
-        candidates: (n_users, n_candidates) item_idx; values where it is -1 are arbitrary.
-        shown: (n_items, rank) items as part of a history.
-        offered: (n_items, rank) items as answers.
-    """
-    liked = users.ratings >= LIKED
-    answers = offered[candidates]  # (n_users, n_candidates, rank)
-
-    def mean(chosen: Bools) -> Float32s:
-        return _association(users.mean_rows(chosen, shown), answers)
-
-    return {
-        "pair_liked_association": mean(liked),
-        "pair_strongest_association": _strongest(users, liked, shown, answers),
-        "pair_disliked_association": mean(users.ratings <= DISLIKED),
-        "pair_recent_association": mean(users.from_end <= N_RECENT),
-        "pair_last_association": mean(users.from_end <= 1),
-    }
+RATED = (*OWN, "ratings.rating", "two_tower.closed_form")
+LATEST = (*OWN, "two_tower.closed_form")
 
 
-def _association(vectors: Float32s, answers: Float32s) -> Float32s:
-    # Not a matrix product: BLAS sums in another order for another number of candidates.
-    association: Float32s = np.einsum("ucr,ur->uc", answers, vectors)
-    return association
+@feature(entity="user-item", unit="EASE weight", low=None, sources=RATED, may_be_missing=True)
+def pair_liked_association(pairs: Pairs) -> Float32s:
+    """Mean weight with which the liked items call for the item."""
+    return dots(pairs.offered, pairs.users.mean_liked())
 
 
-def _strongest(users: Histories, liked: Bools, shown: Float32s, answers: Float32s) -> Float32s:
-    """The largest weight of any of the latest likes."""
-    strongest = np.full(answers.shape[:2], np.nan, dtype=np.float32)
-    for user in range(users.n_users):
-        own = slice(users.offsets[user], users.offsets[user + 1])
-        likes = users.item_idx[own][liked[own]][-N_STRONGEST:]
+@feature(entity="user-item", unit="EASE weight", low=None, sources=RATED, may_be_missing=True)
+def pair_strongest_association(pairs: Pairs) -> Float32s:
+    """The largest of these weights over the 50 latest likes: one good reason may be enough."""
+    histories = pairs.users.histories
+    strongest = np.full(pairs.item_idx.shape, np.nan, dtype=np.float32)
+    for user in range(histories.n_users):
+        own = slice(histories.offsets[user], histories.offsets[user + 1])
+        likes = histories.item_idx[own][histories.ratings[own] >= LIKED][-N_STRONGEST:]
         if len(likes):
-            strongest[user] = np.einsum("cr,lr->cl", answers[user], shown[likes]).max(axis=1)
+            shown = pairs.items.learned.shown[likes]
+            strongest[user] = np.einsum("cr,lr->cl", pairs.offered[user], shown).max(axis=1)
     return strongest
+
+
+@feature(entity="user-item", unit="EASE weight", low=None, sources=RATED, may_be_missing=True)
+def pair_disliked_association(pairs: Pairs) -> Float32s:
+    """Mean weight of the items rated 2.5 stars or less: what goes with a disappointment."""
+    return dots(pairs.offered, pairs.users.mean_disliked())
+
+
+@feature(entity="user-item", unit="EASE weight", low=None, sources=LATEST, may_be_missing=True)
+def pair_recent_association(pairs: Pairs) -> Float32s:
+    """Mean weight of the five latest ratings."""
+    shown = pairs.items.learned.shown[pairs.recent]  # (n_users, n_recent, rank)
+    total = np.where(pairs.recent[:, :, None] >= 0, shown, np.float32(0)).sum(axis=1)
+    return dots(pairs.offered, total / pairs.n_recent)
+
+
+@feature(entity="user-item", unit="EASE weight", low=None, sources=LATEST, may_be_missing=True)
+def pair_last_association(pairs: Pairs) -> Float32s:
+    """Weight of the latest rating."""
+    last = pairs.recent[:, 0]
+    shown = np.where(last[:, None] >= 0, pairs.items.learned.shown[last], np.float32(np.nan))
+    return dots(pairs.offered, shown)

@@ -1,34 +1,35 @@
-"""How often people rate a candidate soon after, or soon before, what the user rated last."""
+"""Features of sequence: do people rate the candidate soon after, or soon before, what the user rated last?"""
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
-from recsys_core.data.histories import Histories
-from recsys_core.features.associations import N_RECENT
+from recsys_core.features.feature import Float32s, feature
+from recsys_core.features.pairs import Pairs
+from recsys_core.features.users import OWN
 
-Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
+LIFTS = (*OWN, "two_tower.covisits")
 
 
-def covisit_features(
-    users: Histories, candidates: Int64s, following: sp.csr_array, preceding: sp.csr_array
-) -> dict[str, Float32s]:
-    """The co-visitation features of the contract, each (n_users, n_candidates); NaN for an empty history.
+@feature(entity="user-item", unit="log(1 + lift)", sources=LIFTS, may_be_missing=True)
+def pair_next_lift(pairs: Pairs) -> Float32s:
+    """How much likelier people rate the item soon after the five latest ratings than at any time."""
+    return _mean_lift(pairs, pairs.items.learned.following)
 
-    Args:
-        users: histories before the request.
-        candidates: (n_users, n_candidates) item_idx; values where it is -1 are arbitrary.
-        following: (n_items, n_items) lift of the column soon after the row.
-        preceding: (n_items, n_items) lift of the column soon before the row.
-    """
-    recent = users.matrix((users.from_end <= N_RECENT).astype(np.float32))
-    n = np.minimum(users.lengths, N_RECENT).astype(np.float32)[:, None]
 
-    def mean_lift(lifts: sp.csr_array) -> Float32s:
-        total = (recent @ lifts).toarray()  # (n_users, n_items): users come in batches
-        mean = np.take_along_axis(total, np.maximum(candidates, 0), axis=1) / np.where(n > 0, n, np.float32(np.nan))
-        logs: Float32s = np.log1p(mean).astype(np.float32)
-        return logs
+@feature(entity="user-item", unit="log(1 + lift)", sources=LIFTS, may_be_missing=True)
+def pair_before_lift(pairs: Pairs) -> Float32s:
+    """The same for soon before them: neighbours in a session, whichever came first."""
+    return _mean_lift(pairs, pairs.items.learned.preceding)
 
-    return {"pair_next_lift": mean_lift(following), "pair_before_lift": mean_lift(preceding)}
+
+def _mean_lift(pairs: Pairs, lifts: sp.csr_array) -> Float32s:
+    """(n_users, n_candidates) log of 1 + the mean lift from the latest ratings to each candidate."""
+    total = np.empty(pairs.item_idx.shape, dtype=np.float32)
+    for user, recent in enumerate(pairs.recent):
+        of_items = np.zeros(lifts.shape[1], dtype=np.float32)
+        for item in recent[recent >= 0]:
+            own = slice(lifts.indptr[item], lifts.indptr[item + 1])
+            of_items[lifts.indices[own]] += lifts.data[own]
+        total[user] = of_items[pairs.item_idx[user]]
+    logs: Float32s = np.log1p(total / pairs.n_recent)
+    return logs

@@ -1,57 +1,73 @@
-"""What was known of each item at a moment."""
+"""Features of items: what a movie is to everybody.
 
+They are counted once, as of a cut-off, and looked up at a request: they move slowly, and are the same for all who ask.
+"""
+
+import numpy as np
 import polars as pl
 
-from recsys_core.data.schemas import LIKED
+from recsys_core.features.counts import DAY, ItemCounts, ratio, share
+from recsys_core.features.feature import Float32s, feature
 
-DAY = 86_400
-"""Seconds."""
+CENTURY = 36_525.0
+"""Days. A bound that no value in days reaches and nearly every value in seconds passes: it guards the unit."""
 
+CENTURIES = 250.0
+"""Years, for the same reason: from the first films to the last date that a rating may have."""
 
-def item_features(ratings: pl.DataFrame, movies: pl.DataFrame, as_of: int) -> pl.DataFrame:
-    """One row per item that was rated strictly before `as_of`; later ratings change nothing.
-
-    Args:
-        ratings: RATINGS; rows at or after `as_of` are ignored.
-        movies: MOVIES; an item that it does not name keeps its numbers and gets no genres and no year.
-        as_of: seconds UTC.
-
-    Returns:
-        item_id, genres, year, n_ratings, n_likes, then the item features of the contract; sorted by item_id.
-    """
-    known = ratings.filter(pl.col("timestamp") < as_of)
-    counted = known.group_by("item_id").agg(
-        n_ratings=pl.len().cast(pl.Int64),  # not the sum of a literal, which is 1 in every group
-        n_likes=_count(pl.col("rating") >= LIKED),
-        n_recent=_count(pl.col("timestamp") >= as_of - 30 * DAY),
-        n_year=_count(pl.col("timestamp") >= as_of - 365 * DAY),
-        # Stars are summed as half-star integers and divided once: float sums depend on the order of the rows.
-        half_stars=(pl.col("rating") * 2).round().cast(pl.Int64).sum(),
-        first_at=pl.col("timestamp").min(),
-    )
-    described = counted.join(movies.select("item_id", "genres", "year"), on="item_id", how="left")
-    request_year = pl.from_epoch(pl.lit(as_of), time_unit="s").dt.year()
-    return described.sort("item_id").select(
-        "item_id",
-        pl.col("genres").fill_null([]),
-        "year",
-        "n_ratings",
-        "n_likes",
-        item_popularity_share=_share(pl.col("n_ratings"), pl.col("n_ratings").sum()),
-        item_recent_share=_share(pl.col("n_recent"), pl.col("n_recent").sum()),
-        item_year_share=_share(pl.col("n_year"), pl.col("n_year").sum()),
-        item_like_share=_share(pl.col("n_likes"), pl.col("n_ratings")),
-        item_mean_rating=_share(pl.col("half_stars"), 2 * pl.col("n_ratings")),
-        item_days_known=((as_of - pl.col("first_at")) / DAY).cast(pl.Float32),
-        item_age_years=(request_year - pl.col("year")).cast(pl.Float32),
-    )
+RATINGS = ("ratings.item_id", "ratings.timestamp")
 
 
-def _count(condition: pl.Expr) -> pl.Expr:
-    # polars counts in UInt32, which wraps around silently in later sums and differences.
-    return condition.cast(pl.Int64).sum()
+@feature(entity="item", unit="share", high=1.0, sources=RATINGS, default=0.0, max_age_days=1_461)
+def item_popularity_share(items: ItemCounts) -> Float32s:
+    """Share of all ratings so far that went to the item; shares, not counts, so that slices compare."""
+    return share(items.n_ratings, items.all_ratings)
 
 
-def _share(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
-    """Part / whole as Float32; 0 of 0 is 0, because nothing happened in the window."""
-    return pl.when(whole > 0).then(part / whole).otherwise(0.0).cast(pl.Float32)
+@feature(entity="item", unit="share", high=1.0, sources=RATINGS, default=0.0, max_age_days=1_461)
+def item_recent_share(items: ItemCounts) -> Float32s:
+    """The same over the last 30 days: what people are watching now."""
+    return share(items.n_recent, items.all_recent)
+
+
+@feature(entity="item", unit="share", high=1.0, sources=RATINGS, default=0.0, max_age_days=1_461)
+def item_year_share(items: ItemCounts) -> Float32s:
+    """The same over the last 365 days."""
+    return share(items.n_year, items.all_year)
+
+
+@feature(entity="item", unit="share", high=1.0, sources=(*RATINGS, "ratings.rating"), default=0.5, max_age_days=1_461)
+def item_like_share(items: ItemCounts) -> Float32s:
+    """Share of the item's ratings that are likes."""
+    return ratio(items.n_likes, items.n_ratings)
+
+
+@feature(
+    entity="item",
+    unit="stars",
+    low=0.5,
+    high=5.0,
+    sources=(*RATINGS, "ratings.rating"),
+    default=3.5,
+    max_age_days=1_461,
+)
+def item_mean_rating(items: ItemCounts) -> Float32s:
+    """Mean of the item's ratings."""
+    return ratio(items.half_stars, 2 * items.n_ratings)
+
+
+@feature(entity="item", unit="days", high=CENTURY, sources=RATINGS, default=0.0, max_age_days=1_461)
+def item_days_known(items: ItemCounts) -> Float32s:
+    """Days since the item was first rated."""
+    days = (items.times - items.first_at) / DAY
+    return np.where(items.n_ratings > 0, days, np.nan).astype(np.float32)
+
+
+@feature(
+    entity="item", unit="years", low=-1.0, high=CENTURIES, sources=("movies.year",), may_be_missing=True,
+    max_age_days=1_461,
+)  # fmt: skip
+def item_age_years(items: ItemCounts) -> Float32s:
+    """Year (UTC) in which the features were counted minus year of release; missing where the title names no year."""
+    counted_in = pl.from_epoch(pl.Series(items.times), time_unit="s").dt.year().to_numpy()
+    return (counted_in - items.years).astype(np.float32)

@@ -1,144 +1,115 @@
-"""What was known of a user and a candidate together."""
+"""A request's candidates, with all that the features of pairs share: each intermediate result is computed once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
-import scipy.sparse as sp
 
-from recsys_core.data.histories import Histories
-from recsys_core.data.schemas import LIKED
-from recsys_core.features.associations import N_RECENT, association_features
-from recsys_core.features.content import genre_shares
-from recsys_core.features.covisits import covisit_features
+from recsys_core.features.feature import Feature, Float32s
+from recsys_core.features.sides import ItemSide
+from recsys_core.features.state import UserStates
 
-Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+N_RECENT = 5
+"""Ratings that count as the current session: the ablations moved little between 3 and 10."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ItemVectors:
-    """What retrieval learned of the items, rows in the order of item_idx."""
+class Asking:
+    """The user side of the retrieval score, part by part."""
 
-    trained: Float32s  # (n_items, d) the item tower's output
-    shown: Float32s  # (n_items, rank) closed form: an item as part of a history
-    offered: Float32s  # (n_items, rank) closed form: an item as an answer
-    following: sp.csr_array  # (n_items, n_items) lift of the column soon after the row
-    preceding: sp.csr_array  # (n_items, n_items) lift of the column soon before the row
+    trained: Float32s  # (n_users, d)
+    closed_form: Float32s  # (n_users, rank), its weight included
+    trend: Float32s  # (n_users, n_bins)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ItemSide:
-    """What the pair features read of the items, each row one `item_idx`."""
+class Pairs:
+    """Each user beside each of their candidates; n_users may be 1, as at a request.
 
-    genre_shares: Float32s  # (n_items, n_genres)
-    has_genres: npt.NDArray[np.bool_]  # (n_items,)
-    years: Float32s  # (n_items,) NaN where unknown
-    unit_vectors: Float32s  # (n_items, d) the item tower's output, of length one
-    learned: ItemVectors
+    Where item_idx is -1 there is no candidate, and every value is arbitrary. No value of a user depends on another
+    user, and but for rank and standardised score none depends on another candidate.
+    """
+
+    users: UserStates
+    items: ItemSide
+    asking: Asking
+    item_idx: Int64s  # (n_users, n_candidates), best first
+    _values: dict[str, Float32s] = field(default_factory=dict, repr=False)
+
+    def value(self, feature: "Feature[Pairs]") -> Float32s:
+        """The values of a feature; computed at the first call, so that features may read one another."""
+        if feature.name not in self._values:
+            self._values[feature.name] = feature(self)
+        return self._values[feature.name]
+
+    @cached_property
+    def is_candidate(self) -> Bools:
+        """(n_users, n_candidates)."""
+        return self.item_idx >= 0
+
+    @cached_property
+    def trained(self) -> Float32s:
+        """(n_users, n_candidates, d) the tower's vectors of the candidates."""
+        return self.items.learned.trained[self.item_idx]
+
+    @cached_property
+    def offered(self) -> Float32s:
+        """(n_users, n_candidates, rank) the closed form's vectors of the candidates."""
+        return self.items.learned.offered[self.item_idx]
+
+    @cached_property
+    def genres(self) -> Float32s:
+        """(n_users, n_candidates, n_genres) of 0 and 1."""
+        return self.items.genres[self.item_idx]
+
+    @cached_property
+    def recent(self) -> Int64s:
+        """(n_users, 5) item_idx of the latest ratings, newest first; -1 where a history is shorter."""
+        histories = self.users.histories
+        return latest(histories.item_idx, histories.offsets, N_RECENT)
+
+    @cached_property
+    def recent_cosines(self) -> Float32s:
+        """(n_users, n_candidates, 5) of the item tower's vectors; arbitrary where a history is shorter."""
+        unit = self.items.unit_vectors
+        cosines: Float32s = np.einsum("ucd,urd->ucr", unit[self.item_idx], unit[self.recent])
+        return np.clip(cosines, -1, 1)
+
+    @cached_property
+    def n_recent(self) -> Float32s:
+        """(n_users, 1) how many these are; NaN for none."""
+        n = (self.recent >= 0).sum(axis=1, keepdims=True)
+        return np.where(n > 0, n, np.nan).astype(np.float32)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Proposed:
-    """What retrieval proposed, (n_users, n_candidates) each, best first; item_idx is -1 where a user has fewer."""
-
-    item_idx: Int64s
-    scores: Float32s  # of all parts together
-    closed_form_scores: Float32s
-    trend_scores: Float32s
-
-
-def item_side(items: pl.DataFrame, vectors: ItemVectors) -> ItemSide:
-    """Gather the item side from `item_features` and the item vectors, rows in the same order."""
-    shares = genre_shares(items["genres"])
-    length = np.linalg.norm(vectors.trained, axis=1, keepdims=True)
-    return ItemSide(
-        genre_shares=shares,
-        has_genres=shares.sum(axis=1) > 0,
-        years=items["year"].cast(pl.Float32).fill_null(float("nan")).to_numpy(),
-        unit_vectors=vectors.trained / np.maximum(length, np.float32(1e-12)),
-        learned=vectors,
-    )
-
-
-def pair_features(
-    users: Histories, proposed: Proposed, side: ItemSide, mean_liked_years: Float32s
-) -> dict[str, Float32s]:
-    """All pair features of the contract, each (n_users, n_candidates); NaN where undefined.
-
-    Values in places without a candidate are arbitrary.
+def latest(items: Int64s, offsets: Int64s, n: int) -> Int64s:
+    """(n_users, n) the last items of each user, newest first; -1 where there are fewer.
 
     Args:
-        users: histories before the request.
-        proposed: the candidates.
-        side: the items.
-        mean_liked_years: (n_users,) user feature of that name, NaN where undefined.
+        items: (n_ratings,) item_idx, oldest first within a user.
+        offsets: (n_users + 1,) where each user begins.
+        n: how many.
     """
-    candidates, scores = proposed.item_idx, proposed.scores
-    liked, recent = users.ratings >= LIKED, users.from_end <= N_RECENT
-    similarity = _recent_similarity(recent_items(users, N_RECENT), candidates, side)
-    return {
-        "pair_retrieval_score": scores,
-        "pair_retrieval_rank": np.broadcast_to(np.arange(1, scores.shape[1] + 1, dtype=np.float32), scores.shape),
-        "pair_retrieval_z": _standardised(scores, candidates >= 0),
-        "pair_closed_form_score": proposed.closed_form_scores,
-        "pair_trained_score": scores - proposed.closed_form_scores - proposed.trend_scores,
-        "pair_trend_score": proposed.trend_scores,
-        "pair_genre_affinity": _affinity(_profiles(users, liked, side), candidates, side),
-        "pair_recent_genre_affinity": _affinity(_profiles(users, recent, side), candidates, side),
-        "pair_recent_similarity_mean": _mean(similarity),
-        "pair_recent_similarity_max": _max(similarity),
-        **association_features(users, candidates, side.learned.shown, side.learned.offered),
-        **covisit_features(users, candidates, side.learned.following, side.learned.preceding),
-        "pair_year_distance": np.abs(side.years[candidates] - mean_liked_years[:, None]),
-    }
-
-
-def recent_items(users: Histories, n: int) -> Int64s:
-    """(n_users, n) item_idx of the latest ratings, newest first; -1 where a history is shorter."""
-    at = users.offsets[1:, None] - 1 - np.arange(n)  # (n_users, n)
-    inside = at >= users.offsets[:-1, None]
-    if not len(users.item_idx):
+    at = offsets[1:, None] - 1 - np.arange(n)  # (n_users, n)
+    inside = at >= offsets[:-1, None]
+    if not len(items):
         return np.full(at.shape, -1, dtype=np.int64)
-    recent: Int64s = np.where(inside, users.item_idx[np.maximum(at, 0)], -1)
-    return recent
+    found: Int64s = np.where(inside, items[np.maximum(at, 0)], -1)
+    return found
 
 
-def _profiles(users: Histories, counted: npt.NDArray[np.bool_], side: ItemSide) -> Float32s:
-    """(n_users, n_genres) mean genre shares of the counted ratings whose item has genres; NaN without any."""
-    return users.mean_rows(counted & side.has_genres[users.item_idx], side.genre_shares)
+def dots(vectors: Float32s, users: Float32s) -> Float32s:
+    """(n_users, n_candidates) dot product of each candidate with its user's vector.
 
+    Not a matrix product: BLAS sums in another order for another number of candidates.
 
-def _affinity(profiles: Float32s, candidates: Int64s, side: ItemSide) -> Float32s:
-    covered = (side.genre_shares > 0).astype(np.float32)[candidates]  # (n_users, n_candidates, n_genres)
-    affinity: Float32s = np.einsum("ug,ucg->uc", profiles, covered)
-    return np.where(side.has_genres[candidates], np.minimum(affinity, np.float32(1)), np.float32(np.nan))
-
-
-def _recent_similarity(recent: Int64s, candidates: Int64s, side: ItemSide) -> Float32s:
-    """(n_users, n_candidates, n_recent) cosines; NaN where the user has fewer recent ratings."""
-    cosines: Float32s = np.einsum("ucd,urd->ucr", side.unit_vectors[candidates], side.unit_vectors[recent])
-    return np.where(recent[:, None, :] >= 0, np.clip(cosines, -1, 1), np.float32(np.nan))
-
-
-def _mean(similarity: Float32s) -> Float32s:
-    defined = ~np.isnan(similarity)
-    n = defined.sum(axis=2).astype(np.float32)
-    total = np.where(defined, similarity, np.float32(0)).sum(axis=2)
-    mean: Float32s = total / np.where(n > 0, n, np.float32(np.nan))
-    return mean
-
-
-def _max(similarity: Float32s) -> Float32s:
-    highest = np.where(np.isnan(similarity), np.float32(-np.inf), similarity).max(axis=2)
-    return np.where(np.isneginf(highest), np.float32(np.nan), highest)
-
-
-def _standardised(scores: Float32s, present: npt.NDArray[np.bool_]) -> Float32s:
-    n = np.maximum(present.sum(axis=1, keepdims=True), 1)
-    kept = np.where(present, scores, np.float32(0)).astype(np.float64)
-    mean = kept.sum(axis=1, keepdims=True) / n
-    variance = (np.where(present, kept - mean, 0) ** 2).sum(axis=1, keepdims=True) / n
-    standardised: Float32s = ((kept - mean) / np.sqrt(np.maximum(variance, 1e-12))).astype(np.float32)
-    return standardised
+    Args:
+        vectors: (n_users, n_candidates, d).
+        users: (n_users, d).
+    """
+    product: Float32s = np.einsum("ucd,ud->uc", vectors, users)
+    return product

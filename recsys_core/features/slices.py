@@ -3,8 +3,7 @@
 import polars as pl
 
 from recsys_core.data.splits import Splits, fit_ratings, known_ratings
-from recsys_core.features.items import item_features
-from recsys_core.features.users import user_features
+from recsys_core.features.tables import item_features, user_features
 
 
 def item_features_by_slice(ratings: pl.DataFrame, movies: pl.DataFrame, splits: Splits) -> pl.DataFrame:
@@ -28,12 +27,12 @@ def user_features_by_slice(ratings: pl.DataFrame, items: pl.DataFrame, splits: S
         items: `item_features_by_slice`.
         splits: who is evaluated when, and what they showed before.
     """
-    return pl.concat(
-        [
-            _named(name, user_features(known_ratings(ratings, splits, name), of_slice(items, name)))
-            for name in splits.names
-        ]
-    )
+    parts = []
+    for name in splits.names:
+        known, asked = known_ratings(ratings, splits, name), splits.requests(name)
+        user_ids, times = asked["user_id"].to_numpy(), asked["requested_at"].to_numpy()
+        parts.append(_named(name, user_features(known, of_slice(items, name), user_ids, times)))
+    return pl.concat(parts)
 
 
 def of_slice(table: pl.DataFrame, name: str) -> pl.DataFrame:

@@ -1,38 +1,47 @@
-"""What was known of each user when asking: numbers over the user's own history."""
+"""Features of users: what the history of whoever asks says of them.
 
-import polars as pl
+They are computed at the request, from integer sums that every new rating moves by a little: nothing here is ever old.
+"""
 
-from recsys_core.data.schemas import LIKED
+from recsys_core.features.counts import ratio
+from recsys_core.features.feature import Float32s, feature
+from recsys_core.features.sums import UserSums
+
+OWN = ("ratings.user_id", "ratings.timestamp")
 
 
-def user_features(context: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
-    """One row per user of `context`, which must hold nothing at or after the request.
+@feature(entity="user", unit="ratings", sources=OWN, default=0.0)
+def user_n_ratings(users: UserSums) -> Float32s:
+    """How many movies of the catalogue the user rated so far: how much the other user features can be trusted."""
+    return users.n_ratings.astype("float32")
 
-    Args:
-        context: user_id, item_id, rating, timestamp: all that is known of the users at the request.
-        items: `item_features` as of the cut-off; an item that it lacks counts with popularity 0 and no year.
 
-    Returns:
-        user_id, then the user features of the contract; sorted by user_id. A user without likes has no mean liked
-        year: null, which the matrix turns into NaN.
-    """
-    total = max(int(items["n_ratings"].sum()), 1)
-    joined = context.join(items.select("item_id", "n_ratings", "year"), on="item_id", how="left")
-    is_like = pl.col("rating") >= LIKED
-    liked_years = pl.col("year").filter(is_like).drop_nulls().cast(pl.Int64)
-    n = pl.len().cast(pl.Int64)
-    # Every sum is one of integers, divided once: then no order of the rows can change a bit of the result.
-    half_stars = (pl.col("rating") * 2).round().cast(pl.Int64).sum()
-    return (
-        joined.group_by("user_id")
-        .agg(
-            user_n_ratings=n.cast(pl.Float32),
-            user_like_share=(is_like.cast(pl.Int64).sum() / n).cast(pl.Float32),
-            user_mean_rating=(half_stars / (2 * n)).cast(pl.Float32),
-            user_mean_popularity=(pl.col("n_ratings").fill_null(0).sum() / (n * total)).cast(pl.Float32),
-            user_mean_liked_year=(
-                pl.when(liked_years.len() > 0).then(liked_years.sum() / liked_years.len().cast(pl.Int64))
-            ).cast(pl.Float32),
-        )
-        .sort("user_id")
-    )
+@feature(entity="user", unit="share", high=1.0, sources=(*OWN, "ratings.rating"), may_be_missing=True)
+def user_like_share(users: UserSums) -> Float32s:
+    """Share of the user's ratings that are likes."""
+    return ratio(users.n_likes, users.n_ratings)
+
+
+@feature(entity="user", unit="stars", low=0.5, high=5.0, sources=(*OWN, "ratings.rating"), may_be_missing=True)
+def user_mean_rating(users: UserSums) -> Float32s:
+    """Mean of the user's ratings: strict and generous users mean different things by 3.5 stars."""
+    return ratio(users.half_stars, 2 * users.n_ratings)
+
+
+@feature(entity="user", unit="share", high=1.0, sources=(*OWN, "item_features.n_ratings"), may_be_missing=True)
+def user_mean_popularity(users: UserSums) -> Float32s:
+    """Mean popularity share of what the user rated: mainstream or niche taste."""
+    return ratio(users.popularity, users.n_ratings * max(users.all_ratings, 1))
+
+
+@feature(
+    entity="user",
+    unit="years",
+    low=1870.0,
+    high=2100.0,
+    sources=(*OWN, "ratings.rating", "movies.year"),
+    may_be_missing=True,
+)
+def user_mean_liked_year(users: UserSums) -> Float32s:
+    """Mean year of release of the liked items."""
+    return ratio(users.liked_years, users.n_liked_years)

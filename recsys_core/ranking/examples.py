@@ -5,6 +5,7 @@ asking, and the label says whether the user went on to like the item. Scores of 
 far better in training than they are when serving: a ranker trained on such scores was measured to be worse than none.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,10 @@ import polars as pl
 
 from recsys_core.data.digests import ratings_digest
 from recsys_core.data.splits import Splits, fit_ratings, holdout_prefix
-from recsys_core.errors import DataError
-from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.errors import ArtifactError, DataError
+from recsys_core.features.registry import FEATURE_NAMES, FeatureSet, feature_set
 from recsys_core.ranking.inputs import RankingInputs, candidate_features
-from recsys_core.tables import load_tables, save_tables
+from recsys_core.tables import read_table, tables_writer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,24 +25,36 @@ class RankingExamples:
     """Training rows: slice, user_id, item_id, label (0 or 1), then the features in the order of the contract.
 
     Rows of one (slice, user_id) stand together in retrieval order and form one group of the ranking loss. `n_targets`
-    has slice, user_id, n_targets: all that was to be found, also what retrieval missed.
+    has slice, user_id, n_targets: all that was to be found, also what retrieval missed. The feature set says what
+    the features are: another one makes other examples, even where all values stay.
     """
 
     rows: pl.DataFrame
     n_targets: pl.DataFrame
+    feature_set: FeatureSet
 
     def lessons(self, exam: str) -> pl.DataFrame:
         """The rows from which a ranker learns for an exam: those of its hold-outs."""
         return self.rows.filter(pl.col("slice").str.starts_with(holdout_prefix(exam)))
 
     def save(self, folder: Path) -> None:
-        """Write both tables."""
-        save_tables(self, folder)
+        """Write both tables and the feature set."""
+        tables_writer(rows=self.rows, n_targets=self.n_targets)(folder)
+        folder.joinpath("feature_set.json").write_text(json.dumps(self.feature_set, indent=1))
 
     @classmethod
     def load(cls, folder: Path) -> "RankingExamples":
-        """Read both tables."""
-        return load_tables(cls, folder)
+        """Read what `save` wrote.
+
+        Raises:
+            ArtifactError: a file is absent or damaged.
+        """
+        rows, n_targets = (read_table(folder / f"{name}.parquet") for name in ("rows", "n_targets"))
+        try:
+            declared = json.loads(folder.joinpath("feature_set.json").read_text())
+        except (OSError, ValueError) as fault:
+            raise ArtifactError(f"the feature set in {folder} is missing or damaged: run `recsys refresh`") from fault
+        return cls(rows=rows, n_targets=n_targets, feature_set=declared)
 
 
 def slice_rows(name: str, inputs: RankingInputs, ratings: pl.DataFrame, splits: Splits) -> pl.DataFrame:
@@ -50,10 +63,10 @@ def slice_rows(name: str, inputs: RankingInputs, ratings: pl.DataFrame, splits: 
     Raises:
         DataError: the tower was fitted on anything else than what models of the slice may see.
     """
-    allowed = ratings_digest(fit_ratings(ratings, splits, name))
-    if inputs.tower.fitted_on != allowed:
+    tower, allowed = inputs.proposer.tower, ratings_digest(fit_ratings(ratings, splits, name))
+    if tower.fitted_on != allowed:
         raise DataError(
-            f"the tower of slice {name} was fitted on ratings {inputs.tower.fitted_on}, but its models may see exactly "
+            f"the tower of slice {name} was fitted on ratings {tower.fitted_on}, but its models may see exactly "
             f"{allowed}: rebuild two_tower, because its scores could know the answers"
         )
     item_idx = inputs.candidates.item_idx
@@ -61,7 +74,7 @@ def slice_rows(name: str, inputs: RankingInputs, ratings: pl.DataFrame, splits: 
     rows = pl.DataFrame(
         {
             "user_id": np.repeat(inputs.users.user_ids, item_idx.shape[1])[present.ravel()],
-            "item_id": inputs.item_rows["item_id"].to_numpy()[item_idx[present]],
+            "item_id": tower.catalogue.item_ids[item_idx[present]],
         }
     )
     liked = splits.targets.filter(slice=name).select("user_id", "item_id", label=pl.lit(1, pl.Int8))
@@ -76,4 +89,4 @@ def make_examples(slices: list[pl.DataFrame], splits: Splits) -> RankingExamples
     rows = pl.concat(slices)
     targets = splits.targets.join(rows.select("slice").unique(), on="slice", how="semi")
     counted = targets.group_by("slice", "user_id").agg(n_targets=pl.len().cast(pl.Int64)).sort("slice", "user_id")
-    return RankingExamples(rows=rows, n_targets=counted)
+    return RankingExamples(rows=rows, n_targets=counted, feature_set=feature_set())

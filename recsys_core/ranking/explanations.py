@@ -5,7 +5,7 @@ import numpy.typing as npt
 import polars as pl
 from scipy.stats import rankdata
 
-from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.seeding import child
 

@@ -1,122 +1,160 @@
-"""What ranking reads of some requests: users, items, candidates; and the features made from them.
+"""What ranking reads of some requests: users, candidates; and the features made from them.
 
-Training rows, evaluation and serving build a `RankingInputs` and share everything below it: one path from a history to
-the numbers that the ranker sees.
+Training rows, evaluation and serving share everything below: one path from a history to the numbers that the ranker
+sees. What belongs to the items alone is made once, in a `Proposer`, and serves any number of requests.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from recsys_core.data.histories import Histories, histories_of
-from recsys_core.features.contract import FEATURE_NAMES
-from recsys_core.features.matrix import feature_matrix
-from recsys_core.features.pairs import ItemVectors, Proposed, item_side
-from recsys_core.features.users import user_features
+from recsys_core.features.assembler import FeatureBlock, assemble
+from recsys_core.features.pairs import Asking, Pairs
+from recsys_core.features.registry import FEATURE_NAMES, names_of
+from recsys_core.features.sides import ItemSide, ItemVectors, item_side
+from recsys_core.features.state import Requests, UserStates, user_states
 from recsys_core.retrieval.candidates import Candidates, exact_candidates, find_candidates
-from recsys_core.retrieval.encoding import Parts, item_vectors, parts_of, user_vectors
+from recsys_core.retrieval.encoding import item_vectors, parts_of, user_vectors
 from recsys_core.retrieval.index import ItemIndex
 from recsys_core.retrieval.training import FittedTower
 
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
 
-
 BATCH = 256
 """Users whose features are made at once: bounds the memory at 256 x n_candidates vectors."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankingInputs:
-    """Some requests after retrieval; rows of the item tables and vectors are in the order of item_idx."""
+class Proposer:
+    """A tower made ready to answer: its items as they are searched, and as features read them."""
 
-    users: Histories
-    user_rows: pl.DataFrame  # user_features
-    item_rows: pl.DataFrame  # item_features
     tower: FittedTower
-    user_vectors: Float32s  # (n_users, d)
+    index: ItemIndex | None  # None: the search is exact
     item_vectors: Float32s  # (n_items, d)
-    candidates: Candidates
+    side: ItemSide
 
-    def of_users(self, rows: Int64s) -> "RankingInputs":
-        """The same for some of the users."""
-        return replace(
-            self,
-            users=self.users.select(rows),
-            user_vectors=self.user_vectors[rows],
-            candidates=Candidates(item_idx=self.candidates.item_idx[rows], scores=self.candidates.scores[rows]),
+    def candidates(self, vectors: Float32s, users: Histories, n: int) -> Candidates:
+        """The n best unseen items of each user, by the users' vectors, (n_users, d)."""
+        if self.index is None:
+            return exact_candidates(self.item_vectors, vectors, users, n)
+        return find_candidates(self.index, vectors, users, n)
+
+    def features(
+        self, requests: Requests, vectors: Float32s, item_idx: Int64s, user_values: Float32s | None = None
+    ) -> FeatureBlock:
+        """The features of some users' candidates.
+
+        Args:
+            requests: who asks, and when.
+            vectors: (n_users, d) of `user_vectors`.
+            item_idx: (n_users, n_candidates), best first; -1 where there is none.
+            user_values: (n_users, n_user_features), where they have been computed already.
+        """
+        parts = parts_of(self.tower)
+        asking = Asking(
+            trained=vectors[:, parts.trained],
+            closed_form=vectors[:, parts.closed_form] * np.float32(self.tower.closed_form_weight),
+            trend=vectors[:, parts.trend],
         )
+        pairs = Pairs(users=requests.users, items=self.side, asking=asking, item_idx=item_idx)
+        return assemble(requests, pairs, user_values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingInputs:
+    """Some requests after retrieval."""
+
+    proposer: Proposer
+    users: Histories
+    requested_at: Int64s  # (n_users,) seconds UTC
+    user_vectors: Float32s  # (n_users, d)
+    candidates: Candidates
+    user_values: Float32s | None  # (n_users, n_user_features) of the table of user features, where there is one
+
+
+def proposer_of(tower: FittedTower, items: pl.DataFrame, index: ItemIndex | None = None) -> Proposer:
+    """Make a tower ready.
+
+    Args:
+        tower: encodes both sides.
+        items: `item_features` as of the tower's `fit_end`.
+        index: searched where given; otherwise the search is exact.
+    """
+    vectors, parts = item_vectors(tower), parts_of(tower)
+    learned = ItemVectors(
+        trained=np.ascontiguousarray(vectors[:, parts.trained]),
+        biases=np.ascontiguousarray(vectors[:, parts.bias][:, 0]),
+        shown=tower.closed_form.shown,
+        offered=tower.closed_form.offered,
+        trend=tower.trend.offered,
+        following=tower.covisits.matrix,
+        preceding=tower.covisits.reverse,
+    )
+    side = item_side(items, names_of("item"), tower.catalogue, learned, tower.fit_end)
+    return Proposer(tower=tower, index=index, item_vectors=vectors, side=side)
 
 
 def propose(
-    tower: FittedTower,
-    index: ItemIndex | None,
+    proposer: Proposer,
     known: pl.DataFrame,
-    item_rows: pl.DataFrame,
+    requested_at: pl.DataFrame,
     *,
     user_rows: pl.DataFrame | None = None,
     n_candidates: int,
 ) -> RankingInputs:
-    """Encode users, find their candidates, and gather what their features need.
+    """Encode users and find their candidates.
 
     Args:
-        tower: encodes both sides.
-        index: searched where given; otherwise the search is exact.
+        proposer: answers.
         known: user_id, item_id, rating, timestamp: all that is known of each user at the request.
-        item_rows: `item_features` as of the tower's `fit_end`.
-        user_rows: `user_features` of `known`, where they have been computed already.
+        requested_at: user_id, requested_at (seconds UTC): who asks; a user of whom nothing is known asks as well.
+        user_rows: `user_features` at the request, where they have been computed already.
         n_candidates: how many candidates per user.
     """
-    users = histories_of(known, tower.catalogue, known["user_id"].unique().sort().to_numpy())
-    asking, offered = user_vectors(tower, users), item_vectors(tower)
-    if index is None:
-        candidates = exact_candidates(offered, asking, users, n_candidates)
-    else:
-        candidates = find_candidates(index, asking, users, n_candidates)
+    asking = requested_at.sort("user_id")
+    users = histories_of(known, proposer.tower.catalogue, asking["user_id"].to_numpy())
+    vectors = user_vectors(proposer.tower, users)
     return RankingInputs(
+        proposer=proposer,
         users=users,
-        user_rows=user_features(known, item_rows) if user_rows is None else user_rows,
-        item_rows=item_rows,
-        tower=tower,
-        user_vectors=asking,
-        item_vectors=offered,
-        candidates=candidates,
+        requested_at=asking["requested_at"].to_numpy(),
+        user_vectors=vectors,
+        candidates=proposer.candidates(vectors, users, n_candidates),
+        user_values=None if user_rows is None else _values_of(users, user_rows),
     )
+
+
+def after_the_last(known: pl.DataFrame) -> pl.DataFrame:
+    """user_id, requested_at: every known user asks in the second after their latest rating."""
+    return known.group_by("user_id").agg(requested_at=pl.col("timestamp").max() + 1)
 
 
 def candidate_features(inputs: RankingInputs) -> Float32s:
     """(n_users, n_candidates, n_features): what the ranker reads."""
-    parts = parts_of(inputs.tower)
-    vectors = ItemVectors(
-        trained=inputs.item_vectors[:, parts.trained],
-        shown=inputs.tower.closed_form.shown,
-        offered=inputs.tower.closed_form.offered,
-        following=inputs.tower.covisits.matrix,
-        preceding=inputs.tower.covisits.reverse,
-    )
-    side = item_side(inputs.item_rows, vectors)
     n_users, n_candidates = inputs.candidates.item_idx.shape
     features = np.empty((n_users, n_candidates, len(FEATURE_NAMES)), dtype=np.float32)
     for start in range(0, n_users, BATCH):
         rows = np.arange(start, min(start + BATCH, n_users))
-        some = inputs.of_users(rows)
-        features[rows] = feature_matrix(some.users, some.user_rows, some.item_rows, side, _proposed(some, parts))
+        features[rows] = _block(inputs, rows).values
     return features
 
 
-def _proposed(inputs: RankingInputs, parts: Parts) -> Proposed:
-    item_idx = inputs.candidates.item_idx
-
-    def scores_of(part: slice) -> Float32s:
-        answers = inputs.item_vectors[:, part][item_idx]  # (n_users, n_candidates, length of the part)
-        scores: Float32s = np.einsum("ucr,ur->uc", answers, inputs.user_vectors[:, part])
-        return scores
-
-    return Proposed(
-        item_idx=item_idx,
-        scores=inputs.candidates.scores,
-        closed_form_scores=scores_of(parts.closed_form),
-        trend_scores=scores_of(parts.trend),
+def _block(inputs: RankingInputs, rows: Int64s) -> FeatureBlock:
+    states: UserStates = user_states(inputs.users.select(rows), inputs.proposer.side)
+    return inputs.proposer.features(
+        Requests(users=states, requested_at=inputs.requested_at[rows]),
+        inputs.user_vectors[rows],
+        inputs.candidates.item_idx[rows],
+        None if inputs.user_values is None else inputs.user_values[rows],
     )
+
+
+def _values_of(users: Histories, user_rows: pl.DataFrame) -> Float32s:
+    """The rows of a table of user features in the order of the histories; a user that it lacks gets NaN."""
+    asked = pl.DataFrame({"user_id": users.user_ids})
+    wanted = asked.join(user_rows, on="user_id", how="left", maintain_order="left")
+    return wanted.select(pl.col(names_of("user")).fill_null(float("nan"))).to_numpy()

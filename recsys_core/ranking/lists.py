@@ -8,6 +8,7 @@ from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.candidates import Candidates
 
 Float32s = npt.NDArray[np.float32]
+Int64s = npt.NDArray[np.int64]
 
 
 def rank(ranker: Ranker, inputs: RankingInputs) -> Candidates:
@@ -20,7 +21,13 @@ def rank_by_features(ranker: Ranker, candidates: Candidates, features: Float32s)
     item_idx, scores = candidates.item_idx, np.full_like(candidates.scores, -np.inf)
     present = item_idx >= 0
     scores[present] = ranker.score(features[present])
-    order = np.argsort(-scores, axis=1, kind="stable")
+    order = order_of(scores)
     return Candidates(
         item_idx=np.take_along_axis(item_idx, order, axis=1), scores=np.take_along_axis(scores, order, axis=1)
     )
+
+
+def order_of(scores: Float32s) -> Int64s:
+    """Places of the scores along the last axis, the best first; equal scores keep their order."""
+    order: Int64s = np.argsort(-scores, axis=-1, kind="stable")
+    return order

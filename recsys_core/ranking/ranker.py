@@ -16,7 +16,7 @@ import xgboost as xgb
 from threadpoolctl import threadpool_limits
 
 from recsys_core.errors import ArtifactError, DataError
-from recsys_core.features.contract import FEATURE_NAMES, feature_set_version
+from recsys_core.features.registry import FEATURE_NAMES, FeatureSet, differences, feature_set_version
 from recsys_core.ranking.calibration import Calibration, load_calibration, save_calibration
 from recsys_core.ranking.config import RankerConfig
 from recsys_core.seeding import child_seed
@@ -33,7 +33,7 @@ class Ranker:
     """
 
     booster: xgb.Booster
-    feature_set: str
+    feature_set: FeatureSet
     n_candidates: int
     calibration: Calibration | None = None
 
@@ -68,9 +68,7 @@ class Ranker:
         """Write the booster as JSON text, which survives damage better than UBJ, its features and its calibration."""
         self.booster.save_model(folder / "ranker.json")
         folder.joinpath("features.json").write_text(
-            json.dumps(
-                {"feature_set": self.feature_set, "n_candidates": self.n_candidates, "names": FEATURE_NAMES}, indent=1
-            )
+            json.dumps({"n_candidates": self.n_candidates, "feature_set": self.feature_set}, indent=1)
         )
         save_calibration(self.calibration, folder)
 
@@ -83,22 +81,22 @@ class Ranker:
         """
         try:
             about = json.loads(folder.joinpath("features.json").read_text())
-            feature_set, n_candidates, names = about["feature_set"], about["n_candidates"], about["names"]
+            feature_set, n_candidates = dict(about["feature_set"]), int(about["n_candidates"])
+            differing = differences(feature_set)
             booster = xgb.Booster(model_file=folder / "ranker.json")
-        except (OSError, ValueError, KeyError, TypeError, xgb.core.XGBoostError) as fault:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, xgb.core.XGBoostError) as fault:
             raise ArtifactError(f"the ranker in {folder} is missing or damaged: run `recsys refresh`") from fault
-        if feature_set != feature_set_version():
-            differing = sorted(set(names) ^ set(FEATURE_NAMES)) or ["the declaration of a feature"]
+        if differing:
             raise ArtifactError(
-                f"the ranker was trained on feature set {feature_set}, the code computes "
-                f"{feature_set_version()} (differs: {', '.join(differing)}): run `recsys refresh` to train it again"
+                f"the ranker was trained on feature set {feature_set_version(feature_set)}, the code computes "
+                f"{feature_set_version()} ({'; '.join(differing)}): run `recsys refresh` to train it again"
             )
         calibration = load_calibration(folder)
         return cls(booster=booster, feature_set=feature_set, n_candidates=n_candidates, calibration=calibration)
 
 
-def fit_ranker(rows: pl.DataFrame, config: RankerConfig) -> Ranker:
-    """Train on the rows of `RankingExamples`.
+def fit_ranker(rows: pl.DataFrame, feature_set: FeatureSet, config: RankerConfig) -> Ranker:
+    """Train on rows of `RankingExamples`, whose features are those of a set.
 
     A group without a like teaches no order, and is left out.
 
@@ -112,7 +110,7 @@ def fit_ranker(rows: pl.DataFrame, config: RankerConfig) -> Ranker:
         booster = xgb.train(_parameters(config), _matrix(taught, config.n_threads), num_boost_round=config.n_rounds)
     return Ranker(
         booster=booster,
-        feature_set=feature_set_version(),
+        feature_set=feature_set,
         n_candidates=int(rows["pair_retrieval_rank"].max()),  # type: ignore[arg-type]  # ranks are numbers, never null
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from recsys_core.data.splits import TEST, VALIDATION
-from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
 from recsys_core.ranking.calibration import fit_calibration
 from recsys_core.ranking.config import RankerConfig
 from recsys_core.ranking.examples import RankingExamples
@@ -42,7 +42,7 @@ class RehearsedRanker:
         """What is worth reading without loading it; the curve is null where there is none."""
         curve = self.serving.calibration
         return {
-            "feature_set": self.serving.feature_set,
+            "feature_set": feature_set_version(self.serving.feature_set),
             "n_candidates": self.serving.n_candidates,
             "calibration_slope": None if curve is None else curve.slope,
             "calibration_intercept": None if curve is None else curve.intercept,
@@ -60,7 +60,7 @@ def load_rehearsal(folder: Path) -> Ranker:
 
 def fit_before_validation(examples: RankingExamples, config: RankerConfig) -> Ranker:
     """The rehearsal alone, trained on the hold-outs of what came before the validation slice."""
-    return fit_ranker(examples.lessons(VALIDATION), config)
+    return fit_ranker(examples.lessons(VALIDATION), examples.feature_set, config)
 
 
 def fit_rehearsed(examples: RankingExamples, config: RankerConfig) -> RehearsedRanker:
@@ -75,5 +75,5 @@ def fit_rehearsed(examples: RankingExamples, config: RankerConfig) -> RehearsedR
     rehearsal = fit_before_validation(examples, config)
     exam = examples.rows.filter(slice=VALIDATION)
     calibration = fit_calibration(rehearsal.score(exam.select(FEATURE_NAMES).to_numpy()), exam["label"].to_numpy())
-    serving = fit_ranker(examples.lessons(TEST), config)
+    serving = fit_ranker(examples.lessons(TEST), examples.feature_set, config)
     return RehearsedRanker(serving=replace(serving, calibration=calibration), rehearsal=rehearsal)

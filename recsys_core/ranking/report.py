@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from recsys_core.data.splits import VALIDATION
-from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.metrics.uncertainty import Estimate, paired_difference
 from recsys_core.ranking.calibration_report import (
     BASE_RATE,

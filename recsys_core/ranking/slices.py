@@ -7,7 +7,7 @@ import polars as pl
 from recsys_core.data.splits import TEST, Splits, known_ratings
 from recsys_core.features.slices import of_slice
 from recsys_core.ranking.examples import RankingExamples, make_examples, slice_rows
-from recsys_core.ranking.inputs import propose
+from recsys_core.ranking.inputs import propose, proposer_of
 from recsys_core.retrieval.training import FittedTower
 
 
@@ -34,10 +34,13 @@ def examples_of_slices(
     for name in splits.names:
         if name == TEST:
             continue
-        tower = tower_of(name)
-        known = known_ratings(ratings, splits, name)
+        proposer = proposer_of(tower_of(name), of_slice(items, name))
         inputs = propose(
-            tower, None, known, of_slice(items, name), user_rows=of_slice(users, name), n_candidates=n_candidates
+            proposer,
+            known_ratings(ratings, splits, name),
+            splits.requests(name),
+            user_rows=of_slice(users, name),
+            n_candidates=n_candidates,
         )
         slices.append(slice_rows(name, inputs, ratings, splits))
     return make_examples(slices, splits)

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from recsys_core.data.splits import VALIDATION
-from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.metrics.ranking import average_precision_at_k, ndcg_at_k
 from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import Ranker

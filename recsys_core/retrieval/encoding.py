@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_core.data.histories import Histories
-from recsys_core.retrieval.training import FittedTower, encode_items, encode_users
+from recsys_core.retrieval.training import FittedTower, encode_items
 
 Float32s = npt.NDArray[np.float32]
 
@@ -37,7 +37,7 @@ def parts_of(tower: FittedTower) -> Parts:
 
 def user_vectors(tower: FittedTower, users: Histories) -> Float32s:
     """(n_users, dim + rank + bins + 1) of histories, as at serving time."""
-    trained = encode_users(tower.model, users)  # (n_users, dim + 1), the last entry 1
+    trained = tower.user_encoder.encode(users)  # (n_users, dim + 1), the last entry 1
     closed = tower.closed_form.encode_users(users)  # (n_users, rank)
     return np.concatenate([trained[:, :-1], closed, tower.trend.encode_users(users), trained[:, -1:]], axis=1)
 

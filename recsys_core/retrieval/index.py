@@ -15,6 +15,10 @@ Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
 
 
+# For large batches FAISS switches to BLAS, which sums in another order: the neighbours of a user would then depend on
+# how many others ask at once. Without it, one user alone and a thousand together get the same bits.
+faiss.cvar.distance_compute_blas_threshold = 2**31 - 1
+
 BATCH = 512
 """Queries per search: bounds the memory of exact scores at 512 x n_items floats."""
 

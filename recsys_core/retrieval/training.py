@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from recsys_core.retrieval.losses import full_softmax, sampled_softmax
 from recsys_core.retrieval.negatives import Negatives, sampler_of
 from recsys_core.retrieval.towers import TwoTower, history_batch, standardised_log_popularity
 from recsys_core.retrieval.trend import Trend, fit_trend
+from recsys_core.retrieval.user_encoder import UserEncoder, user_encoder
 from recsys_core.seeding import child, child_seed
 
 logger = logging.getLogger(__name__)
@@ -43,6 +45,11 @@ class FittedTower:
     fit_end: int  # seconds UTC: every rating that it saw lies strictly before
     fitted_on: str  # `ratings_digest` of the ratings that it saw
     losses: Float32s  # (n_epochs,) mean training loss per target
+
+    @cached_property
+    def user_encoder(self) -> UserEncoder:
+        """The user tower as it answers."""
+        return user_encoder(self.model)
 
 
 def fit_two_tower(
@@ -152,16 +159,6 @@ def _deterministic(config: TwoTowerConfig) -> Iterator[None]:
     finally:
         torch.set_num_threads(threads)
         torch.set_rng_state(state)
-
-
-def encode_users(model: TwoTower, users: Histories, batch_users: int = 1024) -> Float32s:
-    """(n_users, dim + 1) user vectors of histories, as at serving time: nothing dropped."""
-    with torch.inference_mode():
-        parts = [
-            model.users(history_batch(users.select(np.arange(start, min(start + batch_users, users.n_users))))).numpy()
-            for start in range(0, users.n_users, batch_users)
-        ]
-    return np.concatenate(parts) if parts else np.zeros((0, model.everyone.shape[0] + 1), dtype=np.float32)
 
 
 def encode_items(model: TwoTower) -> Float32s:

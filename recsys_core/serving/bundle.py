@@ -12,6 +12,7 @@ from recsys_core.features.slices import of_slice
 from recsys_core.lake.manifest import Manifest
 from recsys_core.lake.names import split_key
 from recsys_core.lake.store import Lake
+from recsys_core.ranking.inputs import Proposer, proposer_of
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.index import ItemIndex
 from recsys_core.retrieval.storage import load_tower
@@ -27,9 +28,7 @@ class Bundle:
 
     movies: pl.DataFrame
     ratings: pl.DataFrame
-    item_rows: pl.DataFrame  # item_features as of the tower's fit_end
-    tower: FittedTower
-    index: ItemIndex
+    proposer: Proposer
     ranker: Ranker
     versions: dict[str, str]  # part -> version
 
@@ -45,18 +44,17 @@ def load_bundle(lake: Lake) -> Bundle:
         for part, manifest in manifests.items():
             _check_inputs(lake, part, manifest, manifests)
         folders = {part: lake.open(part, version=manifest.version) for part, manifest in manifests.items()}
-        bundle = Bundle(
+        tower, index = load_tower(folders["two_tower"], TEST), ItemIndex.load(folders["faiss_index"])
+        items = of_slice(read_table(folders["item_features"] / "item_features.parquet"), TEST)
+        _check_numbering("faiss_index", index.item_ids, tower)
+        _check_numbering("item_features", items["item_id"].to_numpy(), tower)
+        return Bundle(
             movies=read_table(folders["movies"] / "movies.parquet"),
             ratings=read_table(folders["ratings"] / "ratings.parquet"),
-            item_rows=of_slice(read_table(folders["item_features"] / "item_features.parquet"), TEST),
-            tower=load_tower(folders["two_tower"], TEST),
-            index=ItemIndex.load(folders["faiss_index"]),
+            proposer=proposer_of(tower, items, index),
             ranker=Ranker.load(folders["ranker"]),
             versions={part: manifest.version for part, manifest in manifests.items()},
         )
-    _check_numbering("faiss_index", bundle.index.item_ids, bundle)
-    _check_numbering("item_features", bundle.item_rows["item_id"].to_numpy(), bundle)
-    return bundle
 
 
 def _manifest(lake: Lake, part: str) -> Manifest:
@@ -94,6 +92,6 @@ def _made_as(lake: Lake, key: str, version: str) -> Manifest | None:
         return None
 
 
-def _check_numbering(part: str, item_ids: npt.NDArray[np.int64], bundle: Bundle) -> None:
-    if not np.array_equal(item_ids, bundle.tower.catalogue.item_ids):
+def _check_numbering(part: str, item_ids: npt.NDArray[np.int64], tower: FittedTower) -> None:
+    if not np.array_equal(item_ids, tower.catalogue.item_ids):
         raise ArtifactError(f"{part} numbers the items otherwise than two_tower does: run `recsys refresh`")

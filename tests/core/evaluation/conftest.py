@@ -17,7 +17,7 @@ from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.funnel import Stages
 from recsys_core.evaluation.lists import lists_table
 from recsys_core.evaluation.report import POPULARITY, EvalReport, evaluate
-from recsys_core.features.items import item_features
+from recsys_core.features.tables import item_features
 from tests import tiny_world
 
 Int64s = npt.NDArray[np.int64]

@@ -13,7 +13,7 @@ from recsys_core.data.config import SplitsConfig
 from recsys_core.data.histories import Histories, catalogue_of, histories_of
 from recsys_core.data.slicing import make_splits
 from recsys_core.data.splits import TEST, fit_ratings, known_ratings
-from recsys_core.features.items import item_features
+from recsys_core.features.tables import item_features
 from recsys_core.features.matrix import feature_matrix
 from recsys_core.features.pairs import ItemSide, ItemVectors, Proposed, item_side
 from recsys_core.features.users import user_features

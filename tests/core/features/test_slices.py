@@ -6,7 +6,7 @@ import pytest
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.slicing import make_splits
 from recsys_core.data.splits import VALIDATION, Splits, fit_ratings, known_ratings
-from recsys_core.features.items import item_features
+from recsys_core.features.tables import item_features
 from recsys_core.features.slices import item_features_by_slice, of_slice, user_features_by_slice
 from recsys_core.features.users import user_features
 from tests import tiny_world

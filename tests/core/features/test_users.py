@@ -7,7 +7,7 @@ from recsys_core.data.config import SplitsConfig
 from recsys_core.data.slicing import make_splits
 from recsys_core.data.splits import TEST, known_ratings
 from recsys_core.features.contract import names_of
-from recsys_core.features.items import item_features
+from recsys_core.features.tables import item_features
 from recsys_core.features.users import user_features
 from tests import tiny_world
 from tests.core import embedded

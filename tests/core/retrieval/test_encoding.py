@@ -7,7 +7,8 @@ import pytest
 
 from recsys_core.data.histories import histories_of
 from recsys_core.retrieval.encoding import item_vectors, parts_of, user_vectors
-from recsys_core.retrieval.training import encode_items, encode_users, fit_two_tower
+from recsys_core.retrieval.training import encode_items, fit_two_tower
+from recsys_core.retrieval.user_encoder import user_encoder
 from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
 
 
@@ -15,7 +16,7 @@ from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
 def test_a_score_is_the_sum_of_all_parts(tiny: TinyRun, weight: float) -> None:
     tower = replace(tiny.tower, closed_form_weight=weight)
     users = histories_of(tiny.ratings, tower.catalogue)
-    asking, offered = encode_users(tower.model, users), encode_items(tower.model)
+    asking, offered = user_encoder(tower.model).encode(users), encode_items(tower.model)
     trained = asking[:, :-1] @ offered[:, :-1].T
     closed = tower.closed_form.encode_users(users) @ tower.closed_form.offered.T
     trend = tower.trend.encode_users(users) @ tower.trend.offered.T
@@ -27,7 +28,7 @@ def test_each_part_lies_where_it_is_said_to(tiny: TinyRun) -> None:
     tower = replace(tiny.tower, closed_form_weight=2.0)
     users = histories_of(tiny.ratings, tower.catalogue)
     asking, offered, parts = user_vectors(tower, users), item_vectors(tower), parts_of(tower)
-    assert np.array_equal(asking[:, parts.trained], encode_users(tower.model, users)[:, :-1])
+    assert np.array_equal(asking[:, parts.trained], user_encoder(tower.model).encode(users)[:, :-1])
     assert np.array_equal(offered[:, parts.trained], encode_items(tower.model)[:, :-1])
     assert np.array_equal(asking[:, parts.closed_form], tower.closed_form.encode_users(users))
     assert np.array_equal(offered[:, parts.closed_form], 2 * tower.closed_form.offered)

@@ -18,7 +18,8 @@ from recsys_core.retrieval.examples import Examples, denoising, temporal
 from recsys_core.retrieval.losses import full_softmax, sampled_scores, sampled_softmax
 from recsys_core.retrieval.negatives import Negatives, sampler_of
 from recsys_core.retrieval.towers import TwoTower, history_batch
-from recsys_core.retrieval.training import _loss, encode_items, encode_users, fit_two_tower
+from recsys_core.retrieval.training import _loss, encode_items, fit_two_tower
+from recsys_core.retrieval.user_encoder import user_encoder
 from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
 
 Float64s = npt.NDArray[np.float64]
@@ -225,7 +226,7 @@ def test_the_serving_score_is_the_plain_dot_product(tiny: TinyRun) -> None:
     model, plain = tower.model, {name: one.numpy() for name, one in tower.model.state_dict().items()}
     bias = plain["item_bias"] + plain["popularity_weight"] * plain["log_popularity"]
     vectors = plain["offered.weight"] + plain["content"] @ plain["content_offered.weight"].T
-    items, nobody = encode_items(model), encode_users(model, histories_from([[]], len(bias)))
+    items, nobody = encode_items(model), user_encoder(model).encode(histories_from([[]], len(bias)))
     np.testing.assert_allclose(items, np.concatenate([vectors, bias[:, None]], axis=1), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(nobody @ items.T, [vectors @ plain["everyone"] + bias], rtol=1e-4, atol=1e-5)
     assert set(plain) == set(tiny.tower.model.state_dict())

@@ -12,7 +12,8 @@ from recsys_core.errors import ArtifactError
 from recsys_core.retrieval.encoding import item_vectors, user_vectors
 from recsys_core.retrieval.slices import fit_towers
 from recsys_core.retrieval.storage import load_tower, save_towers
-from recsys_core.retrieval.training import encode_items, encode_users
+from recsys_core.retrieval.training import encode_items
+from recsys_core.retrieval.user_encoder import user_encoder
 from recsys_core.tables import read_table
 from tests.core.worlds import QUICK_TOWER, TinyRun
 
@@ -28,7 +29,7 @@ def test_a_tower_comes_back_to_the_bit(tiny: TinyRun, folder: Path) -> None:
     for name, tower in tiny.towers.items():
         back = load_tower(folder, name)
         users = histories_of(tiny.ratings, tower.catalogue)
-        assert np.array_equal(encode_users(back.model, users), encode_users(tower.model, users))
+        assert np.array_equal(user_encoder(back.model).encode(users), user_encoder(tower.model).encode(users))
         assert np.array_equal(encode_items(back.model), encode_items(tower.model))
         assert np.array_equal(user_vectors(back, users), user_vectors(tower, users))
         assert np.array_equal(item_vectors(back), item_vectors(tower))

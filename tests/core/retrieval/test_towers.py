@@ -9,7 +9,8 @@ import torch
 from recsys_core.data.histories import Histories
 from recsys_core.retrieval.recency import AGE_LIMITS
 from recsys_core.retrieval.towers import TwoTower, history_batch, standardised_log_popularity
-from recsys_core.retrieval.training import encode_items, encode_users
+from recsys_core.retrieval.training import encode_items
+from recsys_core.retrieval.user_encoder import user_encoder
 from tests.core.worlds import histories_from, random_histories
 
 N_ITEMS, N_CONTENT, DIM = 12, 5, 4
@@ -67,7 +68,7 @@ def one_by_one(users: Histories) -> list[list[tuple[int, float, int]]]:
 def test_user_vectors_agree_with_a_loop_over_single_numbers(model: TwoTower) -> None:
     users = random_histories(0, n_users=60, n_items=N_ITEMS)
     slow = np.array([slow_user_vector(model, history) for history in one_by_one(users)])
-    np.testing.assert_allclose(encode_users(model, users), slow, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(user_encoder(model).encode(users), slow, rtol=1e-4, atol=1e-4)
 
 
 def test_item_vectors_agree_with_a_loop_over_single_numbers(model: TwoTower) -> None:
@@ -77,24 +78,23 @@ def test_item_vectors_agree_with_a_loop_over_single_numbers(model: TwoTower) -> 
 
 def test_an_empty_history_gives_the_vector_that_all_users_share(model: TwoTower) -> None:
     shared = [*model.everyone.tolist(), 1.0]
-    together = encode_users(model, histories_from([[], [(3, 5.0, 1)], []], n_items=N_ITEMS))
+    together = user_encoder(model).encode(histories_from([[], [(3, 5.0, 1)], []], n_items=N_ITEMS))
     assert together[0].tolist() == together[2].tolist() == shared != together[1].tolist()
-    assert encode_users(model, histories_from([[]], n_items=N_ITEMS)).tolist() == [shared]
-    assert encode_users(model, histories_from([], n_items=N_ITEMS)).shape == (0, DIM + 1)
+    assert user_encoder(model).encode(histories_from([[]], n_items=N_ITEMS)).tolist() == [shared]
+    assert user_encoder(model).encode(histories_from([], n_items=N_ITEMS)).shape == (0, DIM + 1)
 
 
 def test_a_user_is_encoded_the_same_in_any_company(model: TwoTower) -> None:
     users = random_histories(1, n_users=50, n_items=N_ITEMS)
-    together = encode_users(model, users)
-    np.testing.assert_array_equal(encode_users(model, users, batch_users=7), together)
+    together = user_encoder(model).encode(users)
     for user in (0, 13, 49):
-        np.testing.assert_array_equal(encode_users(model, users.select(np.array([user])))[0], together[user])
+        np.testing.assert_array_equal(user_encoder(model).encode(users.select(np.array([user])))[0], together[user])
 
 
 def test_the_order_within_a_second_means_nothing(model: TwoTower) -> None:
     one = histories_from([[(0, 5.0, 1), (1, 2.0, 9), (2, 4.0, 9)]], n_items=N_ITEMS)
     other = histories_from([[(0, 5.0, 1), (2, 4.0, 9), (1, 2.0, 9)]], n_items=N_ITEMS)
-    np.testing.assert_allclose(encode_users(model, one), encode_users(model, other), rtol=1e-5)
+    np.testing.assert_allclose(user_encoder(model).encode(one), user_encoder(model).encode(other), rtol=1e-5)
 
 
 def test_what_dropout_hides_leaves_the_vector_of_the_rest(model: TwoTower) -> None:
@@ -102,7 +102,7 @@ def test_what_dropout_hides_leaves_the_vector_of_the_rest(model: TwoTower) -> No
     batch = history_batch(histories_from([[(0, 5.0, 1), (1, 2.0, 8), (2, 4.0, 9)]], n_items=N_ITEMS))
     rest = histories_from([[(1, 2.0, 8), (2, 4.0, 9)]], n_items=N_ITEMS)
     hidden = model.users(batch, kept=torch.tensor([0.0, 1.0, 1.0])).detach().numpy()
-    np.testing.assert_allclose(hidden, encode_users(model, rest), rtol=1e-5)
+    np.testing.assert_allclose(hidden, user_encoder(model).encode(rest), rtol=1e-5)
 
 
 def test_vectors_of_needed_items_alone_are_the_same_and_touch_no_other(model: TwoTower) -> None:

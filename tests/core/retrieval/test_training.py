@@ -15,13 +15,14 @@ from recsys_core.data.reading import read_movies, read_ratings
 from recsys_core.data.schemas import RATINGS_COLUMNS
 from recsys_core.data.slicing import make_splits
 from recsys_core.data.splits import TEST, VALIDATION
-from recsys_core.features.items import item_features
+from recsys_core.features.tables import item_features
 from recsys_core.retrieval.candidates import exact_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.examples import Examples
 from recsys_core.retrieval.report import RECALL_AT, _validation_recall
 from recsys_core.retrieval.towers import HistoryBatch, TwoTower
-from recsys_core.retrieval.training import FittedTower, encode_items, encode_users, fit_two_tower
+from recsys_core.retrieval.training import FittedTower, encode_items, fit_two_tower
+from recsys_core.retrieval.user_encoder import user_encoder
 from tests import tiny_world
 from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
 
@@ -49,7 +50,7 @@ def fitted(ratings: pl.DataFrame, fit_end: int = FOREVER, config: TwoTowerConfig
 def share_of_own_camp(tower: FittedTower, ratings: pl.DataFrame) -> float:
     """Mean share of the ten best unseen items that the tiny world's truth says the user likes; chance gives 0.25."""
     users = histories_of(ratings.filter(pl.col("timestamp") < tower.fit_end), tower.catalogue)
-    found = exact_candidates(encode_items(tower.model), encode_users(tower.model, users), users, 10)
+    found = exact_candidates(encode_items(tower.model), user_encoder(tower.model).encode(users), users, 10)
     camp_of_user = tiny_world.CAMP_OF_USER[np.searchsorted(tiny_world.USER_IDS, users.user_ids)]
     camp_of_item = tiny_world.CAMP_OF_ITEM[np.searchsorted(tiny_world.ITEM_IDS, tower.catalogue.item_ids)]
     return float((camp_of_item[found.item_idx] == camp_of_user[:, None])[found.item_idx >= 0].mean())
@@ -72,7 +73,7 @@ def test_the_towers_overfit_a_tiny_world_of_pairs() -> None:
     config = TwoTowerConfig(dim=16, n_epochs=200, temporal_share=0.5, history_dropout=0, vector_dropout=0)
     tower = fit_two_tower(ratings, item_features(ratings, movies, FOREVER), FOREVER, config)
     asked = histories_from([[(3 * user + n % 3, 5.0, 10**9)] for user in range(10) for n in range(3)], n_items=30)
-    found = exact_candidates(encode_items(tower.model), encode_users(tower.model, asked), asked, 2)
+    found = exact_candidates(encode_items(tower.model), user_encoder(tower.model).encode(asked), asked, 2)
     assert np.array_equal(found.item_idx // 3, np.repeat(np.arange(10), 3)[:, None] * [1, 1])
     assert tower.losses[-10:].mean() < tower.losses[:3].mean() / 3
 
@@ -232,8 +233,8 @@ def test_dropout_keeps_the_expected_weight_of_a_history(monkeypatch: pytest.Monk
 
 def test_serving_drops_nothing(tiny: TinyRun) -> None:
     users: Histories = histories_of(tiny.ratings, tiny.tower.catalogue)
-    first = encode_users(tiny.tower.model, users)
-    assert np.array_equal(first, encode_users(tiny.tower.model, users))
+    first = user_encoder(tiny.tower.model).encode(users)
+    assert np.array_equal(first, user_encoder(tiny.tower.model).encode(users))
     assert np.array_equal(encode_items(tiny.tower.model), encode_items(tiny.tower.model))
     assert tiny.towers[TEST].model.training is False
 

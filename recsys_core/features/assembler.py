@@ -1,0 +1,95 @@
+"""Requests and their candidates -> the float32 block that the ranker reads, columns in the order of the registry.
+
+One user at a request, or thousands for training: the same functions on the same arrays.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_core.features.counts import DAY
+from recsys_core.features.feature import Float32s
+from recsys_core.features.pairs import Pairs
+from recsys_core.features.registry import DEFAULTS, FEATURE_NAMES, FEATURES, features_of
+from recsys_core.features.state import Requests
+
+UInt8s = npt.NDArray[np.uint8]
+Int64s = npt.NDArray[np.int64]
+
+FRESH, MISSING, STALE = 0, 1, 2
+"""States of a value: as declared; undefined, so that the default stands for it; too old, likewise."""
+
+_AT = {name: at for at, name in enumerate(FEATURE_NAMES)}
+_ITEM, _USER, _PAIR, _CONTEXT = (features_of(entity) for entity in ("item", "user", "user-item", "context"))
+_ITEM_COLUMNS = [_AT[one.name] for one in _ITEM]
+_MAX_AGES = np.array([np.inf if one.max_age_days is None else one.max_age_days for one in _ITEM])
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureBlock:
+    """What the ranker reads, (n_users, n_candidates, n_features) each.
+
+    Attributes:
+        values: with the declared default wherever the state is not FRESH; NaN where there is no candidate.
+        states: of each value; MISSING where there is no candidate.
+    """
+
+    values: Float32s
+    states: UInt8s
+
+
+def assemble(requests: Requests, pairs: Pairs, user_values: Float32s | None = None) -> FeatureBlock:
+    """All features of all candidates.
+
+    Args:
+        requests: who asks, and when.
+        pairs: the same users beside their candidates.
+        user_values: (n_users, n_user_features) as `user_feature_values` gives them, where they are known already.
+    """
+    values = np.empty((*pairs.item_idx.shape, len(FEATURES)), dtype=np.float32)
+    values[..., _ITEM_COLUMNS] = pairs.items.features[pairs.item_idx]
+    by_user = user_feature_values(pairs) if user_values is None else user_values
+    for at, one in enumerate(_USER):
+        values[..., _AT[one.name]] = by_user[:, at, None]
+    for one in _PAIR:
+        values[..., _AT[one.name]] = pairs.value(one)
+    for one in _CONTEXT:
+        values[..., _AT[one.name]] = one(requests)[:, None]
+    states = np.isnan(values).astype(np.uint8)
+    _mark_stale(states, requests.requested_at, pairs.items.as_of)
+    np.copyto(values, DEFAULTS, where=states != FRESH)
+    if not pairs.is_candidate.all():
+        values[~pairs.is_candidate], states[~pairs.is_candidate] = np.nan, MISSING
+    return FeatureBlock(values=values, states=states)
+
+
+def user_feature_values(pairs: Pairs) -> Float32s:
+    """(n_users, n_user_features) in the order of the registry, from the users' sums."""
+    sums = pairs.users.sums(pairs.items)
+    return np.stack([one(sums) for one in _USER], axis=1)
+
+
+def state_counts(block: FeatureBlock) -> dict[str, dict[str, int]]:
+    """How many values of each feature are missing and stale: {feature: {"missing": n, "stale": n}}; zeros left out.
+
+    Places without a candidate do not count.
+    """
+    ranks = block.values[..., _AT["pair_retrieval_rank"]]  # which no candidate lacks
+    states = block.states[~np.isnan(ranks)]
+    if not states.any():
+        return {}
+    counts = {"missing": (states == MISSING).sum(axis=0), "stale": (states == STALE).sum(axis=0)}
+    return {
+        name: {word: int(n[at]) for word, n in counts.items() if n[at]}
+        for at, name in enumerate(FEATURE_NAMES)
+        if any(n[at] for n in counts.values())
+    }
+
+
+def _mark_stale(states: UInt8s, requested_at: Int64s, as_of: int) -> None:
+    """Item features are as old as the cut-off that they were counted at; a value that is missing stays missing."""
+    is_old = (requested_at - as_of)[:, None] > _MAX_AGES * DAY  # (n_users, n_item_features)
+    if is_old.any():
+        columns = states[..., _ITEM_COLUMNS]
+        states[..., _ITEM_COLUMNS] = np.where(is_old[:, None, :] & (columns == FRESH), STALE, columns)

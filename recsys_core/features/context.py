@@ -1,0 +1,30 @@
+"""Features of the request itself: when it comes, whoever asks and whatever is offered.
+
+Times are UTC, here as everywhere: a server that reckoned in its own time zone would shift them all.
+"""
+
+import numpy as np
+
+from recsys_core.features.counts import DAY
+from recsys_core.features.feature import Float32s, feature
+from recsys_core.features.state import Requests
+
+CENTURY = 36_525.0
+"""Days."""
+
+
+@feature(entity="context", unit="hour", high=23.0, sources=("ratings.timestamp",))
+def context_hour(requests: Requests) -> Float32s:
+    """Hour of the day of the request, UTC."""
+    return (requests.requested_at % DAY // 3_600).astype(np.float32)
+
+
+@feature(entity="context", unit="days", high=CENTURY, sources=("ratings.timestamp",), may_be_missing=True)
+def context_days_since_last(requests: Requests) -> Float32s:
+    """Days since the user's latest rating: still in a session, or back after years; missing for an empty history."""
+    histories = requests.users.histories
+    if not len(histories.timestamps):
+        return np.full(histories.n_users, np.nan, dtype=np.float32)
+    latest = histories.timestamps[np.maximum(histories.offsets[1:] - 1, 0)]
+    days = (requests.requested_at - latest) / DAY
+    return np.where(histories.lengths > 0, days, np.nan).astype(np.float32)

@@ -1,0 +1,89 @@
+"""All features: which there are, in which order the ranker reads them, and which version of them this code computes.
+
+The order of the groups, and within a group that of the module, is the order of the columns.
+"""
+
+import hashlib
+import json
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from recsys_core.features import associations, context, covisits, items, scores, similarities, tastes, users
+from recsys_core.features.feature import Entity, Feature
+from recsys_core.fingerprint import code_version
+
+FeatureSet = dict[str, dict[str, object]]
+"""What each feature is, by name, in the order of the columns; as JSON can hold it."""
+
+GROUPS: tuple[ModuleType, ...] = (items, users, scores, tastes, similarities, associations, covisits, context)
+"""A module per group; what it declares needs to be named nowhere else."""
+
+
+def declared_in(group: ModuleType) -> tuple[Feature[Any], ...]:
+    """The features that a module declares, in its order; those that it merely reads belong to another."""
+    own = group.__name__.rpartition(".")[2]
+    return tuple(one for one in vars(group).values() if isinstance(one, Feature) and one.group == own)
+
+
+FEATURES: tuple[Feature[Any], ...] = tuple(one for group in GROUPS for one in declared_in(group))
+"""All features, in the order of the ranker's columns."""
+
+CODE = ("recsys_core.features", "recsys_core.data.histories", "recsys_core.data.schemas")
+"""Where the code of a feature may lie. How a table is stored or a tower trained does not change what a feature is."""
+
+FEATURE_NAMES: tuple[str, ...] = tuple(one.name for one in FEATURES)
+
+DEFAULTS = np.array([one.default for one in FEATURES], dtype=np.float32)
+"""(n_features,) what the ranker reads where a value is missing or stale."""
+
+
+def features_of(entity: Entity) -> tuple[Feature[Any], ...]:
+    """The features of one entity, in the order of the columns."""
+    return tuple(one for one in FEATURES if one.entity == entity)
+
+
+def names_of(entity: Entity) -> list[str]:
+    """Their names."""
+    return [one.name for one in features_of(entity)]
+
+
+@cache
+def feature_set() -> FeatureSet:
+    """The feature set of this code: the declaration of each feature, and the version of the code that computes it.
+
+    The code of a feature is its function and all that it reaches in `CODE`; what people read, and how a line is
+    written, does not count.
+    """
+    return {
+        one.name: {**one.declared(), "code": code_version(one.function, packages=CODE, parameters={}, libraries=[])}
+        for one in FEATURES
+    }
+
+
+def feature_set_version(declared: FeatureSet | None = None) -> str:
+    """Sixteen hex digits over a feature set, by default that of this code: order, declarations and code."""
+    text = json.dumps(list((feature_set() if declared is None else declared).items()), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def differences(theirs: FeatureSet) -> list[str]:
+    """What differs between another feature set and that of this code, as sentences; empty where nothing does."""
+    ours = feature_set()
+    shared = [name for name in ours if name in theirs]
+    found = [f"{name} is new" for name in ours if name not in theirs]
+    found += [f"{name} is gone" for name in theirs if name not in ours]
+    found += [
+        f"{name}: {key} was {theirs[name].get(key)} and is {ours[name][key]}"
+        for name in shared
+        for key in ours[name]
+        if key != "code" and ours[name][key] != theirs[name].get(key)
+    ]
+    recoded = [name for name in shared if ours[name]["code"] != theirs[name].get("code")]
+    if recoded:
+        found.append(f"the code of {', '.join(recoded)} changed")
+    if not found and list(ours) != list(theirs):
+        found.append("the order of the features changed")
+    return found

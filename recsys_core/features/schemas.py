@@ -1,0 +1,81 @@
+"""The tables of this stage, as their features declare them: a schema is derived, never written."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandera.polars as pa
+import polars as pl
+import polars.selectors as cs
+from pandera.errors import SchemaErrors
+
+from recsys_core.features.feature import Feature
+from recsys_core.features.registry import FEATURES, features_of
+
+ITEM_KEYS: dict[str, pl.DataType] = {
+    "slice": pl.String(),
+    "item_id": pl.Int64(),
+    "genres": pl.List(pl.String()),
+    "year": pl.Int32(),
+    "n_ratings": pl.Int64(),
+    "n_likes": pl.Int64(),
+}
+"""What stands before the features in `item_features`: whose row it is, and what other stages count with."""
+
+USER_KEYS: dict[str, pl.DataType] = {"slice": pl.String(), "user_id": pl.Int64()}
+
+EXAMPLE_KEYS: dict[str, pl.DataType] = {
+    "slice": pl.String(),
+    "user_id": pl.Int64(),
+    "item_id": pl.Int64(),
+    "label": pl.Int8(),
+}
+
+
+def item_schema() -> pa.DataFrameSchema:
+    """Of `item_features`: a row per slice and item."""
+    return table_schema("item_features", ITEM_KEYS, features_of("item"), unique=["slice", "item_id"])
+
+
+def user_schema() -> pa.DataFrameSchema:
+    """Of `user_features`: a row per slice and user."""
+    return table_schema("user_features", USER_KEYS, features_of("user"), unique=["slice", "user_id"])
+
+
+def example_schema() -> pa.DataFrameSchema:
+    """Of `ranking_examples`: a row per slice, user and candidate; its features are the ranker's matrix."""
+    return table_schema("ranking_examples", EXAMPLE_KEYS, FEATURES, unique=["slice", "user_id", "item_id"])
+
+
+def table_schema(
+    name: str, keys: Mapping[str, pl.DataType], features: tuple[Feature[Any], ...], unique: list[str]
+) -> pa.DataFrameSchema:
+    """A strict schema: the keys, then the features with their declared ranges, in this order."""
+    nullable = {"year"}  # of some movies the title names none
+    columns = {key: pa.Column(dtype, nullable=key in nullable) for key, dtype in keys.items()}
+    columns |= {one.name: _column(one) for one in features}
+    return pa.DataFrameSchema(columns, name=name, strict=True, ordered=True, unique=unique)
+
+
+def violations(table: pl.DataFrame, schema: pa.DataFrameSchema) -> list[str]:
+    """Where a table breaks its schema, as sentences; empty when it keeps it. NaN counts as missing, as null does."""
+    try:
+        schema.validate(table.with_columns(cs.float().fill_nan(None)), lazy=True)
+    except SchemaErrors as faults:
+        return sorted({_sentence(schema, fault) for fault in faults.schema_errors})
+    return []
+
+
+def _column(one: Feature[Any]) -> pa.Column:
+    checks = [pa.Check(lambda data: data.lazyframe.select(pl.col(data.key).is_finite()), name="is finite")]
+    if one.low is not None:
+        checks.append(pa.Check.ge(one.low))
+    if one.high is not None:
+        checks.append(pa.Check.le(one.high))
+    return pa.Column(pl.Float32, checks, nullable=one.may_be_missing, description=one.description)
+
+
+def _sentence(schema: pa.DataFrameSchema, fault: Any) -> str:
+    column = fault.schema.name
+    cases = fault.failure_cases
+    rows = f" in {cases.height} rows" if isinstance(cases, pl.DataFrame) else ""
+    return f"{column}: {fault.check if fault.check is not None else fault.reason_code}{rows}"

@@ -1,0 +1,56 @@
+"""Features from retrieval: what the first stage thought of the candidate, and why.
+
+The score is a sum of three parts. They stand beside their total, so that a tree can weigh them anew. All are computed
+here from the vectors, not taken from the index, whose last bits depend on how many ask at once.
+"""
+
+import numpy as np
+
+from recsys_core.features.feature import Float32s, feature
+from recsys_core.features.pairs import Pairs, dots
+
+VECTORS = ("two_tower.vectors", "ratings.timestamp")
+
+
+@feature(entity="user-item", unit="logit", low=None, sources=VECTORS)
+def pair_retrieval_score(pairs: Pairs) -> Float32s:
+    """The retrieval score: all parts of the retriever together."""
+    closed_form, trend = pairs.value(pair_closed_form_score), pairs.value(pair_trend_score)
+    total: Float32s = pairs.value(pair_trained_score) + closed_form + trend
+    return total
+
+
+@feature(entity="user-item", unit="rank", low=1.0, sources=VECTORS)
+def pair_retrieval_rank(pairs: Pairs) -> Float32s:
+    """Place of the item among the user's candidates, from 1."""
+    return np.broadcast_to(np.arange(1, pairs.item_idx.shape[1] + 1, dtype=np.float32), pairs.item_idx.shape)
+
+
+@feature(entity="user-item", unit="standard deviations", low=None, sources=VECTORS)
+def pair_retrieval_z(pairs: Pairs) -> Float32s:
+    """The retrieval score, standardised over the user's candidates: comparable between users."""
+    present = pairs.is_candidate
+    n = np.maximum(present.sum(axis=1, keepdims=True), 1)
+    scores = np.where(present, pairs.value(pair_retrieval_score), np.float32(0)).astype(np.float64)
+    mean = scores.sum(axis=1, keepdims=True) / n
+    variance = (np.where(present, scores - mean, 0) ** 2).sum(axis=1, keepdims=True) / n
+    z: Float32s = ((scores - mean) / np.sqrt(np.maximum(variance, 1e-12))).astype(np.float32)
+    return z
+
+
+@feature(entity="user-item", unit="standard deviations", low=None, sources=VECTORS)
+def pair_closed_form_score(pairs: Pairs) -> Float32s:
+    """The part of the retrieval score that the closed form gives: items that go together."""
+    return dots(pairs.offered, pairs.asking.closed_form)
+
+
+@feature(entity="user-item", unit="logit", low=None, sources=VECTORS)
+def pair_trained_score(pairs: Pairs) -> Float32s:
+    """The part that the trained half gives: taste, time, genres and popularity."""
+    return dots(pairs.trained, pairs.asking.trained) + pairs.items.learned.biases[pairs.item_idx]
+
+
+@feature(entity="user-item", unit="logit", low=None, sources=VECTORS)
+def pair_trend_score(pairs: Pairs) -> Float32s:
+    """The part that the trend gives: how much of the item's popularity falls to these months."""
+    return dots(pairs.items.learned.trend[pairs.item_idx], pairs.asking.trend)

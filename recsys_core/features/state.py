@@ -1,0 +1,152 @@
+"""What is kept of users between requests: their histories and the integer sums over them.
+
+A new rating moves the sums by a little; nothing has to be counted again. Because the sums are integers, a state that
+followed a user rating by rating equals, to the bit, one that is built from the whole history.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_core.data.histories import Histories
+from recsys_core.data.schemas import LIKED
+from recsys_core.features.sides import GRAIN, ItemSide
+from recsys_core.features.sums import UserSums, counted
+
+Float32s = npt.NDArray[np.float32]
+Int64s = npt.NDArray[np.int64]
+
+DISLIKED = 2.5
+"""A rating of at most this many stars is a dislike."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserStates:
+    """Some users, (n_users, ...) each; sums of vectors are in `GRAIN`ths."""
+
+    histories: Histories  # of items of the catalogue, before the request
+    totals: Int64s  # (n_users, 6) as `counted`
+    n_disliked: Int64s  # (n_users,)
+    n_genred: Int64s  # (n_users,) liked items whose genres are known
+    liked: Int64s  # (n_users, rank) sum of the shown vectors of liked items
+    disliked: Int64s  # (n_users, rank)
+    liked_genres: Int64s  # (n_users, n_genres) sum of the genre shares of liked items
+
+    def sums(self, items: ItemSide) -> UserSums:
+        """What the user features read."""
+        return UserSums.of_totals(self.totals, items.all_ratings)
+
+    def mean_liked(self) -> Float32s:
+        """(n_users, rank) mean shown vector of the liked items; NaN without any."""
+        return _mean(self.liked, self.totals[:, 1])
+
+    def mean_disliked(self) -> Float32s:
+        """(n_users, rank) the same of disliked items."""
+        return _mean(self.disliked, self.n_disliked)
+
+    def mean_liked_genres(self) -> Float32s:
+        """(n_users, n_genres) mean genre shares of the liked items that have genres; NaN without any."""
+        return _mean(self.liked_genres, self.n_genred)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requests:
+    """Who asks, and when."""
+
+    users: UserStates
+    requested_at: Int64s  # (n_users,) seconds UTC; everything known of the users lies strictly before
+
+
+def user_states(histories: Histories, items: ItemSide) -> UserStates:
+    """The states of users with these histories, counted afresh."""
+    item_idx, stars = histories.item_idx, histories.ratings
+    liked, disliked = stars >= LIKED, stars <= DISLIKED
+    genred = liked & items.has_genres[item_idx]
+    added = counted(stars, items.n_ratings[item_idx], items.years[item_idx])
+    running = np.concatenate([np.zeros((1, added.shape[1]), dtype=np.int64), np.cumsum(added, axis=0)])
+
+    def summed(chosen: npt.NDArray[np.bool_], grains: Int64s) -> Int64s:
+        total: Int64s = histories.matrix(chosen.astype(np.int64)) @ grains
+        return total
+
+    def number_of(chosen: npt.NDArray[np.bool_]) -> Int64s:
+        return np.diff(np.concatenate([[0], np.cumsum(chosen)])[histories.offsets]).astype(np.int64)
+
+    return UserStates(
+        histories=histories,
+        totals=np.diff(running[histories.offsets], axis=0),
+        n_disliked=number_of(disliked),
+        n_genred=number_of(genred),
+        liked=summed(liked, items.shown_grains),
+        disliked=summed(disliked, items.shown_grains),
+        liked_genres=summed(genred, items.genre_grains),
+    )
+
+
+def with_rating(user: UserStates, items: ItemSide, item_idx: int, stars: float, timestamp: int) -> UserStates:
+    """The state of one user after one more rating, which may come late, and may rate an item anew.
+
+    Args:
+        user: a single user.
+        items: the item side that the state was built with.
+        item_idx: of the catalogue; -1, for an item outside it, changes nothing.
+        stars: of the rating.
+        timestamp: seconds UTC. Of two ratings of one item the later counts, of equal times the one that comes second.
+    """
+    if item_idx < 0:
+        return user
+    own = user.histories
+    before = np.flatnonzero(own.item_idx == item_idx)
+    if len(before):
+        if own.timestamps[before[0]] > timestamp:
+            return user
+        user = _moved(user, items, item_idx, own.ratings[before], -1)
+    kept = own.item_idx != item_idx
+    columns = own.item_idx[kept], own.ratings[kept], own.timestamps[kept]
+    is_later = (columns[2] > timestamp) | ((columns[2] == timestamp) & (columns[0] > item_idx))
+    place = len(is_later) - int(is_later.sum())
+    added = np.array([stars], dtype=np.float32)
+    history = replace(
+        own,
+        offsets=np.array([0, len(is_later) + 1]),
+        item_idx=np.insert(columns[0], place, item_idx),
+        ratings=np.insert(columns[1], place, added),
+        timestamps=np.insert(columns[2], place, timestamp),
+    )
+    return replace(_moved(user, items, item_idx, added, +1), histories=history)
+
+
+def nobody(items: ItemSide, user_id: int = 0) -> UserStates:
+    """The state of one user of whom nothing is known yet."""
+    none = np.zeros(0, dtype=np.int64)
+    history = Histories(
+        user_ids=np.array([user_id]),
+        offsets=np.zeros(2, dtype=np.int64),
+        item_idx=none,
+        ratings=none.astype(np.float32),
+        timestamps=none,
+        n_items=len(items.n_ratings),
+    )
+    return user_states(history, items)
+
+
+def _moved(user: UserStates, items: ItemSide, item_idx: int, stars: Float32s, sign: int) -> UserStates:
+    """The sums with a rating added (sign +1) or taken back (-1); the history stays as it is."""
+    one = np.array([item_idx])
+    is_liked, is_disliked = int(stars[0] >= LIKED), int(stars[0] <= DISLIKED)
+    is_genred = is_liked * int(items.has_genres[item_idx])
+    return replace(
+        user,
+        totals=user.totals + sign * counted(stars, items.n_ratings[one], items.years[one]),
+        n_disliked=user.n_disliked + sign * is_disliked,
+        n_genred=user.n_genred + sign * is_genred,
+        liked=user.liked + sign * is_liked * items.shown_grains[one],
+        disliked=user.disliked + sign * is_disliked * items.shown_grains[one],
+        liked_genres=user.liked_genres + sign * is_genred * items.genre_grains[one],
+    )
+
+
+def _mean(total: Int64s, n: Int64s) -> Float32s:
+    mean: Float32s = (total / (GRAIN * np.where(n > 0, n, np.nan))[:, None]).astype(np.float32)
+    return mean

@@ -1,0 +1,51 @@
+"""The numbers of items and of users as tables, as of any moment."""
+
+import numpy as np
+import polars as pl
+
+from recsys_core.features.counts import item_counts
+from recsys_core.features.registry import features_of
+from recsys_core.features.sums import Int64s, user_sums
+
+
+def item_features(ratings: pl.DataFrame, movies: pl.DataFrame, as_of: int) -> pl.DataFrame:
+    """One row per item that was rated strictly before `as_of`; later ratings change nothing.
+
+    Args:
+        ratings: RATINGS; rows at or after `as_of` are ignored.
+        movies: MOVIES; an item that it does not name keeps its numbers and gets no genres and no year.
+        as_of: seconds UTC.
+
+    Returns:
+        item_id, genres, year, n_ratings, n_likes, then the item features; sorted by item_id. A missing value is null.
+    """
+    known = ratings.filter(pl.col("timestamp") < as_of)
+    rated = pl.DataFrame({"item_id": known["item_id"].unique().sort()}, schema={"item_id": pl.Int64})
+    described = rated.join(movies.select("item_id", "genres", "year"), on="item_id", how="left", maintain_order="left")
+    years = described["year"].cast(pl.Float32).fill_null(float("nan")).to_numpy()
+    counts = item_counts(known, rated["item_id"].to_numpy(), np.full(rated.height, as_of), years)
+    return described.select(
+        "item_id",
+        pl.col("genres").fill_null([]),
+        "year",
+        n_ratings=pl.Series(counts.n_ratings),
+        n_likes=pl.Series(counts.n_likes),
+        **{one.name: pl.Series(one(counts)).fill_nan(None) for one in features_of("item")},
+    )
+
+
+def user_features(ratings: pl.DataFrame, items: pl.DataFrame, user_ids: Int64s, times: Int64s) -> pl.DataFrame:
+    """One row per (user, moment), from the user's ratings strictly before it.
+
+    Args:
+        ratings: RATINGS; rows at or after the moment change nothing of it.
+        items: `item_features` as of the cut-off; ratings of items that it lacks are not counted.
+        user_ids: (n,).
+        times: (n,) seconds UTC.
+
+    Returns:
+        user_id, then the user features, in the order asked. A missing value is null.
+    """
+    sums = user_sums(ratings, items, user_ids, times)
+    values = {one.name: pl.Series(one(sums)).fill_nan(None) for one in features_of("user")}
+    return pl.DataFrame({"user_id": user_ids, **values}, schema_overrides={"user_id": pl.Int64})

@@ -1,0 +1,66 @@
+"""What is asked and what is answered, as plain data."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_core.features.assembler import UInt8s
+from recsys_core.features.feature import Float32s
+
+Int64s = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rated:
+    """One rating that comes with a request, or that a user has just given."""
+
+    item_id: int
+    rating: float  # stars
+    timestamp: int  # seconds UTC
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """Who asks, when, and for how much.
+
+    Attributes:
+        request_id: unique; what was shown and done is joined by it.
+        user_id: whose logged ratings are read; None for somebody unnamed.
+        history: ratings beyond the logged ones: all there is of somebody unnamed, the latest of somebody named.
+        requested_at: seconds UTC; of all ratings, only those strictly before it count.
+        k: length of the answer.
+    """
+
+    request_id: str
+    requested_at: int
+    user_id: int | None = None
+    history: tuple[Rated, ...] = ()
+    k: int = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The best items for a request, best first, with all that put them there; n <= k, fewer where there are no more.
+
+    Attributes:
+        request: what was asked.
+        item_ids: (n,).
+        scores: (n,) of the ranker: they order this answer and mean nothing beyond it.
+        probabilities: (n,) that the user goes on to like the item; None where the ranker is not calibrated.
+        retrieval_ranks: (n,) place among the candidates, from 1.
+        features: (n, n_features) what the ranker read.
+        states: (n, n_features) which of these values are fresh, missing or stale.
+        n_known: how many ratings of the catalogue are known of who asks: with 0, this is what everybody gets.
+        degraded: how many values of each feature were missing and stale over all candidates, as `state_counts`.
+    """
+
+    request: Request
+    item_ids: Int64s
+    scores: Float32s
+    probabilities: npt.NDArray[np.float64] | None
+    retrieval_ranks: Int64s
+    features: Float32s
+    states: UInt8s
+    n_known: int
+    degraded: dict[str, dict[str, int]]
