@@ -4,6 +4,7 @@ A request at time t reads ratings strictly before t. Between requests the state 
 since; a request from further back is answered from a state that is counted afresh.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -47,7 +48,7 @@ class Users:
         if user_id is None:
             return nobody(self.items)
         known = self._of(user_id)
-        n = int(np.searchsorted([one.timestamp for one in known.ratings], time, side="left"))
+        n = bisect_left(known.ratings, time, key=_time_of)
         if known.state is None or n < known.n_folded or n - known.n_folded > FEW:
             known.state = self._afresh(user_id, known.ratings[:n])
         else:
@@ -64,7 +65,7 @@ class Users:
     def observe(self, user_id: int, rated: Rated) -> None:
         """Take in a rating, which may be of somebody new, and may come late."""
         known = self._of(user_id)
-        at = int(np.searchsorted([one.timestamp for one in known.ratings], rated.timestamp, side="right"))
+        at = bisect_right(known.ratings, rated.timestamp, key=_time_of)
         known.ratings.insert(at, rated)
         self._added.setdefault(user_id, []).append(rated)
         if at < known.n_folded:
@@ -78,7 +79,7 @@ class Users:
                 for item, stars, time in rows.select("item_id", "rating", "timestamp").iter_rows()
             ]
             added = self._added.get(user_id, [])
-            self._known[user_id] = _Known(ratings=sorted([*own, *added], key=lambda one: one.timestamp))
+            self._known[user_id] = _Known(ratings=sorted([*own, *added], key=_time_of))
             if len(self._known) > MOST_STATES:
                 self._known.popitem(last=False)
         self._known.move_to_end(user_id)
@@ -90,3 +91,7 @@ class Users:
         rows = [(user_id, one.item_id, one.rating, one.timestamp) for one in latest.values()]
         table = pl.DataFrame(rows, schema=RATINGS_COLUMNS, orient="row")
         return user_states(histories_of(table, self.catalogue, np.array([user_id])), self.items)
+
+
+def _time_of(rated: Rated) -> int:
+    return rated.timestamp
