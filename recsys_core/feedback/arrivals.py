@@ -40,6 +40,16 @@ def start_of(day: str) -> int:
         raise DataError(f"{day!r} is not a day: write it as YYYY-MM-DD") from error
 
 
+def last_closed_day(now: int, grace_s: int) -> str:
+    """The latest day that is over and has had its grace.
+
+    >>> last_closed_day(start_of("2017-07-15") + 3_600, grace_s=3_600)
+    '2017-07-14'
+    """
+    start = (now - grace_s) // DAY_S * DAY_S - DAY_S
+    return datetime.datetime.fromtimestamp(start, datetime.UTC).date().isoformat()
+
+
 def with_standing(deliveries: pl.DataFrame, table: LogTable) -> pl.DataFrame:
     """Deliveries, each once, with `standing`: FIRST, REPEAT or CONFLICT; by key, arrival, digest.
 

@@ -97,7 +97,6 @@ def engine_of(url: str) -> sa.Engine:
             named.set(drivername="postgresql+psycopg"),
             connect_args={"options": options, "connect_timeout": WAIT_S},
             pool_pre_ping=True,
-            use_insertmanyvalues_wo_returning=True,
         )
     except ModuleNotFoundError as error:
         raise LogError(
