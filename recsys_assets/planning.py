@@ -1,10 +1,14 @@
 """What is out of date in the lake, by the same facts that Dagster sees: code versions, settings, content hashes."""
 
+import time
+from collections.abc import Mapping
+
 from recsys_assets.partitions import arrival_days
 from recsys_assets.recipes import RECIPES, Recipe
 from recsys_assets.resources import LakeResource
 from recsys_core.data.sources import locate, source_version
-from recsys_core.feedback.interactions import day_version, logged_days
+from recsys_core.feedback.arrivals import NO_VERSION, last_closed_day
+from recsys_core.feedback.interactions import versions_of_days
 from recsys_core.lake.staleness import Node, Plan, plan
 
 
@@ -17,16 +21,25 @@ def make_plan(lake: LakeResource, *, deep: bool = False) -> Plan:
 
     Raises:
         DataError: the data set of the settings cannot be found.
+        LogError: the event log cannot be read.
     """
-    days = days_to_ingest(lake)
+    with lake.open_log() as log:
+        logged = versions_of_days(log)
+    days = days_to_ingest(lake, logged)
     nodes = [node for recipe in RECIPES.values() for node in _nodes(recipe, days)]
-    return plan(nodes, lake.store.survey([node.name for node in nodes], deep=deep), _outside(lake, days))
+    return plan(nodes, lake.store.survey([node.name for node in nodes], deep=deep), _outside(lake, days, logged))
 
 
-def days_to_ingest(lake: LakeResource) -> list[str]:
-    """Every day that is over and has a log, or had one when it was last ingested."""
-    over = set(arrival_days.get_partition_keys())
-    return sorted(over & {*logged_days(lake.log_folder), *lake.store.partitions("interactions")})
+def days_to_ingest(lake: LakeResource, logged: Mapping[str, str]) -> list[str]:
+    """Every closed day that has a log, or had one when it was last ingested.
+
+    Args:
+        lake: the lake.
+        logged: the version of each day that has a log.
+    """
+    closed = last_closed_day(int(time.time()), RECIPES["interactions"].parameters()["grace_s"])
+    known = {*logged, *lake.store.partitions("interactions")} & set(arrival_days.get_partition_keys())
+    return sorted(day for day in known if day <= closed)
 
 
 def _nodes(recipe: Recipe, days: list[str]) -> list[Node]:
@@ -53,7 +66,7 @@ def _parents(recipe: Recipe, name: str, days: list[str]) -> tuple[str, ...]:
     return (*outside, *parents)
 
 
-def _outside(lake: LakeResource, days: list[str]) -> dict[str, str]:
+def _outside(lake: LakeResource, days: list[str], logged: Mapping[str, str]) -> dict[str, str]:
     dataset = str(RECIPES["raw_data"].parameters()["dataset"])
     versions = {"source": source_version(locate(dataset, lake.raw_folder))}
-    return versions | {f"log/{day}": day_version(lake.log_folder, day) for day in days}
+    return versions | {f"log/{day}": logged.get(day, NO_VERSION) for day in days}

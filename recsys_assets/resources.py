@@ -1,12 +1,18 @@
 """What the assets share: the lake and the source of the data. The environment is read here and nowhere else."""
 
 import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field
 
 from recsys_core.lake.store import Lake
+
+if TYPE_CHECKING:  # brings polars, which most commands do without
+    from recsys_core.feedback.log import EventLog
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -27,6 +33,22 @@ def dagster_home() -> Path:
     return Path(os.environ.get("DAGSTER_HOME", lake_root() / "dagster"))
 
 
+def event_log(root: Path) -> "EventLog":
+    """The event log: in the database that RECSYS_LOG_URL names, else in SQLite files in the lake's folder `log`.
+
+    Raises:
+        LogError: the URL is none of PostgreSQL, or its driver is not installed.
+    """
+    url = os.environ.get("RECSYS_LOG_URL")
+    if url:
+        from recsys_core.feedback.postgres_log import PostgresLog
+
+        return PostgresLog(url)
+    from recsys_core.feedback.sqlite_log import SqliteLog
+
+    return SqliteLog(root / "log")
+
+
 class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]  # Dagster's generic adds nothing here
     """Where artifacts are kept."""
 
@@ -42,7 +64,8 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]  # Dagste
         """Where data sets from outside lie, as they came."""
         return Path(self.root) / "raw"
 
-    @property
-    def log_folder(self) -> Path:
-        """Where newly logged interactions lie, one file per day of arrival."""
-        return Path(self.root) / "log"
+    @contextmanager
+    def open_log(self) -> Iterator["EventLog"]:
+        """The event log, let go of at the end of the block."""
+        with closing(event_log(Path(self.root))) as log:
+            yield log

@@ -20,5 +20,9 @@ class ArtifactError(RecsysError):
     """Something in the lake is missing, damaged, or does not fit what it is used with."""
 
 
+class LogError(RecsysError):
+    """The event log cannot be read or written: damaged, full, of a newer version, or out of reach."""
+
+
 class UnknownUserError(RecsysError):
     """A request names a user of whom nothing is known."""

@@ -14,7 +14,7 @@ from recsys_core.tables import tables_writer
 
 @from_settings("interactions")
 class InteractionsRun(dg.Config, InteractionsConfig):
-    """How strictly a day's log is read."""
+    """How strictly a day's log is read, and when a day is closed."""
 
 
 @versioned_asset(
@@ -29,12 +29,13 @@ def interactions(context: dg.AssetExecutionContext, config: InteractionsRun, lak
 
     A day without a log gives an empty table. The same log gives the same version, so a backfill can be repeated.
     """
-    from recsys_core.feedback.interactions import day_version, read_day
+    from recsys_core.feedback.interactions import read_day
 
     run = AssetRun(context, lake, config)
     day = context.partition_key
-    run.read_from_outside(f"log/{day}", day_version(lake.log_folder, day))
-    read = read_day(lake.log_folder, day, config)
+    with lake.open_log() as log:
+        read = read_day(log, day, config)
+    run.read_from_outside(f"log/{day}", read.version)
     return run.publish(
         tables_writer(interactions=read.interactions, rejected=read.rejected),
         times=read.interactions["timestamp"],

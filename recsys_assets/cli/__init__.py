@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from recsys_assets.cli import answers, bench, data, housekeeping, pipeline
+from recsys_assets.cli import answers, bench, data, housekeeping, log, pipeline
 from recsys_assets.cli.console import errors
 from recsys_core.errors import RecsysError
 
@@ -34,6 +34,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(data.app, name="data")
+app.add_typer(log.app, name="log")
 app.add_typer(bench.app, name="bench")
 
 

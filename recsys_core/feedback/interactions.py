@@ -1,177 +1,100 @@
-"""A day's log of what users did -> the day's interactions table.
+"""A day of the event log -> the day's interactions table.
 
-The log of a day is `<log_dir>/<YYYY-MM-DD>.jsonl`. The day is that of *arrival*, UTC, so that a day which is over never
-changes; an event that arrives late keeps its own, earlier time. How one line is understood is in `events`.
+The day is that of *arrival*, UTC, so that a day which is closed does not change; an event that arrives late keeps its
+own, earlier time. Which deliveries count is the matter of `arrivals`.
 """
 
-import datetime
-import hashlib
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 
-from recsys_core.data.quarantine import BadRow, Quarantine
 from recsys_core.errors import DataError
+from recsys_core.feedback.arrivals import CONFLICT, FIRST, day_rows, day_versions, start_of, version_of
 from recsys_core.feedback.config import InteractionsConfig
-from recsys_core.feedback.events import MAX_LINE_BYTES, Event, parse_event
-from recsys_core.feedback.schemas import INTERACTIONS, INTERACTIONS_COLUMNS
+from recsys_core.feedback.log import EventLog
+from recsys_core.feedback.records import EVENTS_TABLE
+from recsys_core.feedback.schemas import INTERACTIONS, INTERACTIONS_COLUMNS, REJECTED_EVENTS
 
-DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 DEFAULT = InteractionsConfig()
 SORTED_BY = ("timestamp", "user_id", "item_id", "event_id")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DayRead:
-    """One day's interactions, the lines set aside, and how many of each kind.
+    """One day's interactions, the events left out, and how many of each kind.
 
-    `counts` holds lines, accepted, rejected, repeats (of an event that was delivered again) and late (which happened
-    before the day); accepted + rejected + repeats == lines. `tail_offset` is the byte at which an unfinished last line
-    starts, None if the file ends with a whole one: a writer is still at it or died there, and a later read, or one that
-    resumes from that offset, finds the rest.
+    `counts` holds deliveries, accepted, rejected, repeats (of an event that arrived before, on that day or an earlier
+    one) and late (accepted ones which happened before the day); accepted + rejected + repeats == deliveries.
     """
 
     interactions: pl.DataFrame  # INTERACTIONS
-    rejected: pl.DataFrame  # QUARANTINE
+    rejected: pl.DataFrame  # REJECTED_EVENTS
     counts: dict[str, int]
-    tail_offset: int | None
+    version: str  # of what was read, as `day_version` gives it
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Line:
-    number: int  # from 1
-    data: bytes  # without the line end; one byte longer than the cap if the line is longer still
-    offset: int
-    whole: bool
+def read_day(log: EventLog, day: str, config: InteractionsConfig = DEFAULT) -> DayRead:
+    """The interactions that arrived on one day; an empty table for a day without any.
 
-
-def read_day(log_dir: Path, day: str, config: InteractionsConfig = DEFAULT) -> DayRead:
-    """The interactions that arrived on one day; an empty table for a day without a log.
-
-    The order of the lines does not matter. Of an event that was delivered twice the first arrival is kept.
+    Neither the order of the events nor the files in which they lie matter. Of an event that was delivered more than
+    once, on whatever days, the first arrival is kept.
 
     Args:
-        log_dir: the folder of the logs.
+        log: the event log.
         day: YYYY-MM-DD.
         config: how strictly to read.
 
     Raises:
-        DataError: `day` is not a date, the log cannot be read, too many lines are bad, or one event id stands for two
-            different events: then the writer is broken, and none of its day can be trusted.
+        DataError: `day` is not a date, or too many events are rejected.
+        LogError: the log is damaged or cannot be read.
     """
-    start = _start_of(day)
-    quarantine = Quarantine(f"{day}.jsonl", config.max_bad_share)
-    events: dict[str, Event] = {}
-    n_lines = n_valid = 0
-    tail_offset = None
-    for line in _lines(log_dir / f"{day}.jsonl"):
-        if not line.whole:
-            tail_offset = line.offset
-            break
-        n_lines += 1
-        event = _event_of(line, start, config, quarantine)
-        if event:
-            n_valid += 1
-            events[event.event_id] = _first_arrival(event, events.get(event.event_id), line.number, quarantine.file)
-    quarantine.check(n_lines)
-    counts = {"lines": n_lines, "accepted": len(events), "rejected": len(quarantine), "repeats": n_valid - len(events)}
-    counts["late"] = sum(event.timestamp < start for event in events.values())
-    return DayRead(interactions=_table(events), rejected=quarantine.table(), counts=counts, tail_offset=tail_offset)
+    start = start_of(day)
+    rows = day_rows(log.read_day(EVENTS_TABLE, start), EVENTS_TABLE)
+    judged = rows.with_columns(reason=_reason(config))
+    accepted = judged.filter(pl.col("standing") == FIRST, pl.col("reason").is_null())
+    rejected = judged.filter(pl.col("reason").is_not_null())
+    counts = {
+        "deliveries": rows.height,
+        "accepted": accepted.height,
+        "rejected": rejected.height,
+        "repeats": rows.height - accepted.height - rejected.height,
+        "late": accepted.filter(pl.col("timestamp") < start).height,
+    }
+    _refuse_rubbish(day, rejected, counts, config)
+    return DayRead(
+        interactions=INTERACTIONS.validate(accepted.select(*INTERACTIONS_COLUMNS).sort(SORTED_BY)),
+        rejected=REJECTED_EVENTS.validate(rejected.sort(*SORTED_BY, "digest").select(*INTERACTIONS_COLUMNS, "reason")),
+        counts=counts,
+        version=version_of(rows, EVENTS_TABLE),
+    )
 
 
-def logged_days(log_dir: Path) -> list[str]:
-    """The days that have a log, ascending; none if the folder is missing. Other files are ignored."""
-    if not log_dir.is_dir():
-        return []
-    return sorted(path.stem for path in log_dir.glob("*.jsonl") if path.is_file() and _is_day(path.stem))
-
-
-def day_version(log_dir: Path, day: str) -> str:
-    """SHA-256 of a day's log, that of no bytes for a day without one.
+def versions_of_days(log: EventLog) -> dict[str, str]:
+    """The version of every day that has a log, days ascending; of all of them at once, since that is one query a file.
 
     Raises:
-        DataError: `day` is not a date, or the log cannot be read.
+        LogError: the log cannot be read.
     """
-    _start_of(day)
-    digest = hashlib.sha256()
-    path = log_dir / f"{day}.jsonl"
-    try:
-        if path.is_file():
-            with path.open("rb") as stream:
-                while chunk := stream.read(1 << 20):
-                    digest.update(chunk)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    return digest.hexdigest()
+    return day_versions(log, EVENTS_TABLE)
 
 
-def _is_day(text: str) -> bool:
-    if not DAY.fullmatch(text):
-        return False
-    try:
-        datetime.date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+def _reason(config: InteractionsConfig) -> pl.Expr:
+    """Why a row is rejected, null where it is not."""
+    latest = pl.col("received_at") + config.future_tolerance_s
+    return (
+        pl.when(pl.col("standing") == CONFLICT)
+        .then(pl.lit("another event of this id arrived first"))
+        .when(pl.col("standing") == FIRST, pl.col("timestamp") > latest)
+        .then(pl.lit("from the future"))
+    )
 
 
-def _start_of(day: str) -> int:
-    """The first second of a day; also keeps a name such as `../x` out of a path."""
-    if not _is_day(day):
-        raise DataError(f"{day!r} is not a day: write it as YYYY-MM-DD")
-    return int(datetime.datetime.fromisoformat(day).replace(tzinfo=datetime.UTC).timestamp())
-
-
-def _lines(path: Path) -> Iterator[_Line]:
-    """The lines of a log, none longer in memory than the cap."""
-    if not path.is_file():
+def _refuse_rubbish(day: str, rejected: pl.DataFrame, counts: dict[str, int], config: InteractionsConfig) -> None:
+    if counts["rejected"] <= config.max_bad_share * counts["deliveries"]:
         return
-    try:
-        with path.open("rb") as stream:
-            number, offset = 1, 0
-            while data := stream.readline(MAX_LINE_BYTES + 2):
-                whole = data.endswith(b"\n")
-                length = len(data)
-                while not whole and (more := stream.readline(MAX_LINE_BYTES)):
-                    whole = more.endswith(b"\n")
-                    length += len(more)
-                yield _Line(number=number, data=data.removesuffix(b"\n"), offset=offset, whole=whole)
-                number, offset = number + 1, offset + length
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: OSError) -> DataError:
-    return DataError(f"{path} cannot be read ({error.strerror}): check the disk and the file's permissions")
-
-
-def _event_of(line: _Line, day_start: int, config: InteractionsConfig, quarantine: Quarantine) -> Event | None:
-    try:
-        event = parse_event(line.data, config.future_tolerance_s)
-        if not 0 <= event.received_at - day_start < 86_400:
-            raise BadRow("received_at", "arrived on another day", str(event.received_at))
-    except BadRow as bad:
-        quarantine.add(line.number, bad)
-        return None
-    return event
-
-
-def _first_arrival(event: Event, known: Event | None, line: int, file: str) -> Event:
-    """The earlier delivery of two of the same event."""
-    if known is None:
-        return event
-    if known.payload() != event.payload():
-        raise DataError(
-            f"{file}, line {line}: the event id {event.event_id!r} stands for two different events, so the day is "
-            f"refused; mend the writer of the log, and remove one of the two lines"
-        )
-    return min(known, event, key=lambda delivery: delivery.received_at)
-
-
-def _table(events: dict[str, Event]) -> pl.DataFrame:
-    rows = [tuple(getattr(event, name) for name in INTERACTIONS_COLUMNS) for event in events.values()]
-    table = pl.DataFrame(rows, schema=INTERACTIONS_COLUMNS, orient="row")
-    return INTERACTIONS.validate(table.sort(SORTED_BY))
+    first = rejected.sort(*SORTED_BY, "digest").row(0, named=True)
+    raise DataError(
+        f"{day}: {counts['rejected']:,} of {counts['deliveries']:,} events are rejected, above the "
+        f"{config.max_bad_share:.1%} allowed; the first is {first['event_id']!r}: {first['reason']}. "
+        f"Mend the writer of the log, or raise max_bad_share if these events may be left out."
+    )

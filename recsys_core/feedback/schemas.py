@@ -1,4 +1,7 @@
-"""The tables that this stage produces. Each is checked once, where it is made, without coercion."""
+"""The tables of this stage: what the event log keeps, and what leaves it. Checked without coercion.
+
+Seconds and microseconds are counted since 1970-01-01 UTC.
+"""
 
 import pandera.polars as pa
 import polars as pl
@@ -8,10 +11,43 @@ from recsys_core.data.schemas import EARLIEST_TIMESTAMP
 KINDS = ("rating", "click", "skip")
 """What a user can do with an item that was shown; only a rating has a value."""
 
-MAX_EVENT_ID_CHARS = 128
+MAX_ID_CHARS = 128
+
+FRESH, MISSING, STALE = 0, 1, 2
+"""What a feature's value was when it was read: up to date; undefined, so that its value is NaN; older than allowed."""
+
+REQUESTS_COLUMNS: dict[str, pl.DataType] = {
+    "request_id": pl.String(),
+    "user_id": pl.Int64(),
+    "history": pl.String(),
+    "k": pl.Int64(),
+    "requested_at": pl.Int64(),
+    "served_at": pl.Int64(),
+    "release": pl.String(),
+}
+
+IMPRESSIONS_COLUMNS: dict[str, pl.DataType] = {
+    "request_id": pl.String(),
+    "user_id": pl.Int64(),
+    "item_id": pl.Int64(),
+    "position": pl.Int64(),
+    "release": pl.String(),
+    "policy": pl.String(),
+    "propensity": pl.Float64(),
+    "score": pl.Float64(),
+    "retrieval_score": pl.Float64(),
+    "retrieval_rank": pl.Int64(),
+    "probability": pl.Float64(),
+    "feature_set": pl.String(),
+    "features": pl.Binary(),
+    "feature_states": pl.Binary(),
+    "requested_at": pl.Int64(),
+    "served_at": pl.Int64(),
+}
 
 INTERACTIONS_COLUMNS: dict[str, pl.DataType] = {
     "event_id": pl.String(),
+    "request_id": pl.String(),
     "user_id": pl.Int64(),
     "item_id": pl.Int64(),
     "kind": pl.String(),
@@ -20,19 +56,78 @@ INTERACTIONS_COLUMNS: dict[str, pl.DataType] = {
     "received_at": pl.Int64(),
 }
 
-INTERACTIONS = pa.DataFrameSchema(
+_ID = pa.Check.str_length(1, MAX_ID_CHARS)
+_SECONDS = pa.Check.ge(EARLIEST_TIMESTAMP)
+_MICROSECONDS = pa.Check.ge(EARLIEST_TIMESTAMP * 1_000_000)
+
+REQUESTS = pa.DataFrameSchema(
     {
-        "event_id": pa.Column(pl.String, pa.Check.str_length(1, MAX_EVENT_ID_CHARS), unique=True),
-        "user_id": pa.Column(pl.Int64, pa.Check.ge(0)),
-        "item_id": pa.Column(pl.Int64, pa.Check.ge(0)),
-        "kind": pa.Column(pl.String, pa.Check.isin(KINDS)),
-        "value": pa.Column(pl.Float32, pa.Check.in_range(0.5, 5.0), nullable=True),
-        "timestamp": pa.Column(pl.Int64, pa.Check.ge(EARLIEST_TIMESTAMP)),
-        "received_at": pa.Column(pl.Int64, pa.Check.ge(EARLIEST_TIMESTAMP)),
+        "request_id": pa.Column(pl.String, _ID, unique=True),
+        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), nullable=True),
+        "history": pa.Column(pl.String, nullable=True),
+        "k": pa.Column(pl.Int64, pa.Check.ge(1)),
+        "requested_at": pa.Column(pl.Int64, _SECONDS),
+        "served_at": pa.Column(pl.Int64, _MICROSECONDS),
+        "release": pa.Column(pl.String, _ID),
     },
-    name="interactions",
+    name="requests",
     strict=True,
     ordered=True,
 )
-"""One row per event of one arrival day: who did what with which item, a rating's stars (null for other kinds), when it
-happened and when it arrived, in seconds UTC; sorted by timestamp, user_id, item_id, event_id."""
+"""One row per answered request: who asked (null: nobody we know); the history where it came with the request, as JSON
+[[item_id, rating, timestamp], ...] (else null); how many items were asked for; `requested_at`, the second as of which
+it was answered; `served_at`, when it was answered, in microseconds; the release that answered."""
+
+IMPRESSIONS = pa.DataFrameSchema(
+    {
+        "request_id": pa.Column(pl.String, _ID),
+        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), nullable=True),
+        "item_id": pa.Column(pl.Int64, pa.Check.ge(0)),
+        "position": pa.Column(pl.Int64, pa.Check.ge(1)),
+        "release": pa.Column(pl.String, _ID),
+        "policy": pa.Column(pl.String, _ID),
+        "propensity": pa.Column(pl.Float64, pa.Check.in_range(0, 1, include_min=False)),
+        "score": pa.Column(pl.Float64),
+        "retrieval_score": pa.Column(pl.Float64, nullable=True),
+        "retrieval_rank": pa.Column(pl.Int64, pa.Check.ge(1), nullable=True),
+        "probability": pa.Column(pl.Float64, pa.Check.in_range(0, 1), nullable=True),
+        "feature_set": pa.Column(pl.String, _ID),
+        "features": pa.Column(pl.Binary),
+        "feature_states": pa.Column(pl.Binary),
+        "requested_at": pa.Column(pl.Int64, _SECONDS),
+        "served_at": pa.Column(pl.Int64, _MICROSECONDS),
+    },
+    name="impressions",
+    strict=True,
+    ordered=True,
+    unique=["request_id", "position"],
+)
+"""One row per shown slot, position 1 being the first: the policy that filled it and with what chance this item stood
+there; what ordered it (`score`; `retrieval_score` and `retrieval_rank` from 1, null where it did not come from
+retrieval; `probability` of a like, null where the ranker is not calibrated); what the ranker read (`features`, d
+float32 as little-endian bytes, NaN where missing; `feature_states`, d bytes: FRESH, MISSING or STALE; d is 0 for an
+answer without a ranker); `requested_at` in seconds and `served_at` in microseconds, as in REQUESTS."""
+
+_EVENT = {
+    "event_id": pa.Column(pl.String, _ID, unique=True),
+    "request_id": pa.Column(pl.String, _ID, nullable=True),
+    "user_id": pa.Column(pl.Int64, pa.Check.ge(0)),
+    "item_id": pa.Column(pl.Int64, pa.Check.ge(0)),
+    "kind": pa.Column(pl.String, pa.Check.isin(KINDS)),
+    "value": pa.Column(pl.Float32, pa.Check.in_range(0.5, 5.0), nullable=True),
+    "timestamp": pa.Column(pl.Int64, _SECONDS),
+    "received_at": pa.Column(pl.Int64, _SECONDS),
+}
+
+INTERACTIONS = pa.DataFrameSchema(_EVENT, name="interactions", strict=True, ordered=True)
+"""One row per event of one arrival day: after which request (null where it followed none of ours), who did what with
+which item, a rating's stars (null for other kinds), when it happened and when it arrived, in seconds; sorted by
+timestamp, user_id, item_id, event_id."""
+
+REJECTED_EVENTS = pa.DataFrameSchema(
+    {**_EVENT, "event_id": pa.Column(pl.String, _ID), "reason": pa.Column(pl.String)},
+    name="rejected_events",
+    strict=True,
+    ordered=True,
+)
+"""One row per event of one arrival day that the log holds and the interactions leave out, and why; sorted alike."""

@@ -1,0 +1,189 @@
+"""Commands about the event log: append, stats, verify, quarantine."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Column, Table
+
+from recsys_assets.cli.console import errors, out, print_json
+
+if TYPE_CHECKING:  # polars and Dagster take a second to import, which `--help` need not pay
+    from recsys_core.feedback.importing import Imported, Limits
+    from recsys_core.feedback.log import Appended, EventLog
+
+app = typer.Typer(help="The event log: what was shown, and what users did.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+SHOWN = 20
+"""Rows of a table on the terminal; --json has all."""
+
+
+@app.command()
+def append(
+    file: Annotated[str, typer.Argument(help="JSON lines; - reads standard input.")], *, as_json: Json = False
+) -> None:
+    """Add events, impressions and requests from JSON lines to the log; appending a file twice does no harm.
+
+    A line that cannot be understood is set aside and can be replayed later.
+    """
+    from recsys_core.feedback.importing import import_lines
+
+    with _log() as log, errors.status(f"appending {escape(file)}"):
+        if file == "-":
+            imported = import_lines(sys.stdin.buffer, "standard input", log, _limits())
+        else:
+            with _opened(Path(file)) as stream:
+                imported = import_lines(stream, os.fsencode(file).decode(errors="replace"), log, _limits())
+    if as_json:
+        print_json(asdict(imported))
+    else:
+        _show_imported(imported)
+
+
+@app.command()
+def stats(*, as_json: Json = False) -> None:
+    """Show what arrived on which day, and up to which day the log is closed."""
+    from recsys_core.feedback.arrivals import last_closed_day
+    from recsys_core.feedback.inspection import stats as stats_of
+
+    with _log() as log:
+        found, place = stats_of(log), log.place
+    closed = last_closed_day(int(time.time()), _settings()["grace_s"])
+    if as_json:
+        days = found.days.to_dicts()
+        print_json({"place": place, "closed_until": closed, "days": days, "quarantined": found.n_quarantined})
+        return
+    out.print(f"{escape(place)}: {found.days.height} days, closed up to {closed} (UTC)")
+    table = Table(*found.days.columns, box=None)
+    for row in found.days.tail(SHOWN).iter_rows():
+        table.add_row(*map(str, row))
+    out.print(table)
+    if found.days.height > SHOWN:
+        out.print(f"... and {found.days.height - SHOWN} earlier days: --json has all")
+    out.print(
+        f"{found.n_quarantined} lines are in quarantine" + (": `recsys log quarantine`" * (found.n_quarantined > 0))
+    )
+
+
+@app.command()
+def verify(*, as_json: Json = False) -> None:
+    """Read the whole log and compare every row with its digest; exit with 1 where anything is damaged.
+
+    Keys that were used for two different things are told as well.
+    """
+    from recsys_core.feedback.inspection import verify as verified
+
+    with _log() as log, errors.status("reading the whole log"):
+        found = verified(log)
+    if as_json:
+        told = {"days": found.n_days, "orphaned_impressions": found.n_orphans}
+        print_json({"damage": found.damage, "conflicts": found.conflicts.to_dicts(), **told})
+    else:
+        for sentence in found.damage:
+            out.print(escape(sentence), soft_wrap=True)
+        for table, key, day in found.conflicts.head(SHOWN).iter_rows():
+            out.print(f"{table} {escape(key)}: another row of this key, which arrived on {day}, does not count")
+        if found.conflicts.height > SHOWN:
+            out.print(f"... and {found.conflicts.height - SHOWN} more such rows: --json has all")
+        if not found.damage:
+            conflicts, orphans = found.conflicts.height, found.n_orphans
+            out.print(f"whole: {found.n_days} days, {conflicts} conflicts, {orphans} impressions without a request")
+    if found.damage:
+        raise typer.Exit(1)
+
+
+@app.command()
+def quarantine(
+    *,
+    replay: Annotated[bool, typer.Option("--replay", help="Read the lines again, after a fix.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the lines that could not be understood, or read them again."""
+    from recsys_core.feedback.quarantine import reasons
+    from recsys_core.feedback.quarantine import replay as read_again
+
+    with _log() as log:
+        if replay:
+            done = read_again(log, _limits())
+            if as_json:
+                print_json(asdict(done))
+            else:
+                out.print(f"{done.n_replayed} lines went into the log, {done.n_left} stay in quarantine")
+                _show_appended(done.appended)
+            return
+        lines = log.quarantined()
+    if as_json:
+        print_json([asdict(one) | {"line_id": one.line_id.hex(), "raw": _shown(one.raw)} for one in lines])
+        return
+    out.print(f"{len(lines)} lines are in quarantine")
+    for reason, n_lines in reasons(lines).items():
+        out.print(f"  {n_lines} {escape(reason)}")
+    table = Table("file", "line", "reason", Column("value", overflow="ellipsis", no_wrap=True), box=None)
+    for one in lines[:SHOWN]:
+        table.add_row(escape(one.source), str(one.line), escape(one.reason), escape(one.value))
+    if lines:
+        out.print(table)
+
+
+@contextmanager
+def _log() -> "Iterator[EventLog]":
+    from recsys_assets.resources import event_log, lake_root
+
+    with closing(event_log(lake_root())) as log:
+        yield log
+
+
+@contextmanager
+def _opened(path: Path) -> "Iterator[Any]":
+    from recsys_core.errors import DataError
+
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): check the name and the permissions") from error
+    with stream:
+        yield stream
+
+
+def _settings() -> dict[str, Any]:
+    """The settings of `interactions`, which hold for imports as well."""
+    from recsys_assets.assets.feedback import InteractionsRun
+
+    return InteractionsRun().model_dump()
+
+
+def _limits() -> "Limits":
+    from recsys_core.feedback.importing import Limits
+
+    return Limits(now=int(time.time()), future_tolerance_s=_settings()["future_tolerance_s"])
+
+
+def _show_imported(imported: "Imported") -> None:
+    out.print(f"{imported.n_lines} lines")
+    _show_appended(imported.appended)
+    if imported.n_set_aside:
+        out.print(f"  {imported.n_set_aside} were set aside: `recsys log quarantine` says why")
+    if imported.tail_offset is not None:
+        errors.print(
+            f"The last line, from byte {imported.tail_offset}, is not finished: append the file again when it is."
+        )
+
+
+def _show_appended(appended: "Appended") -> None:
+    for name, counts in asdict(appended).items():
+        if any(counts.values()):
+            out.print(f"  {name}: {', '.join(f'{n} {what}' for what, n in counts.items())}")
+
+
+def _shown(raw: bytes) -> str:
+    """A line as text; what is not UTF-8 is escaped, so that it can be told from what is."""
+    return raw.decode(errors="backslashreplace")

@@ -1,0 +1,104 @@
+"""Which of the stored rows count: the first arrival of every key, over the whole log.
+
+A row is delivered again when a client or a queue tries again, to the same writer or another, on the same day or later.
+So every delivery is kept, and the same rule reads them all, from however many files, in whatever order:
+
+- of one key, the row that arrived first counts;
+- a row with the same digest is a repeat of it;
+- a row with another digest is a conflict: somebody used one key for two things. Where both arrived in the same tick,
+  the lesser digest counts, for want of a better rule that every reader can follow.
+"""
+
+import datetime
+import hashlib
+import re
+
+import polars as pl
+
+from recsys_core.errors import DataError
+from recsys_core.feedback.log import DaySnapshot, EventLog
+from recsys_core.feedback.records import DAY_S, LogTable
+
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+FIRST, REPEAT, CONFLICT = "first", "repeat", "conflict"
+
+NO_VERSION = hashlib.sha256().hexdigest()
+"""The version of a day on which nothing arrived."""
+
+
+def start_of(day: str) -> int:
+    """The first second of a day.
+
+    Raises:
+        DataError: `day` is not written as YYYY-MM-DD.
+    """
+    try:
+        if not DAY.fullmatch(day):
+            raise ValueError
+        return int(datetime.datetime.fromisoformat(day).replace(tzinfo=datetime.UTC).timestamp())
+    except ValueError as error:
+        raise DataError(f"{day!r} is not a day: write it as YYYY-MM-DD") from error
+
+
+def last_closed_day(now: int, grace_s: int) -> str:
+    """The latest day that is over and has had its grace.
+
+    >>> last_closed_day(start_of("2017-07-15") + 3_600, grace_s=3_600)
+    '2017-07-14'
+    """
+    start = (now - grace_s) // DAY_S * DAY_S - DAY_S
+    return datetime.datetime.fromtimestamp(start, datetime.UTC).date().isoformat()
+
+
+def with_standing(deliveries: pl.DataFrame, table: LogTable) -> pl.DataFrame:
+    """Deliveries, each once, with `standing`: FIRST, REPEAT or CONFLICT; by key, arrival, digest.
+
+    Args:
+        deliveries: key, arrival, digest; all deliveries of the keys that occur.
+        table: the table that they are of.
+    """
+    ordered = deliveries.unique().sort(*table.key, table.arrival, "digest")
+    is_first = pl.struct(table.key).is_first_distinct()
+    is_new = pl.struct(*table.key, "digest").is_first_distinct()
+    standing = pl.when(is_first).then(pl.lit(FIRST)).when(is_new).then(pl.lit(CONFLICT)).otherwise(pl.lit(REPEAT))
+    return ordered.with_columns(standing=standing)
+
+
+def day_rows(snapshot: DaySnapshot, table: LogTable) -> pl.DataFrame:
+    """The rows of a day, each delivery once, with `digest` and `standing`; in no order."""
+    known = with_standing(snapshot.deliveries, table)
+    on = [*table.key, table.arrival, "digest"]
+    return snapshot.rows.unique(on).join(known, on=on, how="inner", validate="1:1")
+
+
+def by_day(deliveries: pl.DataFrame, table: LogTable) -> pl.DataFrame:
+    """Deliveries with `standing` and `day` (YYYY-MM-DD, UTC)."""
+    day = pl.from_epoch(pl.col(table.arrival) // (table.ticks * DAY_S), time_unit="d").dt.to_string("%Y-%m-%d")
+    return with_standing(deliveries, table).with_columns(day=day)
+
+
+def day_versions(log: EventLog, table: LogTable) -> dict[str, str]:
+    """The version of each day on which something arrived that counts or contradicts, days ascending.
+
+    Raises:
+        LogError: the log cannot be read.
+    """
+    counting = by_day(log.deliveries(table), table).filter(pl.col("standing") != REPEAT)
+    days = counting.partition_by("day", as_dict=True)
+    return {str(day): version_of(rows, table) for (day,), rows in sorted(days.items())}
+
+
+def version_of(rows: pl.DataFrame, table: LogTable) -> str:
+    """SHA-256 over the rows of a day that are no repeats: their digests, arrivals and standings, whatever their order.
+
+    Args:
+        rows: has `digest`, `standing` and the arrival.
+        table: the table that they are of.
+    """
+    counting = rows.filter(pl.col("standing") != REPEAT).sort("digest", table.arrival)
+    # Column by column, which is ten times faster than row by row; the parts are of equal length, so that none can run
+    # into the next.
+    hashed = hashlib.sha256(b"".join(counting["digest"].to_list()))
+    hashed.update(counting[table.arrival].to_numpy().astype(">i8").tobytes())
+    hashed.update((counting["standing"] == FIRST).to_numpy().tobytes())
+    return hashed.hexdigest()

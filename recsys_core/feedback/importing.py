@@ -1,0 +1,170 @@
+"""Lines of JSON from outside -> rows of the event log; what cannot be understood is set aside whole.
+
+A line is an object with "type": "event", "impression" or "request"; one without a type is an event. An import can be
+repeated at no harm, after a failure in the middle as well, since every row has its key.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from recsys_core.data.quarantine import BadRow
+from recsys_core.feedback.config import InteractionsConfig
+from recsys_core.feedback.events import event_of
+from recsys_core.feedback.impressions import impression_of, request_of
+from recsys_core.feedback.lines import MAX_LINE_BYTES, object_of
+from recsys_core.feedback.log import Appended, BadLine, EventLog, line_id_of
+from recsys_core.feedback.records import Event, Impression, Record, Request
+from recsys_core.feedback.values import described
+
+BATCH = 512
+"""Lines of one transaction: most of what larger ones gain (`python -m benchmarks.event_log`)."""
+
+MAX_VALUE_CHARS = 80
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What time tells of a line."""
+
+    now: int  # seconds UTC: nothing can have arrived later
+    future_tolerance_s: int = InteractionsConfig().future_tolerance_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """What became of the lines: stored or repeated (`appended`), or set aside.
+
+    `tail_offset` is the byte at which an unfinished last line starts, None where there is none: its writer is still at
+    it or died there. It is neither stored nor set aside; import the file again when it is whole.
+    """
+
+    appended: Appended
+    n_lines: int
+    n_set_aside: int  # lines at fault, also those that were set aside by an earlier import
+    tail_offset: int | None
+
+
+@dataclass(kw_only=True)
+class _Batch:
+    records: list[Record] = field(default_factory=list)
+    bad: list[BadLine] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Line:
+    number: int  # from 1
+    data: bytes  # without the line end; one byte longer than the cap if the line is longer still
+    offset: int
+    whole: bool
+
+
+def import_lines(stream: BinaryIO, source: str, log: EventLog, limits: Limits) -> Imported:
+    """Append the records of all lines, and set the other lines aside.
+
+    Args:
+        stream: JSON lines in UTF-8.
+        source: what the lines are called in the quarantine: the file's name.
+        log: where they go.
+        limits: see Limits.
+
+    Raises:
+        LogError: the log cannot be written; what was acknowledged before stays.
+    """
+    appended, batch = Appended(), _Batch()
+    n_lines = n_bad = 0
+    tail_offset = None
+    for line in _lines(stream):
+        if not line.whole and not _is_closed(line.data):
+            tail_offset = line.offset
+            break
+        n_lines += 1
+        try:
+            batch.records.append(record_of(line.data, limits))
+        except BadRow as bad:
+            n_bad += 1
+            batch.bad.append(_bad_line(line, source, bad, limits.now))
+        if n_lines % BATCH == 0:
+            appended += _store(batch, log)
+            batch = _Batch()
+    return Imported(appended=appended + _store(batch, log), n_lines=n_lines, n_set_aside=n_bad, tail_offset=tail_offset)
+
+
+def record_of(line: bytes, limits: Limits) -> Record:
+    """The record of one line.
+
+    Raises:
+        BadRow: it is none.
+    """
+    values = object_of(line)
+    kind = values.pop("type", "event")
+    record: Record
+    if kind == "event":
+        record = event_of(values, limits.future_tolerance_s)
+        _refuse_future("received_at", record.received_at, limits)
+    elif kind == "impression":
+        record = impression_of(values)
+        _refuse_future("served_at", record.served_at // 1_000_000, limits)
+    elif kind == "request":
+        record = request_of(values)
+        _refuse_future("served_at", record.served_at // 1_000_000, limits)
+    else:
+        raise BadRow("type", "unknown type", described(kind))
+    return record
+
+
+def append_records(log: EventLog, records: Sequence[Record]) -> Appended:
+    """Append records of any type as one batch."""
+    return log.append(
+        requests=[one for one in records if isinstance(one, Request)],
+        impressions=[one for one in records if isinstance(one, Impression)],
+        events=[one for one in records if isinstance(one, Event)],
+    )
+
+
+def _store(batch: _Batch, log: EventLog) -> Appended:
+    if batch.bad:
+        log.set_aside(batch.bad)
+    return append_records(log, batch.records) if batch.records else Appended()
+
+
+def _refuse_future(column: str, arrived: int, limits: Limits) -> None:
+    """Nothing arrives later than now; its day would stay open for years."""
+    if arrived > limits.now + limits.future_tolerance_s:
+        raise BadRow(column, "from the future", str(arrived))
+
+
+def _bad_line(line: _Line, source: str, bad: BadRow, now: int) -> BadLine:
+    raw = line.data[:MAX_LINE_BYTES]
+    return BadLine(
+        line_id=line_id_of(raw),
+        source=source,
+        line=line.number,
+        column=bad.column,
+        reason=bad.reason,
+        value=bad.value[:MAX_VALUE_CHARS].replace("\0", "\\0"),  # PostgreSQL has no NUL in texts
+        raw=raw,
+        set_aside_at=now,
+    )
+
+
+def _lines(stream: BinaryIO) -> Iterator[_Line]:
+    """The lines of a stream, none longer in memory than the cap."""
+    number, offset = 1, 0
+    while data := stream.readline(MAX_LINE_BYTES + 2):
+        whole = data.endswith(b"\n")
+        length = len(data)
+        while not whole and (more := stream.readline(MAX_LINE_BYTES)):
+            whole = more.endswith(b"\n")
+            length += len(more)
+        yield _Line(number=number, data=data.removesuffix(b"\n"), offset=offset, whole=whole)
+        number, offset = number + 1, offset + length
+
+
+def _is_closed(data: bytes) -> bool:
+    """Whether a last line without its line end is complete all the same: no part of an object is an object."""
+    try:
+        object_of(data)
+    except BadRow:
+        return False
+    return True

@@ -1,0 +1,177 @@
+"""What an event log is, whatever keeps it: rows that are only ever added, and may be delivered any number of times.
+
+An append is one transaction: when it returns, its rows are on the disk, and a reader sees all of them or none. What
+the stored rows say together, which of them count and which are repeats, is worked out when they are read (`arrivals`).
+"""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import polars as pl
+
+from recsys_core.errors import LogError
+from recsys_core.feedback.records import DIGEST_BYTES, Event, Impression, LogTable, Request, Row, digest_of
+
+SCHEMA_VERSION = 1
+"""Of the stored tables; a log of a newer one is refused, since its columns may mean something else."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counts:
+    """What became of the rows of one table: of a key not yet known, known alike, known with other values."""
+
+    new: int = 0
+    repeated: int = 0
+    conflicting: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            new=self.new + other.new,
+            repeated=self.repeated + other.repeated,
+            conflicting=self.conflicting + other.conflicting,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Appended:
+    """What an append found, as far as its own store can tell: with SQLite, within the file of this writer."""
+
+    requests: Counts = Counts()
+    impressions: Counts = Counts()
+    events: Counts = Counts()
+
+    def __add__(self, other: "Appended") -> "Appended":
+        return Appended(
+            requests=self.requests + other.requests,
+            impressions=self.impressions + other.impressions,
+            events=self.events + other.events,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BadLine:
+    """A line of an import that could not be understood, kept whole so that it can be read again after a fix."""
+
+    line_id: bytes  # of `line_id_of`
+    source: str  # the file's name
+    line: int  # in that file, from 1
+    column: str  # '' where the whole line is at fault
+    reason: str
+    value: str
+    raw: bytes  # without the line end; the first MAX_LINE_BYTES of a line that is longer
+    set_aside_at: int  # seconds UTC
+
+
+@dataclass(frozen=True, kw_only=True)
+class DaySnapshot:
+    """One day of one table, and all that is known of its keys, seen at one moment."""
+
+    rows: pl.DataFrame  # the table's columns and `digest`: every delivery of the day
+    deliveries: pl.DataFrame  # deliveries_schema: of the keys in `rows`, on whatever day
+
+
+class EventLog(Protocol):
+    """Where requests, impressions, events and bad lines are kept. Every method may raise LogError."""
+
+    place: str
+    """Where the log lies, for messages; without a password."""
+
+    def append(
+        self,
+        *,
+        requests: Sequence[Request] = (),
+        impressions: Sequence[Impression] = (),
+        events: Sequence[Event] = (),
+    ) -> Appended:
+        """Store one batch in one transaction; when this returns, it is on the disk."""
+        ...
+
+    def read_day(self, table: LogTable, start: int) -> DaySnapshot:
+        """What arrived from the second `start` on, for a day; each row is compared with its digest."""
+        ...
+
+    def deliveries(self, table: LogTable) -> pl.DataFrame:
+        """Key, arrival and digest of every stored row, in no order."""
+        ...
+
+    def set_aside(self, lines: Sequence[BadLine]) -> int:
+        """Keep bad lines; returns how many were not kept before."""
+        ...
+
+    def quarantined(self) -> list[BadLine]:
+        """The bad lines that were not replayed, oldest first."""
+        ...
+
+    def mark_replayed(self, line_ids: Collection[bytes], at: int) -> None:
+        """Note that these lines could be read after all, in the second `at`."""
+        ...
+
+    def damage(self) -> list[str]:
+        """Read everything; a sentence for each thing that is not as it was written."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is open; the log can be used again after."""
+        ...
+
+
+def line_id_of(raw: bytes) -> bytes:
+    """16 bytes that stand for a bad line: the same line is kept once, from whatever file."""
+    return hashlib.blake2b(raw, digest_size=DIGEST_BYTES).digest()
+
+
+def deliveries_schema(table: LogTable) -> dict[str, pl.DataType]:
+    """Columns of a table's deliveries: its key, its arrival, `digest`."""
+    named = (*table.key, table.arrival)
+    return {**{name: table.columns[name] for name in named}, "digest": pl.Binary()}
+
+
+def rows_frame(table: LogTable, rows: Sequence[Row], where: str) -> pl.DataFrame:
+    """Stored rows, digest last, as a frame.
+
+    Raises:
+        LogError: a row is not the one that was written, as its digest shows.
+    """
+    for row in rows:
+        if digest_of(table, row[:-1]) != row[-1]:
+            raise LogError(damaged_row(table, row, where))
+    return pl.DataFrame(rows, schema={**table.columns, "digest": pl.Binary()}, orient="row")
+
+
+def damaged_row(table: LogTable, row: Row, where: str) -> str:
+    """A sentence about a row whose digest does not fit."""
+    key = ", ".join(str(row[list(table.columns).index(name)]) for name in table.key)
+    return (
+        f"{where}: the row {key} of {table.name} is not as it was written; the storage is damaged. "
+        "Restore the log from a copy, and run `recsys log verify`"
+    )
+
+
+def count(rows: Sequence[tuple[Row, bytes]], known: dict[Row, set[bytes]]) -> Counts:
+    """What a batch brings, by the digests that its keys have already; adds the batch to them.
+
+    Args:
+        rows: (key, digest) of each row, in order.
+        known: digests by key.
+    """
+    new = repeated = conflicting = 0
+    for key, digest in rows:
+        digests = known.setdefault(key, set())
+        if not digests:
+            new += 1
+        elif digest in digests:
+            repeated += 1
+        else:
+            conflicting += 1
+        digests.add(digest)
+    return Counts(new=new, repeated=repeated, conflicting=conflicting)
+
+
+def oldest_first(rows: Sequence[Row], replayed: Collection[bytes]) -> list[BadLine]:
+    """The lines of stored rows of the quarantine, without those replayed, each as it was first met."""
+    lines = (BadLine(**dict(zip(BadLine.__dataclass_fields__, row, strict=True))) for row in rows)
+    waiting = [one for one in lines if one.line_id not in replayed]
+    ordered = sorted(waiting, key=lambda one: (one.set_aside_at, one.source, one.line, one.line_id))
+    return list({one.line_id: one for one in reversed(ordered)}.values())[::-1]

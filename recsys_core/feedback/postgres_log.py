@@ -1,0 +1,211 @@
+"""The event log in PostgreSQL: for writers on several machines. Needs the extra `postgres`.
+
+Importing this module imports SQLAlchemy, so only whoever was given a URL does.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from recsys_core.errors import LogError
+from recsys_core.feedback.log import (
+    Appended,
+    BadLine,
+    Counts,
+    DaySnapshot,
+    count,
+    damaged_row,
+    deliveries_schema,
+    oldest_first,
+    rows_frame,
+)
+from recsys_core.feedback.postgres_tables import (
+    engine_of,
+    explained,
+    make_tables,
+    quarantine,
+    replayed,
+    stored_tables,
+)
+from recsys_core.feedback.records import TABLES, Event, Impression, LogTable, Request, Row, digest_of, stored_rows
+
+PIECE = 10_000
+"""Rows that a check of everything holds in memory at once."""
+
+
+class PostgresLog:
+    """An EventLog in a PostgreSQL database; may be shared by threads, not carried over a fork."""
+
+    def __init__(self, url: str) -> None:
+        """Name the database; nothing is connected yet.
+
+        Raises:
+            LogError: the URL is none of PostgreSQL, or the driver is not installed.
+        """
+        self._engine = engine_of(url)
+        self.place = self._engine.url.render_as_string(hide_password=True)
+        self._has_tables = False
+
+    def __enter__(self) -> "PostgresLog":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def append(
+        self,
+        *,
+        requests: Sequence[Request] = (),
+        impressions: Sequence[Impression] = (),
+        events: Sequence[Event] = (),
+    ) -> Appended:
+        """Store one batch in one transaction, which is on the server's disk when this returns.
+
+        Two writers that bring one new key at the same moment both count it as new; readers count it once.
+
+        Raises:
+            LogError: a record is not fit to be logged, or it could not be stored. Where the connection broke, the
+                batch may be stored all the same: append it again, which does no harm.
+        """
+        rows = stored_rows(requests, impressions, events)
+        with self._writing() as connection:
+            return Appended(**{name: _insert(connection, TABLES[name], some) for name, some in rows.items()})
+
+    def read_day(self, table: LogTable, start: int) -> DaySnapshot:
+        """What arrived from the second `start` on, for a day.
+
+        Raises:
+            LogError: a row is damaged, or the database cannot be read.
+        """
+        stored = stored_tables[table.name]
+        first, end = table.bounds(start)
+        of_day = (stored.c[table.arrival] >= first) & (stored.c[table.arrival] < end)
+        key = stored.c[table.key[0]]
+        with self._reading() as connection:
+            rows = _all(connection, sa.select(stored).where(of_day))
+            of_keys = _deliveries(table).where(key.in_(sa.select(key).where(of_day)))
+            known = _all(connection, of_keys)
+        return DaySnapshot(
+            rows=rows_frame(table, rows, self.place),
+            deliveries=pl.DataFrame(known, schema=deliveries_schema(table), orient="row"),
+        )
+
+    def deliveries(self, table: LogTable) -> pl.DataFrame:
+        """Key, arrival and digest of every row.
+
+        Raises:
+            LogError: the database cannot be read.
+        """
+        with self._reading() as connection:
+            rows = _all(connection, _deliveries(table))
+        return pl.DataFrame(rows, schema=deliveries_schema(table), orient="row")
+
+    def set_aside(self, lines: Sequence[BadLine]) -> int:
+        """Keep bad lines; returns how many were not kept before.
+
+        Raises:
+            LogError: they could not be stored.
+        """
+        rows = [{name: getattr(one, name) for name in BadLine.__dataclass_fields__} for one in lines]
+        if not rows:
+            return 0
+        with self._writing() as connection:
+            kept = insert(quarantine).on_conflict_do_nothing().returning(quarantine.c.line_id)
+            return len(connection.execute(kept, rows).all())
+
+    def quarantined(self) -> list[BadLine]:
+        """The bad lines that were not replayed, oldest first.
+
+        Raises:
+            LogError: the database cannot be read.
+        """
+        with self._reading() as connection:
+            rows = _all(connection, sa.select(*(quarantine.c[name] for name in BadLine.__dataclass_fields__)))
+            done = {line_id for (line_id,) in _all(connection, sa.select(replayed.c.line_id))}
+        return oldest_first(rows, done)
+
+    def mark_replayed(self, line_ids: Collection[bytes], at: int) -> None:
+        """Note that these lines could be read after all.
+
+        Raises:
+            LogError: it could not be stored.
+        """
+        rows = [{"line_id": one, "replayed_at": at} for one in sorted(line_ids)]
+        if rows:
+            with self._writing() as connection:
+                connection.execute(insert(replayed).on_conflict_do_nothing(), rows)
+
+    def damage(self) -> list[str]:
+        """Compare every row with its digest; a sentence for each that differs."""
+        found = []
+        try:
+            with self._reading() as connection:
+                for table in TABLES.values():
+                    stored = connection.execution_options(yield_per=PIECE).execute(sa.select(stored_tables[table.name]))
+                    altered = (tuple(row) for row in stored if digest_of(table, tuple(row)[:-1]) != row.digest)
+                    found += [damaged_row(table, row, self.place) for row in altered]
+        except LogError as error:
+            found.append(str(error))
+        return found
+
+    def close(self) -> None:
+        """End the connections; the next use makes new ones."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with explained(self.place):
+            self._make_tables()
+            with self._engine.begin() as connection:
+                yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        """One snapshot of the whole database."""
+        with explained(self.place):
+            self._make_tables()
+            options: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+            with self._engine.connect().execution_options(**options) as connection, connection.begin():
+                yield connection
+
+    def _make_tables(self) -> None:
+        if not self._has_tables:
+            make_tables(self._engine, self.place)
+            self._has_tables = True
+
+
+def _deliveries(table: LogTable) -> "sa.Select[Any]":
+    return sa.select(*(stored_tables[table.name].c[name] for name in deliveries_schema(table)))
+
+
+def _insert(connection: sa.Connection, table: LogTable, rows: list[Row]) -> Counts:
+    if not rows:
+        return Counts()
+    stored, columns = stored_tables[table.name], [*table.columns, "digest"]
+    at = [columns.index(name) for name in table.key]
+    keys = [tuple(row[place] for place in at) for row in rows]
+    first = stored.c[table.key[0]]
+    query = sa.select(*(stored.c[name] for name in table.key), stored.c.digest)
+    known: dict[Row, set[bytes]] = {}
+    wanted = sa.bindparam("keys", sorted({key[0] for key in keys}), type_=sa.ARRAY(sa.Text))
+    for *key, digest in connection.execute(query.where(first == sa.any_(wanted))):
+        known.setdefault(tuple(key), set()).add(digest)
+    # In the order of the index: two transactions that wait for each other's rows then do so one way round only.
+    ordered = sorted(rows, key=lambda row: (*(row[place] for place in at), row[-1]))
+    # A statement with an array per column takes one trip to the server, however many rows there are.
+    arrays = [
+        sa.bindparam(f"all_{name}", list(values), type_=sa.ARRAY(stored.c[name].type))
+        for name, values in zip(columns, zip(*ordered, strict=True), strict=True)
+    ]
+    given = sa.func.unnest(*arrays).table_valued(*columns).render_derived()
+    connection.execute(insert(stored).from_select(columns, sa.select(*given.c)).on_conflict_do_nothing())
+    return count([(key, row[-1]) for key, row in zip(keys, rows, strict=True)], known)
+
+
+def _all(connection: sa.Connection, query: "sa.Select[Any]") -> list[Row]:
+    return [tuple(row) for row in connection.execute(query)]

@@ -1,0 +1,151 @@
+"""One value of the log -> the same value, or a BadRow that says why it is none.
+
+The checks are the same for what arrives as JSON and for what our own service hands over. There is no coercion: `"7"`
+and `7.0` are no user ids. The one exception is that a number may be whole, since JSON knows one kind of number.
+"""
+
+import math
+import sys
+from collections.abc import Callable
+
+from recsys_core.data.fields import MAX_INT64, MILLISECONDS_FROM
+from recsys_core.data.quarantine import BadRow
+from recsys_core.data.schemas import EARLIEST_TIMESTAMP, RATING_STEPS
+from recsys_core.feedback.schemas import KINDS, MAX_ID_CHARS, STALE
+
+Check = Callable[[str, object], object]
+"""From a column's name and a value to that value, or BadRow."""
+
+MICROSECONDS = 1_000_000
+
+
+def described(value: object) -> str:
+    """A scalar as it is; of a nested value only the type, since a deep one cannot be printed."""
+    return type(value).__name__ if isinstance(value, list | dict) else ascii(value)
+
+
+def optional(check: Check) -> Check:
+    """The same check, with None allowed."""
+    return lambda column, value: None if value is None else check(column, value)
+
+
+def name(column: str, value: object) -> str:
+    """An id or a version: 1 to 128 printable characters."""
+    if not isinstance(value, str):
+        raise BadRow(column, "wrong type", described(value))
+    if not 0 < len(value) <= MAX_ID_CHARS:
+        raise BadRow(column, f"not of 1 to {MAX_ID_CHARS} characters", ascii(value))
+    if not value.isprintable():  # a lone surrogate, too, which no table could hold
+        raise BadRow(column, "not printable", ascii(value))
+    return value
+
+
+def text(column: str, value: object) -> str:
+    """Any text."""
+    if not isinstance(value, str):
+        raise BadRow(column, "wrong type", described(value))
+    return value
+
+
+def whole(column: str, value: object) -> int:
+    """A whole number from 0 to 2**63 - 1."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise BadRow(column, "wrong type", described(value))
+    if value < 0:
+        raise BadRow(column, "negative", str(value))
+    if value > MAX_INT64:
+        raise BadRow(column, "beyond int64", str(value))
+    return value
+
+
+def from_one(column: str, value: object) -> int:
+    """A whole number from 1 on, as of places and counts."""
+    checked = whole(column, value)
+    if checked == 0:
+        raise BadRow(column, "not from 1 on", "0")
+    return checked
+
+
+def seconds(column: str, value: object) -> int:
+    """Seconds since 1970 UTC, from MovieLens' first rating on."""
+    checked = whole(column, value)
+    if checked < EARLIEST_TIMESTAMP:
+        raise BadRow(column, "before MovieLens' first rating", str(checked))
+    if checked >= MILLISECONDS_FROM:
+        raise BadRow(column, "milliseconds, not seconds", str(checked))
+    return checked
+
+
+def microseconds(column: str, value: object) -> int:
+    """Microseconds since 1970 UTC, from MovieLens' first rating on."""
+    checked = whole(column, value)
+    if checked < EARLIEST_TIMESTAMP * MICROSECONDS:
+        raise BadRow(column, "not microseconds, or before MovieLens' first rating", str(checked))
+    if checked >= MILLISECONDS_FROM * MICROSECONDS:
+        raise BadRow(column, "nanoseconds, not microseconds", str(checked))
+    return checked
+
+
+def number(column: str, value: object) -> float:
+    """A finite number."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise BadRow(column, "wrong type", described(value))
+    # By comparison, since a whole number of hundreds of digits cannot even be asked whether it is finite.
+    if not -sys.float_info.max <= value <= sys.float_info.max:
+        raise BadRow(column, "not a finite number", ascii(value))
+    return float(value) + 0.0  # -0.0 becomes 0.0, as SQLite would make it
+
+
+def share(column: str, value: object) -> float:
+    """A number from 0 to 1."""
+    checked = number(column, value)
+    if not 0 <= checked <= 1:
+        raise BadRow(column, "outside 0 to 1", str(checked))
+    return checked
+
+
+def propensity(column: str, value: object) -> float:
+    """A chance above 0: what was shown cannot have been impossible."""
+    checked = share(column, value)
+    if checked == 0:
+        raise BadRow(column, "a chance of 0", str(checked))
+    return checked
+
+
+def kind(column: str, value: object) -> str:
+    """What a user can do."""
+    if not isinstance(value, str):
+        raise BadRow(column, "wrong type", described(value))
+    if value not in KINDS:
+        raise BadRow(column, "unknown kind", ascii(value))
+    return value
+
+
+def stars(column: str, value: object) -> float:
+    """A rating on the half-star grid."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise BadRow(column, "wrong type", described(value))
+    if not RATING_STEPS[0] <= value <= RATING_STEPS[-1]:
+        reason = "outside 0.5 to 5" if isinstance(value, int) or math.isfinite(value) else "not a finite number"
+        raise BadRow(column, reason, ascii(value))
+    if value not in RATING_STEPS:
+        raise BadRow(column, "off the half-star grid", ascii(value))
+    return float(value)
+
+
+def floats(column: str, value: object) -> bytes:
+    """Little-endian float32 numbers; NaN is allowed, infinity is not looked for."""
+    if not isinstance(value, bytes):
+        raise BadRow(column, "wrong type", described(value))
+    if len(value) % 4:
+        raise BadRow(column, "not whole float32 numbers", f"{len(value)} bytes")
+    return value
+
+
+def states(column: str, value: object) -> bytes:
+    """One byte per feature: FRESH, MISSING or STALE."""
+    if not isinstance(value, bytes):
+        raise BadRow(column, "wrong type", described(value))
+    if value and max(value) > STALE:
+        raise BadRow(column, "unknown state of a feature", str(max(value)))
+    return value

@@ -1,0 +1,92 @@
+"""An empty event log of each kind, and children that may be killed."""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from recsys_core.feedback.log import EventLog
+from recsys_core.feedback.sqlite_log import SqliteLog
+from tests.core.feedback.postgres_server import server
+
+OpenLog = Callable[[], EventLog]
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a running server."""
+    with server() as url:
+        yield url
+
+
+@pytest.fixture
+def database(postgres: str) -> Iterator[str]:
+    """The URL of an empty database of its own."""
+    import psycopg
+
+    name = f"log_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield postgres.replace("/postgres?", f"/{name}?")
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenLog]:
+    """Opens one and the same log anew, as another writer of it would."""
+    opened: list[EventLog] = []
+    make: Callable[[], EventLog]
+    if request.param == "sqlite":
+
+        def make() -> EventLog:
+            return SqliteLog(tmp_path / "log")
+
+    else:
+        url = request.getfixturevalue("database")
+        from recsys_core.feedback.postgres_log import PostgresLog
+
+        def make() -> EventLog:
+            return PostgresLog(url)
+
+    def opener() -> EventLog:
+        opened.append(make())
+        return opened[-1]
+
+    yield opener
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def log(open_log: OpenLog) -> EventLog:
+    """An empty log of either kind."""
+    return open_log()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[SqliteLog]:
+    """An empty log in SQLite, for what does not depend on the kind."""
+    with SqliteLog(tmp_path / "log") as one:
+        yield one
+
+
+@pytest.fixture
+def forked() -> Callable[[Callable[[], object]], int]:
+    """Starts an action in a forked child, which leaves by _exit, and returns the child's id."""
+
+    def start(action: Callable[[], object]) -> int:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                action()
+                os._exit(0)
+            finally:
+                os._exit(1)  # reached after an error alone
+        return pid
+
+    return start
