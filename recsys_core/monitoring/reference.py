@@ -90,7 +90,7 @@ class Reference:
 def make_reference(sample: Sample, config: ReferenceConfig) -> Reference:
     """Bins fitted to the sample, and the sample in them.
 
-    Compare like with like: if ten places of each list are logged, take ten of each list, in the order of the same ranker.
+    Compare like with like: where ten places of each list are logged, take the first ten of the same ranker's order.
 
     Raises:
         DataError: the sample is empty.

@@ -1,7 +1,7 @@
 """Rows as a ranker read them, and which of them hang together.
 
-The rows of one request share the user, those of one user on one day nearly everything: a thousand rows of fifty people
-say as much about the people as fifty rows do. Such rows form a *cluster*, the unit of chance of this stage.
+All rows of one user share the user, those of one day nearly everything: a thousand rows of fifty people say as much
+about people as fifty rows do. Such rows form a *cluster*, the unit of chance of this stage: all rows of one user.
 """
 
 from dataclasses import dataclass, replace
@@ -26,7 +26,8 @@ class Sample:
     Attributes:
         names: of the columns, each once.
         values: (n_rows, n_columns), NaN where missing.
-        clusters: (n_rows,) any number per cluster; equal numbers stand for rows that hang together.
+        clusters: (n_rows,) the user of each row, by any number. Not the user and the day: where there are several days,
+            those of one user hang together too.
     """
 
     names: tuple[str, ...]
@@ -78,20 +79,8 @@ def scored_sample(features: Float32s, scores: Float32s, clusters: Int64s) -> Sam
     Args:
         features: (n_rows, n_features), in the order of the contract.
         scores: (n_rows,).
-        clusters: (n_rows,), such as from `user_days`.
+        clusters: (n_rows,) the user of each row.
     """
     return Sample(
         names=(*FEATURE_NAMES, SCORE), values=np.column_stack([features, scores]).astype(np.float32), clusters=clusters
     )
-
-
-def user_days(user_ids: Int64s, days: Int64s) -> Int64s:
-    """(n_rows,) one number from 0 for each user on each day, as clusters of a period of one day.
-
-    Over several days the same people return, and their days hang together: cluster those by user alone.
-
-    >>> user_days(np.array([7, 3, 7, 7]), np.array([1, 1, 1, 2]))
-    array([1, 0, 1, 2])
-    """
-    pairs = np.stack([user_ids, days], axis=1)
-    return np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)

@@ -242,6 +242,20 @@ def test_false_alarms_stay_at_alpha_where_rows_hang_together(n_before: int, n_no
 
 
 @pytest.mark.slow
+def test_the_days_of_one_user_are_no_clusters_of_their_own() -> None:
+    """40 people come on each of seven days, then 100 others on one: users keep to alpha, user-days must not."""
+    by_user = by_day = 0
+    for run in range(N_RUNS):
+        rng = np.random.default_rng([40, run])
+        week, day = clustered(rng, 40, n_rows=7), clustered(rng, 100, n_rows=1)
+        days_apart = Sample(names=week.names, values=week.values, clusters=np.arange(len(week.values)))
+        by_user += bool(report_on(week, day).drifted())
+        by_day += bool(report_on(days_apart, day).drifted())
+    assert by_user <= MOST_ALARMS
+    assert by_day > MOST_ALARMS
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

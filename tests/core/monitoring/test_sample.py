@@ -5,7 +5,7 @@ import pytest
 
 from recsys_core.errors import DataError
 from recsys_core.features.contract import FEATURE_NAMES
-from recsys_core.monitoring.sample import Sample, scored_sample, user_days
+from recsys_core.monitoring.sample import Sample, scored_sample
 from tests.core.monitoring.clustered import clustered, rows_of
 
 
@@ -25,17 +25,6 @@ def test_names_values_and_clusters_must_fit() -> None:
         Sample(names=(), values=values[:, :0], clusters=np.arange(3))
     with pytest.raises(DataError, match="named twice: a"):
         Sample(names=("a", "a"), values=values, clusters=np.arange(3))
-
-
-def test_rows_of_a_user_on_a_day_are_one_cluster() -> None:
-    clusters = user_days(np.array([5, 5, 5, 9]), np.array([1, 1, 2, 2]))
-    assert clusters[0] == clusters[1]
-    assert len({int(number) for number in clusters}) == 3
-
-
-def test_a_day_is_never_taken_for_a_user() -> None:
-    """Users and days whose sums or joined digits agree."""
-    assert len(np.unique(user_days(np.array([1, 2, 12, 1]), np.array([2, 1, 3, 23])))) == 4
 
 
 def test_thinning_keeps_whole_clusters() -> None:

@@ -3,28 +3,26 @@
 Usage:
     python -m benchmarks.drift
 
-Real rows: the first ten candidates of every user of one hold-out, with the features that the ranker reads and the
-score that it gives, from the current artifacts of the lake. Users are dealt at random into a reference and a window, so
-that nothing has drifted; then a declared shift is put into the window. A user is a cluster. An alarm is any alarm of a
-report, whatever the column.
+Users of the current artifacts of the lake are dealt at random into a reference and a window, so that nothing has
+drifted; then a declared shift is put into the window. A user is a cluster. An alarm is any alarm of a report, whatever
+the column.
 
-Nothing is trained, but for the last answer: are a ranker's scores of its own lessons like those of other users?
+Nothing is trained, but for one answer: are a ranker's scores of its own lessons like those of other users?
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from scipy.stats import binomtest, ks_2samp
 
+from benchmarks.drift.requests import N_PLACES, SLICE, Requests, read_requests
+from benchmarks.drift.returning import false_alarms, scenarios
+from benchmarks.drift.shifts import CAUSES, NOTHING
 from recsys_assets.resources import lake_root
 from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.contract import FEATURE_NAMES
-from recsys_core.features.declarations import FEATURES
 from recsys_core.lake.store import Lake
 from recsys_core.monitoring.config import DriftConfig, ReferenceConfig
 from recsys_core.monitoring.drift import drift_report
@@ -33,120 +31,20 @@ from recsys_core.monitoring.sample import Sample, scored_sample
 from recsys_core.monitoring.significance import holm
 from recsys_core.ranking.config import RankerConfig
 from recsys_core.ranking.examples import RankingExamples
-from recsys_core.ranking.ranker import Ranker, fit_ranker
+from recsys_core.ranking.ranker import fit_ranker
 from recsys_core.seeding import child
 
-Float32s = npt.NDArray[np.float32]
 Alarms = dict[str, bool]
 
-SLICE, EARLIER = "test_holdout_15", "test_holdout_45"
-N_PLACES = 10
 SIZES = ((300, 100), (199, 400))
 """Users of the reference and of the window; the second takes all that there are."""
 
-N_NULL, N_SHIFTED, N_FITS = 200, 100, 3
+N_NULL, N_SHIFTED, N_FITS = 200, 60, 3
 CONFIG = DriftConfig(n_permutations=1239)
 """A quarter of the dealings of a real report, to be done in time: 0.05 / 31 columns is exactly 2 / (1 + 1,239)."""
 
-NOTHING = "no drift"
 OURS = "clusters dealt anew, Holm"
 RULES = ("KS on rows", "KS on rows, Holm", "PSI > 0.1", "PSI > 0.2", OURS)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Requests:
-    """One request per user."""
-
-    features: Float32s  # (n_users, N_PLACES, n_features)
-    earlier: Float32s  # the same users, answered from a history that lacks the latest 45 % of their likes, not 15 %
-    ranker: Ranker
-
-    def sample(self, features: Float32s, clusters: npt.NDArray[np.int64] | None = None) -> Sample:
-        """The rows of (n, N_PLACES, n_features) requests with the ranker's scores; each a cluster if not told."""
-        rows = features.reshape(-1, len(FEATURE_NAMES))
-        numbers = np.arange(len(features)) if clusters is None else clusters
-        return scored_sample(rows, self.ranker.score(rows), np.repeat(numbers, features.shape[1]))
-
-
-Shift = Callable[[Requests, npt.NDArray[np.int64], np.random.Generator], Float32s]
-"""Requests, the users of a window, chance -> what the window holds instead, (n, N_PLACES, n_features)."""
-
-
-def column(name: str) -> int:
-    """Place of a feature."""
-    return FEATURE_NAMES.index(name)
-
-
-def unmoved(requests: Requests, users: npt.NDArray[np.int64], rng: np.random.Generator) -> Float32s:
-    """No drift."""
-    return requests.features[users]
-
-
-def stale(requests: Requests, users: npt.NDArray[np.int64], rng: np.random.Generator) -> Float32s:
-    """A fifth of the users is answered from an earlier history."""
-    moved = requests.features[users]
-    some = rng.permutation(len(users))[: len(users) // 5]
-    moved[some] = requests.earlier[users[some]]
-    return moved
-
-
-def emptied(requests: Requests, users: npt.NDArray[np.int64], rng: np.random.Generator) -> Float32s:
-    """A fifth of the users has the user features of somebody of whom nothing is known."""
-    moved = requests.features[users]
-    some = rng.permutation(len(users))[: len(users) // 5]
-    for feature in FEATURES:
-        if feature.entity == "user":
-            moved[some, :, column(feature.name)] = 0 if feature.name == "user_n_ratings" else np.nan
-    return moved
-
-
-def nudged(requests: Requests, users: npt.NDArray[np.int64], rng: np.random.Generator) -> Float32s:
-    """Every item is a little more popular."""
-    moved = requests.features[users]
-    at = column("item_popularity_share")
-    moved[:, :, at] += 0.2 * requests.features[:, :, at].std()
-    return moved
-
-
-def rescaled(requests: Requests, users: npt.NDArray[np.int64], rng: np.random.Generator) -> Float32s:
-    """One feature in another unit."""
-    moved = requests.features[users]
-    moved[:, :, column("item_days_known")] *= 60
-    return moved
-
-
-def thinned(requests: Requests, users: npt.NDArray[np.int64], rng: np.random.Generator) -> Float32s:
-    """A fifth of the rows lacks one feature."""
-    moved = requests.features[users]
-    moved[rng.random(moved.shape[:2]) < 0.2, column("item_mean_rating")] = np.nan
-    return moved
-
-
-CAUSES: dict[str, Shift] = {
-    NOTHING: unmoved,
-    "20 % of users answered from a history that ends earlier": stale,
-    "20 % of users with the features of an empty history": emptied,
-    "`item_popularity_share` + 0.2 standard deviations": nudged,
-    "`item_days_known` x 60": rescaled,
-    "`item_mean_rating` missing in 20 % of rows": thinned,
-}
-
-
-def read_requests(lake: Lake) -> Requests:
-    """The users who have ten candidates in both hold-outs."""
-    rows = RankingExamples.load(lake.open("ranking_examples")).rows.filter(pl.col("pair_retrieval_rank") <= N_PLACES)
-    in_full = pl.len().over("slice", "user_id") == N_PLACES
-    slices = [rows.filter(in_full, slice=name) for name in (SLICE, EARLIER)]
-    features = [
-        one.join(other, on="user_id", how="semi")
-        .sort("user_id", "pair_retrieval_rank")
-        .select(FEATURE_NAMES)
-        .to_numpy()
-        .astype(np.float32)
-        .reshape(-1, N_PLACES, len(FEATURE_NAMES))
-        for one, other in (slices, slices[::-1])
-    ]
-    return Requests(features=features[0], earlier=features[1], ranker=Ranker.load(lake.open("ranker")))
 
 
 def alarms(reference: Reference, before: Sample, now: Sample) -> Alarms:
@@ -196,27 +94,13 @@ def table(requests: Requests) -> str:
     return markdown_table(["users", "window", *RULES], rows)
 
 
-def returning(requests: Requests, *, by_user: bool) -> list[bool]:
-    """False alarms of a reference of seven days to which the same users return, and a window of 100 others.
-
-    On each day 50 of 75 users come, and each sees a new draw of their places: so the days of one user hang together.
-    """
-    found = []
-    for run in range(N_NULL):
-        rng = child(run, "benchmarks", "drift", "returning")
-        users = rng.permutation(len(requests.features))
-        before, now = np.concatenate([rng.permutation(users[:75])[:50] for _ in range(7)]), users[75:175]
-        samples = [
-            requests.sample(
-                np.take_along_axis(
-                    requests.features[who], rng.integers(0, N_PLACES, (len(who), N_PLACES))[:, :, None], axis=1
-                ),
-                who if by_user else None,
-            )
-            for who in (before, now)
-        ]
-        found.append(bool(drift_report(make_reference(samples[0], ReferenceConfig()), samples[1], CONFIG).drifted()))
-    return found
+def returning(requests: Requests) -> str:
+    """False alarms where people come back."""
+    rows = []
+    for reference, window, by_user, arrivals in scenarios(requests):
+        found = false_alarms(requests, arrivals, CONFIG, by_user=by_user, n_runs=N_NULL)
+        rows.append([reference, window, "user" if by_user else "user and day", share(found)])
+    return markdown_table(["reference", "window", "cluster", "false alarms"], rows)
 
 
 def own_lessons(lake: Lake) -> str:
@@ -253,18 +137,17 @@ def seconds_of_a_report(requests: Requests) -> float:
 
 def main(root: Path) -> None:
     """Print all answers."""
-    started = time.perf_counter()
+    started, cpu_started = time.perf_counter(), time.process_time()
     lake = Lake(root)
     requests = read_requests(lake)
     print(
         f"{len(requests.features)} users, {len(FEATURE_NAMES) + 1} columns; {N_NULL} dealings without drift, ", end=""
     )
     print(f"{N_SHIFTED} with each shift; share with any alarm [95 %]\n\n{table(requests)}\n")
-    print(f"users who return, user-days as clusters: {share(returning(requests, by_user=False))}")
-    print(f"users who return, users as clusters: {share(returning(requests, by_user=True))}\n")
+    print(f"people who come back, nothing drifted:\n\n{returning(requests)}\n")
     print(f"a ranker's own lessons beside other users, {N_FITS} halvings:\n{own_lessons(lake)}\n")
     print(f"a report on 500 and 500 clusters: {seconds_of_a_report(requests):.2f} s; all: ", end="")
-    print(f"{time.perf_counter() - started:.0f} s")
+    print(f"{time.perf_counter() - started:.0f} s, {time.process_time() - cpu_started:.0f} s of CPU")
 
 
 if __name__ == "__main__":
