@@ -4,5 +4,5 @@ One package per stage, in the order in which a rating becomes a recommendation. 
 one, never the reverse; `lake`, `metrics` and the small modules beside this one know nothing of recommenders.
 """
 
-STAGES = ("data", "feedback", "features", "retrieval", "ranking", "evaluation", "serving")
+STAGES = ("data", "feedback", "features", "retrieval", "ranking", "evaluation", "serving", "monitoring")
 """The stages in their order; the import contract and the asset groups repeat it, and a test compares them."""

@@ -1,0 +1,154 @@
+"""How often does each way to look for drift alarm where there is none, and how often where there is?
+
+Usage:
+    python -m benchmarks.drift
+
+Users of the current artifacts of the lake are dealt at random into a reference and a window, so that nothing has
+drifted; then a declared shift is put into the window. A user is a cluster. An alarm is any alarm of a report, whatever
+the column.
+
+Nothing is trained, but for one answer: are a ranker's scores of its own lessons like those of other users?
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from scipy.stats import binomtest, ks_2samp
+
+from benchmarks.drift.requests import N_PLACES, SLICE, Requests, read_requests
+from benchmarks.drift.returning import false_alarms, scenarios
+from benchmarks.drift.shifts import CAUSES, NOTHING
+from recsys_assets.resources import lake_root
+from recsys_core.evaluation.rendering import markdown_table
+from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.lake.store import Lake
+from recsys_core.monitoring.config import DriftConfig, ReferenceConfig
+from recsys_core.monitoring.drift import drift_report
+from recsys_core.monitoring.reference import Reference, make_reference
+from recsys_core.monitoring.sample import Sample, scored_sample
+from recsys_core.monitoring.significance import holm
+from recsys_core.ranking.config import RankerConfig
+from recsys_core.ranking.examples import RankingExamples
+from recsys_core.ranking.ranker import fit_ranker
+from recsys_core.seeding import child
+
+Alarms = dict[str, bool]
+
+SIZES = ((300, 100), (199, 400))
+"""Users of the reference and of the window; the second takes all that there are."""
+
+N_NULL, N_SHIFTED, N_FITS = 200, 60, 3
+CONFIG = DriftConfig(n_permutations=1239)
+"""A quarter of the dealings of a real report, to be done in time: 0.05 / 31 columns is exactly 2 / (1 + 1,239)."""
+
+OURS = "clusters dealt anew, Holm"
+RULES = ("KS on rows", "KS on rows, Holm", "PSI > 0.1", "PSI > 0.2", OURS)
+
+
+def alarms(reference: Reference, before: Sample, now: Sample) -> Alarms:
+    """Whether each rule alarms."""
+    report = drift_report(reference, now, CONFIG)
+    pairs = zip(before.values.T, now.values.T, strict=True)
+    p_values = np.array(
+        [ks_2samp(one[~np.isnan(one)], other[~np.isnan(other)], method="asymp").pvalue for one, other in pairs]
+    )
+    largest = report.columns["psi"].to_numpy().max()
+    told = (p_values.min() <= 0.05, holm(p_values).min() <= 0.05, largest > 0.1, largest > 0.2, bool(report.drifted()))
+    return dict(zip(RULES, map(bool, told), strict=True))
+
+
+def dealt_alarms(requests: Requests, sizes: tuple[int, int], n_runs: dict[str, int]) -> dict[str, list[Alarms]]:
+    """The alarms of many dealings of the users into reference and window, by the shift that is put into the window.
+
+    Args:
+        requests: of all users.
+        sizes: users of the reference, users of the window.
+        n_runs: dealings of each cause; all causes share the first ones.
+    """
+    found: dict[str, list[Alarms]] = {cause: [] for cause in n_runs}
+    for run in range(max(n_runs.values())):
+        users = child(run, "benchmarks", "drift", str(sizes)).permutation(len(requests.features))
+        before = requests.sample(requests.features[users[: sizes[0]]])
+        reference = make_reference(before, ReferenceConfig())
+        for cause in (one for one, n in n_runs.items() if run < n):
+            moved = CAUSES[cause](requests, users[sizes[0] : sum(sizes)], child(run, "benchmarks", cause))
+            found[cause].append(alarms(reference, before, requests.sample(moved)))
+    return found
+
+
+def share(found: list[bool]) -> str:
+    """A share with its 95 % interval of Clopper and Pearson."""
+    interval = binomtest(sum(found), len(found)).proportion_ci()
+    return f"{np.mean(found):.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def table(requests: Requests) -> str:
+    """Share of alarms: a row for each size and cause, a column for each rule."""
+    rows = []
+    for sizes in SIZES:
+        n_runs = {cause: N_NULL if cause == NOTHING else N_SHIFTED for cause in CAUSES}
+        for cause, found in dealt_alarms(requests, sizes, n_runs).items():
+            rows.append([f"{sizes[0]} / {sizes[1]}", cause, *(share([one[rule] for one in found]) for rule in RULES)])
+    return markdown_table(["users", "window", *RULES], rows)
+
+
+def returning(requests: Requests) -> str:
+    """False alarms where people come back."""
+    rows = []
+    for reference, window, by_user, arrivals in scenarios(requests):
+        found = false_alarms(requests, arrivals, CONFIG, by_user=by_user, n_runs=N_NULL)
+        rows.append([reference, window, "user" if by_user else "user and day", share(found)])
+    return markdown_table(["reference", "window", "cluster", "false alarms"], rows)
+
+
+def own_lessons(lake: Lake) -> str:
+    """The drift of the score alone between users that a ranker learned from and others, over a few halvings."""
+    rows = RankingExamples.load(lake.open("ranking_examples")).rows.filter(slice=SLICE)
+    found = []
+    for run in range(N_FITS):
+        half = child(run, "benchmarks", "drift", "lessons").random(int(rows["user_id"].max()) + 1) < 0.5  # type: ignore[arg-type]
+        learned = pl.Series(half[rows["user_id"].to_numpy()])
+        ranker = fit_ranker(rows.filter(learned), RankerConfig())
+        shown = rows.with_columns(score=ranker.score(rows.select(FEATURE_NAMES).to_numpy()), learned=learned)
+        shown = shown.sort("score", descending=True, maintain_order=True).group_by("user_id").head(N_PLACES)
+        samples = [
+            scored_sample(part.select(FEATURE_NAMES).to_numpy(), part["score"].to_numpy(), part["user_id"].to_numpy())
+            for part in (shown.filter("learned"), shown.filter(~pl.col("learned")))
+        ]
+        report = drift_report(make_reference(samples[0], ReferenceConfig()), samples[1], DriftConfig())
+        found.append((report.columns.row(-1, named=True), report.drifted()))
+    return "\n".join(
+        f"  score: ks {row['ks']:.3f}, p_holm {row['p_holm']:.3f}; drifted: {', '.join(drifted) or 'none'}"
+        for row, drifted in found
+    )
+
+
+def seconds_of_a_report(requests: Requests) -> float:
+    """How long a report with the default settings takes on 500 and 500 clusters; some users stand in it twice."""
+    users = child(0, "benchmarks", "drift", "time").integers(0, len(requests.features), 1000)
+    before, now = (requests.sample(requests.features[some]) for some in (users[:500], users[500:]))
+    reference = make_reference(before, ReferenceConfig())
+    started = time.perf_counter()
+    drift_report(reference, now, DriftConfig())
+    return time.perf_counter() - started
+
+
+def main(root: Path) -> None:
+    """Print all answers."""
+    started, cpu_started = time.perf_counter(), time.process_time()
+    lake = Lake(root)
+    requests = read_requests(lake)
+    print(
+        f"{len(requests.features)} users, {len(FEATURE_NAMES) + 1} columns; {N_NULL} dealings without drift, ", end=""
+    )
+    print(f"{N_SHIFTED} with each shift; share with any alarm [95 %]\n\n{table(requests)}\n")
+    print(f"people who come back, nothing drifted:\n\n{returning(requests)}\n")
+    print(f"a ranker's own lessons beside other users, {N_FITS} halvings:\n{own_lessons(lake)}\n")
+    print(f"a report on 500 and 500 clusters: {seconds_of_a_report(requests):.2f} s; all: ", end="")
+    print(f"{time.perf_counter() - started:.0f} s, {time.process_time() - cpu_started:.0f} s of CPU")
+
+
+if __name__ == "__main__":
+    main(lake_root())

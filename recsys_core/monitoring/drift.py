@@ -1,0 +1,190 @@
+"""Has what is served drifted from what the models learned from? A report per window, and a curve over many.
+
+An alarm needs `p_holm` at most alpha: beyond chance, with all columns taken together. The stability index beside it
+says how large a shift is and raises no alarm, for chance alone moves it more the fewer clusters there are.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from pydantic import JsonValue
+
+from recsys_core.errors import SettingsError
+from recsys_core.monitoring.config import DriftConfig
+from recsys_core.monitoring.distances import Shares, cluster_shares, coarsened, largest_gap, stability_index
+from recsys_core.monitoring.reference import Reference
+from recsys_core.monitoring.sample import Int64s, Sample
+from recsys_core.monitoring.significance import gap_p_values, holm
+from recsys_core.seeding import child
+from recsys_core.tables import load_tables, save_tables
+
+COLUMNS_SCHEMA = pl.Schema(
+    {
+        "column": pl.String,
+        "ks": pl.Float64,
+        "p_value": pl.Float64,
+        "p_holm": pl.Float64,
+        "is_drift": pl.Boolean,
+        "psi": pl.Float64,
+        "reference_missing_share": pl.Float64,
+        "window_missing_share": pl.Float64,
+    }
+)
+
+PERIODS_SCHEMA = pl.Schema(
+    {
+        "period": pl.Int64,
+        "column": pl.String,
+        "n_clusters": pl.Int64,
+        "psi": pl.Float64,
+        "window_missing_share": pl.Float64,
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftReport:
+    """One window beside the reference.
+
+    Attributes:
+        columns: COLUMNS_SCHEMA, a row per column in the order of the reference. Where nothing was judged, p-values and
+            `is_drift` are null, which is not false; of an empty window all is null but the reference's own share.
+        about: one row: is_judged, n_reference_clusters, n_window_clusters (looked at), n_window_clusters_seen (before
+            any were left out), min_clusters, n_permutations, alpha.
+    """
+
+    columns: pl.DataFrame
+    about: pl.DataFrame
+
+    def save(self, folder: Path) -> None:
+        """Write one Parquet file per table."""
+        save_tables(self, folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> "DriftReport":
+        """Read both tables."""
+        return load_tables(cls, folder)
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether there were enough clusters to say anything."""
+        return bool(self.about["is_judged"][0])
+
+    def drifted(self) -> list[str]:
+        """The columns that drifted, largest gap first; none where nothing was judged, so ask `is_judged` before."""
+        return self.columns.filter("is_drift").sort("ks", descending=True)["column"].to_list()
+
+    def verdict(self) -> str:
+        """One sentence that never says "no drift" where nobody could know."""
+        about, drifted = self.about.row(0, named=True), self.drifted()
+        compared = f"{about['n_window_clusters']} clusters beside {about['n_reference_clusters']} of the reference"
+        if not self.is_judged:
+            return f"not judged: {compared}, at least {about['min_clusters']} on either side are needed"
+        if not drifted:
+            return f"no drift beyond chance: {compared}"
+        return f"drift in {len(drifted)} of {self.columns.height} columns ({', '.join(drifted)}): {compared}"
+
+    def headline(self) -> dict[str, JsonValue]:
+        """The figures worth following from window to window; null where there is none."""
+        return {
+            "is_judged": self.is_judged,
+            "n_window_clusters": self.about["n_window_clusters"][0],
+            "n_drifted": len(self.drifted()) if self.is_judged else None,
+            "least_p_holm": _json(self.columns["p_holm"].min()),
+            "largest_ks": _json(self.columns["ks"].max()),
+            "largest_psi": _json(self.columns["psi"].max()),
+        }
+
+
+def drift_report(reference: Reference, window: Sample, config: DriftConfig) -> DriftReport:
+    """Compare the rows of a window, such as a day, with the reference.
+
+    The order of the rows and the numbers of the clusters change nothing, as long as no cluster has to be left out.
+
+    Raises:
+        DataError: the window has other columns than the reference.
+        SettingsError: with so few permutations no column among so many could ever be called drifted.
+    """
+    _require_reach(len(reference.names), config)
+    looked_at = window.at_most(config.max_clusters, child(config.seed, "monitoring", "window"))
+    before, now = cluster_shares(reference.counts), cluster_shares(reference.counts_of(looked_at))
+    is_judged = min(len(before), len(now)) >= config.min_clusters
+    columns = _effect_sizes(reference.names, before, now, config.n_psi_bins)
+    if is_judged:
+        p_values = gap_p_values(before, now, child(config.seed, "monitoring", "dealings"), config.n_permutations)
+        corrected = holm(p_values)
+        columns |= {"p_value": p_values, "p_holm": corrected, "is_drift": corrected <= config.alpha}
+    about = {
+        "is_judged": is_judged,
+        "n_reference_clusters": len(before),
+        "n_window_clusters": len(now),
+        "n_window_clusters_seen": window.n_clusters,
+        "min_clusters": config.min_clusters,
+        "n_permutations": config.n_permutations,
+        "alpha": config.alpha,
+    }
+    blank = {name: None for name in COLUMNS_SCHEMA if name not in columns}
+    return DriftReport(
+        columns=pl.DataFrame(columns | blank, schema_overrides=COLUMNS_SCHEMA).select(*COLUMNS_SCHEMA),
+        about=pl.DataFrame(about),
+    )
+
+
+def stability_over_time(reference: Reference, served: Sample, periods: Int64s, config: DriftConfig) -> pl.DataFrame:
+    """Effect sizes of many windows, for a plot: period, column, n_clusters, psi, window_missing_share.
+
+    No p-values: many looks at once would raise false alarms that no report counts. Nor is a high index alone a sign:
+    the fewer the clusters, the higher it is by chance.
+
+    Args:
+        reference: what to compare with.
+        served: rows of all periods.
+        periods: (n_rows,) the period of each row, such as the number of its day.
+        config: for the bins and the most clusters of a period.
+
+    Raises:
+        DataError: as `drift_report`.
+    """
+    before = cluster_shares(reference.counts)
+    tables = [PERIODS_SCHEMA.to_frame()]
+    for period in np.unique(periods):
+        window = served.of_rows(periods == period)
+        looked_at = window.at_most(config.max_clusters, child(config.seed, "monitoring", "period", str(period)))
+        now = cluster_shares(reference.counts_of(looked_at))
+        sizes = _effect_sizes(reference.names, before, now, config.n_psi_bins)
+        of_period = sizes | {"period": int(period), "n_clusters": len(now)}
+        tables.append(pl.DataFrame({name: of_period[name] for name in PERIODS_SCHEMA}, schema=PERIODS_SCHEMA))
+    return pl.concat(tables)
+
+
+def _effect_sizes(names: tuple[str, ...], before: Shares, now: Shares, n_psi_bins: int) -> dict[str, object]:
+    """What needs no chance to be named, by the names of COLUMNS_SCHEMA."""
+    reference = before.mean(axis=0)  # (n_columns, n_bins)
+    sizes: dict[str, object] = {"column": names, "reference_missing_share": reference[:, -1]}
+    if not len(now):
+        return sizes
+    window = now.mean(axis=0)
+    grouped, expected = (coarsened(shares, reference, n_psi_bins) for shares in (window, reference))
+    half_a_cluster = 0.5 / min(len(before), len(now))
+    return sizes | {
+        "ks": largest_gap(reference, window),
+        "psi": stability_index(expected, grouped, half_a_cluster),
+        "window_missing_share": window[:, -1],
+    }
+
+
+def _require_reach(n_columns: int, config: DriftConfig) -> None:
+    if n_columns > config.alpha * (1 + config.n_permutations):
+        raise SettingsError(
+            f"{config.n_permutations} permutations give p-values of 1 / {config.n_permutations + 1} at least, and Holm "
+            f"over {n_columns} columns asks for {config.alpha} / {n_columns}: raise n_permutations to "
+            f"{math.ceil(n_columns / config.alpha)}"
+        )
+
+
+def _json(figure: object) -> JsonValue:
+    """A figure of a column, which polars calls a number, date or text of any kind."""
+    return float(figure) if isinstance(figure, int | float) else None

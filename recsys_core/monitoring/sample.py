@@ -1,0 +1,86 @@
+"""Rows as a ranker read them, and which of them hang together.
+
+All rows of one user share the user, those of one day nearly everything: a thousand rows of fifty people say as much
+about people as fifty rows do. Such rows form a *cluster*, the unit of chance of this stage: all rows of one user.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_core.errors import DataError
+from recsys_core.features.contract import FEATURE_NAMES
+
+Float32s = npt.NDArray[np.float32]
+Int64s = npt.NDArray[np.int64]
+
+SCORE = "score"
+"""Name of the column that holds the ranker's score, beside the features."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """What a ranker read, and said, over some period. May be empty: a day on which nobody came.
+
+    Attributes:
+        names: of the columns, each once.
+        values: (n_rows, n_columns), NaN where missing.
+        clusters: (n_rows,) the user of each row, by any number. Not the user and the day: where there are several days,
+            those of one user hang together too.
+    """
+
+    names: tuple[str, ...]
+    values: Float32s
+    clusters: Int64s
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be compared.
+
+        Raises:
+            DataError: names, values and clusters do not fit each other, a name repeats, or a value is infinite.
+        """
+        if self.values.shape != (len(self.clusters), len(self.names)) or not self.names:
+            raise DataError(
+                f"expected values of shape ({len(self.clusters)} clusters, {len(self.names)} names), "
+                f"found {self.values.shape}: give a number of a cluster for each row and a name for each column"
+            )
+        repeated = {name for name in self.names if self.names.count(name) > 1}
+        if repeated:
+            raise DataError(f"columns are named twice: {', '.join(sorted(repeated))}; name each once")
+        infinite = np.argwhere(np.isinf(self.values))
+        if len(infinite):
+            row, column = infinite[0]
+            raise DataError(
+                f"{self.names[column]} is {self.values[row, column]} in row {row} ({len(infinite)} infinite values in "
+                "all): mend the feature, or mark what is unknown as NaN"
+            )
+
+    @property
+    def n_clusters(self) -> int:
+        """How many clusters there are."""
+        return len(np.unique(self.clusters))
+
+    def of_rows(self, rows: npt.NDArray[np.bool_]) -> "Sample":
+        """The rows that the mask (n_rows,) marks."""
+        return replace(self, values=self.values[rows], clusters=self.clusters[rows])
+
+    def at_most(self, n_clusters: int, rng: np.random.Generator) -> "Sample":
+        """The same where there are no more clusters than that, else all rows of so many, drawn at random."""
+        numbers = np.unique(self.clusters)
+        if len(numbers) <= n_clusters:
+            return self
+        return self.of_rows(np.isin(self.clusters, rng.choice(numbers, n_clusters, replace=False)))
+
+
+def scored_sample(features: Float32s, scores: Float32s, clusters: Int64s) -> Sample:
+    """The features of the contract and, as the last column, the score that a ranker gave.
+
+    Args:
+        features: (n_rows, n_features), in the order of the contract.
+        scores: (n_rows,).
+        clusters: (n_rows,) the user of each row.
+    """
+    return Sample(
+        names=(*FEATURE_NAMES, SCORE), values=np.column_stack([features, scores]).astype(np.float32), clusters=clusters
+    )
