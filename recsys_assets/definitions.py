@@ -3,12 +3,12 @@
 import dagster as dg
 
 from recsys_assets import checks
-from recsys_assets.assets import data, evaluation, features, feedback, ranking, retrieval
+from recsys_assets.assets import data, evaluation, features, feedback, monitoring, ranking, retrieval
 from recsys_assets.jobs import full_refresh, ingest_interactions
 from recsys_assets.resources import LakeResource, lake_root, settings_file
 from recsys_assets.settings import check_all_known
 
-STAGE_MODULES = (data, feedback, features, retrieval, ranking, evaluation)
+STAGE_MODULES = (data, feedback, features, retrieval, ranking, evaluation, monitoring)
 
 
 def build_definitions(lake: LakeResource) -> dg.Definitions:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:  # these pull in torch, faiss and xgboost, which must not slow
 
     from recsys_core.data.splits import Splits
     from recsys_core.evaluation.report import EvalReport
+    from recsys_core.monitoring.parity import ParityReport
+    from recsys_core.monitoring.watch import Watch
     from recsys_core.ranking.report import RankingReport
     from recsys_core.retrieval.index import ItemIndex
     from recsys_core.retrieval.report import RetrievalReport
@@ -20,7 +22,7 @@ if TYPE_CHECKING:  # these pull in torch, faiss and xgboost, which must not slow
 
 Metadata = dict[str, Any]  # Dagster's own type of raw metadata
 
-INK, ACCENT = "#7f8c8d", "#1f77b4"
+INK, ACCENT, ALARM = "#7f8c8d", "#1f77b4", "#d62728"
 """Mid-tones that read on light and on dark backgrounds alike."""
 
 
@@ -147,6 +149,42 @@ def trials_metadata(trials: pl.DataFrame) -> Metadata:
     ordered = trials.sort("model", "ndcg_at_10", descending=[False, True])
     rows = [[str(row[0]), str(row[1]), *(f"{value:.4f}" for value in row[2:])] for row in ordered.iter_rows()]
     return {"n_trials": trials.height, "trials": dg.MetadataValue.md(markdown_table(trials.columns, rows))}
+
+
+def parity_metadata(report: "ParityReport") -> Metadata:
+    """What differs, or that nothing does."""
+    differing = report.columns.filter(pl.col("n_mismatches") > 0)
+    return {"at_fault": _figures(differing) if differing.height else dg.MetadataValue.md("nothing differs in any bit")}
+
+
+def drift_metadata(report: "Watch") -> Metadata:
+    """How far each column is from the reference, now and over time."""
+    columns = report.drift.columns.sort("ks", nulls_last=False)
+    colours = [ALARM if is_drift else ACCENT for is_drift in columns["is_drift"]]
+
+    def draw_now(axes: "Axes") -> None:
+        axes.barh(columns["column"].to_list(), columns["ks"].fill_null(0).to_list(), color=colours)
+        axes.tick_params(axis="y", labelsize=6)
+        axes.margins(y=0.01)
+        axes.set(xlabel="largest gap of the cumulated shares (red: beyond chance)")
+
+    def draw_over_time(axes: "Axes") -> None:
+        strongest = columns["column"].reverse().head(6)
+        for name in strongest:
+            own = report.periods.filter(column=name)
+            axes.plot(
+                pl.from_epoch(own["period"]).to_list(), own["psi"].to_list(), label=name, marker="o", markersize=3
+            )
+        axes.tick_params(axis="x", labelsize=6, rotation=30)
+        axes.set(ylabel="stability index", xlabel="period")
+        axes.legend(fontsize=6, frameon=False, labelcolor=INK)
+
+    return {
+        "verdict": report.drift.verdict(),
+        "drift": picture(draw_now, height=4.4),
+        "over_time": picture(draw_over_time),
+        "columns": _figures(columns.reverse()),
+    }
 
 
 def eval_metadata(report: "EvalReport") -> Metadata:

@@ -7,8 +7,9 @@ from recsys_assets.partitions import arrival_days
 from recsys_assets.recipes import RECIPES, Recipe
 from recsys_assets.resources import LakeResource
 from recsys_core.data.sources import locate, source_version
-from recsys_core.feedback.arrivals import NO_VERSION, last_closed_day
+from recsys_core.feedback.arrivals import NO_VERSION, last_closed_day, version_until
 from recsys_core.feedback.interactions import versions_of_days
+from recsys_core.feedback.records import REQUESTS_TABLE
 from recsys_core.lake.staleness import Node, Plan, plan
 
 
@@ -25,9 +26,16 @@ def make_plan(lake: LakeResource, *, deep: bool = False) -> Plan:
     """
     with lake.open_log() as log:
         logged = versions_of_days(log)
+        served = version_until(log, REQUESTS_TABLE, closed_until())
     days = days_to_ingest(lake, logged)
     nodes = [node for recipe in RECIPES.values() for node in _nodes(recipe, days)]
-    return plan(nodes, lake.store.survey([node.name for node in nodes], deep=deep), _outside(lake, days, logged))
+    outside = {"source": _source(lake), "served": served, **{f"log/{day}": logged.get(day, NO_VERSION) for day in days}}
+    return plan(nodes, lake.store.survey([node.name for node in nodes], deep=deep), outside)
+
+
+def closed_until() -> str:
+    """The last day (YYYY-MM-DD) that is over and has had its grace: nothing is expected to arrive on it any more."""
+    return last_closed_day(int(time.time()), RECIPES["interactions"].parameters()["grace_s"])
 
 
 def days_to_ingest(lake: LakeResource, logged: Mapping[str, str]) -> list[str]:
@@ -37,7 +45,7 @@ def days_to_ingest(lake: LakeResource, logged: Mapping[str, str]) -> list[str]:
         lake: the lake.
         logged: the version of each day that has a log.
     """
-    closed = last_closed_day(int(time.time()), RECIPES["interactions"].parameters()["grace_s"])
+    closed = closed_until()
     known = {*logged, *lake.store.partitions("interactions")} & set(arrival_days.get_partition_keys())
     return sorted(day for day in known if day <= closed)
 
@@ -66,7 +74,6 @@ def _parents(recipe: Recipe, name: str, days: list[str]) -> tuple[str, ...]:
     return (*outside, *parents)
 
 
-def _outside(lake: LakeResource, days: list[str], logged: Mapping[str, str]) -> dict[str, str]:
+def _source(lake: LakeResource) -> str:
     dataset = str(RECIPES["raw_data"].parameters()["dataset"])
-    versions = {"source": source_version(locate(dataset, lake.raw_folder))}
-    return versions | {f"log/{day}": logged.get(day, NO_VERSION) for day in days}
+    return source_version(locate(dataset, lake.raw_folder))

@@ -22,7 +22,7 @@ from benchmarks.drift.returning import false_alarms, scenarios
 from benchmarks.drift.shifts import CAUSES, NOTHING
 from recsys_assets.resources import lake_root
 from recsys_core.evaluation.rendering import markdown_table
-from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.lake.store import Lake
 from recsys_core.monitoring.config import DriftConfig, ReferenceConfig
 from recsys_core.monitoring.drift import drift_report
@@ -105,12 +105,13 @@ def returning(requests: Requests) -> str:
 
 def own_lessons(lake: Lake) -> str:
     """The drift of the score alone between users that a ranker learned from and others, over a few halvings."""
-    rows = RankingExamples.load(lake.open("ranking_examples")).rows.filter(slice=SLICE)
+    examples = RankingExamples.load(lake.open("ranking_examples"))
+    rows = examples.rows.filter(slice=SLICE)
     found = []
     for run in range(N_FITS):
         half = child(run, "benchmarks", "drift", "lessons").random(int(rows["user_id"].max()) + 1) < 0.5  # type: ignore[arg-type]
         learned = pl.Series(half[rows["user_id"].to_numpy()])
-        ranker = fit_ranker(rows.filter(learned), RankerConfig())
+        ranker = fit_ranker(rows.filter(learned), examples.feature_set, RankerConfig())
         shown = rows.with_columns(score=ranker.score(rows.select(FEATURE_NAMES).to_numpy()), learned=learned)
         shown = shown.sort("score", descending=True, maintain_order=True).group_by("user_id").head(N_PLACES)
         samples = [

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.lake.store import Lake
 from recsys_core.monitoring.sample import Sample, scored_sample
 from recsys_core.ranking.examples import RankingExamples

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.drift.requests import Float32s, Requests, Users, column
-from recsys_core.features.declarations import FEATURES
+from recsys_core.features.registry import FEATURES
 
 NOTHING = "no drift"
 

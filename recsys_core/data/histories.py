@@ -91,6 +91,17 @@ class Histories:
         """(n_users, n_items) float32 matrix holding 1 where the user rated the item at all."""
         return self.matrix(np.ones(len(self.item_idx), dtype=np.float32))
 
+    def weighted_sums(self, weights: Float32s, table: Float32s) -> Float32s:
+        """(n_users, d) sum over each user's ratings, oldest first, of the weight times the item's row of a table.
+
+        Args:
+            weights: (n_ratings,).
+            table: (n_items, d).
+        """
+        matrix = sp.csr_array((weights, self.item_idx, self.offsets), shape=(self.n_users, self.n_items))
+        sums: Float32s = matrix @ table
+        return sums
+
     def matrix(self, values: npt.NDArray[np.float32] | Int64s) -> sp.csr_array:
         """(n_users, n_items) sparse matrix of one value per rating, of their type; explicit zeros are dropped."""
         matrix = sp.csr_array((values, self.item_idx, self.offsets), shape=(self.n_users, self.n_items))
@@ -133,3 +144,43 @@ def histories_of(ratings: pl.DataFrame, catalogue: Catalogue, user_ids: Int64s |
         timestamps=ordered["timestamp"].to_numpy()[kept],
         n_items=catalogue.n_items,
     )
+
+
+def histories_at(ratings: pl.DataFrame, catalogue: Catalogue, user_ids: Int64s, times: Int64s) -> Histories:
+    """What was known of users strictly before moments: one row per question (user, moment), in the order asked.
+
+    Args:
+        ratings: columns user_id, item_id, rating, timestamp: every rating that was ever given, also those that a later
+            one of the same item replaced; of an item the latest before the moment counts, of equal times the last row.
+        catalogue: gives the dense numbers; items outside it are left out.
+        user_ids: (n,) may repeat; one without ratings has an empty history.
+        times: (n,) seconds UTC.
+
+    The cost is linear in the ratings, after a sort, and in the length of the histories that come back.
+    """
+    ordered = _in_catalogue(ratings, catalogue)
+    users, stamps = ordered["user_id"].to_numpy(), ordered["timestamp"].to_numpy()
+    replaced_at = ordered["replaced_at"].to_numpy()
+    first, last = np.searchsorted(users, user_ids, side="left"), np.searchsorted(users, user_ids, side="right")
+    lengths = last - first
+    rows = np.repeat(np.arange(len(user_ids)), lengths)
+    flat = np.arange(len(rows)) + np.repeat(first - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
+    known = (stamps[flat] < times[rows]) & (replaced_at[flat] >= times[rows])
+    kept = flat[known]
+    return Histories(
+        user_ids=user_ids,
+        offsets=np.concatenate([[0], np.cumsum(np.bincount(rows[known], minlength=len(user_ids)))]).astype(np.int64),
+        item_idx=ordered["item_idx"].to_numpy()[kept],
+        ratings=ordered["rating"].to_numpy()[kept],
+        timestamps=stamps[kept],
+        n_items=catalogue.n_items,
+    )
+
+
+def _in_catalogue(ratings: pl.DataFrame, catalogue: Catalogue) -> pl.DataFrame:
+    """The ratings of known items by user, oldest first, with `item_idx` and when the next of the same item came."""
+    known = ratings.with_columns(item_idx=pl.Series(catalogue.idx_of(ratings["item_id"].to_numpy())))
+    ordered = known.filter(pl.col("item_idx") >= 0).sort("user_id", "timestamp", "item_id", maintain_order=True)
+    never = np.iinfo(np.int64).max
+    replaced_at = pl.col("timestamp").shift(-1).over("user_id", "item_id").fill_null(never)
+    return ordered.with_columns(replaced_at=replaced_at)

@@ -13,12 +13,10 @@ from recsys_core.features.feature import Float32s
 from recsys_core.features.pairs import Pairs
 from recsys_core.features.registry import DEFAULTS, FEATURE_NAMES, FEATURES, features_of
 from recsys_core.features.state import Requests
+from recsys_core.feedback.schemas import FRESH, MISSING, STALE
 
 UInt8s = npt.NDArray[np.uint8]
 Int64s = npt.NDArray[np.int64]
-
-FRESH, MISSING, STALE = 0, 1, 2
-"""States of a value: as declared; undefined, so that the default stands for it; too old, likewise."""
 
 _AT = {name: at for at, name in enumerate(FEATURE_NAMES)}
 _ITEM, _USER, _PAIR, _CONTEXT = (features_of(entity) for entity in ("item", "user", "user-item", "context"))

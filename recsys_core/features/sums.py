@@ -62,14 +62,22 @@ def user_sums(ratings: pl.DataFrame, items: pl.DataFrame, user_ids: Int64s, time
     """The sums of each (user, moment) over the user's ratings strictly before it; linear in the ratings, after a sort.
 
     Args:
-        ratings: user_id, item_id, rating, timestamp, in any order; one per user and item. Of items that are not in
-            `items` nothing is known, and they are not counted.
+        ratings: user_id, item_id, rating, timestamp, sorted by time where a user rates an item again: a later rating
+            takes the place of the one before. Of items that are not in `items` nothing is known, and they are not
+            counted.
         items: item_id, n_ratings, year, as of one cut-off.
         user_ids: (n,).
         times: (n,) seconds UTC.
     """
-    known = ratings.join(items.select("item_id", "n_ratings", "year"), on="item_id")
+    known = ratings.join(items.select("item_id", "n_ratings", "year"), on="item_id", maintain_order="left")
     years = known["year"].cast(pl.Float32).fill_null(float("nan")).to_numpy()
     added = counted(known["rating"].to_numpy(), known["n_ratings"].to_numpy(), years)
-    timeline = timeline_of(known["user_id"].to_numpy(), known["timestamp"].to_numpy(), added)
+    replaced_at = known.select(pl.col("timestamp").shift(-1).over("user_id", "item_id")).to_series()
+    gone = replaced_at.is_not_null().to_numpy()
+    users, stamps = known["user_id"].to_numpy(), known["timestamp"].to_numpy()
+    timeline = timeline_of(
+        np.concatenate([users, users[gone]]),
+        np.concatenate([stamps, replaced_at.drop_nulls().to_numpy()]),
+        np.concatenate([added, -added[gone]]),
+    )
     return UserSums.of_totals(timeline.before(user_ids, times), int(items["n_ratings"].sum()))

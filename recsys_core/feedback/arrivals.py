@@ -11,6 +11,7 @@ So every delivery is kept, and the same rule reads them all, from however many f
 
 import datetime
 import hashlib
+import json
 import re
 
 import polars as pl
@@ -86,6 +87,16 @@ def day_versions(log: EventLog, table: LogTable) -> dict[str, str]:
     counting = by_day(log.deliveries(table), table).filter(pl.col("standing") != REPEAT)
     days = counting.partition_by("day", as_dict=True)
     return {str(day): version_of(rows, table) for (day,), rows in sorted(days.items())}
+
+
+def version_until(log: EventLog, table: LogTable, last_day: str) -> str:
+    """One version over all days of a table up to and with `last_day` (YYYY-MM-DD).
+
+    Raises:
+        LogError: the log cannot be read.
+    """
+    days = {day: version for day, version in day_versions(log, table).items() if day <= last_day}
+    return hashlib.sha256(json.dumps(days).encode()).hexdigest() if days else NO_VERSION
 
 
 def version_of(rows: pl.DataFrame, table: LogTable) -> str:

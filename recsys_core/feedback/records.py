@@ -91,6 +91,11 @@ class LogTable:
     arrival: str  # the column that says when a row arrived
     ticks: int  # of that column, per second
 
+    def frame(self, records: Sequence["Record"]) -> pl.DataFrame:
+        """A row per record, not checked."""
+        rows = [[getattr(one, name) for name in self.columns] for one in records]
+        return pl.DataFrame(rows, schema=dict(self.columns), orient="row")
+
     def bounds(self, start: int) -> tuple[int, int]:
         """The first arrival of the day that begins in the second `start`, and of the day after."""
         return start * self.ticks, (start + DAY_S) * self.ticks

@@ -14,7 +14,8 @@ KINDS = ("rating", "click", "skip")
 MAX_ID_CHARS = 128
 
 FRESH, MISSING, STALE = 0, 1, 2
-"""What a feature's value was when it was read: up to date; undefined, so that its value is NaN; older than allowed."""
+"""What a feature's value was when it was read: as declared; undefined, or older than allowed, so that a default stood
+in for it."""
 
 REQUESTS_COLUMNS: dict[str, pl.DataType] = {
     "request_id": pl.String(),

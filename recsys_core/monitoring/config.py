@@ -6,9 +6,16 @@ Two classes, because a reference must not become stale when an alarm is set diff
 from pydantic import BaseModel, Field
 
 
+class PastConfig(BaseModel, frozen=True, extra="forbid"):
+    """How a release is asked about the past."""
+
+    k: int = Field(10, ge=1, le=200, description="Slots per answer: as many as people are shown, and as the reference.")
+
+
 class ReferenceConfig(BaseModel, frozen=True, extra="forbid"):
     """How finely, and of how many clusters, is kept what a model learned from."""
 
+    n_slots: int = Field(10, ge=1, le=200, description="First places of each list: as many as people are shown.")
     n_bins: int = Field(
         50,
         ge=10,
@@ -30,6 +37,16 @@ class DriftConfig(BaseModel, frozen=True, extra="forbid"):
 
     alpha: float = Field(
         0.05, gt=0, le=0.5, description="Chance that a report on a window without drift raises any alarm at all."
+    )
+    window_days: int = Field(
+        365,
+        ge=1,
+        le=3650,
+        description="Days before the latest request that make the window. A year, because the shipped data has eighty "
+        "users in fifteen months; with real traffic a week or less.",
+    )
+    period_days: int = Field(
+        91, ge=1, le=3650, description="Days of a point in the plot over time: a quarter, for the same reason."
     )
     n_permutations: int = Field(
         5000,

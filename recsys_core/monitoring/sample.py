@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_core.errors import DataError
-from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.features.registry import FEATURE_NAMES
 
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]

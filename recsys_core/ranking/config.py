@@ -12,6 +12,19 @@ class RankerConfig(BaseModel, frozen=True, extra="forbid"):
     min_child_weight: float = Field(20.0, ge=0, description="Least weight of a leaf: guards against one user's habits.")
     row_share: float = Field(0.7, gt=0, le=1, description="Share of rows that each tree sees.")
     column_share: float = Field(0.5, gt=0, le=1, description="Share of features that each tree sees.")
+    top_candidates: int = Field(
+        80,
+        ge=1,
+        le=2000,
+        description="First candidates by retrieval, which all teach: the top matters most.",
+    )
+    tail_step: int = Field(
+        4,
+        ge=1,
+        le=100,
+        description="Of the candidates after those, every so-many-th teaches. With 80 and 4 a little more than half of "
+        "the rows is left, NDCG@10 stays or gains, and recall@100 stays; without any tail it falls.",
+    )
     l2: float = Field(10.0, ge=0, description="Ridge penalty on leaf values.")
     n_pairs: int = Field(20, ge=1, le=200, description="Top places whose order the loss cares about: what users see.")
     seed: int = Field(17, ge=0, description="Seed of the row and column samples.")

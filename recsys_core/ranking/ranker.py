@@ -105,7 +105,9 @@ def fit_ranker(rows: pl.DataFrame, feature_set: FeatureSet, config: RankerConfig
     """
     if not rows["label"].sum():
         raise DataError("no candidate in the ranker's training rows was liked: use more data or more candidates")
-    taught = rows.filter(pl.col("label").sum().over("slice", "user_id") > 0)
+    rank = pl.col("pair_retrieval_rank").cast(pl.Int64)
+    teaches = (rank <= config.top_candidates) | (rank % config.tail_step == 0)
+    taught = rows.filter(teaches).filter(pl.col("label").sum().over("slice", "user_id") > 0)
     with threadpool_limits(limits=config.n_threads, user_api="openmp"):  # its own setting cannot raise OMP_NUM_THREADS
         booster = xgb.train(_parameters(config), _matrix(taught, config.n_threads), num_boost_round=config.n_rounds)
     return Ranker(

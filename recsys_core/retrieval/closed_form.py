@@ -64,7 +64,7 @@ class ClosedForm:
         history gives zeros, and so does one by which all items are alike.
         """
         value = evidence(users) * (1.0 + places_back(users)) ** -self.recency_power
-        pooled = users.matrix(value.astype(np.float32)) @ self.shown  # (n_users, rank)
+        pooled = users.weighted_sums(value.astype(np.float32), self.shown)  # (n_users, rank)
         variance = np.einsum("ur,rs,us->u", pooled, self._covariance, pooled)
         scale = np.where(variance > 1e-12, np.maximum(variance, 1e-12) ** -0.5, 0)
         scaled: Float32s = (pooled * scale[:, None]).astype(np.float32)

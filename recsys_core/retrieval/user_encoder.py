@@ -33,8 +33,8 @@ class UserEncoder:
         clocks = recency(users)
         fresh = np.exp(self.place_bias[clocks.place] + self.age_bias[clocks.age])
         weight = self.rating_weight[np.round(users.ratings * 2).astype(np.int64) - 1] * fresh
-        pooled = users.matrix(weight) @ self.rated  # (n_users, dim)
-        amount = users.matrix(fresh).sum(axis=1).astype(np.float32)
+        pooled = users.weighted_sums(weight, self.rated)  # (n_users, dim)
+        amount = np.bincount(users.rows, weights=fresh, minlength=users.n_users).astype(np.float32)
         vectors = pooled / np.sqrt(amount + np.float32(1))[:, None] + self.everyone
         return np.concatenate([vectors, np.ones((users.n_users, 1), dtype=np.float32)], axis=1)
 

@@ -1,11 +1,16 @@
 """Everything that one answer needs, taken from the lake together and refused when the parts do not belong together."""
 
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from recsys_core.data.merging import every_rating
 from recsys_core.data.splits import TEST
 from recsys_core.errors import ArtifactError
 from recsys_core.features.slices import of_slice
@@ -19,7 +24,9 @@ from recsys_core.retrieval.storage import load_tower
 from recsys_core.retrieval.training import FittedTower
 from recsys_core.tables import read_table
 
-PARTS = ("movies", "ratings", "item_features", "two_tower", "item_embeddings", "faiss_index", "ranker")
+LOGS = ("base_ratings", "interaction_log_head")
+
+PARTS = ("movies", *LOGS, "item_features", "two_tower", "item_embeddings", "faiss_index", "ranker")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +34,16 @@ class Bundle:
     """One consistent set of parts."""
 
     movies: pl.DataFrame
-    ratings: pl.DataFrame
+    ratings: pl.DataFrame  # every rating known, also those that a later one replaced
     proposer: Proposer
     ranker: Ranker
     versions: dict[str, str]  # part -> version
+
+    @property
+    def release(self) -> str:
+        """Sixteen hex digits over the versions of all parts but the ratings, which grow while a release answers."""
+        parts = {part: version for part, version in self.versions.items() if part not in LOGS}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def load_bundle(lake: Lake) -> Bundle:
@@ -43,18 +56,26 @@ def load_bundle(lake: Lake) -> Bundle:
         manifests = {part: _manifest(lake, part) for part in PARTS}
         for part, manifest in manifests.items():
             _check_inputs(lake, part, manifest, manifests)
-        folders = {part: lake.open(part, version=manifest.version) for part, manifest in manifests.items()}
-        tower, index = load_tower(folders["two_tower"], TEST), ItemIndex.load(folders["faiss_index"])
-        items = of_slice(read_table(folders["item_features"] / "item_features.parquet"), TEST)
-        _check_numbering("faiss_index", index.item_ids, tower)
-        _check_numbering("item_features", items["item_id"].to_numpy(), tower)
-        return Bundle(
-            movies=read_table(folders["movies"] / "movies.parquet"),
-            ratings=read_table(folders["ratings"] / "ratings.parquet"),
-            proposer=proposer_of(tower, items, index),
-            ranker=Ranker.load(folders["ranker"]),
-            versions={part: manifest.version for part, manifest in manifests.items()},
-        )
+        return read_bundle({part: lake.open(part, version=manifest.version) for part, manifest in manifests.items()})
+
+
+def read_bundle(folders: Mapping[str, Path]) -> Bundle:
+    """The parts in these folders, each named by its version.
+
+    Raises:
+        ArtifactError: a part is missing or damaged, or numbers the items otherwise than another.
+    """
+    tower, index = load_tower(folders["two_tower"], TEST), ItemIndex.load(folders["faiss_index"])
+    items = of_slice(read_table(folders["item_features"] / "item_features.parquet"), TEST)
+    _check_numbering("faiss_index", index.item_ids, tower)
+    _check_numbering("item_features", items["item_id"].to_numpy(), tower)
+    return Bundle(
+        movies=read_table(folders["movies"] / "movies.parquet"),
+        ratings=every_rating(*(read_table(folders[name] / f"{name}.parquet") for name in LOGS)),
+        proposer=proposer_of(tower, items, index),
+        ranker=Ranker.load(folders["ranker"]),
+        versions={part: folder.name for part, folder in folders.items()},
+    )
 
 
 def _manifest(lake: Lake, part: str) -> Manifest:

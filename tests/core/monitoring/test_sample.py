@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recsys_core.errors import DataError
-from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.monitoring.sample import Sample, scored_sample
 from tests.core.monitoring.clustered import clustered, rows_of
 

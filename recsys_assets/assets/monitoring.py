@@ -1,0 +1,127 @@
+"""Stage 8, monitoring: is what is served computed as it was learned, and still like it?"""
+
+import dagster as dg
+
+from recsys_assets.metadata import drift_metadata, parity_metadata, table_metadata
+from recsys_assets.planning import closed_until
+from recsys_assets.publishing import AssetRun, Published
+from recsys_assets.recipes import versioned_asset
+from recsys_assets.resources import LakeResource
+from recsys_assets.settings import from_settings
+from recsys_core.monitoring.config import DriftConfig, PastConfig, ReferenceConfig
+
+PARTS = (
+    "movies", "base_ratings", "interaction_log_head", "item_features", "two_tower", "item_embeddings", "faiss_index",
+    "ranker",
+)  # fmt: skip
+"""What a bundle is read from; the same as `bundle.PARTS`, whose module takes seconds to import."""
+
+LIBRARIES = ("torch", "faiss-cpu", "xgboost", "numpy", "scipy", "polars", "pyarrow")
+
+
+@from_settings("past_requests")
+class PastRequestsRun(dg.Config, PastConfig):
+    """How the release is asked about the past."""
+
+
+@from_settings("training_reference")
+class TrainingReferenceRun(dg.Config, ReferenceConfig):
+    """How finely, and of how many users, is kept what the ranker learned from."""
+
+
+@from_settings("drift_report")
+class DriftReportRun(dg.Config, DriftConfig):
+    """When a window is said to have drifted."""
+
+
+@versioned_asset(deps=PARTS, form=PastRequestsRun, libraries=LIBRARIES, kinds=["xgboost", "faiss"])
+def past_requests(context: dg.AssetExecutionContext, config: PastRequestsRun, lake: LakeResource) -> Published:
+    """What the release would have shown before each rating since its cut-off, one request at a time, as a service does.
+
+    Requests that are like real ones before there are any: parity and drift are tried on them.
+    """
+    from recsys_core.monitoring.past import serve_past
+    from recsys_core.serving.bundle import read_bundle
+
+    run = AssetRun(context, lake, config)
+    served = serve_past(read_bundle({part: run.folder(part) for part in PARTS}), config.k)
+    return run.publish(
+        served.save,
+        times=served.requests["requested_at"],
+        facts={"n_requests": served.requests.height, "n_slots": served.impressions.height},
+        metadata=table_metadata(served.impressions),
+    )
+
+
+@versioned_asset(deps=[*PARTS, "past_requests"], outside=["served"], libraries=LIBRARIES, kinds=["polars"])
+def parity_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
+    """Every logged request asked again from the raw log, and what the ranker read compared bit for bit.
+
+    The requests are those of the event log, up to the last closed day, and those that the release was asked of the
+    past.
+    """
+    from recsys_core.feedback.arrivals import version_until
+    from recsys_core.feedback.records import REQUESTS_TABLE
+    from recsys_core.monitoring.parity import parity_report as make_report
+    from recsys_core.monitoring.served import Served, served_until
+    from recsys_core.serving.bundle import read_bundle
+
+    run = AssetRun(context, lake)
+    until = closed_until()
+    with lake.open_log() as log:
+        run.read_from_outside("served", version_until(log, REQUESTS_TABLE, until))
+        served = served_until(log, until).and_also(Served.load(run.folder("past_requests")))
+    report = make_report(served, read_bundle({part: run.folder(part) for part in PARTS}))
+    return run.publish(report.save, facts=report.headline(), metadata=parity_metadata(report))
+
+
+@versioned_asset(
+    deps=["ranker", "ranking_examples"],
+    form=TrainingReferenceRun,
+    libraries=["xgboost", "numpy", "polars", "pyarrow"],
+    kinds=["numpy"],
+)
+def training_reference(
+    context: dg.AssetExecutionContext, config: TrainingReferenceRun, lake: LakeResource
+) -> Published:
+    """What the ranker learned from, as it would have shown it, in bins: small, and without anybody's id.
+
+    An artifact of its own beside the ranker, so that other bins do not ask for another training.
+    """
+    from recsys_core.monitoring.reference import make_reference
+    from recsys_core.monitoring.training import trained_sample
+    from recsys_core.ranking.examples import RankingExamples
+    from recsys_core.ranking.ranker import Ranker
+
+    run = AssetRun(context, lake, config)
+    examples = RankingExamples.load(run.folder("ranking_examples"))
+    reference = make_reference(trained_sample(Ranker.load(run.folder("ranker")), examples, config.n_slots), config)
+    return run.publish(reference.save, facts={"n_clusters": reference.n_clusters, "n_columns": len(reference.names)})
+
+
+@versioned_asset(
+    deps=["training_reference", "past_requests"],
+    outside=["served"],
+    form=DriftReportRun,
+    libraries=["numpy", "polars", "pyarrow"],
+    kinds=["polars"],
+)
+def drift_report(context: dg.AssetExecutionContext, config: DriftReportRun, lake: LakeResource) -> Published:
+    """Are features and scores of what is shown still like those that the ranker learned from?
+
+    Of the event log, up to the last closed day, where enough users are in it; else of the past requests.
+    """
+    from recsys_core.feedback.arrivals import version_until
+    from recsys_core.feedback.records import REQUESTS_TABLE
+    from recsys_core.monitoring.reference import Reference
+    from recsys_core.monitoring.served import Served, served_until
+    from recsys_core.monitoring.watch import watch
+
+    run = AssetRun(context, lake, config)
+    until = closed_until()
+    with lake.open_log() as log:
+        run.read_from_outside("served", version_until(log, REQUESTS_TABLE, until))
+        logged = served_until(log, until)
+    past = Served.load(run.folder("past_requests"))
+    report = watch(Reference.load(run.folder("training_reference")), logged, past, config)
+    return run.publish(report.save, facts=report.headline(), metadata=drift_metadata(report))

@@ -1,0 +1,197 @@
+"""Did the ranker read online what training would have computed? Proven by computing it again, bit for bit.
+
+Each logged request is asked anew as of its time, by the other road: histories cut from the raw log, item features
+counted again from the raw ratings, user features from running totals, all requests of a batch together. Nothing of the
+online path takes part but the functions of the registry. Whatever differs in one bit is a skew: the ranker learned from
+one number and reads another.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from pydantic import JsonValue
+
+from recsys_core.data.histories import histories_at
+from recsys_core.data.schemas import RATINGS_COLUMNS
+from recsys_core.features.registry import FEATURE_NAMES, names_of
+from recsys_core.features.tables import item_features, user_features
+from recsys_core.feedback.impressions import read_history
+from recsys_core.monitoring.sample import SCORE, Float32s
+from recsys_core.monitoring.served import Served
+from recsys_core.ranking.inputs import Proposer, RankingInputs, candidate_features, proposer_of
+from recsys_core.retrieval.encoding import user_vectors
+from recsys_core.serving.bundle import Bundle
+from recsys_core.tables import load_tables, save_tables
+
+BATCH = 1_024
+"""Requests replayed at once: bounds the memory at so many blocks of features."""
+
+Bools = npt.NDArray[np.bool_]
+
+COLUMNS = (*FEATURE_NAMES, SCORE)
+
+COLUMNS_SCHEMA = pl.Schema(
+    {
+        "column": pl.String,
+        "n_compared": pl.Int64,
+        "n_mismatches": pl.Int64,
+        "largest_difference": pl.Float64,
+        "request_id": pl.String,
+        "item_id": pl.Int64,
+        "logged": pl.Float64,
+        "replayed": pl.Float64,
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParityReport:
+    """What was compared and what differed.
+
+    Attributes:
+        columns: a row per feature and one for the score: column, n_compared, n_mismatches, largest_difference (NaN
+            where one side is missing), and the first slot that differs: request_id, item_id, logged, replayed (null
+            where none does).
+        about: one row: n_requests, n_slots, n_absent (slots whose item the replay does not propose at all),
+            n_of_other_releases (requests that this release did not answer, which are left out).
+    """
+
+    columns: pl.DataFrame
+    about: pl.DataFrame
+
+    def save(self, folder: Path) -> None:
+        """Write both tables."""
+        save_tables(self, folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> "ParityReport":
+        """Read both tables."""
+        return load_tables(cls, folder)
+
+    def at_fault(self) -> list[str]:
+        """The columns that differ anywhere, the most often differing first."""
+        differing = self.columns.filter(pl.col("n_mismatches") > 0)
+        return differing.sort("n_mismatches", descending=True)["column"].to_list()
+
+    def is_clean(self) -> bool:
+        """Whether anything was compared at all, and nothing differed."""
+        about = self.about.row(0, named=True)
+        return bool(about["n_slots"]) and not about["n_absent"] and not self.at_fault()
+
+    def headline(self) -> dict[str, JsonValue]:
+        """The figures worth following."""
+        return {
+            **self.about.row(0, named=True),
+            "n_mismatches": int(self.columns["n_mismatches"].sum()),
+            "n_columns_at_fault": len(self.at_fault()),
+        }
+
+
+def parity_report(served: Served, bundle: Bundle) -> ParityReport:
+    """Replay what a release has served, and compare.
+
+    Args:
+        served: requests of any release; those of another are counted and left out.
+        bundle: the release, with every rating known by now.
+    """
+    own = served.of_release(bundle.release)
+    requests = own.requests.sort("requested_at", "request_id")
+    slots = own.impressions.sort("request_id", "position")
+    replayed, found = _replayed(requests, slots, bundle)
+    logged = np.column_stack([Served(requests=requests, impressions=slots).features(), slots["score"].to_numpy()])
+    about = {
+        "n_requests": requests.height,
+        "n_slots": slots.height,
+        "n_absent": int((~found).sum()),
+        "n_of_other_releases": served.requests.height - requests.height,
+    }
+    return ParityReport(
+        columns=_compared(slots.filter(found), logged.astype(np.float32)[found], replayed[found]),
+        about=pl.DataFrame(about),
+    )
+
+
+def _compared(slots: pl.DataFrame, logged: Float32s, replayed: Float32s) -> pl.DataFrame:
+    """COLUMNS_SCHEMA; bits are compared, and two missing values are alike."""
+    differs = (logged.view(np.uint32) != replayed.view(np.uint32)) & ~(np.isnan(logged) & np.isnan(replayed))
+    rows = []
+    for name, differing, ours, theirs in zip(COLUMNS, differs.T, logged.T, replayed.T, strict=True):
+        row = {"column": name, "n_compared": len(ours), "n_mismatches": int(differing.sum()), "largest_difference": 0.0}
+        if differing.any():
+            first = int(differing.argmax())
+            row |= {"logged": float(ours[first]), "replayed": float(theirs[first])}
+            row |= slots.select("request_id", "item_id").row(first, named=True)
+            row["largest_difference"] = float(np.abs(ours - theirs)[differing].max())
+        rows.append(row)
+    return pl.DataFrame(rows, schema=COLUMNS_SCHEMA)
+
+
+def _replayed(requests: pl.DataFrame, slots: pl.DataFrame, bundle: Bundle) -> tuple[Float32s, Bools]:
+    """(n_slots, n_features + 1) features and score of each slot, counted again; (n_slots,) whether it was proposed."""
+    asked, ratings = _with_own_histories(requests, bundle.ratings)
+    items = _counted_again(bundle)
+    proposer = proposer_of(bundle.proposer.tower, items, bundle.proposer.index)
+    numbered = slots.join(
+        asked.with_row_index("row").select("request_id", "row"), on="request_id", maintain_order="left"
+    )
+    rows, item_idx = numbered["row"].to_numpy(), proposer.tower.catalogue.idx_of(slots["item_id"].to_numpy())
+    values = np.full((slots.height, len(FEATURE_NAMES) + 1), np.nan, dtype=np.float32)
+    found = np.zeros(slots.height, dtype=np.bool_)
+    for start in range(0, asked.height, BATCH):
+        inputs = _asked_again(proposer, ratings, items, asked[start : start + BATCH], bundle.ranker.n_candidates)
+        block = candidate_features(inputs)  # (n_requests, n_candidates, n_features)
+        own = np.flatnonzero((rows >= start) & (rows < start + BATCH))
+        of_request = rows[own] - start
+        is_item = inputs.candidates.item_idx[of_request] == item_idx[own, None]  # (n_own, n_candidates)
+        found[own] = is_item.any(axis=1)
+        values[own, :-1] = block[of_request, is_item.argmax(axis=1)]
+    if len(values):
+        values[:, -1] = bundle.ranker.score(values[:, :-1])
+    return values, found
+
+
+def _counted_again(bundle: Bundle) -> pl.DataFrame:
+    """`item_features` as of the release's cut-off, from the raw ratings."""
+    # As the pipeline merges them: of a user and item the latest rating alone, also where it came after the cut-off.
+    merged = bundle.ratings.unique(["user_id", "item_id"], keep="last", maintain_order=True)
+    return item_features(merged, bundle.movies, bundle.proposer.tower.fit_end)
+
+
+def _asked_again(
+    proposer: Proposer, ratings: pl.DataFrame, items: pl.DataFrame, asked: pl.DataFrame, n_candidates: int
+) -> RankingInputs:
+    """The requests of a batch, as evaluation would make them."""
+    tower, times = proposer.tower, asked["requested_at"].to_numpy()
+    users = histories_at(ratings, tower.catalogue, asked["who"].to_numpy(), times)
+    vectors = user_vectors(tower, users)
+    return RankingInputs(
+        proposer=proposer,
+        users=users,
+        requested_at=times,
+        user_vectors=vectors,
+        candidates=proposer.candidates(vectors, users, n_candidates),
+        user_values=user_features(ratings, items, asked["who"].to_numpy(), times).select(names_of("user")).to_numpy(),
+    )
+
+
+def _with_own_histories(requests: pl.DataFrame, ratings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The requests with `who`, and all ratings by `who`.
+
+    A history that came with a request is nobody else's: it becomes, with the ratings of the user it came for, the
+    history of a user made up for this request.
+    """
+    unused = 1 + max(int(ids.max() or 0) for ids in (ratings["user_id"], requests["user_id"]))  # type: ignore[arg-type]
+    is_own = pl.col("user_id").is_null() | pl.col("history").is_not_null()
+    numbered = requests.with_columns(who=pl.when(is_own).then(unused + pl.int_range(pl.len())).otherwise("user_id"))
+    tables = [ratings]
+    for user_id, history, who in numbered.filter(is_own).select("user_id", "history", "who").iter_rows():
+        of_user = ratings.filter(pl.col("user_id") == (-1 if user_id is None else user_id))
+        given = [(who, *rated) for rated in read_history(history or "[]")]
+        tables += [
+            of_user.with_columns(user_id=pl.lit(who, pl.Int64)),
+            pl.DataFrame(given, schema=RATINGS_COLUMNS, orient="row"),
+        ]
+    return numbered, pl.concat(tables).sort("timestamp", maintain_order=True)

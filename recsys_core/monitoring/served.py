@@ -1,0 +1,98 @@
+"""What was served, as two tables, and as a drift report reads it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from recsys_core.features.registry import FEATURE_NAMES
+from recsys_core.feedback.arrivals import FIRST, by_day, day_rows, start_of
+from recsys_core.feedback.log import EventLog
+from recsys_core.feedback.records import DAY_S, IMPRESSIONS_TABLE, REQUESTS_TABLE, LogTable, unpack_features
+from recsys_core.feedback.schemas import FRESH
+from recsys_core.monitoring.sample import Float32s, Sample, scored_sample
+from recsys_core.tables import load_tables, save_tables
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """Answered requests and what they showed.
+
+    Attributes:
+        requests: REQUESTS.
+        impressions: IMPRESSIONS of these requests.
+    """
+
+    requests: pl.DataFrame
+    impressions: pl.DataFrame
+
+    def save(self, folder: Path) -> None:
+        """Write both tables."""
+        save_tables(self, folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Served":
+        """Read both tables."""
+        return load_tables(cls, folder)
+
+    def of_release(self, release: str) -> "Served":
+        """What one release has answered."""
+        return Served(
+            requests=self.requests.filter(release=release), impressions=self.impressions.filter(release=release)
+        )
+
+    def of_last_days(self, n_days: int) -> "Served":
+        """What was asked for in the days before, and with, the latest request."""
+        since = pl.col("requested_at") > pl.col("requested_at").max() - n_days * DAY_S
+        requests = self.requests.filter(since)
+        return Served(requests=requests, impressions=self.impressions.join(requests, on="request_id", how="semi"))
+
+    def and_also(self, other: "Served") -> "Served":
+        """Both together."""
+        requests = pl.concat([self.requests, other.requests])
+        return Served(requests=requests, impressions=pl.concat([self.impressions, other.impressions]))
+
+    @property
+    def n_users(self) -> int:
+        """Different users, everybody unnamed being one of their own."""
+        return len(np.unique(self._clusters()))
+
+    def features(self) -> Float32s:
+        """(n_impressions, n_features) what the ranker read, bit for bit."""
+        if self.impressions.is_empty():
+            return np.empty((0, len(FEATURE_NAMES)), dtype=np.float32)
+        return unpack_features(self.impressions["features"].to_list())
+
+    def sample(self) -> Sample:
+        """What the ranker read and said, for a drift report: a value that a default stood in for counts as missing.
+
+        A cluster is a user; whoever is unnamed is a cluster of their own.
+        """
+        states = np.frombuffer(b"".join(self.impressions["feature_states"].to_list()), dtype=np.uint8)
+        values = self.features()
+        values[states.reshape(values.shape) != FRESH] = np.nan
+        return scored_sample(values, self.impressions["score"].to_numpy().astype(np.float32), self._clusters())
+
+    def _clusters(self) -> npt.NDArray[np.int64]:
+        who = pl.coalesce(pl.col("user_id").cast(pl.String), pl.concat_str(pl.lit("request "), "request_id"))
+        return self.impressions.select(who.rank("dense").cast(pl.Int64)).to_series().to_numpy()
+
+
+def served_until(log: EventLog, last_day: str) -> Served:
+    """All that was served up to and with a day (YYYY-MM-DD), as the event log says.
+
+    Of a row that was delivered twice, the first arrival counts.
+    """
+    requests = _logged(log, REQUESTS_TABLE, last_day)
+    return Served(
+        requests=requests,
+        impressions=_logged(log, IMPRESSIONS_TABLE, last_day).join(requests, on="request_id", how="semi"),
+    )
+
+
+def _logged(log: EventLog, table: LogTable, last_day: str) -> pl.DataFrame:
+    days = by_day(log.deliveries(table), table).filter(pl.col("day") <= last_day)["day"].unique().sort()
+    rows = [day_rows(log.read_day(table, start_of(day)), table).filter(standing=FIRST) for day in days]
+    return pl.concat([table.frame([]), *(one.select(*table.columns) for one in rows)]).sort(*table.key)

@@ -1,0 +1,58 @@
+"""An answer -> the rows of the event log: who asked, and each slot that was shown, with what the ranker read for it."""
+
+from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
+from recsys_core.feedback import records
+from recsys_core.feedback.impressions import history_text
+from recsys_core.serving.requests import Answer
+
+GREEDY = "greedy"
+"""The policy that shows the best by the ranker, each with propensity 1: nothing is tried out."""
+
+_SCORE = FEATURE_NAMES.index("pair_retrieval_score")
+
+
+def request_record(answer: Answer, release: str, served_at: int) -> records.Request:
+    """The request of an answer.
+
+    Args:
+        answer: what was shown.
+        release: which bundle answered.
+        served_at: microseconds UTC.
+    """
+    asked = answer.request
+    history = [(one.item_id, one.rating, one.timestamp) for one in asked.history]
+    return records.Request(
+        request_id=asked.request_id,
+        user_id=asked.user_id,
+        history=history_text(history) if history else None,
+        k=asked.k,
+        requested_at=asked.requested_at,
+        served_at=served_at,
+        release=release,
+    )
+
+
+def impression_records(answer: Answer, release: str, served_at: int) -> list[records.Impression]:
+    """Each slot of an answer; the arguments are those of `request_record`."""
+    asked, version = answer.request, feature_set_version()
+    return [
+        records.Impression(
+            request_id=asked.request_id,
+            user_id=asked.user_id,
+            item_id=item_id,
+            position=at + 1,
+            release=release,
+            policy=GREEDY,
+            propensity=1.0,
+            score=float(answer.scores[at]),
+            retrieval_score=float(answer.features[at, _SCORE]),
+            retrieval_rank=int(answer.retrieval_ranks[at]),
+            probability=None if answer.probabilities is None else float(answer.probabilities[at]),
+            feature_set=version,
+            features=records.pack_features(answer.features[at]),
+            feature_states=answer.states[at].tobytes(),
+            requested_at=asked.requested_at,
+            served_at=served_at,
+        )
+        for at, item_id in enumerate(answer.item_ids.tolist())
+    ]
