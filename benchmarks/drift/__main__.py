@@ -12,6 +12,7 @@ Nothing is trained, but for one answer: are a ranker's scores of its own lessons
 
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
@@ -39,7 +40,7 @@ Alarms = dict[str, bool]
 SIZES = ((300, 100), (199, 400))
 """Users of the reference and of the window; the second takes all that there are."""
 
-N_NULL, N_SHIFTED, N_FITS = 200, 60, 3
+N_NULL, N_SHIFTED, N_RETURNING, N_FITS = 200, 60, 100, 3
 CONFIG = DriftConfig(n_permutations=1239)
 """A quarter of the dealings of a real report, to be done in time: 0.05 / 31 columns is exactly 2 / (1 + 1,239)."""
 
@@ -98,7 +99,7 @@ def returning(requests: Requests) -> str:
     """False alarms where people come back."""
     rows = []
     for reference, window, by_user, arrivals in scenarios(requests):
-        found = false_alarms(requests, arrivals, CONFIG, by_user=by_user, n_runs=N_NULL)
+        found = false_alarms(requests, arrivals, CONFIG, by_user=by_user, n_runs=N_RETURNING)
         rows.append([reference, window, "user" if by_user else "user and day", share(found)])
     return markdown_table(["reference", "window", "cluster", "false alarms"], rows)
 
@@ -126,6 +127,14 @@ def own_lessons(lake: Lake) -> str:
     )
 
 
+def size_on_disk(requests: Requests) -> str:
+    """What a reference of all users takes."""
+    with TemporaryDirectory() as folder:
+        make_reference(requests.sample(requests.features), ReferenceConfig()).save(Path(folder))
+        n_bytes = sum(path.stat().st_size for path in Path(folder).iterdir())
+    return f"{n_bytes / 1e6:.2f} MB, {n_bytes / 1e3 / len(requests.features):.1f} kB a user"
+
+
 def seconds_of_a_report(requests: Requests) -> float:
     """How long a report with the default settings takes on 500 and 500 clusters; some users stand in it twice."""
     users = child(0, "benchmarks", "drift", "time").integers(0, len(requests.features), 1000)
@@ -145,8 +154,9 @@ def main(root: Path) -> None:
         f"{len(requests.features)} users, {len(FEATURE_NAMES) + 1} columns; {N_NULL} dealings without drift, ", end=""
     )
     print(f"{N_SHIFTED} with each shift; share with any alarm [95 %]\n\n{table(requests)}\n")
-    print(f"people who come back, nothing drifted:\n\n{returning(requests)}\n")
+    print(f"people who come back, {N_RETURNING} dealings, nothing drifted:\n\n{returning(requests)}\n")
     print(f"a ranker's own lessons beside other users, {N_FITS} halvings:\n{own_lessons(lake)}\n")
+    print(f"the reference of all users: {size_on_disk(requests)}")
     print(f"a report on 500 and 500 clusters: {seconds_of_a_report(requests):.2f} s; all: ", end="")
     print(f"{time.perf_counter() - started:.0f} s, {time.process_time() - cpu_started:.0f} s of CPU")
 

@@ -63,9 +63,9 @@ def cluster_counts(sample: Sample, edges: Float32s) -> Counts:
 def _quantiles(values: Float32s, weights: Float64s, n_bins: int) -> Float32s:
     """(n_bins + 1,) the least value, then those at which 1 / n_bins, 2 / n_bins, ... of the weight is reached."""
     values = values + np.float32(0)  # -0 and 0 are one value, and would be two patterns of bits
-    order = np.lexsort((weights, values))  # weights too, so that the sums below are those of any order of rows
+    order = np.argsort(values)
     reached = np.cumsum(weights[order])
-    # A hair less than each share: a sum of thirds may fall short of the whole share that it stands for.
+    # A hair less than each share: a sum of thirds, in any order of rows, may fall short of the whole that it stands for.
     wanted = np.linspace(0, reached[-1], n_bins + 1) * (1 - 1e-12)
     return values[order][np.searchsorted(reached, wanted, side="left")]
 
@@ -73,5 +73,6 @@ def _quantiles(values: Float32s, weights: Float64s, n_bins: int) -> Float32s:
 def _with_own_bins(quantiles: Float32s) -> Float32s:
     """The edges: each quantile once, and another just below a repeated one. Never more than there are quantiles."""
     distinct, repeats = np.unique(quantiles, return_counts=True)
-    below = np.nextafter(distinct[repeats > 1], np.float32(-np.inf))
+    with np.errstate(over="ignore"):  # below the least of all floats lies -inf, an edge that nothing is under
+        below = np.nextafter(distinct[repeats > 1], np.float32(-np.inf))
     return np.union1d(distinct, below)

@@ -100,9 +100,10 @@ class DriftReport:
 
 
 def drift_report(reference: Reference, window: Sample, config: DriftConfig) -> DriftReport:
-    """Compare the rows of a window, such as a day, with the reference.
+    """Compare the rows of a window with the reference.
 
-    The order of the rows and the numbers of the clusters change nothing, as long as no cluster has to be left out.
+    Both should span periods of one length: a week holds more of those who come rarely than a day does, and that is a
+    difference. Neither the order of rows nor the numbers of clusters change anything, unless some must be left out.
 
     Raises:
         DataError: the window has other columns than the reference.

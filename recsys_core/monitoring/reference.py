@@ -1,7 +1,7 @@
 """What a model learned from, in bins: small enough to lie beside the model, and without any user's id.
 
 On disk, `reference.json` holds the names and sizes, `edges.npy` the edges, and `cells.npy` with `counts.npy` the bins
-that are not empty: 8 bytes each, about 1.5 kB for a cluster of ten rows of 31 columns.
+that are not empty: 8 bytes each, about 1.7 kB for a user of ten rows of 31 columns (`python -m benchmarks.drift`).
 """
 
 import json
@@ -103,10 +103,10 @@ def make_reference(sample: Sample, config: ReferenceConfig) -> Reference:
 
 
 def _fit(cells: UInt32s, filled: Int32s, shape: tuple[int, int, int]) -> bool:
-    """Whether the filled cells name each at most once, within the shape, with a count above 0."""
+    """Whether the filled cells lie within the shape, with a count above 0 each."""
     if min(shape) < 1 or len(cells) != len(filled) or not len(cells):
         return False
-    return bool(np.all(cells[1:] > cells[:-1]) and cells[-1] < math.prod(shape) and filled.min() > 0)
+    return bool(cells.max() < math.prod(shape) and filled.min() > 0)
 
 
 def _damaged(folder: Path) -> ArtifactError:

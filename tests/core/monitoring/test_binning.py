@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recsys_core.monitoring.binning import binned, cluster_counts, fitted_edges, n_codes
@@ -72,6 +72,7 @@ def test_missing_values_do_not_move_the_edges_of_the_others() -> None:
 
 
 @given(COLUMNS, st.integers(10, 60))
+@example([(float(np.finfo(np.float32).min), 0)], 10)
 def test_edges_rise_and_every_row_has_one_bin(rows: list[tuple[float, int]], n_bins: int) -> None:
     sample = rows_of([value for value, _ in rows], clusters=[cluster for _, cluster in rows])
     edges = fitted_edges(sample, n_bins)

@@ -99,7 +99,9 @@ def test_files_that_do_not_belong_together_are_refused(reference: Reference, tmp
             Reference.load(tmp_path)
 
 
-@pytest.mark.parametrize("change", [{"n_clusters": 59}, {"n_clusters": 0}, {"n_bins": 52}, {"names": ["c0"]}])
+@pytest.mark.parametrize(
+    "change", [{"n_clusters": 59}, {"n_clusters": 61}, {"n_clusters": 0}, {"n_bins": 52}, {"names": ["c0"]}]
+)
 def test_sizes_that_do_not_fit_the_arrays_are_refused(
     reference: Reference, tmp_path: Path, change: dict[str, object]
 ) -> None:
@@ -110,10 +112,19 @@ def test_sizes_that_do_not_fit_the_arrays_are_refused(
         Reference.load(tmp_path)
 
 
-def test_a_count_too_many_in_one_column_is_seen(reference: Reference, tmp_path: Path) -> None:
+def test_edges_of_too_few_columns_are_refused(reference: Reference, tmp_path: Path) -> None:
+    reference.save(tmp_path)
+    np.save(tmp_path / "edges.npy", reference.edges[:-1])
+    with pytest.raises(ArtifactError, match="recsys refresh"):
+        Reference.load(tmp_path)
+
+
+@pytest.mark.parametrize("change", [[1, 0], [-20, 20]], ids=["one too many", "less than none"])
+def test_counts_that_cannot_be_are_refused(reference: Reference, tmp_path: Path, change: list[int]) -> None:
+    """The first two counts are of one column of one cluster: what one gains there, the other may lose unseen."""
     reference.save(tmp_path)
     counts = np.load(tmp_path / "counts.npy")
-    counts[0] += 1
+    counts[:2] += change
     np.save(tmp_path / "counts.npy", counts)
     with pytest.raises(ArtifactError, match="recsys refresh"):
         Reference.load(tmp_path)
