@@ -1,6 +1,8 @@
 """Commands that answer: report, recommend."""
 
 import math
+import time
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -55,12 +57,13 @@ def recommend(
         Request(request_id=uuid4().hex, user_id=user, history=likes, requested_at=requested_at, k=k)
     )
     places = describe(recommender.bundle, answer)
+    notes = [*_reservations(answer), *_not_logged(answer, recommender.bundle.release)]
     if as_json:
         print_json([_without_nan(asdict(one)) for one in places])
         return
     _show_answer(places, explain=explain)
-    for line in _reservations(answer):
-        errors.print(f"[yellow]note:[/] {line}")
+    for note in notes:
+        errors.print(f"[yellow]note:[/] {escape(note)}")
 
 
 def show_report(*, as_json: bool = False) -> None:
@@ -122,6 +125,24 @@ def _reservations(answer: "Answer") -> list[str]:
     if stale:
         found.append(f"too old by then, so that defaults stand for them: {', '.join(stale)} (`recsys refresh`)")
     return found
+
+
+def _not_logged(answer: "Answer", release: str) -> list[str]:
+    """Log what is shown; why that failed, if it did: whoever asks gets their answer all the same."""
+    from recsys_assets.resources import event_log, lake_root
+    from recsys_core.errors import LogError
+    from recsys_core.serving.logging import impression_records, request_record
+
+    served_at = time.time_ns() // 1_000
+    try:
+        with closing(event_log(lake_root())) as log:
+            log.append(
+                requests=[request_record(answer, release, served_at)],
+                impressions=impression_records(answer, release, served_at),
+            )
+    except LogError as fault:
+        return [f"this answer is not in the event log: {fault}"]
+    return []
 
 
 def _chance(probability: float | None) -> str:
