@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # these pull in torch, faiss and xgboost, which must not slow
 
     from recsys_core.data.splits import Splits
     from recsys_core.evaluation.report import EvalReport
+    from recsys_core.features.feature import Feature
     from recsys_core.monitoring.parity import ParityReport
     from recsys_core.monitoring.watch import Watch
     from recsys_core.ranking.report import RankingReport
@@ -30,6 +31,38 @@ def table_metadata(table: pl.DataFrame) -> Metadata:
     """Row count and columns, under the names that the UI knows."""
     columns = [dg.TableColumn(name, str(dtype)) for name, dtype in table.schema.items()]
     return {"dagster/row_count": table.height, "dagster/column_schema": dg.TableSchema(columns=columns)}
+
+
+def feature_table_metadata(table: pl.DataFrame) -> Metadata:
+    """The same, with what the registry declares of each feature, and from which columns it is computed."""
+    from recsys_core.features.registry import FEATURES
+
+    declared = {one.name: one for one in FEATURES if one.name in table.columns}
+    columns = [
+        _declared_column(declared[name]) if name in declared else dg.TableColumn(name, str(dtype))
+        for name, dtype in table.schema.items()
+    ]
+    sources = {
+        name: [dg.TableColumnDep(dg.AssetKey(asset), column) for asset, column in (at.split(".") for at in one.sources)]
+        for name, one in declared.items()
+    }
+    return {
+        "dagster/row_count": table.height,
+        "dagster/column_schema": dg.TableSchema(columns=columns),
+        "dagster/column_lineage": dg.TableColumnLineage(sources),
+    }
+
+
+def _declared_column(one: "Feature[Any]") -> dg.TableColumn:
+    bounds = [f">= {one.low:g}"] if one.low is not None else []
+    bounds += [f"<= {one.high:g}"] if one.high is not None else []
+    return dg.TableColumn(
+        one.name,
+        one.dtype,
+        f"{one.description} Unit: {one.unit}.",
+        dg.TableColumnConstraints(nullable=one.may_be_missing, other=bounds),
+        tags={"group": one.group, "owner": one.owner.removeprefix("team:")},
+    )
 
 
 def rejected_metadata(rejected: pl.DataFrame, notes: list[str]) -> Metadata:

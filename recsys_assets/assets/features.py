@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from recsys_assets.metadata import table_metadata
+from recsys_assets.metadata import feature_table_metadata
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
@@ -18,7 +18,9 @@ def item_features(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     run = AssetRun(context, lake)
     ratings = run.table("ratings")
     table = item_features_by_slice(ratings, run.table("movies"), Splits.load(run.folder("splits")))
-    return run.publish(tables_writer(item_features=table), times=ratings["timestamp"], metadata=table_metadata(table))
+    return run.publish(
+        tables_writer(item_features=table), times=ratings["timestamp"], metadata=feature_table_metadata(table)
+    )
 
 
 @versioned_asset(
@@ -32,4 +34,6 @@ def user_features(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     run = AssetRun(context, lake)
     ratings = run.table("ratings")
     table = user_features_by_slice(ratings, run.table("item_features"), Splits.load(run.folder("splits")))
-    return run.publish(tables_writer(user_features=table), times=ratings["timestamp"], metadata=table_metadata(table))
+    return run.publish(
+        tables_writer(user_features=table), times=ratings["timestamp"], metadata=feature_table_metadata(table)
+    )

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from recsys_assets.metadata import ranking_metadata, table_metadata
+from recsys_assets.metadata import feature_table_metadata, ranking_metadata
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
@@ -50,7 +50,7 @@ def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesR
             "n_likes_found": int(examples.rows["label"].sum()),
             "n_targets": int(examples.n_targets["n_targets"].sum()),
         },
-        metadata=table_metadata(examples.rows),
+        metadata=feature_table_metadata(examples.rows),
     )
 
 
