@@ -65,7 +65,7 @@ def _quantiles(values: Float32s, weights: Float64s, n_bins: int) -> Float32s:
     values = values + np.float32(0)  # -0 and 0 are one value, and would be two patterns of bits
     order = np.argsort(values)
     reached = np.cumsum(weights[order])
-    # A hair less than each share: a sum of thirds, in any order, may fall short of the whole that it stands for.
+    # A hair less than each share: a sum of thirds, in any order of rows, may miss the whole that it stands for.
     wanted = np.linspace(0, reached[-1], n_bins + 1) * (1 - 1e-12)
     return values[order][np.searchsorted(reached, wanted, side="left")]
 

@@ -77,7 +77,7 @@ class Reference:
         edges = read_array(folder / "edges.npy", np.float32, ndim=2)
         cells = read_array(folder / "cells.npy", np.uint32, ndim=1)
         filled = read_array(folder / "counts.npy", np.int32, ndim=1)
-        if len(edges) != len(names) or n_codes(edges) != shape[2] or not _fit(cells, filled, shape):
+        if (len(edges), n_codes(edges)) != shape[1:] or not (_rise(edges) and _fit(cells, filled, shape)):
             raise _damaged(folder)
         counts = np.zeros(shape, dtype=np.int32)
         counts.ravel()[cells] = filled
@@ -102,9 +102,15 @@ def make_reference(sample: Sample, config: ReferenceConfig) -> Reference:
     return Reference(names=kept.names, edges=edges, counts=cluster_counts(kept, edges))
 
 
+def _rise(edges: Float32s) -> bool:
+    """Whether no edge is below the one before it, or NaN."""
+    return bool((edges[:, 1:] >= edges[:, :-1]).all())
+
+
 def _fit(cells: UInt32s, filled: Int32s, shape: tuple[int, int, int]) -> bool:
-    """Whether the filled cells lie within the shape, with a count above 0 each."""
-    if min(shape) < 1 or len(cells) != len(filled) or not len(cells):
+    """Whether the filled cells lie within the shape, with a count above 0 each, and are enough for its clusters."""
+    # Every column of every cluster fills a cell at least, so that a damaged size cannot ask for all of the memory.
+    if min(shape) < 1 or len(cells) != len(filled) or len(cells) < shape[0] * shape[1]:
         return False
     return bool(cells.max() < math.prod(shape) and filled.min() > 0)
 

@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 
 from benchmarks import seeds
+from benchmarks.drift.__main__ import share
+from benchmarks.drift.requests import N_PLACES, Requests
+from benchmarks.drift.shifts import CAUSES, NOTHING
 from benchmarks.generated import found, markers, settle, written
 from benchmarks.growth import Growth, exponent, in_own_process, interactions
 from benchmarks.load_definitions import load_costs
 from benchmarks.processes import cost_of
 from benchmarks.seeds import table
 from benchmarks.spread import spread_of
+from recsys_core.features.contract import FEATURE_NAMES
 
 
 def test_the_median_of_runs_is_shown_with_its_ends() -> None:
@@ -82,6 +86,23 @@ def test_the_exponent_of_growth_is_the_slope_of_the_logarithms() -> None:
 
     assert exponent([run(n, 3e-6 * n**1.5) for n in (100, 1000, 9000)]) == pytest.approx(1.5)
     assert np.isnan(exponent([run(100, 1.0), run(100, 2.0)]))
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_a_declared_shift_changes_the_window_and_nothing_else(cause: str) -> None:
+    rng = np.random.default_rng(0)
+    features, earlier = rng.random((2, 30, N_PLACES, len(FEATURE_NAMES))).astype(np.float32)
+    requests = Requests(features=features.copy(), earlier=earlier, ranker=None)
+    users = rng.permutation(30)[:20]
+    moved = CAUSES[cause](requests, users, rng)
+    assert np.array_equal(requests.features, features)
+    assert moved.shape == (20, N_PLACES, len(FEATURE_NAMES))
+    assert np.array_equal(moved, features[users], equal_nan=True) == (cause == NOTHING)
+
+
+def test_a_share_of_alarms_has_its_exact_interval() -> None:
+    assert share([False] * 20) == "0.000 [0.000, 0.168]"  # 1 - 0.025 ** (1 / 20)
+    assert share([True, False]) == "0.500 [0.013, 0.987]"
 
 
 @pytest.mark.slow

@@ -100,7 +100,15 @@ def test_files_that_do_not_belong_together_are_refused(reference: Reference, tmp
 
 
 @pytest.mark.parametrize(
-    "change", [{"n_clusters": 59}, {"n_clusters": 61}, {"n_clusters": 0}, {"n_bins": 52}, {"names": ["c0"]}]
+    "change",
+    [
+        {"n_clusters": 59},
+        {"n_clusters": 61},
+        {"n_clusters": 10**15},
+        {"n_clusters": 0},
+        {"n_bins": 52},
+        {"names": ["c0"]},
+    ],
 )
 def test_sizes_that_do_not_fit_the_arrays_are_refused(
     reference: Reference, tmp_path: Path, change: dict[str, object]
@@ -112,9 +120,13 @@ def test_sizes_that_do_not_fit_the_arrays_are_refused(
         Reference.load(tmp_path)
 
 
-def test_edges_of_too_few_columns_are_refused(reference: Reference, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["a column too few", "falling", "undefined"])
+def test_edges_that_cannot_be_are_refused(reference: Reference, tmp_path: Path, damage: str) -> None:
     reference.save(tmp_path)
-    np.save(tmp_path / "edges.npy", reference.edges[:-1])
+    edges = reference.edges[:-1] if damage == "a column too few" else reference.edges.copy()
+    if damage != "a column too few":
+        edges[0, 5] = -99 if damage == "falling" else np.nan
+    np.save(tmp_path / "edges.npy", edges)
     with pytest.raises(ArtifactError, match="recsys refresh"):
         Reference.load(tmp_path)
 
