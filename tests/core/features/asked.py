@@ -150,7 +150,10 @@ def side_of(
 
 
 def pairs_of(
-    histories: Sequence[Sequence[Rating]], item_idx: Sequence[Sequence[int]], side: ItemSide, asking: Asking | None = None
+    histories: Sequence[Sequence[Rating]],
+    item_idx: Sequence[Sequence[int]],
+    side: ItemSide,
+    asking: Asking | None = None,
 ) -> Pairs:
     """Users by hand beside their candidates; by default they ask for nothing."""
     n_users, n_items = len(histories), len(side.n_ratings)

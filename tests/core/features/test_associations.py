@@ -40,9 +40,7 @@ def features_of(history: Sequence[Rating], weights: Sequence[float]) -> dict[str
     shown[:-1, 0], offered[-1] = weights, 1
     side = side_of(shown.tolist())
     pairs = pairs_of([history], [[n_items - 1]], replace(side, learned=replace(side.learned, offered=offered)))
-    return {
-        one.name.removeprefix("pair_").removesuffix("_association"): pairs.value(one).item() for one in FEATURES
-    }
+    return {one.name.removeprefix("pair_").removesuffix("_association"): pairs.value(one).item() for one in FEATURES}
 
 
 def slowly(users: Histories, row: int, item: int) -> dict[str, float]:

@@ -14,20 +14,21 @@ FOR_PEOPLE = {"owner"}
 
 @feature(entity="item", unit="doubles", sources=("here.number",), high=8.0, default=1.0, max_age_days=3, owner="us")
 def item_doubled(numbers: Float32s) -> Float32s:
-    """Twice the number,
-    whatever it is.
+    """Twice the number.
+
+    Whatever it is.
     """
     return 2 * numbers
 
 
 @feature(entity="context", unit="ones", sources=("here.number",))
-def context_one(numbers: Float32s) -> Float32s:  # noqa: D103  # that it says nothing is the point
+def context_one(numbers: Float32s) -> Float32s:  # that it says nothing is the point
     return np.ones_like(numbers)
 
 
 def test_name_group_and_meaning_are_those_of_the_function() -> None:
     assert (item_doubled.name, item_doubled.group) == ("item_doubled", "test_feature")
-    assert item_doubled.description == "Twice the number, whatever it is."
+    assert item_doubled.description == "Twice the number. Whatever it is."
     assert context_one.description == ""
 
 

@@ -27,7 +27,9 @@ def test_the_latest_come_newest_first_and_end_with_the_history() -> None:
 
 
 def test_only_the_latest_ratings_are_recent() -> None:
-    pairs = pairs_of([[(item, 5.0, item) for item in range(7)], [(3, 1.0, 1)], []], [[0], [0], [0]], side_of([[1.0]] * 7))
+    pairs = pairs_of(
+        [[(item, 5.0, item) for item in range(7)], [(3, 1.0, 1)], []], [[0], [0], [0]], side_of([[1.0]] * 7)
+    )
     assert pairs.recent.tolist() == [[6, 5, 4, 3, 2], [3, -1, -1, -1, -1], [-1] * N_RECENT]
     assert pairs.n_recent.ravel().tolist() == pytest.approx([5, 1, np.nan], nan_ok=True)
 

@@ -81,9 +81,7 @@ def test_a_request_without_any_candidate_is_no_fault() -> None:
 
 def test_an_empty_history_is_scored_like_any_other(asked: Asked) -> None:
     """What all users share, the latest trend and the biases are known of somebody new too."""
-    nobody = replace(
-        asked.only([1]).pairs, users=pairs_of([[]], [[0]], asked.side).users, _values={}
-    )
+    nobody = replace(asked.only([1]).pairs, users=pairs_of([[]], [[0]], asked.side).users, _values={})
     scores = [one for one in features_of("user-item") if one.group == "scores"]
     assert len(scores) == 6
     for one in scores:

@@ -65,7 +65,10 @@ def test_a_vector_of_nothing_stays_nothing_and_all_others_have_length_one() -> N
 def test_grains_are_as_fine_as_the_vectors_and_cannot_run_over() -> None:
     side = side_of([[0.1, -0.1], [1 / 3, 3.7]])
     assert np.abs(side.shown_grains / GRAIN - side.learned.shown).max() <= 0.5 / GRAIN
-    assert side.shown_grains[0].tolist() == [round(float(np.float32(0.1)) * GRAIN), -round(float(np.float32(0.1)) * GRAIN)]
+    assert side.shown_grains[0].tolist() == [
+        round(float(np.float32(0.1)) * GRAIN),
+        -round(float(np.float32(0.1)) * GRAIN),
+    ]
     longest_history, largest_entry = 10**6, 2**18
     assert longest_history * largest_entry * GRAIN < 2**63
 

@@ -17,7 +17,9 @@ from tests.core.worlds import Rating, histories_from, random_histories
 
 N_ITEMS = 12
 SIDE = random_side(N_ITEMS, np.random.default_rng(0))
-HAND = side_of([[1, 0], [0, 1], [-1, 0], [0.5, 0.5]], shares=[[1, 0], [0.5, 0.5], [0, 0], [0, 1]], years=[1990, 2000, 2010, 2020])
+HAND = side_of(
+    [[1, 0], [0, 1], [-1, 0], [0.5, 0.5]], shares=[[1, 0], [0.5, 0.5], [0, 0], [0, 1]], years=[1990, 2000, 2010, 2020]
+)
 
 STARS = st.sampled_from([half / 2 for half in range(1, 11)])
 ARRIVALS = st.lists(st.tuples(st.integers(-1, N_ITEMS - 1), STARS, st.integers(0, 9)), max_size=30)

@@ -39,7 +39,9 @@ def test_it_agrees_with_the_slow_loop(events: list[Event], questions: list[tuple
 
 
 @given(EVENTS, st.randoms(use_true_random=False), QUESTIONS)
-def test_the_order_of_the_events_changes_nothing(events: list[Event], rng: Random, questions: list[tuple[int, int]]) -> None:
+def test_the_order_of_the_events_changes_nothing(
+    events: list[Event], rng: Random, questions: list[tuple[int, int]]
+) -> None:
     mixed = [*events]
     rng.shuffle(mixed)
     assert answers(timeline(mixed), questions) == answers(timeline(events), questions)
@@ -57,7 +59,9 @@ def test_what_comes_later_changes_no_count(
 
 
 @given(EVENTS, st.lists(KEYS, min_size=1))
-def test_the_first_time_of_a_key_is_its_earliest_and_of_an_unknown_one_zero(events: list[Event], keys: list[int]) -> None:
+def test_the_first_time_of_a_key_is_its_earliest_and_of_an_unknown_one_zero(
+    events: list[Event], keys: list[int]
+) -> None:
     expected = [min((time for key, time, _ in events if key == own), default=0) for own in keys]
     assert timeline(events).first_times(np.array(keys)).tolist() == expected
 
