@@ -6,13 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pytest
+from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.features.declarations import FEATURES
 
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import RATINGS
 from recsys_core.data.splits import TEST, known_ratings
 from recsys_core.errors import UnknownUserError
-from recsys_core.features.contract import FEATURE_NAMES
-from recsys_core.features.declarations import FEATURES
 from recsys_core.ranking.inputs import propose
 from recsys_core.ranking.lists import rank
 from recsys_core.retrieval import candidates
