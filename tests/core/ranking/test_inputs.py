@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 
 from recsys_core.data.splits import TEST, known_ratings
-from recsys_core.features.registry import FEATURE_NAMES, names_of
+from recsys_core.features.registry import FEATURE_NAMES, FEATURES, names_of
+from recsys_core.features.schemas import table_schema, violations
 from recsys_core.features.slices import of_slice
 from recsys_core.features.state import Requests, user_states
 from recsys_core.ranking import inputs as inputs_module
@@ -106,8 +107,11 @@ def test_a_user_whom_the_table_lacks_is_missing_not_zero(tiny: TinyRun) -> None:
     lost = rows["user_id"][1]
     features = candidate_features(of_the_test(tiny, user_rows=rows.filter(pl.col("user_id") != lost)))
     whole = candidate_features(of_the_test(tiny, user_rows=rows))
-    assert np.isnan(features[1][:, USER[1:]]).all()
+    assert np.isnan(features[1][:, USER]).all()
     assert np.array_equal(np.delete(features, 1, axis=0), np.delete(whole, 1, axis=0), equal_nan=True)
+    schema = table_schema("features", {}, FEATURES, unique=[])
+    of_lost = pl.DataFrame(features[1], schema=list(FEATURE_NAMES), orient="row")
+    assert violations(of_lost, schema) == [f"user_n_ratings is missing in {N_CANDIDATES} rows"]
 
 
 def test_somebody_unknown_gets_what_everybody_new_gets(tiny: TinyRun) -> None:

@@ -34,7 +34,7 @@ def by_torch(model: TwoTower, users: Histories) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(3))
 def test_it_agrees_with_the_tower_that_was_trained(seed: int) -> None:
     model, users = tower(seed), random_histories(seed, n_users=60, n_items=N_ITEMS)
-    assert (users.lengths == 0).any()
+    assert users.lengths.max() > N_ITEMS / 2
     found = user_encoder(model).encode(users)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, by_torch(model, users), rtol=1e-4, atol=1e-5)
@@ -71,7 +71,5 @@ def test_of_nobody_there_is_a_shape_all_the_same() -> None:
 def test_a_rating_counts_by_its_stars_and_its_place() -> None:
     encoder = user_encoder(tower(3))
     first = encoder.encode(histories_from([[(0, 5.0, 1), (1, 2.0, 2)]], N_ITEMS))
-    for other in ([(0, 4.5, 1), (1, 2.0, 2)], [(0, 5.0, 2), (1, 2.0, 1)], [(0, 5.0, 1), (1, 2.0, 10**8)]):
-        assert not np.array_equal(
-            encoder.encode(histories_from([sorted(other, key=lambda one: one[2])], N_ITEMS)), first
-        )
+    for other in ([(0, 4.5, 1), (1, 2.0, 2)], [(1, 2.0, 1), (0, 5.0, 2)], [(0, 5.0, 1), (1, 2.0, 10**8)]):
+        assert not np.array_equal(encoder.encode(histories_from([other], N_ITEMS)), first)
