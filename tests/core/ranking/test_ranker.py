@@ -79,6 +79,7 @@ def test_contributions_sum_to_the_score(tiny: TinyRun) -> None:
     assert contributions.shape == (len(features), len(FEATURE_NAMES) + 1)
     np.testing.assert_allclose(contributions.sum(axis=1), tiny.ranker.score(features), atol=1e-3)
     assert len(np.unique(contributions[:, -1])) == 1  # the base is the same for all
+    assert tiny.ranker.contributions(features[:0]).shape == (0, len(FEATURE_NAMES) + 1)
 
 
 def test_a_missing_value_is_no_number() -> None:
