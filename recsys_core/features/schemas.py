@@ -6,7 +6,7 @@ from typing import Any
 import pandera.polars as pa
 import polars as pl
 import polars.selectors as cs
-from pandera.errors import SchemaErrors
+from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
 
 from recsys_core.features.feature import Feature
 from recsys_core.features.registry import FEATURES, features_of
@@ -61,21 +61,30 @@ def violations(table: pl.DataFrame, schema: pa.DataFrameSchema) -> list[str]:
     try:
         schema.validate(table.with_columns(cs.float().fill_nan(None)), lazy=True)
     except SchemaErrors as faults:
-        return sorted({_sentence(schema, fault) for fault in faults.schema_errors})
+        return sorted({_sentence(fault) for fault in faults.schema_errors})
     return []
 
 
 def _column(one: Feature[Any]) -> pa.Column:
-    checks = [pa.Check(lambda data: data.lazyframe.select(pl.col(data.key).is_finite()), name="is finite")]
+    finite = pa.Check(lambda data: data.lazyframe.select(pl.col(data.key).is_finite()), error="is not finite")
+    checks = [finite]
     if one.low is not None:
-        checks.append(pa.Check.ge(one.low))
+        checks.append(pa.Check.ge(one.low, error=f"is below {one.low:g}"))
     if one.high is not None:
-        checks.append(pa.Check.le(one.high))
+        checks.append(pa.Check.le(one.high, error=f"is above {one.high:g}"))
     return pa.Column(pl.Float32, checks, nullable=one.may_be_missing, description=one.description)
 
 
-def _sentence(schema: pa.DataFrameSchema, fault: Any) -> str:
-    column = fault.schema.name
-    cases = fault.failure_cases
-    rows = f" in {cases.height} rows" if isinstance(cases, pl.DataFrame) else ""
-    return f"{column}: {fault.check if fault.check is not None else fault.reason_code}{rows}"
+def _sentence(fault: SchemaError) -> str:
+    """Which column breaks which rule, and in how many rows where it is about rows."""
+    words = {
+        SchemaErrorReason.COLUMN_NOT_IN_DATAFRAME: f"{fault.failure_cases} is absent",
+        SchemaErrorReason.COLUMN_NOT_IN_SCHEMA: f"{fault.failure_cases} is not declared",
+        SchemaErrorReason.COLUMN_NOT_ORDERED: f"{fault.failure_cases} stands in another place",
+        SchemaErrorReason.WRONG_DATATYPE: f"{fault.schema.name} is of type {fault.failure_cases}",
+        SchemaErrorReason.CHECK_ERROR: f"{fault.schema.name} cannot be checked",
+        SchemaErrorReason.SERIES_CONTAINS_NULLS: f"{fault.schema.name} is missing",
+        SchemaErrorReason.DUPLICATES: f"{fault.schema.name} names one key twice",
+    }
+    rule = words.get(fault.reason_code) or f"{fault.schema.name} {getattr(fault.check, 'error', fault.check)}"
+    return f"{rule} in {len(fault.failure_cases)} rows" if isinstance(fault.failure_cases, pl.DataFrame) else rule

@@ -10,7 +10,7 @@ from recsys_core.features.sums import UserSums
 OWN = ("ratings.user_id", "ratings.timestamp")
 
 
-@feature(entity="user", unit="ratings", sources=OWN, default=0.0)
+@feature(entity="user", unit="ratings", sources=OWN)
 def user_n_ratings(users: UserSums) -> Float32s:
     """How many movies of the catalogue the user rated so far: how much the other user features can be trusted."""
     return users.n_ratings.astype("float32")

@@ -53,7 +53,7 @@ class Ranker:
         """
         rows = xgb.DMatrix(features, feature_names=list(FEATURE_NAMES))
         values: Float32s = self.booster.predict(rows, pred_contribs=True)
-        return values
+        return values.reshape(len(features), len(FEATURE_NAMES) + 1)  # of no rows the library gives another shape
 
     def importance(self) -> pl.DataFrame:
         """feature, gain (mean gain of its splits; 0 where it was never used), highest first."""

@@ -13,6 +13,7 @@ from recsys_core.data.splits import TEST, Splits
 from recsys_core.features.slices import item_features_by_slice, of_slice, user_features_by_slice
 from recsys_core.ranking.config import RankerConfig
 from recsys_core.ranking.examples import RankingExamples
+from recsys_core.ranking.inputs import Proposer, proposer_of
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.ranking.rehearsal import fit_rehearsed
 from recsys_core.ranking.slices import examples_of_slices
@@ -84,6 +85,10 @@ class TinyRun:
     def item_rows(self) -> pl.DataFrame:
         """item_features as of the serving tower's fit_end."""
         return of_slice(self.items, TEST)
+
+    def proposer(self, name: str = TEST, *, indexed: bool = False) -> Proposer:
+        """The tower of a slice, made ready; the search is exact but for the serving tower with its index."""
+        return proposer_of(self.towers[name], of_slice(self.items, name), self.index if indexed else None)
 
 
 def run_tiny_world(ratings: pl.DataFrame | None = None) -> TinyRun:

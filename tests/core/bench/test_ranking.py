@@ -12,7 +12,7 @@ from recsys_core.bench.tables import BenchData
 from recsys_core.data.config import HoldoutsConfig, SplitsConfig
 from recsys_core.data.slicing import make_splits
 from recsys_core.data.splits import TEST, fit_ratings, known_ratings
-from recsys_core.ranking.inputs import propose
+from recsys_core.ranking.inputs import after_the_last, propose
 from recsys_core.ranking.lists import rank
 from recsys_core.retrieval.config import CandidatesConfig, IndexConfig
 from tests import tiny_world
@@ -53,7 +53,7 @@ def lists(tiny: TinyRun) -> pl.DataFrame:
 def test_it_gives_what_the_assets_give(tiny: TinyRun, lists: pl.DataFrame) -> None:
     """To the last bit: towers, hold-outs, ranker and order, by another way of calling them."""
     known = known_ratings(tiny.ratings, tiny.splits, TEST)
-    inputs = propose(tiny.tower, tiny.index, known, tiny.item_rows, n_candidates=N_CANDIDATES)
+    inputs = propose(tiny.proposer(indexed=True), known, after_the_last(known), n_candidates=N_CANDIDATES)
     ordered = rank(tiny.ranker, inputs)
     assert lists["user_id"].to_list() == np.repeat(inputs.users.user_ids, N_CANDIDATES).tolist()
     assert lists["item_id"].to_list() == tiny.tower.catalogue.item_ids[ordered.item_idx].ravel().tolist()

@@ -1,55 +1,70 @@
 """What the items of a history say of a candidate, by the closed form's weights."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from recsys_core.data.histories import Histories
-from recsys_core.features.associations import N_STRONGEST, association_features
-from recsys_core.features.contract import names_of
-from tests.core.worlds import Rating, histories_from, random_histories
+from recsys_core.features.associations import N_STRONGEST
+from recsys_core.features.pairs import Asking, Pairs
+from recsys_core.features.registry import features_of as declared_of
+from recsys_core.features.sides import ItemSide
+from recsys_core.features.state import user_states
+from tests.core.features.asked import DIM, N_BINS, equal, pairs_of, random_side, side_of
+from tests.core.worlds import Rating, random_histories
 
 Float32s = npt.NDArray[np.float32]
 NAN = float("nan")
-N_ITEMS, RANK = 150, 9
+N_ITEMS = 150
 RNG = np.random.default_rng(0)
-SHOWN, OFFERED = (RNG.normal(size=(N_ITEMS, RANK)).astype(np.float32) for _ in range(2))
+SIDE = random_side(N_ITEMS, RNG)
 USERS = random_histories(4, n_users=40, n_items=N_ITEMS)
 CANDIDATES = np.stack([RNG.permutation(N_ITEMS)[:30] for _ in range(USERS.n_users)])
+FEATURES = [one for one in declared_of("user-item") if one.group == "associations"]
 
 
-def features_of(history: list[Rating], weights: Sequence[float]) -> dict[str, float]:
+def values_of(users: Histories, candidates: npt.NDArray[np.int64], side: ItemSide = SIDE) -> dict[str, Float32s]:
+    nothing = [np.zeros((users.n_users, d), np.float32) for d in (DIM, side.learned.shown.shape[1], N_BINS)]
+    asking = Asking(trained=nothing[0], closed_form=nothing[1], trend=nothing[2])
+    pairs = Pairs(users=user_states(users, side), items=side, asking=asking, item_idx=candidates)
+    return {one.name.removeprefix("pair_").removesuffix("_association"): pairs.value(one) for one in FEATURES}
+
+
+def features_of(history: Sequence[Rating], weights: Sequence[float]) -> dict[str, float]:
     """The features of the last item, for which history item j calls with the j-th weight."""
     n_items = len(weights) + 1
     shown, offered = np.zeros((n_items, 1), np.float32), np.zeros((n_items, 1), np.float32)
     shown[:-1, 0], offered[-1] = weights, 1
-    values = association_features(histories_from([history], n_items), np.array([[n_items - 1]]), shown, offered)
-    return {name.removeprefix("pair_").removesuffix("_association"): array.item() for name, array in values.items()}
+    side = side_of(shown.tolist())
+    pairs = pairs_of([history], [[n_items - 1]], replace(side, learned=replace(side.learned, offered=offered)))
+    return {one.name.removeprefix("pair_").removesuffix("_association"): pairs.value(one).item() for one in FEATURES}
 
 
 def slowly(users: Histories, row: int, item: int) -> dict[str, float]:
     """One candidate of one user, one rating at a time."""
     own = slice(users.offsets[row], users.offsets[row + 1])
     stars = users.ratings[own].tolist()
-    called = [float(np.dot(SHOWN[other].astype(float), OFFERED[item])) for other in users.item_idx[own]]
+    learned = SIDE.learned
+    called = [float(np.dot(learned.shown[other].astype(float), learned.offered[item])) for other in users.item_idx[own]]
 
     def mean(chosen: list[float]) -> float:
         return sum(chosen) / len(chosen) if chosen else NAN
 
     likes = [one for one, star in zip(called, stars, strict=True) if star >= 4]
     return {
-        "pair_liked_association": mean(likes),
-        "pair_strongest_association": max(likes[-50:], default=NAN),
-        "pair_disliked_association": mean([one for one, star in zip(called, stars, strict=True) if star <= 2.5]),
-        "pair_recent_association": mean(called[-5:]),
-        "pair_last_association": mean(called[-1:]),
+        "liked": mean(likes),
+        "strongest": max(likes[-50:], default=NAN),
+        "disliked": mean([one for one, star in zip(called, stars, strict=True) if star <= 2.5]),
+        "recent": mean(called[-5:]),
+        "last": mean(called[-1:]),
     }
 
 
 def test_they_agree_with_the_slow_loop() -> None:
-    values = association_features(USERS, CANDIDATES, SHOWN, OFFERED)
+    values = values_of(USERS, CANDIDATES)
     assert ((USERS.ratings >= 4) & (USERS.rows == np.argmax(USERS.lengths))).sum() > N_STRONGEST / 2
     for row in range(USERS.n_users):
         for place, item in enumerate(CANDIDATES[row].tolist()):
@@ -64,11 +79,10 @@ def test_numbers_by_hand() -> None:
     assert found == {"liked": 2, "strongest": 3, "disliked": -2, "recent": 3, "last": 4}
 
 
-def test_their_names_and_type_are_those_of_the_contract() -> None:
-    values = association_features(USERS, CANDIDATES, SHOWN, OFFERED)
-    assert list(values) == [name for name in names_of("pair") if name.endswith("_association")]
-    assert {array.dtype for array in values.values()} == {np.dtype(np.float32)}
-    assert {array.shape for array in values.values()} == {CANDIDATES.shape}
+def test_each_is_one_float32_per_pair() -> None:
+    values = values_of(USERS, CANDIDATES)
+    assert len(values) == 5
+    assert {(array.dtype, array.shape) for array in values.values()} == {(np.dtype(np.float32), CANDIDATES.shape)}
 
 
 @pytest.mark.parametrize(
@@ -102,20 +116,17 @@ def test_the_strongest_is_sought_among_the_latest_likes_alone() -> None:
 
 @pytest.mark.parametrize("rank", [1, 9, 128])
 def test_a_users_bits_depend_neither_on_the_company_nor_on_the_other_candidates(rank: int) -> None:
-    rng = np.random.default_rng(rank)
-    shown, offered = (rng.normal(size=(N_ITEMS, rank)).astype(np.float32) for _ in range(2))
-    together = association_features(USERS, CANDIDATES, shown, offered)
+    side = random_side(N_ITEMS, np.random.default_rng(rank), rank)
+    together = values_of(USERS, CANDIDATES, side)
     for row in range(USERS.n_users):
         for places in (slice(0, 30), slice(3, 11), slice(7, 8)):
-            own = USERS.select(np.array([row]))
-            alone = association_features(own, CANDIDATES[[row], places], shown, offered)
+            alone = values_of(USERS.select(np.array([row])), CANDIDATES[[row], places], side)
             for name, array in alone.items():
-                assert np.array_equal(array[0], together[name][row, places], equal_nan=True), name
+                assert equal(array[0], together[name][row, places]), name
 
 
 def test_without_factors_or_users_there_are_shapes_all_the_same() -> None:
-    none = np.zeros((N_ITEMS, 0), dtype=np.float32)
-    values = association_features(USERS, CANDIDATES, none, none)
+    values = values_of(USERS, CANDIDATES, random_side(N_ITEMS, RNG, rank=0))
     assert all(set(array[~np.isnan(array)].tolist()) == {0} for array in values.values())
-    nobody = association_features(USERS.select(np.array([], np.int64)), CANDIDATES[:0], SHOWN, OFFERED)
+    nobody = values_of(USERS.select(np.array([], np.int64)), CANDIDATES[:0])
     assert {array.shape for array in nobody.values()} == {(0, 30)}

@@ -6,9 +6,8 @@ import pytest
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.slicing import make_splits
 from recsys_core.data.splits import VALIDATION, Splits, fit_ratings, known_ratings
-from recsys_core.features.tables import item_features
 from recsys_core.features.slices import item_features_by_slice, of_slice, user_features_by_slice
-from recsys_core.features.users import user_features
+from recsys_core.features.tables import item_features, user_features
 from tests import tiny_world
 from tests.core.tables_by_hand import T0, movies_of, ratings_of
 
@@ -34,8 +33,9 @@ def test_each_slice_sees_its_own_past(ratings: pl.DataFrame, splits: Splits, ite
     for name in splits.names:
         alone = item_features(fit_ratings(ratings, splits, name), tiny_world.movies(), splits.fit_end(name))
         assert of_slice(items, name).equals(alone)
-        known = known_ratings(ratings, splits, name)
-        assert of_slice(users, name).equals(user_features(known, alone))
+        known, asked = known_ratings(ratings, splits, name), splits.requests(name)
+        user_ids, times = asked["user_id"].to_numpy(), asked["requested_at"].to_numpy()
+        assert of_slice(users, name).equals(user_features(known, alone, user_ids, times))
 
 
 def test_everybody_who_is_evaluated_has_a_row(ratings: pl.DataFrame, splits: Splits, items: pl.DataFrame) -> None:

@@ -1,100 +1,72 @@
-"""What was known of each user when asking."""
+"""Features of users, from sums."""
 
-import polars as pl
+from dataclasses import replace
+
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from recsys_core.data.config import SplitsConfig
-from recsys_core.data.slicing import make_splits
-from recsys_core.data.splits import TEST, known_ratings
-from recsys_core.features.contract import names_of
-from recsys_core.features.tables import item_features
-from recsys_core.features.users import user_features
-from tests import tiny_world
-from tests.core import embedded
-from tests.core.tables_by_hand import T0, movies_of, ratings_of, shuffled
+from recsys_core.features.registry import features_of
+from recsys_core.features.sums import UserSums
+from recsys_core.features.users import user_mean_liked_year, user_mean_popularity
 
-MOVIES = movies_of([(1, ["Comedy"], 1990), (2, ["Drama"], 2001), (3, ["War"], None)])
-PAST = ratings_of([(8, 1, 4.0, 0), (9, 1, 3.0, 1), (9, 2, 2.0, 2), (9, 3, 5.0, 3)])
-ITEMS = item_features(PAST, MOVIES, T0 + 100)
+HAND = UserSums.of_totals(np.array([[3, 2, 19, 4, 2, 1990 + 2001]]), all_ratings=4)
+NOTHING = UserSums.of_totals(np.zeros((1, 6), dtype=np.int64), all_ratings=4)
 
 
-def features_of(rows: list[tuple[int, int, float, int]]) -> dict[str, float | None]:
-    return user_features(ratings_of(rows), ITEMS).row(0, named=True)
+def numbers_of(sums: UserSums) -> dict[str, float]:
+    return {one.name.removeprefix("user_"): one(sums).item() for one in features_of("user")}
 
 
 def test_numbers_by_hand() -> None:
-    found = features_of([(5, 1, 4.0, 10), (5, 2, 5.0, 11), (5, 3, 0.5, 12)])
-    assert found["user_n_ratings"] == 3
-    assert found["user_like_share"] == pytest.approx(2 / 3)
-    assert found["user_mean_rating"] == pytest.approx(9.5 / 3)
-    assert found["user_mean_popularity"] == pytest.approx((2 + 1 + 1) / 3 / 4), "of four known ratings"
-    assert found["user_mean_liked_year"] == pytest.approx((1990 + 2001) / 2)
-
-
-def test_without_likes_there_is_no_mean_liked_year() -> None:
-    found = features_of([(5, 1, 3.5, 10)])
-    assert found["user_mean_liked_year"] is None
-    assert found["user_like_share"] == 0
-
-
-def test_a_liked_item_without_a_year_does_not_count_as_year_zero() -> None:
-    assert features_of([(5, 3, 5.0, 10)])["user_mean_liked_year"] is None
-    assert features_of([(5, 3, 5.0, 10), (5, 2, 5.0, 11)])["user_mean_liked_year"] == 2001
-
-
-def test_an_unknown_item_counts_with_popularity_zero() -> None:
-    found = features_of([(5, 77, 5.0, 10), (5, 1, 5.0, 11)])
-    assert found["user_mean_popularity"] == 2 / 4 / 2
-    assert found["user_n_ratings"] == 2
-    assert found["user_mean_liked_year"] == 1990
-
-
-def test_nobody_known_is_an_empty_table() -> None:
-    nothing = user_features(PAST.head(0), ITEMS)
-    assert nothing.is_empty()
-    assert nothing.columns == ["user_id", *names_of("user")]
-
-
-def test_without_any_known_item_popularity_is_zero() -> None:
-    found = user_features(PAST, ITEMS.head(0))
-    assert found["user_mean_popularity"].to_list() == [0.0, 0.0]
-
-
-def test_it_agrees_with_the_slow_loop() -> None:
-    ratings = tiny_world.ratings()
-    splits = make_splits(ratings, SplitsConfig())
-    known = known_ratings(ratings, splits, TEST)
-    items = item_features(ratings, tiny_world.movies(), splits.fit_end(TEST))
-    about = {row["item_id"]: (row["n_ratings"], row["year"]) for row in items.iter_rows(named=True)}
-    total = sum(n for n, _ in about.values())
-    found = user_features(known, items)
-    assert found["user_id"].to_list() == sorted(set(known["user_id"].to_list()))
-    for row in found.iter_rows(named=True):
-        own = known.filter(user_id=row["user_id"]).rows(named=True)
-        years = [about[r["item_id"]][1] for r in own if r["rating"] >= 4 and r["item_id"] in about]
-        years = [year for year in years if year is not None]
-        expected = {
-            "user_n_ratings": len(own),
-            "user_like_share": sum(r["rating"] >= 4 for r in own) / len(own),
-            "user_mean_rating": sum(r["rating"] for r in own) / len(own),
-            "user_mean_popularity": sum(about.get(r["item_id"], (0, 0))[0] for r in own) / total / len(own),
-            "user_mean_liked_year": sum(years) / len(years) if years else None,
+    assert numbers_of(HAND) == pytest.approx(
+        {
+            "n_ratings": 3,
+            "like_share": 2 / 3,
+            "mean_rating": 9.5 / 3,
+            "mean_popularity": 4 / 3 / 4,
+            "mean_liked_year": (1990 + 2001) / 2,
         }
-        assert {name: row[name] for name in expected} == pytest.approx(expected, rel=1e-6)
+    )
 
 
-def test_the_order_of_the_rows_changes_no_bit() -> None:
-    ratings = embedded.ratings()
-    items = item_features(ratings, embedded.movies(), int(ratings["timestamp"].max()))  # type: ignore[arg-type]
-    expected = user_features(ratings, items)
-    assert user_features(shuffled(ratings), shuffled(items)).equals(expected)
-    assert user_features(ratings.reverse(), items).equals(expected)
+def test_an_empty_history_has_no_ratings_and_the_rest_is_unknown() -> None:
+    """Missing is not zero: nobody has a mean rating of no stars."""
+    found = numbers_of(NOTHING)
+    assert found.pop("n_ratings") == 0
+    assert np.isnan(list(found.values())).all()
 
 
-def test_nobody_elses_ratings_change_a_users_numbers() -> None:
-    ratings = tiny_world.ratings()
-    items = item_features(ratings, tiny_world.movies(), tiny_world.FIRST_DAY + 2000 * tiny_world.DAY)
-    together = user_features(ratings, items)
-    for user_id in together["user_id"].head(20):
-        alone = user_features(ratings.filter(user_id=user_id), items)
-        assert alone.equals(together.filter(pl.col("user_id") == user_id))
+def test_without_likes_there_is_a_share_of_likes_and_no_year() -> None:
+    found = numbers_of(UserSums.of_totals(np.array([[2, 0, 7, 5, 0, 0]]), all_ratings=9))
+    assert found["like_share"] == 0
+    assert np.isnan(found["mean_liked_year"])
+
+
+def test_likes_of_unknown_year_do_not_move_the_mean() -> None:
+    assert user_mean_liked_year(replace(HAND, n_likes=np.array([50]))).item() == 1995.5
+
+
+def test_where_no_item_was_ever_rated_popularity_is_zero() -> None:
+    sums = UserSums.of_totals(np.array([[2, 0, 7, 0, 0, 0]]), all_ratings=0)
+    assert user_mean_popularity(sums).tolist() == [0.0]
+
+
+@given(st.lists(st.tuples(st.integers(1, 10), st.integers(0, 900), st.none() | st.integers(1870, 2100)), max_size=30))
+def test_whatever_is_rated_stays_within_the_declared_bounds(rated: list[tuple[int, int, int | None]]) -> None:
+    years = [year for half, _, year in rated if half >= 8 and year is not None]
+    halves, popularity = [half for half, _, _ in rated], [n for _, n, _ in rated]
+    n_likes = sum(half >= 8 for half in halves)
+    totals = [len(rated), n_likes, sum(halves), sum(popularity), len(years), sum(years)]
+    sums = UserSums.of_totals(np.array([totals]), all_ratings=900)
+    for feature in features_of("user"):
+        value = feature(sums).item()
+        assert (feature.may_be_missing and np.isnan(value)) or (
+            (feature.low or 0.0) <= value <= (np.inf if feature.high is None else feature.high)
+        )
+
+
+def test_each_is_one_float32_per_user() -> None:
+    sums = UserSums.of_totals(np.ones((7, 6), dtype=np.int64), all_ratings=4)
+    assert {(one(sums).dtype, one(sums).shape) for one in features_of("user")} == {(np.dtype(np.float32), (7,))}

@@ -11,8 +11,7 @@ import xgboost as xgb
 from recsys_core.data.schemas import LIKED
 from recsys_core.data.splits import EXAMS, TEST, VALIDATION, fit_ratings, known_ratings
 from recsys_core.errors import ArtifactError, DataError
-from recsys_core.features.contract import FEATURE_NAMES, names_of
-from recsys_core.features.slices import of_slice
+from recsys_core.features.registry import FEATURE_NAMES, feature_set, names_of
 from recsys_core.ranking.examples import RankingExamples, make_examples, slice_rows
 from recsys_core.ranking.inputs import RankingInputs, propose
 from recsys_core.retrieval.candidates import Candidates
@@ -24,7 +23,7 @@ HOLDOUT = "test_holdout_15"
 @pytest.fixture(scope="module")
 def inputs(tiny: TinyRun) -> RankingInputs:
     known = known_ratings(tiny.ratings, tiny.splits, VALIDATION)
-    return propose(tiny.towers[VALIDATION], None, known, of_slice(tiny.items, VALIDATION), n_candidates=N_CANDIDATES)
+    return propose(tiny.proposer(VALIDATION), known, tiny.splits.requests(VALIDATION), n_candidates=N_CANDIDATES)
 
 
 def test_labels_are_the_likes_that_came_after_and_nothing_else(tiny: TinyRun, inputs: RankingInputs) -> None:
@@ -73,7 +72,7 @@ def test_a_tower_that_saw_the_labels_is_refused(tiny: TinyRun, name: str) -> Non
     """The test's tower knows the held-out likes; nothing else about it is out of place."""
     known = known_ratings(tiny.ratings, tiny.splits, name)
     honest, leaky = (
-        propose(tiny.towers[which], None, known, of_slice(tiny.items, which), n_candidates=N_CANDIDATES)
+        propose(tiny.proposer(which), known, tiny.splits.requests(name), n_candidates=N_CANDIDATES)
         for which in (name, TEST)
     )
     slice_rows(name, honest, tiny.ratings, tiny.splits)
@@ -109,6 +108,7 @@ def test_examples_come_back_as_they_were(tiny: TinyRun, tmp_path: Path) -> None:
     back = RankingExamples.load(tmp_path)
     assert back.rows.equals(tiny.examples.rows)
     assert back.n_targets.equals(tiny.examples.n_targets)
+    assert back.feature_set == tiny.examples.feature_set == feature_set()
     (tmp_path / "n_targets.parquet").unlink()
     with pytest.raises(ArtifactError, match=r"n_targets\.parquet is missing"):
         RankingExamples.load(tmp_path)
@@ -133,7 +133,7 @@ def test_negatives_are_no_likes_and_the_hardest_of_the_catalogue(tiny: TinyRun, 
     until = tiny.splits.fit_end(TEST)
     negatives = rows.filter(label=0)
     assert negatives.join(liked.filter(pl.col("timestamp") < until), on=["user_id", "item_id"], how="semi").is_empty()
-    scores = inputs.user_vectors @ inputs.item_vectors.T  # (n_users, n_items)
+    scores = inputs.user_vectors @ inputs.proposer.item_vectors.T  # (n_users, n_items)
     offered = inputs.candidates.item_idx
     rated = inputs.users.seen().toarray() > 0
     for user in range(inputs.users.n_users):

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from scipy.stats import spearmanr
 
-from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.ranking import explanations
 from recsys_core.ranking.explanations import importance
 from recsys_core.ranking.ranker import Ranker
@@ -25,7 +25,7 @@ class Planted(Ranker):
 
 @pytest.fixture
 def planted(tiny: TinyRun) -> Ranker:
-    return Planted(booster=tiny.ranker.booster, feature_set="", n_candidates=3)
+    return Planted(booster=tiny.ranker.booster, feature_set={}, n_candidates=3)
 
 
 def rows(n: int) -> np.ndarray:

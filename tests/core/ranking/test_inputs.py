@@ -2,61 +2,138 @@
 
 import numpy as np
 import polars as pl
+import pytest
 
 from recsys_core.data.splits import TEST, known_ratings
-from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.features.registry import FEATURE_NAMES, FEATURES, names_of
+from recsys_core.features.schemas import table_schema, violations
 from recsys_core.features.slices import of_slice
-from recsys_core.ranking.inputs import candidate_features, propose
+from recsys_core.features.state import Requests, user_states
+from recsys_core.ranking import inputs as inputs_module
+from recsys_core.ranking.inputs import RankingInputs, after_the_last, candidate_features, propose
 from recsys_core.retrieval.encoding import item_vectors, user_vectors
 from recsys_core.retrieval.training import encode_items
 from tests.core.worlds import N_CANDIDATES, TinyRun
 
+USER = [FEATURE_NAMES.index(name) for name in names_of("user")]
+
+
+def of_the_test(tiny: TinyRun, *, indexed: bool = False, user_rows: pl.DataFrame | None = None) -> RankingInputs:
+    known = known_ratings(tiny.ratings, tiny.splits, TEST)
+    asked = tiny.splits.requests(TEST)
+    return propose(tiny.proposer(indexed=indexed), known, asked, user_rows=user_rows, n_candidates=N_CANDIDATES)
+
 
 def test_with_and_without_an_index_the_candidates_are_the_same(tiny: TinyRun) -> None:
-    known = known_ratings(tiny.ratings, tiny.splits, TEST)
-    exact, indexed = (
-        propose(tiny.tower, index, known, tiny.item_rows, n_candidates=N_CANDIDATES) for index in (None, tiny.index)
-    )
+    exact, indexed = of_the_test(tiny), of_the_test(tiny, indexed=True)
     assert np.array_equal(exact.candidates.item_idx, indexed.candidates.item_idx)
     np.testing.assert_allclose(exact.candidates.scores, indexed.candidates.scores, rtol=1e-5, atol=1e-5)
+    assert np.array_equal(candidate_features(exact), candidate_features(indexed), equal_nan=True)
 
 
 def test_scores_are_the_towers_dot_products(tiny: TinyRun) -> None:
-    known = known_ratings(tiny.ratings, tiny.splits, TEST)
-    inputs = propose(tiny.tower, tiny.index, known, tiny.item_rows, n_candidates=N_CANDIDATES)
+    inputs = of_the_test(tiny, indexed=True)
     users, items = user_vectors(tiny.tower, inputs.users), item_vectors(tiny.tower)
     expected = np.einsum("ud,ucd->uc", users, items[inputs.candidates.item_idx])
     np.testing.assert_allclose(inputs.candidates.scores, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_a_user_asked_alone_gets_the_features_of_the_batch(tiny: TinyRun) -> None:
-    """Training reads precomputed user features of many users, serving computes those of one."""
-    known = known_ratings(tiny.ratings, tiny.splits, TEST)
-    user_rows = of_slice(tiny.users, TEST)
-    batch = propose(tiny.tower, None, known, tiny.item_rows, user_rows=user_rows, n_candidates=N_CANDIDATES)
-    features = candidate_features(batch)
+def test_the_retrieval_score_that_the_ranker_reads_is_the_one_that_was_searched_by(tiny: TinyRun) -> None:
+    """It is computed anew from its parts, each from its own slice of the vectors."""
+    inputs = of_the_test(tiny, indexed=True)
+    scores = candidate_features(inputs)[..., FEATURE_NAMES.index("pair_retrieval_score")]
+    np.testing.assert_allclose(scores, inputs.candidates.scores, rtol=1e-5, atol=1e-5)
+
+
+def test_each_part_of_the_score_is_its_half_of_the_retriever(tiny: TinyRun) -> None:
+    inputs, tower = of_the_test(tiny), tiny.tower
+    features = candidate_features(inputs)
+    closed = tower.closed_form.encode_users(inputs.users) @ tower.closed_form.offered.T * tower.closed_form_weight
+    trend = tower.trend.encode_users(inputs.users) @ tower.trend.offered.T
+    for name, scores in (("pair_closed_form_score", closed), ("pair_trend_score", trend)):
+        expected = np.take_along_axis(scores, inputs.candidates.item_idx, axis=1)
+        np.testing.assert_allclose(features[..., FEATURE_NAMES.index(name)], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_user_asked_alone_gets_the_bits_of_the_batch(tiny: TinyRun) -> None:
+    """Training reads precomputed user features of many users, a request counts those of one."""
+    batch = of_the_test(tiny, user_rows=of_slice(tiny.users, TEST))
+    features, proposer = candidate_features(batch), tiny.proposer(indexed=True)
     assert features.shape == (len(batch.users.user_ids), N_CANDIDATES, len(FEATURE_NAMES))
+    known, asked = known_ratings(tiny.ratings, tiny.splits, TEST), tiny.splits.requests(TEST)
     for row, user_id in enumerate(batch.users.user_ids.tolist()):
         own = known.filter(user_id=user_id)
-        alone = propose(tiny.tower, tiny.index, own, tiny.item_rows, n_candidates=N_CANDIDATES)
+        alone = propose(proposer, own, asked.filter(user_id=user_id), n_candidates=N_CANDIDATES)
         assert np.array_equal(alone.candidates.item_idx[0], batch.candidates.item_idx[row])
-        np.testing.assert_allclose(candidate_features(alone)[0], features[row], rtol=1e-4, atol=1e-5)
+        assert np.array_equal(candidate_features(alone)[0], features[row], equal_nan=True)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 10**6])
+def test_how_many_are_computed_at_once_changes_no_bit(
+    tiny: TinyRun, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    inputs = of_the_test(tiny, user_rows=of_slice(tiny.users, TEST))
+    expected = candidate_features(inputs)
+    monkeypatch.setattr(inputs_module, "BATCH", batch)
+    assert np.array_equal(candidate_features(inputs), expected, equal_nan=True)
 
 
 def test_users_stand_in_ascending_order_whatever_the_order_of_the_rows(tiny: TinyRun) -> None:
-    known = known_ratings(tiny.ratings, tiny.splits, TEST)
-    one = propose(tiny.tower, None, known, tiny.item_rows, n_candidates=10)
-    other = propose(tiny.tower, None, known.reverse(), tiny.item_rows, n_candidates=10)
+    known, asked = known_ratings(tiny.ratings, tiny.splits, TEST), tiny.splits.requests(TEST)
+    rows = of_slice(tiny.users, TEST)
+    one = propose(tiny.proposer(), known, asked, user_rows=rows, n_candidates=10)
+    other = propose(tiny.proposer(), known.reverse(), asked.reverse(), user_rows=rows.reverse(), n_candidates=10)
     assert np.all(np.diff(one.users.user_ids) > 0)
+    assert np.array_equal(one.requested_at, other.requested_at)
     assert np.array_equal(one.candidates.item_idx, other.candidates.item_idx)
     assert np.array_equal(candidate_features(one), candidate_features(other), equal_nan=True)
 
 
-def test_somebody_who_rated_nothing_of_the_catalogue_still_gets_candidates(tiny: TinyRun) -> None:
+def test_each_user_asks_at_their_own_time(tiny: TinyRun) -> None:
+    known = known_ratings(tiny.ratings, tiny.splits, TEST)
+    asked = after_the_last(known).sort("user_id", descending=True)
+    inputs = propose(tiny.proposer(), known, asked, n_candidates=10)
+    last = dict(known.group_by("user_id").agg(pl.col("timestamp").max()).iter_rows())
+    assert inputs.requested_at.tolist() == [last[user] + 1 for user in inputs.users.user_ids.tolist()]
+    days = candidate_features(inputs)[:, 0, FEATURE_NAMES.index("context_days_since_last")]
+    has_history = inputs.users.lengths > 0
+    latest = inputs.users.timestamps[inputs.users.offsets[1:][has_history] - 1]
+    assert days[has_history].tolist() == pytest.approx(((inputs.requested_at[has_history] - latest) / 86_400).tolist())
+
+
+def test_a_user_whom_the_table_lacks_is_missing_not_zero(tiny: TinyRun) -> None:
+    """The table is stale: that must show, and not pass for a user who rated nothing."""
+    rows = of_slice(tiny.users, TEST)
+    lost = rows["user_id"][1]
+    features = candidate_features(of_the_test(tiny, user_rows=rows.filter(pl.col("user_id") != lost)))
+    whole = candidate_features(of_the_test(tiny, user_rows=rows))
+    assert np.isnan(features[1][:, USER]).all()
+    assert np.array_equal(np.delete(features, 1, axis=0), np.delete(whole, 1, axis=0), equal_nan=True)
+    schema = table_schema("features", {}, FEATURES, unique=[])
+    of_lost = pl.DataFrame(features[1], schema=list(FEATURE_NAMES), orient="row")
+    assert violations(of_lost, schema) == [f"user_n_ratings is missing in {N_CANDIDATES} rows"]
+
+
+def test_somebody_unknown_gets_what_everybody_new_gets(tiny: TinyRun) -> None:
+    """Whether nothing stands in the ratings or nothing of the catalogue, the best of all is offered."""
     stranger = tiny.ratings.head(1).with_columns(item_id=pl.lit(1, pl.Int64))
-    inputs = propose(tiny.tower, tiny.index, stranger, tiny.item_rows, n_candidates=10)
+    asked = pl.DataFrame({"user_id": [stranger["user_id"][0], 10**6], "requested_at": [2_000_000_000] * 2})
+    inputs = propose(tiny.proposer(indexed=True), stranger, asked, n_candidates=10)
     everyone = np.array([*tiny.tower.model.everyone.tolist(), 1.0], dtype=np.float32)
     now = tiny.tower.trend.offered[:, -1]
     best = np.argsort(-(encode_items(tiny.tower.model) @ everyone + now))[:10]
-    assert inputs.candidates.item_idx[0].tolist() == best.tolist()
-    assert np.isfinite(candidate_features(inputs)[0, :, FEATURE_NAMES.index("pair_retrieval_z")]).all()
+    assert inputs.candidates.item_idx.tolist() == [best.tolist()] * 2
+    features = candidate_features(inputs)
+    assert np.isfinite(features[..., FEATURE_NAMES.index("pair_retrieval_z")]).all()
+    assert np.array_equal(features[0], features[1], equal_nan=True)
+
+
+def test_a_block_says_what_was_missing_and_stale(tiny: TinyRun) -> None:
+    proposer, inputs = tiny.proposer(), of_the_test(tiny)
+    states = user_states(inputs.users, proposer.side)
+    late = np.full(inputs.users.n_users, proposer.side.as_of + 5 * 365 * 86_400)
+    block = proposer.features(
+        Requests(users=states, requested_at=late), inputs.user_vectors, inputs.candidates.item_idx
+    )
+    assert (block.states[..., FEATURE_NAMES.index("item_like_share")] == 2).all()
+    assert (block.values[..., FEATURE_NAMES.index("item_like_share")] == 0.5).all()

@@ -24,7 +24,7 @@ class Constant(Ranker):
 @pytest.fixture(scope="module")
 def inputs(tiny: TinyRun) -> RankingInputs:
     known = known_ratings(tiny.ratings, tiny.splits, TEST)
-    return propose(tiny.tower, tiny.index, known, tiny.item_rows, n_candidates=N_CANDIDATES)
+    return propose(tiny.proposer(indexed=True), known, tiny.splits.requests(TEST), n_candidates=N_CANDIDATES)
 
 
 def test_a_list_is_the_candidates_by_the_rankers_score(tiny: TinyRun, inputs: RankingInputs) -> None:
@@ -39,7 +39,7 @@ def test_a_list_is_the_candidates_by_the_rankers_score(tiny: TinyRun, inputs: Ra
 
 
 def test_equal_scores_keep_the_order_of_retrieval(tiny: TinyRun, inputs: RankingInputs) -> None:
-    constant = Constant(booster=tiny.ranker.booster, feature_set="", n_candidates=N_CANDIDATES)
+    constant = Constant(booster=tiny.ranker.booster, feature_set={}, n_candidates=N_CANDIDATES)
     assert np.array_equal(rank(constant, inputs).item_idx, inputs.candidates.item_idx)
 
 

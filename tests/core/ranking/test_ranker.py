@@ -1,6 +1,9 @@
 """The ranker: it learns what is there, explains its scores, and refuses what it was not trained for."""
 
 import json
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +12,7 @@ import polars as pl
 import pytest
 
 from recsys_core.errors import ArtifactError, DataError
-from recsys_core.features import contract
-from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.features.registry import FEATURE_NAMES, FeatureSet, feature_set, feature_set_version
 from recsys_core.ranking import ranker as ranker_module
 from recsys_core.ranking.config import RankerConfig
 from recsys_core.ranking.ranker import Ranker, fit_ranker
@@ -50,7 +52,7 @@ def share_of_likes_on_top(ranker: Ranker, rows: pl.DataFrame) -> float:
 
 
 def test_it_learns_a_planted_signal_and_says_so() -> None:
-    ranker = fit_ranker(planted_rows(0), QUICK_RANKER)
+    ranker = fit_ranker(planted_rows(0), feature_set(), QUICK_RANKER)
     assert share_of_likes_on_top(ranker, planted_rows(1)) > 0.8  # chance: 0.2
     importance = ranker.importance()
     assert importance["feature"][0] == PLANTED
@@ -60,11 +62,11 @@ def test_it_learns_a_planted_signal_and_says_so() -> None:
 def test_permuted_labels_teach_nothing() -> None:
     rows = planted_rows(0)
     permuted = rows.with_columns(label=pl.Series(np.random.default_rng(1).permutation(rows["label"].to_numpy())))
-    assert share_of_likes_on_top(fit_ranker(permuted, QUICK_RANKER), planted_rows(1)) < 0.4
+    assert share_of_likes_on_top(fit_ranker(permuted, feature_set(), QUICK_RANKER), planted_rows(1)) < 0.4
 
 
 def test_importance_names_every_feature_once_unused_ones_with_zero() -> None:
-    importance = fit_ranker(planted_rows(0), RankerConfig(n_rounds=1, max_depth=1)).importance()
+    importance = fit_ranker(planted_rows(0), feature_set(), RankerConfig(n_rounds=1, max_depth=1)).importance()
     assert sorted(importance["feature"]) == sorted(FEATURE_NAMES)
     assert (importance["gain"] > 0).sum() <= 1
     assert importance["gain"].is_sorted(descending=True)
@@ -77,6 +79,7 @@ def test_contributions_sum_to_the_score(tiny: TinyRun) -> None:
     assert contributions.shape == (len(features), len(FEATURE_NAMES) + 1)
     np.testing.assert_allclose(contributions.sum(axis=1), tiny.ranker.score(features), atol=1e-3)
     assert len(np.unique(contributions[:, -1])) == 1  # the base is the same for all
+    assert tiny.ranker.contributions(features[:0]).shape == (0, len(FEATURE_NAMES) + 1)
 
 
 def test_a_missing_value_is_no_number() -> None:
@@ -85,7 +88,7 @@ def test_a_missing_value_is_no_number() -> None:
     mostly_missing = rows.with_columns(
         pl.when(pl.col("label") == 0).then(pl.col(PLANTED)).otherwise(float("nan")).alias(PLANTED)
     )
-    ranker = fit_ranker(mostly_missing, QUICK_RANKER)
+    ranker = fit_ranker(mostly_missing, feature_set(), QUICK_RANKER)
     features = features_of(rows)[:50].copy()
     scores = []
     for value in (np.nan, 0.0):
@@ -109,27 +112,28 @@ def test_a_slice_boundary_teaches_no_pairs() -> None:
     rows = rows.with_columns(
         label=(pl.col("slice") == "b").cast(pl.Int8), **{PLANTED: (pl.col("slice") == "b").cast(pl.Float32)}
     )
-    ranker = fit_ranker(rows, RankerConfig(n_rounds=5, min_child_weight=0, row_share=1, column_share=1))
+    ranker = fit_ranker(rows, feature_set(), RankerConfig(n_rounds=5, min_child_weight=0, row_share=1, column_share=1))
     assert len(np.unique(ranker.score(features_of(rows)))) == 1
 
 
 def test_without_any_like_there_is_nothing_to_learn() -> None:
     rows = planted_rows(0).with_columns(label=pl.lit(0, pl.Int8))
     with pytest.raises(DataError, match="use more data or more candidates"):
-        fit_ranker(rows, QUICK_RANKER)
+        fit_ranker(rows, feature_set(), QUICK_RANKER)
     with pytest.raises(DataError, match="no candidate"):
-        fit_ranker(rows.clear(), QUICK_RANKER)
+        fit_ranker(rows.clear(), feature_set(), QUICK_RANKER)
 
 
 def test_it_remembers_how_many_candidates_it_learnt_to_order() -> None:
-    assert fit_ranker(planted_rows(0, n_rows=15), QUICK_RANKER).n_candidates == 15
+    assert fit_ranker(planted_rows(0, n_rows=15), feature_set(), QUICK_RANKER).n_candidates == 15
 
 
 def test_two_fits_give_the_same_bytes_and_another_seed_others(tiny: TinyRun, tmp_path: Path) -> None:
     contents = []
     for name, seed in (("one", 17), ("two", 17), ("three", 18)):
         (tmp_path / name).mkdir()
-        fit_ranker(tiny.examples.rows, QUICK_RANKER.model_copy(update={"seed": seed})).save(tmp_path / name)
+        config = QUICK_RANKER.model_copy(update={"seed": seed})
+        fit_ranker(tiny.examples.rows, feature_set(), config).save(tmp_path / name)
         contents.append([(tmp_path / name / file).read_bytes() for file in FILES])
     assert contents[0] == contents[1]
     assert contents[0][2] != contents[2][2]
@@ -158,28 +162,45 @@ def test_a_probability_rises_with_the_score_and_orders_alike(tiny: TinyRun) -> N
 
 
 def test_a_ranker_without_calibration_names_no_probability(tmp_path: Path) -> None:
-    ranker = fit_ranker(planted_rows(0), QUICK_RANKER)
+    ranker = fit_ranker(planted_rows(0), feature_set(), QUICK_RANKER)
     ranker.save(tmp_path)
     for one in (ranker, Ranker.load(tmp_path)):
         assert one.probability(np.zeros(3, dtype=np.float32)) is None
 
 
-def test_another_set_of_features_is_refused_by_name(
-    tiny: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+FIRST, LAST = FEATURE_NAMES[0], FEATURE_NAMES[-1]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda theirs: theirs.pop(LAST), f"{LAST} is new"),
+        (lambda theirs: theirs.update(user_height=theirs[LAST]), "user_height is gone"),
+        (lambda theirs: theirs[FIRST].update(high=100.0), f"{FIRST}: high was 100.0 and is 1.0"),
+        (lambda theirs: theirs[FIRST].update(code="0" * 16), f"the code of {FIRST} changed"),
+        (lambda theirs: theirs.update({FIRST: theirs.pop(FIRST)}), "the order of the features changed"),
+    ],
+    ids=["new", "gone", "range", "code", "order"],
+)
+def test_another_set_of_features_is_refused_and_what_differs_is_named(
+    tiny: TinyRun, tmp_path: Path, change: Callable[[FeatureSet], object], sentence: str
 ) -> None:
-    tiny.ranker.save(tmp_path)
-    monkeypatch.setattr(contract, "FEATURES", contract.FEATURES[:-1])
-    monkeypatch.setattr(ranker_module, "FEATURE_NAMES", FEATURE_NAMES[:-1])
-    with pytest.raises(ArtifactError, match=rf"differs: {FEATURE_NAMES[-1]}\): run `recsys refresh`"):
+    theirs = deepcopy(feature_set())
+    change(theirs)
+    replace(tiny.ranker, feature_set=theirs).save(tmp_path)
+    with pytest.raises(ArtifactError) as refusal:
         Ranker.load(tmp_path)
+    assert f"({sentence}): run `recsys refresh`" in str(refusal.value)
+    assert feature_set_version(theirs) in str(refusal.value)
+    assert feature_set_version() in str(refusal.value)
 
 
-def test_a_feature_that_changed_its_meaning_is_refused(
-    tiny: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tiny.ranker.save(tmp_path)
-    monkeypatch.setattr(contract, "FEATURES", contract.FEATURES[::-1])
-    with pytest.raises(ArtifactError, match="differs: the declaration of a feature"):
+def test_a_ranker_carries_the_feature_set_of_the_rows_that_it_learnt_from(tiny: TinyRun, tmp_path: Path) -> None:
+    """Rows from before a feature changed make a ranker of before, whichever code fits it."""
+    older = deepcopy(feature_set())
+    older[PLANTED]["code"] = "of before"
+    fit_ranker(planted_rows(0), older, QUICK_RANKER).save(tmp_path)
+    with pytest.raises(ArtifactError, match=f"the code of {PLANTED} changed"):
         Ranker.load(tmp_path)
 
 
@@ -196,7 +217,18 @@ def test_a_damaged_ranker_is_refused(tiny: TinyRun, tmp_path: Path, file: str, d
         Ranker.load(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["[]", "null", "7", '{"feature_set": "x", "names": []}', '{"feature_set": "x"}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "null",
+        "7",
+        '{"feature_set": "x", "n_candidates": 3}',
+        '{"feature_set": {}}',
+        '{"n_candidates": 3}',
+        f'{{"feature_set": {{"{FIRST}": 7}}, "n_candidates": 3}}',
+    ],
+)
 def test_features_json_of_another_form_is_damage(tiny: TinyRun, tmp_path: Path, content: str) -> None:
     tiny.ranker.save(tmp_path)
     (tmp_path / "features.json").write_text(content)
@@ -206,15 +238,20 @@ def test_features_json_of_another_form_is_damage(tiny: TinyRun, tmp_path: Path, 
 
 def test_the_saved_features_are_readable_text(tiny: TinyRun, tmp_path: Path) -> None:
     tiny.ranker.save(tmp_path)
-    assert json.loads((tmp_path / "features.json").read_text())["names"] == list(FEATURE_NAMES)
+    stored = json.loads((tmp_path / "features.json").read_text())
+    assert list(stored["feature_set"]) == list(FEATURE_NAMES)
+    assert stored["feature_set"][FIRST]["unit"] == "share"
+    assert stored["n_candidates"] == tiny.ranker.n_candidates
 
 
 def test_the_order_of_the_columns_changes_no_score() -> None:
     rows, others = planted_rows(0), planted_rows(1)
-    moved = fit_ranker(rows.select(reversed(rows.columns)), QUICK_RANKER)
-    assert np.array_equal(moved.score(features_of(others)), fit_ranker(rows, QUICK_RANKER).score(features_of(others)))
+    moved, kept = (
+        fit_ranker(table, feature_set(), QUICK_RANKER) for table in (rows.select(reversed(rows.columns)), rows)
+    )
+    assert np.array_equal(moved.score(features_of(others)), kept.score(features_of(others)))
 
 
 def test_a_column_that_is_lacking_is_named_before_anything_is_learnt() -> None:
     with pytest.raises(pl.exceptions.ColumnNotFoundError, match=PLANTED):
-        fit_ranker(planted_rows(0).drop(PLANTED), QUICK_RANKER)
+        fit_ranker(planted_rows(0).drop(PLANTED), feature_set(), QUICK_RANKER)

@@ -1,5 +1,6 @@
 """Rehearsal and serving ranker: who learns from what, who calibrates whom."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from recsys_core.data.splits import TEST, VALIDATION
 from recsys_core.errors import ArtifactError, DataError
-from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
 from recsys_core.ranking.calibration import fit_calibration
 from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import Ranker, fit_ranker
@@ -23,17 +24,17 @@ def scores_of(ranker: Ranker, tiny: TinyRun) -> np.ndarray:
 def without_likes(tiny: TinyRun, exam: str) -> RankingExamples:
     """No like among the hold-outs of an exam, or of the exam itself."""
     label = pl.when(pl.col("slice").str.starts_with(exam)).then(0).otherwise("label").cast(pl.Int8)
-    return RankingExamples(rows=tiny.examples.rows.with_columns(label=label), n_targets=tiny.examples.n_targets)
+    return replace(tiny.examples, rows=tiny.examples.rows.with_columns(label=label))
 
 
 def test_the_rehearsal_learns_from_nothing_but_the_holdouts_before_the_validation(tiny: TinyRun) -> None:
-    alone = RankingExamples(rows=tiny.examples.lessons(VALIDATION), n_targets=tiny.examples.n_targets)
+    alone = replace(tiny.examples, rows=tiny.examples.lessons(VALIDATION))
     again = fit_before_validation(alone, QUICK_RANKER)
     assert np.array_equal(scores_of(again, tiny), scores_of(tiny.rehearsal, tiny))
 
 
 def test_the_ranker_that_serves_is_trained_as_ever(tiny: TinyRun) -> None:
-    plain = fit_ranker(tiny.examples.lessons(TEST), QUICK_RANKER)
+    plain = fit_ranker(tiny.examples.lessons(TEST), tiny.examples.feature_set, QUICK_RANKER)
     assert np.array_equal(scores_of(plain, tiny), scores_of(tiny.ranker, tiny))
     assert not np.array_equal(scores_of(plain, tiny), scores_of(tiny.rehearsal, tiny))
 
@@ -54,7 +55,7 @@ def test_without_any_like_to_fit_on_it_serves_without_probabilities(tiny: TinyRu
     silent = tiny.examples.rows.with_columns(
         label=pl.when(pl.col("slice") == VALIDATION).then(0).otherwise("label").cast(pl.Int8)
     )
-    fitted = fit_rehearsed(RankingExamples(rows=silent, n_targets=tiny.examples.n_targets), QUICK_RANKER)
+    fitted = fit_rehearsed(replace(tiny.examples, rows=silent), QUICK_RANKER)
     assert fitted.serving.calibration is None
     assert fitted.facts()["calibration_slope"] is None
     assert np.array_equal(scores_of(fitted.serving, tiny), scores_of(tiny.ranker, tiny))
@@ -84,7 +85,7 @@ def test_the_facts_are_those_of_the_ranker_that_serves(tiny: TinyRun) -> None:
     facts = RehearsedRanker(serving=tiny.ranker, rehearsal=tiny.rehearsal).facts()
     assert tiny.ranker.calibration is not None
     assert facts == {
-        "feature_set": tiny.ranker.feature_set,
+        "feature_set": feature_set_version(),
         "n_candidates": tiny.ranker.n_candidates,
         "calibration_slope": tiny.ranker.calibration.slope,
         "calibration_intercept": tiny.ranker.calibration.intercept,

@@ -8,9 +8,8 @@ import polars as pl
 import pytest
 
 from recsys_core.data.splits import VALIDATION
-from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.ranking.calibration_report import BASE_RATE, CALIBRATED
-from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.explanations import importance
 from recsys_core.ranking.report import RankingReport, ranking_report
 from tests.core.worlds import TinyRun
@@ -65,9 +64,9 @@ def test_judged_and_explained_is_the_rehearsal_on_rows_that_it_never_saw(tiny: T
     """The serving ranker has seen the validation slice: judged on it, it would look better than it is."""
     report = ranking_report(tiny.examples, tiny.rehearsal)
     lessons = tiny.examples.rows.filter(pl.col("slice") != VALIDATION)
-    other = RankingExamples(
+    other = replace(
+        tiny.examples,
         rows=pl.concat([lessons.with_columns(label=1 - pl.col("label")), tiny.examples.rows.filter(slice=VALIDATION)]),
-        n_targets=tiny.examples.n_targets,
     )
     again = ranking_report(other, tiny.rehearsal)
     for field in fields(report):
@@ -80,7 +79,7 @@ def test_judged_and_explained_is_the_rehearsal_on_rows_that_it_never_saw(tiny: T
 
 def test_where_nothing_can_be_calibrated_the_report_says_undefined(tiny: TinyRun) -> None:
     nothing = tiny.examples.rows.with_columns(label=pl.lit(0, pl.Int8))
-    report = ranking_report(RankingExamples(rows=nothing, n_targets=tiny.examples.n_targets), tiny.rehearsal)
+    report = ranking_report(replace(tiny.examples, rows=nothing), tiny.rehearsal)
     headline = report.headline()
     assert np.isnan([headline["calibration_error"], headline["brier"], headline["log_loss"]]).all()
     assert report.reliability.is_empty()

@@ -1,11 +1,13 @@
 """Does ranking improve on retrieval? The measure itself is on trial here."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
 from recsys_core.data.splits import VALIDATION
-from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.ranking.rehearsal import fit_before_validation
@@ -36,11 +38,11 @@ def examples_from(labels: dict[int, list[int]], n_targets: dict[int, int], score
         for at, label in enumerate(liked)
     ]
     counts = pl.DataFrame({"slice": VALIDATION, "user_id": list(n_targets), "n_targets": list(n_targets.values())})
-    return RankingExamples(rows=pl.DataFrame(rows), n_targets=counts)
+    return RankingExamples(rows=pl.DataFrame(rows), n_targets=counts, feature_set={})
 
 
 def stub(kind: type[Ranker], tiny: TinyRun) -> Ranker:
-    return kind(booster=tiny.ranker.booster, feature_set="", n_candidates=3)
+    return kind(booster=tiny.ranker.booster, feature_set={}, n_candidates=3)
 
 
 def test_both_orders_by_hand(tiny: TinyRun) -> None:
@@ -78,7 +80,7 @@ def test_every_user_with_a_target_is_in_both_means(tiny: TinyRun) -> None:
 def test_no_ranker_passes_the_ceiling_that_retrieval_sets(tiny: TinyRun) -> None:
     """The ideal is over all that was to be found, so that even one that knows the labels stays below 1."""
     rows = tiny.examples.rows.with_columns(pl.col("label").cast(pl.Float32).alias(FEATURE_NAMES[0]))
-    omniscient = RankingExamples(rows=rows, n_targets=tiny.examples.n_targets)
+    omniscient = replace(tiny.examples, rows=rows)
     ceiling = validate_ranker(stub(ByFeature, tiny), omniscient).filter(order="ranking")
     learned = validate_ranker(fit_before_validation(tiny.examples, QUICK_RANKER), tiny.examples)
     counts = tiny.examples.n_targets.filter(slice=VALIDATION)["n_targets"].to_list()
@@ -98,7 +100,7 @@ def test_the_judged_ranker_never_saw_the_validation_slice(tiny: TinyRun) -> None
     flipped = tiny.examples.rows.with_columns(
         label=pl.when(pl.col("slice") == VALIDATION).then(1 - pl.col("label")).otherwise(pl.col("label"))
     )
-    again = fit_before_validation(RankingExamples(rows=flipped, n_targets=tiny.examples.n_targets), QUICK_RANKER)
+    again = fit_before_validation(replace(tiny.examples, rows=flipped), QUICK_RANKER)
     features = tiny.examples.rows.select(FEATURE_NAMES).to_numpy()
     assert np.array_equal(blind.score(features), again.score(features))
     assert not np.array_equal(blind.score(features), tiny.ranker.score(features))

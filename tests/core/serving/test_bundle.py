@@ -85,7 +85,7 @@ def later(tiny: TinyRun) -> TinyRun:
         embeddings=embeddings,
         index=build_index(embeddings.vectors, embeddings.item_ids, IndexConfig()),
         examples=replace(tiny.examples, rows=tiny.examples.rows.head(1_000)),
-        ranker=fit_ranker(tiny.examples.rows.head(1_000), QUICK_RANKER),
+        ranker=fit_ranker(tiny.examples.rows.head(1_000), tiny.examples.feature_set, QUICK_RANKER),
     )
 
 
@@ -94,10 +94,12 @@ def test_a_bundle_holds_the_current_version_of_every_part(tiny: TinyRun, full: L
     assert bundle.versions == {part: full.current(part).version for part in PARTS}
     assert bundle.movies.equals(tiny.movies)
     assert bundle.ratings.equals(tiny.ratings)
-    assert bundle.item_rows.equals(tiny.item_rows)
-    assert bundle.tower.fit_end == tiny.splits.fit_end(TEST)
-    assert np.array_equal(item_vectors(bundle.tower), item_vectors(tiny.tower))
-    assert np.array_equal(bundle.index.item_ids, tiny.index.item_ids)
+    proposer = bundle.proposer
+    assert proposer.tower.fit_end == proposer.side.as_of == tiny.splits.fit_end(TEST)
+    assert np.array_equal(proposer.side.features, tiny.proposer().side.features, equal_nan=True)
+    assert np.array_equal(proposer.item_vectors, item_vectors(tiny.tower))
+    assert proposer.index is not None
+    assert np.array_equal(proposer.index.item_ids, tiny.index.item_ids)
     assert bundle.ranker.feature_set == tiny.ranker.feature_set
 
 
@@ -135,7 +137,7 @@ def test_a_refresh_that_stopped_half_way_is_refused(lake: Lake, later: TinyRun, 
 
 def test_a_finished_refresh_loads(lake: Lake, later: TinyRun) -> None:
     publish(lake, later, *REFRESH)
-    assert np.array_equal(item_vectors(load_bundle(lake).tower), later.embeddings.vectors)
+    assert np.array_equal(load_bundle(lake).proposer.item_vectors, later.embeddings.vectors)
 
 
 def test_an_index_of_another_tower_is_refused_even_with_a_right_tower(lake: Lake, later: TinyRun) -> None:

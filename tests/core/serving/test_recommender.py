@@ -1,186 +1,220 @@
 """One request, one answer."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import fields, replace
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import pytest
 
 from recsys_core.data.histories import Histories
-from recsys_core.data.schemas import RATINGS
 from recsys_core.data.splits import TEST, known_ratings
 from recsys_core.errors import UnknownUserError
-from recsys_core.features.contract import FEATURE_NAMES
-from recsys_core.features.declarations import FEATURES
-from recsys_core.ranking.inputs import propose
+from recsys_core.features.assembler import MISSING, STALE
+from recsys_core.features.registry import FEATURE_NAMES, names_of
+from recsys_core.features.slices import of_slice
+from recsys_core.ranking.inputs import candidate_features, propose
 from recsys_core.ranking.lists import rank
 from recsys_core.retrieval import candidates
 from recsys_core.retrieval.candidates import Candidates
-from recsys_core.retrieval.index import ItemIndex
 from recsys_core.serving.bundle import Bundle
-from recsys_core.serving.recommender import Recommendation, known_of_likes, known_of_user, recommend
+from recsys_core.serving.recommender import Recommender
+from recsys_core.serving.requests import Answer, Rated, Request
 from tests import tiny_world
 from tests.core.worlds import N_CANDIDATES, TinyRun
 
 Float32s = npt.NDArray[np.float32]
 
+DAY = tiny_world.DAY
+STRANGER = 10**6
 
-@pytest.fixture(scope="module")
-def bundle(tiny: TinyRun) -> Bundle:
-    return Bundle(
-        movies=tiny.movies,
-        ratings=tiny.ratings,
-        item_rows=tiny.item_rows,
-        tower=tiny.tower,
-        index=tiny.index,
-        ranker=tiny.ranker,
-        versions={},
+
+def asked(
+    recommender: Recommender,
+    user_id: int | None = None,
+    history: Sequence[Rated] = (),
+    at: int | None = None,
+    k: int = 10,
+) -> Answer:
+    """The answer of somebody who asks after all that is known, unless said otherwise."""
+    requested_at = recommender.now if at is None else at
+    return recommender.answer(
+        Request(request_id="r", user_id=user_id, history=tuple(history), requested_at=requested_at, k=k)
     )
 
 
-def ids_of(answer: list[Recommendation]) -> list[int]:
-    return [place.item_id for place in answer]
+def likes(recommender: Recommender, item_ids: Sequence[int]) -> tuple[Rated, ...]:
+    return recommender.somebody_who_likes(item_ids, recommender.now)
 
 
-def all_but(bundle: Bundle, n: int) -> pl.DataFrame:
-    """Somebody who has rated the catalogue except for its last n items."""
-    items = bundle.tower.catalogue.item_ids[: bundle.tower.catalogue.n_items - n]
-    return known_of_likes(bundle, items.tolist())
+def same(one: Answer, other: Answer) -> bool:
+    """To the bit, but for the request."""
+    pairs = [(getattr(one, field.name), getattr(other, field.name)) for field in fields(Answer)[1:]]
+    return all(
+        np.array_equal(a, b, equal_nan=a.dtype.kind == "f") if isinstance(a, np.ndarray) else a == b for a, b in pairs
+    )
 
 
-def test_no_rated_item_is_ever_recommended(bundle: Bundle) -> None:
+def test_no_rated_item_is_ever_recommended(tiny: TinyRun, recommender: Recommender) -> None:
     for user_id in tiny_world.USER_IDS.tolist():
-        known = known_of_user(bundle, user_id)
-        answer = ids_of(recommend(bundle, known, k=N_CANDIDATES))
-        assert not set(answer) & set(known["item_id"])
+        answer = asked(recommender, user_id, k=N_CANDIDATES).item_ids.tolist()
+        assert not set(answer) & set(tiny.ratings.filter(user_id=user_id)["item_id"])
         assert len(set(answer)) == len(answer) > 0
 
 
-def test_the_answer_is_the_offline_list_of_the_same_user(tiny: TinyRun, bundle: Bundle) -> None:
-    """Offline: all users of the slice in one batch, without an index. Online: one user, with it."""
-    known = known_ratings(tiny.ratings, tiny.splits, TEST)
-    inputs = propose(tiny.tower, None, known, tiny.item_rows, n_candidates=tiny.ranker.n_candidates)
-    ranked = rank(tiny.ranker, inputs)
-    for row, user_id in enumerate(inputs.users.user_ids.tolist()):
-        answer = recommend(bundle, known.filter(user_id=user_id), k=10)
-        assert ids_of(answer) == tiny.tower.catalogue.item_ids[ranked.item_idx[row, :10]].tolist()
-        assert [place.score for place in answer] == pytest.approx(ranked.scores[row, :10].tolist(), abs=1e-4)
+def test_the_answer_is_the_offline_list_of_the_same_user(tiny: TinyRun, recommender: Recommender) -> None:
+    """Offline: all users of the slice in one batch, without an index, by the table. Online: one user, with it."""
+    known, requests = known_ratings(tiny.ratings, tiny.splits, TEST), tiny.splits.requests(TEST)
+    rows = of_slice(tiny.users, TEST)
+    inputs = propose(tiny.proposer(), known, requests, user_rows=rows, n_candidates=tiny.ranker.n_candidates)
+    ranked, features = rank(tiny.ranker, inputs), candidate_features(inputs)
+    for row, (user_id, at) in enumerate(requests.iter_rows()):
+        answer = asked(recommender, user_id, at=at)
+        assert answer.item_ids.tolist() == tiny.tower.catalogue.item_ids[ranked.item_idx[row, :10]].tolist()
+        assert answer.scores.tolist() == ranked.scores[row, :10].tolist()
+        assert np.array_equal(answer.features, features[row, answer.retrieval_ranks - 1], equal_nan=True)
 
 
-def test_the_same_request_gives_the_same_answer(bundle: Bundle) -> None:
-    known = known_of_user(bundle, 11)
-    shuffled = known.sample(fraction=1.0, shuffle=True, seed=1)
-    assert repr(recommend(bundle, known)) == repr(recommend(bundle, known)) == repr(recommend(bundle, shuffled))
+def test_an_answer_is_what_the_ranker_says_of_what_it_read(tiny: TinyRun, recommender: Recommender) -> None:
+    answer = asked(recommender, 14, k=12)
+    assert answer.scores.tolist() == sorted(answer.scores.tolist(), reverse=True)
+    assert answer.scores.tolist() == tiny.ranker.score(answer.features).tolist()
+    assert answer.probabilities is not None
+    assert answer.probabilities.tolist() == tiny.ranker.probability(answer.scores).tolist()
+    assert answer.features[:, FEATURE_NAMES.index("pair_retrieval_rank")].tolist() == answer.retrieval_ranks.tolist()
+    assert answer.states.shape == answer.features.shape == (12, len(FEATURE_NAMES))
 
 
-def test_every_place_explains_itself(tiny: TinyRun, bundle: Bundle) -> None:
-    answer = recommend(bundle, known_of_user(bundle, 14), k=12)
-    assert [place.rank for place in answer] == list(range(1, 13))
-    scores = [place.score for place in answer]
-    assert scores == sorted(scores, reverse=True)
-    base = tiny.ranker.contributions(np.full((1, len(FEATURE_NAMES)), np.nan, dtype=np.float32))[0, -1]
-    for place in answer:
-        assert tuple(place.features) == tuple(place.contributions) == FEATURE_NAMES
-        assert place.features["pair_retrieval_rank"] == place.retrieval_rank
-        assert sum(place.contributions.values()) + base == pytest.approx(place.score, abs=1e-3)
-        for feature in FEATURES:
-            value = place.features[feature.name]
-            assert (feature.may_be_missing and np.isnan(value)) or (
-                (feature.low is None or value >= feature.low) and (feature.high is None or value <= feature.high)
-            )
+def test_the_same_request_gives_the_same_answer_whoever_asked_in_between(bundle: Bundle) -> None:
+    recommender = Recommender(bundle=bundle)
+    first = asked(recommender, 11)
+    for user_id in (14, 17, STRANGER):
+        asked(recommender, user_id)
+    assert same(asked(recommender, 11), first)
+    assert same(asked(Recommender(bundle=replace(bundle, ratings=bundle.ratings.reverse())), 11), first)
 
 
-def test_every_place_says_how_likely_a_like_is_in_the_order_of_the_scores(tiny: TinyRun, bundle: Bundle) -> None:
-    assert tiny.ranker.calibration is not None
-    answer = recommend(bundle, known_of_user(bundle, 14), k=12)
-    scores = np.array([place.score for place in answer])
-    assert [place.probability for place in answer] == tiny.ranker.calibration.probability(scores).tolist()
-    assert [place.item_id for place in sorted(answer, key=lambda place: -(place.probability or 0))] == ids_of(answer)
+def test_what_comes_after_the_request_is_not_read(tiny: TinyRun, bundle: Bundle) -> None:
+    """Neither from the ratings, nor from events that were observed, nor from the history in the request."""
+    at = tiny.splits.fit_end(TEST) + 200 * DAY
+    past = replace(bundle, ratings=tiny.ratings.filter(timestamp := (tiny.ratings["timestamp"] < at)))
+    assert not timestamp.all()
+    recommender = Recommender(bundle=bundle)
+    for user_id in tiny_world.USER_IDS[:40].tolist():
+        expected = asked(Recommender(bundle=past), user_id, at=at)
+        recommender.observe(user_id, Rated(item_id=5_000, rating=5.0, timestamp=at))
+        late = [Rated(item_id=5_007, rating=5.0, timestamp=at), Rated(item_id=5_014, rating=1.0, timestamp=at + 9)]
+        assert same(asked(recommender, user_id, late, at=at), expected)
 
 
-def test_a_ranker_without_calibration_gives_the_same_answer_without_probabilities(bundle: Bundle) -> None:
-    known = known_of_user(bundle, 14)
-    plain = recommend(replace(bundle, ranker=replace(bundle.ranker, calibration=None)), known)
-    assert {place.probability for place in plain} == {None}
-    assert ids_of(plain) == ids_of(recommend(bundle, known))
+def test_an_event_and_the_same_rating_in_the_request_are_answered_alike(bundle: Bundle) -> None:
+    observed, told = Recommender(bundle=bundle), Recommender(bundle=bundle)
+    rated = Rated(item_id=int(asked(told, 20).item_ids[0]), rating=5.0, timestamp=told.now + 60)
+    observed.observe(20, rated)
+    assert same(asked(observed, 20, at=told.now + 61), asked(told, 20, [rated], at=told.now + 61))
 
 
-def test_titles_genres_and_years_come_from_the_movie_table(tiny: TinyRun, bundle: Bundle) -> None:
-    about = {row["item_id"]: row for row in tiny.movies.iter_rows(named=True)}
-    for place in recommend(bundle, known_of_user(bundle, 17), k=N_CANDIDATES):
-        row = about[place.item_id]
-        assert (place.title, place.year, place.genres) == (row["title"], row["year"], row["genres"])
+def test_the_history_of_a_request_is_not_kept(recommender: Recommender) -> None:
+    before = asked(recommender, 20)
+    asked(recommender, 20, likes(recommender, [5_000]))
+    assert same(asked(recommender, 20), before)
 
 
-def test_a_movie_that_the_table_lacks_keeps_its_place_without_a_title(bundle: Bundle) -> None:
-    known = known_of_user(bundle, 17)
-    best = recommend(bundle, known, k=1)[0]
-    without = replace(bundle, movies=bundle.movies.filter(pl.col("item_id") != best.item_id))
-    again = recommend(without, known, k=1)[0]
-    assert (again.item_id, again.title, again.year, again.genres) == (best.item_id, "", None, [])
-
-
-def test_an_unknown_user_is_told_who_is_known(bundle: Bundle) -> None:
-    with pytest.raises(
-        UnknownUserError,
-        match=r"user 12 has no ratings here: take one of the 120 users between 11 and 368, or name liked movies",
-    ):
-        known_of_user(bundle, 12)
-
-
-def test_a_known_users_history_is_all_of_it(tiny: TinyRun, bundle: Bundle) -> None:
-    assert known_of_user(bundle, 11).equals(tiny.ratings.filter(user_id=11))
-
-
-def test_likes_become_a_history_of_five_stars_at_the_end_of_the_models_time(bundle: Bundle) -> None:
-    known = known_of_likes(bundle, [5_007, 5_000, 5_007])
-    assert known.select("item_id", "rating", "timestamp").rows() == [
-        (5_000, 5.0, bundle.tower.fit_end),
-        (5_007, 5.0, bundle.tower.fit_end),
+def test_the_order_of_the_history_in_a_request_does_not_matter(recommender: Recommender) -> None:
+    now = recommender.now
+    history = [
+        Rated(item_id=int(item), rating=4.0, timestamp=now - at - 1) for at, item in enumerate(tiny_world.ITEM_IDS[:8])
     ]
-    assert RATINGS.validate(known).equals(known)
+    assert same(asked(recommender, history=history), asked(recommender, history=history[::-1]))
 
 
-def test_likes_outside_the_catalogue_are_passed_over_beside_others_and_refused_alone(bundle: Bundle) -> None:
-    with_stranger = recommend(bundle, known_of_likes(bundle, [5_000, 1]))
-    assert 1 not in ids_of(with_stranger)
-    assert len(with_stranger) == 10
+def test_a_rating_changes_the_next_answer_and_its_item_leaves_it(recommender: Recommender) -> None:
+    first = asked(recommender, 20).item_ids.tolist()
+    recommender.observe(20, Rated(item_id=first[0], rating=5.0, timestamp=recommender.now))
+    second = asked(recommender, 20, at=recommender.now + 1).item_ids.tolist()
+    assert first[0] not in second
+    assert second != first[1:]
+
+
+def test_a_known_users_history_is_all_of_it(tiny: TinyRun, recommender: Recommender) -> None:
+    """Dislikes and shrugs too."""
+    catalogue = tiny.tower.catalogue
+    for user_id in tiny_world.USER_IDS[:20].tolist():
+        own = tiny.ratings.filter(user_id=user_id)
+        assert asked(recommender, user_id).n_known == (catalogue.idx_of(own["item_id"].to_numpy()) >= 0).sum()
+
+
+def test_somebody_unknown_is_answered_as_somebody_unnamed(recommender: Recommender) -> None:
+    """Whoever has no history gets what everybody new gets, and the answer says that nothing is known of them."""
+    unnamed, stranger = asked(recommender), asked(recommender, STRANGER)
+    assert same(unnamed, stranger)
+    assert (unnamed.n_known, len(unnamed.item_ids)) == (0, 10)
+    of_user = [FEATURE_NAMES.index(name) for name in names_of("user")]
+    assert unnamed.features[:, of_user[0]].tolist() == [0] * 10
+    assert (unnamed.states[:, of_user[1:]] == MISSING).all()
+    assert unnamed.degraded["user_like_share"] == {"missing": N_CANDIDATES}
+
+
+def test_who_asks_before_their_first_rating_is_unknown_then(tiny: TinyRun, recommender: Recommender) -> None:
+    first = int(tiny.ratings.filter(user_id=11)["timestamp"].min())  # type: ignore[arg-type]
+    assert same(asked(recommender, 11, at=first), asked(recommender, STRANGER, at=first))
+    assert asked(recommender, 11, at=first + 1).n_known > 0
+
+
+def test_an_answer_from_an_old_snapshot_says_so_and_reads_the_defaults(tiny: TinyRun, recommender: Recommender) -> None:
+    late = tiny.tower.fit_end + 1_462 * DAY
+    answer = asked(recommender, 14, at=late)
+    at = FEATURE_NAMES.index("item_like_share")
+    assert (answer.states[:, at] == STALE).all()
+    assert answer.features[:, at].tolist() == [0.5] * 10
+    assert answer.degraded["item_like_share"] == {"stale": N_CANDIDATES}
+    fresh = asked(recommender, 14)
+    assert "item_like_share" not in fresh.degraded
+
+
+def test_now_is_after_all_that_is_known(tiny: TinyRun, recommender: Recommender) -> None:
+    assert recommender.now == tiny.ratings["timestamp"].max() + 1  # type: ignore[operator]
+
+
+def test_likes_become_a_history_of_five_stars_in_the_second_before_the_request(recommender: Recommender) -> None:
+    assert recommender.somebody_who_likes([5_007, 5_000, 5_007], 77) == (
+        Rated(item_id=5_000, rating=5.0, timestamp=76),
+        Rated(item_id=5_007, rating=5.0, timestamp=76),
+    )
+
+
+def test_likes_outside_the_catalogue_are_passed_over_beside_others_and_refused_alone(recommender: Recommender) -> None:
+    with_stranger = asked(recommender, history=likes(recommender, [5_000, 1]))
+    assert same(with_stranger, asked(recommender, history=likes(recommender, [5_000])))
+    assert (with_stranger.n_known, len(with_stranger.item_ids)) == (1, 10)
     for nothing in ([], [1, 2]):
         with pytest.raises(UnknownUserError, match="none of the movies"):
-            known_of_likes(bundle, nothing)
+            likes(recommender, nothing)
 
 
 @pytest.mark.parametrize("camp", range(tiny_world.N_CAMPS))
-def test_somebody_new_with_a_taste_is_answered_in_that_taste(bundle: Bundle, camp: int) -> None:
+def test_somebody_new_with_a_taste_is_answered_in_that_taste(recommender: Recommender, camp: int) -> None:
     liked = [int(item) for item in tiny_world.ITEM_IDS[camp :: tiny_world.N_CAMPS][:5]]
-    answer = ids_of(recommend(bundle, known_of_likes(bundle, liked)))
-    assert not set(answer) & set(liked)
+    answer = asked(recommender, history=likes(recommender, liked)).item_ids
+    assert not set(answer.tolist()) & set(liked)
     found = tiny_world.CAMP_OF_ITEM[np.searchsorted(tiny_world.ITEM_IDS, answer)]
     assert (found == camp).mean() >= 0.5  # chance: 0.25
 
 
 @pytest.mark.parametrize("n_left", [0, 1, 3])
-def test_who_has_rated_nearly_everything_gets_what_is_left(bundle: Bundle, n_left: int) -> None:
-    answer = recommend(bundle, all_but(bundle, n_left))
-    left = bundle.tower.catalogue.item_ids[bundle.tower.catalogue.n_items - n_left :]
-    assert sorted(ids_of(answer)) == left.tolist()
-    assert all(np.isfinite(place.score) for place in answer)
+def test_who_has_rated_nearly_everything_gets_what_is_left(
+    tiny: TinyRun, recommender: Recommender, n_left: int
+) -> None:
+    items = tiny.tower.catalogue.item_ids
+    n_rated = len(items) - n_left
+    answer = asked(recommender, history=likes(recommender, items[:n_rated].tolist()))
+    assert sorted(answer.item_ids.tolist()) == items[n_rated:].tolist()
+    assert np.isfinite(answer.scores).all()
+    assert len(answer.features) == len(answer.states) == len(answer.retrieval_ranks) == n_left
 
 
-def test_more_places_than_candidates_give_the_candidates(bundle: Bundle) -> None:
-    assert len(recommend(bundle, known_of_user(bundle, 11), k=70)) == bundle.ranker.n_candidates == N_CANDIDATES
-
-
-def test_a_rating_changes_the_next_answer_and_its_item_leaves_it(bundle: Bundle) -> None:
-    known = known_of_user(bundle, 20)
-    first = ids_of(recommend(bundle, known))
-    rated = known.tail(1).with_columns(
-        item_id=pl.lit(first[0], pl.Int64), timestamp=pl.col("timestamp") + 60, rating=pl.lit(5.0, pl.Float32)
-    )
-    second = ids_of(recommend(bundle, pl.concat([known, rated])))
-    assert first[0] not in second
-    assert second != first[1:]
+def test_more_places_than_candidates_give_the_candidates(recommender: Recommender) -> None:
+    assert len(asked(recommender, 11, k=70).item_ids) == recommender.bundle.ranker.n_candidates == N_CANDIDATES
 
 
 def test_training_evaluation_and_serving_share_one_filter(
@@ -192,16 +226,20 @@ def test_training_evaluation_and_serving_share_one_filter(
         nothing = replace(users, item_idx=users.item_idx[:0], offsets=np.zeros_like(users.offsets))
         return unseen(search, n_items, vectors, nothing, n)
 
-    def repeats(index: ItemIndex | None) -> bool:
-        made = propose(tiny.tower, index, known, tiny.item_rows, n_candidates=N_CANDIDATES)
+    def repeats(*, indexed: bool) -> bool:
+        proposer, requests = tiny.proposer(indexed=indexed), tiny.splits.requests(TEST)
+        made = propose(proposer, known, requests, n_candidates=N_CANDIDATES)
         return bool(made.users.seen().toarray()[np.arange(made.users.n_users)[:, None], made.candidates.item_idx].any())
 
+    def shown() -> set[int]:
+        return set(asked(Recommender(bundle=bundle), 11, k=N_CANDIDATES).item_ids.tolist())
+
     known, unseen = known_ratings(tiny.ratings, tiny.splits, TEST), candidates._unseen
-    own = known_of_user(bundle, 11)
-    assert not repeats(None)
-    assert not repeats(tiny.index)
-    assert not set(ids_of(recommend(bundle, own, N_CANDIDATES))) & set(own["item_id"])
+    own = set(tiny.ratings.filter(user_id=11)["item_id"])
+    assert not repeats(indexed=False)
+    assert not repeats(indexed=True)
+    assert not shown() & own
     monkeypatch.setattr(candidates, "_unseen", forgets)
-    assert repeats(None)
-    assert repeats(tiny.index)
-    assert set(ids_of(recommend(bundle, own, N_CANDIDATES))) & set(own["item_id"])
+    assert repeats(indexed=False)
+    assert repeats(indexed=True)
+    assert shown() & own

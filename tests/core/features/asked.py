@@ -1,0 +1,178 @@
+"""Requests with everything that their features read: by hand, or of a whole data set with vectors drawn at random."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import scipy.sparse as sp
+
+from recsys_core.data.histories import Catalogue, Histories, histories_of
+from recsys_core.features.assembler import FeatureBlock, assemble
+from recsys_core.features.content import GENRES
+from recsys_core.features.pairs import Asking, Pairs
+from recsys_core.features.registry import FEATURE_NAMES, names_of
+from recsys_core.features.sides import ItemSide, ItemVectors, item_side
+from recsys_core.features.state import Requests, user_states
+from recsys_core.features.tables import item_features
+from tests.core.worlds import Rating, histories_from
+
+Float32s = npt.NDArray[np.float32]
+Int64s = npt.NDArray[np.int64]
+Floats = Sequence[Sequence[float]]
+
+DIM, RANK, N_BINS = 17, 9, 4
+"""Lengths of vectors drawn at random: odd ones, so that nothing fits by chance."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What `assemble` reads, part by part."""
+
+    users: Histories
+    requested_at: Int64s
+    items: pl.DataFrame  # item_features
+    side: ItemSide
+    asking: Asking
+    item_idx: Int64s
+
+    @property
+    def requests(self) -> Requests:
+        return Requests(users=user_states(self.users, self.side), requested_at=self.requested_at)
+
+    @property
+    def pairs(self) -> Pairs:
+        return Pairs(users=self.requests.users, items=self.side, asking=self.asking, item_idx=self.item_idx)
+
+    def block(self, user_values: Float32s | None = None) -> FeatureBlock:
+        return assemble(self.requests, self.pairs, user_values)
+
+    def only(self, rows: Sequence[int], places: slice = slice(None)) -> "Asked":
+        """Some of the users, and some of their candidates."""
+        chosen = np.array(rows, dtype=np.int64)
+        own = self.asking
+        return replace(
+            self,
+            users=self.users.select(chosen),
+            requested_at=self.requested_at[chosen],
+            asking=Asking(trained=own.trained[chosen], closed_form=own.closed_form[chosen], trend=own.trend[chosen]),
+            item_idx=self.item_idx[chosen][:, places],
+        )
+
+
+def ask(
+    ratings: pl.DataFrame, movies: pl.DataFrame, as_of: int, requests: pl.DataFrame, n_candidates: int = 30
+) -> Asked:
+    """Random candidates by random vectors; every third user has fewer than asked for.
+
+    Args:
+        ratings: RATINGS; of each user those strictly before the request are known.
+        movies: MOVIES.
+        as_of: seconds UTC, of the item side.
+        requests: user_id, requested_at; sorted by user_id.
+        n_candidates: per user.
+    """
+    items = item_features(ratings, movies, as_of)
+    catalogue = Catalogue(item_ids=items["item_id"].to_numpy())
+    known = ratings.join(requests, on="user_id").filter(pl.col("timestamp") < pl.col("requested_at"))
+    users = histories_of(known.select(ratings.columns), catalogue, requests["user_id"].to_numpy())
+    rng = np.random.default_rng(5)
+    item_idx = np.stack([rng.permutation(catalogue.n_items)[:n_candidates] for _ in range(users.n_users)])
+    item_idx[::3, n_candidates // 2 :] = -1
+    trained, closed_form, trend = (normal(rng, users.n_users, d) for d in (DIM, RANK, N_BINS))
+    return Asked(
+        users=users,
+        requested_at=requests["requested_at"].to_numpy(),
+        items=items,
+        side=item_side(items, names_of("item"), catalogue, random_vectors(catalogue.n_items, rng), as_of),
+        asking=Asking(trained=trained, closed_form=closed_form, trend=trend),
+        item_idx=item_idx,
+    )
+
+
+def normal(rng: np.random.Generator, *shape: int) -> Float32s:
+    return rng.normal(size=shape).astype(np.float32)
+
+
+def random_vectors(n_items: int, rng: np.random.Generator, rank: int = RANK) -> ItemVectors:
+    lifts = sp.random_array((n_items, n_items), density=0.1, rng=rng, format="csr", dtype=np.float32)
+    return ItemVectors(
+        trained=normal(rng, n_items, DIM),
+        biases=normal(rng, n_items),
+        shown=normal(rng, n_items, rank),
+        offered=normal(rng, n_items, rank),
+        trend=normal(rng, n_items, N_BINS),
+        following=lifts,
+        preceding=lifts.T.tocsr(),
+    )
+
+
+def random_side(n_items: int, rng: np.random.Generator, rank: int = RANK) -> ItemSide:
+    """Items of which a third has no genre and a fifth no year."""
+    genres = np.where(rng.random((n_items, 1)) < 0.3, 0.0, rng.random((n_items, len(GENRES))) < 0.1)
+    return ItemSide(
+        as_of=0,
+        features=normal(rng, n_items, len(names_of("item"))),
+        n_ratings=rng.integers(1, 500, n_items),
+        years=np.where(rng.random(n_items) < 0.2, np.nan, rng.integers(1930, 2016, n_items)).astype(np.float32),
+        genre_shares=(genres / np.maximum(genres.sum(axis=1, keepdims=True), 1)).astype(np.float32),
+        learned=random_vectors(n_items, rng, rank),
+    )
+
+
+def side_of(
+    vectors: Floats, *, shares: Floats | None = None, years: Sequence[float] | None = None, as_of: int = 0
+) -> ItemSide:
+    """Items by hand: the closed form takes an item in a history and as an answer for what the tower takes it for.
+
+    Each was rated ten times and has a bias of nothing; no item follows another.
+    """
+    array = np.array(vectors, dtype=np.float32)
+    n_items = len(array)
+    nothing = sp.csr_array((n_items, n_items), dtype=np.float32)
+    return ItemSide(
+        as_of=as_of,
+        features=np.full((n_items, len(names_of("item"))), 0.5, dtype=np.float32),
+        n_ratings=np.full(n_items, 10),
+        years=np.full(n_items, np.nan, dtype=np.float32) if years is None else np.array(years, dtype=np.float32),
+        genre_shares=np.zeros((n_items, 2), dtype=np.float32) if shares is None else np.array(shares, np.float32),
+        learned=ItemVectors(
+            trained=array,
+            biases=np.zeros(n_items, dtype=np.float32),
+            shown=array,
+            offered=array,
+            trend=np.zeros((n_items, 1), dtype=np.float32),
+            following=nothing,
+            preceding=nothing,
+        ),
+    )
+
+
+def pairs_of(
+    histories: Sequence[Sequence[Rating]],
+    item_idx: Sequence[Sequence[int]],
+    side: ItemSide,
+    asking: Asking | None = None,
+) -> Pairs:
+    """Users by hand beside their candidates; by default they ask for nothing."""
+    n_users, n_items = len(histories), len(side.n_ratings)
+    learned = side.learned
+    widths = [array.shape[1] for array in (learned.trained, learned.offered, learned.trend)]
+    trained, closed_form, trend = (np.zeros((n_users, d), dtype=np.float32) for d in widths)
+    return Pairs(
+        users=user_states(histories_from(histories, n_items), side),
+        items=side,
+        asking=asking or Asking(trained=trained, closed_form=closed_form, trend=trend),
+        item_idx=np.array(item_idx, dtype=np.int64).reshape(n_users, -1),
+    )
+
+
+def column(block: FeatureBlock, name: str) -> Float32s:
+    """(n_users, n_candidates) the values of a feature."""
+    return block.values[..., FEATURE_NAMES.index(name)]
+
+
+def equal(one: npt.NDArray[np.generic], other: npt.NDArray[np.generic]) -> bool:
+    """Bit for bit, where all NaN are one."""
+    return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=True)
