@@ -36,7 +36,7 @@ def found(text: str, name: str, command: str) -> str:
 
 def settle(texts: Mapping[Path, str], *, check: bool) -> list[Path]:
     """The files whose content differs from the given one; written unless only a check was asked for."""
-    differing = [path for path, text in texts.items() if path.read_text(encoding="utf-8") != text]
+    differing = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if not check:
         for path in differing:
             path.write_text(texts[path], encoding="utf-8")

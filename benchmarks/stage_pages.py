@@ -1,4 +1,4 @@
-"""The generated parts of the stage pages: every setting and every feature, as the code declares them.
+"""The generated parts of the stage pages, and a page per group of features, as the code declares them.
 
 Usage:
     python -m benchmarks.stage_pages          # write them anew
@@ -7,10 +7,13 @@ Usage:
 The reason for a default is written once, beside the default, and the page repeats it.
 """
 
+import inspect
 import sys
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from types import ModuleType
+from typing import Any, Literal, get_args, get_origin
 
+import numpy as np
 import pydantic
 
 from benchmarks import PROJECT
@@ -19,9 +22,11 @@ from benchmarks.readme import assets_in_order, name_of
 from recsys_assets.recipes import RECIPES
 from recsys_core import STAGES
 from recsys_core.evaluation.rendering import markdown_table
-from recsys_core.features.registry import FEATURES
+from recsys_core.features.feature import Feature
+from recsys_core.features.registry import GROUPS, declared_in
 
 PAGES = PROJECT / "docs" / "stages"
+GROUP_PAGES = PROJECT / "docs" / "features"
 COMMAND = "benchmarks.stage_pages"
 
 
@@ -34,7 +39,7 @@ def pages() -> dict[Path, str]:
         if stage == "features":
             parts["features"] = features_part()
         made[path] = written(path.read_text(encoding="utf-8"), parts, COMMAND)
-    return made
+    return made | group_pages()
 
 
 def settings_part(stage: str) -> str:
@@ -52,12 +57,66 @@ def settings_part(stage: str) -> str:
 
 
 def features_part() -> str:
-    """Every feature of the contract."""
+    """Every feature of the registry, group by group, in the order of the ranker's columns."""
     rows = tuple(
-        (f"`{one.name}`", one.unit, _range(one.low, one.high), "yes" if one.may_be_missing else "no", one.description)
-        for one in FEATURES
+        (f"[{name_of_group(group)}](../features/{name_of_group(group)}.md)", purpose_of(group), _names(group))
+        for group in GROUPS
     )
-    return _left(["feature", "unit", "range", "may be missing", "meaning"], rows)
+    return _left(["group", "asks", "features"], rows)
+
+
+def group_pages() -> dict[Path, str]:
+    """A page per group of features, by path."""
+    return {GROUP_PAGES / f"{name_of_group(group)}.md": group_page(group) for group in GROUPS}
+
+
+def group_page(group: ModuleType) -> str:
+    """All that is declared of the features of a group."""
+    name = name_of_group(group)
+    title, _, rest = (inspect.getdoc(group) or "").partition("\n")
+    sections = [f"## `{one.name}`\n\n{one.description}\n\n{_left(['', ''], _facts(one))}" for one in declared_in(group)]
+    source = f"Declared and computed in `recsys_core/features/{name}.py`, one function each. Back to [features]"
+    return (
+        "\n\n".join(
+            [
+                f"<!-- Written by `python -m {COMMAND}`: change the declarations instead. -->",
+                f"# {title.removesuffix('.')}",
+                rest.strip(),
+                f"{source}(../stages/features.md); what a word means: [glossary](../glossary.md).",
+                *sections,
+            ]
+        )
+        + "\n"
+    )
+
+
+def name_of_group(group: ModuleType) -> str:
+    """The module's own name."""
+    return group.__name__.rpartition(".")[2]
+
+
+def purpose_of(group: ModuleType) -> str:
+    """What the first line of the module says after the colon."""
+    first = (inspect.getdoc(group) or "").partition("\n")[0]
+    return first.partition(": ")[2].removesuffix(".")
+
+
+def _names(group: ModuleType) -> str:
+    return ", ".join(f"`{one.name}`" for one in declared_in(group))
+
+
+def _facts(one: Feature[Any]) -> tuple[tuple[str, str], ...]:
+    default = "nothing: the ranker has a branch for it" if np.isnan(one.default) else f"{one.default:g}"
+    return (
+        ("of", one.entity),
+        ("type, unit", f"{one.dtype}, {one.unit}"),
+        ("range", _range(one.low, one.high)),
+        ("may be missing", "yes" if one.may_be_missing else "no: it would be a fault"),
+        ("in place of a missing or stale value", default),
+        ("stale after", "never: computed at the request" if one.max_age_days is None else f"{one.max_age_days:,} days"),
+        ("from", ", ".join(f"`{source}`" for source in one.sources)),
+        ("owner", one.owner.removeprefix("team:")),
+    )
 
 
 def _rows(form: type[pydantic.BaseModel]) -> tuple[tuple[str, ...], ...]:

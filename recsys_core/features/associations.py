@@ -1,4 +1,4 @@
-"""Features of association: how strongly the items of a history call for the candidate.
+"""Features of association: how strongly do the items of a history call for the candidate?
 
 The weight of history item j for candidate i is shown_j . offered_i: what EASE adds to the score of i for having j. The
 features split the sum that retrieval has already used: what was liked, what was disliked, and what came last may each

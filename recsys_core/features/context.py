@@ -1,4 +1,4 @@
-"""Features of the request itself: when it comes, whoever asks and whatever is offered.
+"""Features of the request: when does it come, whoever asks and whatever is offered?
 
 Times are UTC, here as everywhere: a server that reckoned in its own time zone would shift them all.
 """

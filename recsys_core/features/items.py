@@ -1,4 +1,4 @@
-"""Features of items: what a movie is to everybody.
+"""Features of items: what is a movie to everybody?
 
 They are counted once, as of a cut-off, and looked up at a request: they move slowly, and are the same for all who ask.
 """

@@ -1,4 +1,4 @@
-"""Features from retrieval: what the first stage thought of the candidate, and why.
+"""Features of retrieval: what did the first stage think of the candidate, and why?
 
 The score is a sum of three parts. They stand beside their total, so that a tree can weigh them anew. All are computed
 here from the vectors, not taken from the index, whose last bits depend on how many ask at once.

@@ -1,4 +1,4 @@
-"""Features of users: what the history of whoever asks says of them.
+"""Features of users: what does the history of whoever asks say of them?
 
 They are computed at the request, from integer sums that every new rating moves by a little: nothing here is ever old.
 """

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recsys_core.features.contract import FEATURE_NAMES
 
 from benchmarks import seeds
 from benchmarks.drift.__main__ import share
@@ -15,7 +16,6 @@ from benchmarks.load_definitions import load_costs
 from benchmarks.processes import cost_of
 from benchmarks.seeds import table
 from benchmarks.spread import spread_of
-from recsys_core.features.contract import FEATURE_NAMES
 
 
 def test_the_median_of_runs_is_shown_with_its_ends() -> None:
