@@ -67,6 +67,9 @@ TOWER: Sequence[Setting] = (
 
 RANKER: Sequence[Setting] = (
     {},
+    {"tail_step": 1},
+    {"tail_step": 100},
+    {"top_candidates": 40, "tail_step": 100},
     {"n_rounds": 100},
     {"n_rounds": 400},
     {"learning_rate": 0.02, "n_rounds": 500},

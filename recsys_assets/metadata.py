@@ -199,7 +199,7 @@ def drift_metadata(report: "Watch") -> Metadata:
         axes.barh(columns["column"].to_list(), columns["ks"].fill_null(0).to_list(), color=colours)
         axes.tick_params(axis="y", labelsize=6)
         axes.margins(y=0.01)
-        axes.set(xlabel="largest gap of the cumulated shares (red: beyond chance)")
+        axes.set(xlabel="largest gap of shares (red: beyond chance)")
 
     def draw_over_time(axes: "Axes") -> None:
         strongest = columns["column"].reverse().head(6)
@@ -209,8 +209,8 @@ def drift_metadata(report: "Watch") -> Metadata:
                 pl.from_epoch(own["period"]).to_list(), own["psi"].to_list(), label=name, marker="o", markersize=3
             )
         axes.tick_params(axis="x", labelsize=6, rotation=30)
-        axes.set(ylabel="stability index", xlabel="period")
-        axes.legend(fontsize=6, frameon=False, labelcolor=INK)
+        axes.set(ylabel="stability index")
+        axes.figure.legend(fontsize=6, frameon=False, labelcolor=INK, loc="outside upper center", ncols=2)
 
     return {
         "verdict": report.drift.verdict(),
