@@ -24,9 +24,9 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "ranking/config.py": "settings; as above",
     "retrieval/config.py": "settings; as above",
     "retrieval/baselines/config.py": "settings; as above",
-    "features/declarations.py": "no behaviour; test_contract and test_docs hold every declaration to its form",
     "feedback/schemas.py": "tables are checked where they are made: test_interactions",
     "errors.py": "names without behaviour",
+    "serving/requests.py": "plain data without behaviour; test_recommender asks and answers with it",
     "lake/locks.py": "tested through what it guards: test_store, test_drafts, test_collection",
     "lake/shelf.py": "tested through what it holds: test_store, test_corruption",
 }
