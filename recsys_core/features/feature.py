@@ -8,6 +8,7 @@ is watched for drift. So a feature is written in one place.
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
@@ -116,3 +117,9 @@ def feature(  # noqa: PLR0913  # one keyword for each thing that is declared
         )
 
     return declare
+
+
+def declared_in(group: ModuleType) -> tuple[Feature[Any], ...]:
+    """The features that a module declares, in its order; those that it merely reads belong to another."""
+    own = group.__name__.rpartition(".")[2]
+    return tuple(one for one in vars(group).values() if isinstance(one, Feature) and one.group == own)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from recsys_core.features import associations, context, covisits, items, scores, similarities, tastes, users
-from recsys_core.features.feature import Entity, Feature
+from recsys_core.features.feature import Entity, Feature, declared_in
 from recsys_core.fingerprint import code_version
 
 FeatureSet = dict[str, dict[str, object]]
@@ -20,12 +20,6 @@ FeatureSet = dict[str, dict[str, object]]
 
 GROUPS: tuple[ModuleType, ...] = (items, users, scores, tastes, similarities, associations, covisits, context)
 """A module per group; what it declares needs to be named nowhere else."""
-
-
-def declared_in(group: ModuleType) -> tuple[Feature[Any], ...]:
-    """The features that a module declares, in its order; those that it merely reads belong to another."""
-    own = group.__name__.rpartition(".")[2]
-    return tuple(one for one in vars(group).values() if isinstance(one, Feature) and one.group == own)
 
 
 FEATURES: tuple[Feature[Any], ...] = tuple(one for group in GROUPS for one in declared_in(group))

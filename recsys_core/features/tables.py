@@ -1,10 +1,16 @@
-"""The numbers of items and of users as tables, as of any moment."""
+"""The numbers of items and of users as tables, as of any moment.
+
+It asks the two groups themselves and not the registry: towers are trained on slices of these tables, and must not be
+trained anew because a feature of pairs changed.
+"""
 
 import numpy as np
 import polars as pl
 
+from recsys_core.features import items as of_items
+from recsys_core.features import users as of_users
 from recsys_core.features.counts import item_counts
-from recsys_core.features.registry import features_of
+from recsys_core.features.feature import declared_in
 from recsys_core.features.sums import Int64s, user_sums
 
 
@@ -30,7 +36,7 @@ def item_features(ratings: pl.DataFrame, movies: pl.DataFrame, as_of: int) -> pl
         "year",
         n_ratings=pl.Series(counts.n_ratings),
         n_likes=pl.Series(counts.n_likes),
-        **{one.name: pl.Series(one(counts)).fill_nan(None) for one in features_of("item")},
+        **{one.name: pl.Series(one(counts)).fill_nan(None) for one in declared_in(of_items)},
     )
 
 
@@ -47,5 +53,5 @@ def user_features(ratings: pl.DataFrame, items: pl.DataFrame, user_ids: Int64s, 
         user_id, then the user features, in the order asked. A missing value is null.
     """
     sums = user_sums(ratings, items, user_ids, times)
-    values = {one.name: pl.Series(one(sums)).fill_nan(None) for one in features_of("user")}
+    values = {one.name: pl.Series(one(sums)).fill_nan(None) for one in declared_in(of_users)}
     return pl.DataFrame({"user_id": user_ids, **values}, schema_overrides={"user_id": pl.Int64})

@@ -113,6 +113,14 @@ def test_a_like_is_four_stars_or_more(users: Histories) -> None:
     assert users.likes().nnz == 2, "ratings below are absent, not stored zeros"
 
 
+def test_a_matrix_keeps_the_type_of_its_values(users: Histories) -> None:
+    """Integers are summed up exactly; as floats they would not be."""
+    large = np.full(len(users.item_idx), 2**53 + 1)
+    assert users.matrix(large).dtype == np.int64
+    assert set(users.matrix(large).data.tolist()) == {2**53 + 1}
+    assert users.matrix(large.astype(np.float32)).dtype == np.float32
+
+
 def test_matrices_do_not_share_memory_with_the_histories(users: Histories) -> None:
     values = np.array([1, 0, 2, 3], dtype=np.float32)
     users.matrix(values).data[:] = 9

@@ -40,6 +40,21 @@ def test_what_may_be_fitted_and_what_is_known_by_hand() -> None:
     assert known_ratings(ratings, splits, TEST).select("user_id", "item_id").rows() == [(3, 1)]
 
 
+def test_who_is_asked_is_asked_at_the_cut_and_what_is_known_lies_before_it(
+    ratings: pl.DataFrame, splits: Splits
+) -> None:
+    for name in splits.names:
+        asked = splits.requests(name)
+        assert asked.columns == ["user_id", "requested_at"]
+        assert asked["user_id"].to_list() == splits.users_of(name).tolist()
+        cuts = splits.users.filter(slice=name).select("user_id", "cut").rows()
+        assert sorted(asked.rows()) == sorted(cuts)
+        known = known_ratings(ratings, splits, name).join(asked, on="user_id")
+        assert (known["timestamp"] < known["requested_at"]).all()
+        targets = splits.targets.filter(slice=name).join(asked, on="user_id")
+        assert (targets["timestamp"] >= targets["requested_at"]).all()
+
+
 def test_a_rating_in_the_second_of_the_cut_off_is_not_fitted_on() -> None:
     rows = [*BY_HAND, (5, 9, 5.0, 6)]
     splits = make_splits(ratings_of(rows), QUARTERS)

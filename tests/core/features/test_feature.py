@@ -6,7 +6,8 @@ from dataclasses import FrozenInstanceError, fields
 import numpy as np
 import pytest
 
-from recsys_core.features.feature import MISSING, Feature, Float32s, feature
+from recsys_core.features import tastes
+from recsys_core.features.feature import MISSING, Feature, Float32s, declared_in, feature
 
 FOR_PEOPLE = {"owner"}
 """What may change without another feature: whom to ask."""
@@ -70,3 +71,14 @@ def test_a_declaration_survives_strict_json() -> None:
 def test_a_declaration_cannot_be_changed_behind_its_back() -> None:
     with pytest.raises(FrozenInstanceError):
         item_doubled.unit = "halves"  # type: ignore[misc]
+
+
+def test_a_feature_that_a_group_merely_reads_is_not_its_own() -> None:
+    assert "user_mean_liked_year" in vars(tastes)
+    assert "user_mean_liked_year" not in [one.name for one in declared_in(tastes)]
+
+
+def test_a_module_declares_its_features_in_its_order() -> None:
+    lines = [one.function.__code__.co_firstlineno for one in declared_in(tastes)]
+    assert len(lines) == 3
+    assert lines == sorted(lines)

@@ -13,7 +13,7 @@ import pytest
 
 from recsys_core import features
 from recsys_core.data.schemas import MOVIES_COLUMNS, RATINGS_COLUMNS
-from recsys_core.features import registry, tastes
+from recsys_core.features import registry
 from recsys_core.features.feature import Feature, Float32s
 from recsys_core.features.registry import (
     DEFAULTS,
@@ -21,7 +21,6 @@ from recsys_core.features.registry import (
     FEATURES,
     GROUPS,
     FeatureSet,
-    declared_in,
     differences,
     feature_set,
     feature_set_version,
@@ -72,11 +71,6 @@ def test_whatever_any_module_declares_is_registered() -> None:
     ]
     found = {id(value) for module in modules for value in vars(module).values() if isinstance(value, Feature)}
     assert found == {id(one) for one in FEATURES}
-
-
-def test_a_feature_that_a_group_merely_reads_is_not_its_own() -> None:
-    assert "user_mean_liked_year" in vars(tastes)
-    assert "user_mean_liked_year" not in [one.name for one in declared_in(tastes)]
 
 
 def test_every_feature_says_what_it_means_and_who_is_asked() -> None:

@@ -1,5 +1,7 @@
 """One path from a history to the numbers that the ranker reads."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -10,7 +12,7 @@ from recsys_core.features.schemas import table_schema, violations
 from recsys_core.features.slices import of_slice
 from recsys_core.features.state import Requests, user_states
 from recsys_core.ranking import inputs as inputs_module
-from recsys_core.ranking.inputs import RankingInputs, after_the_last, candidate_features, propose
+from recsys_core.ranking.inputs import RankingInputs, after_the_last, candidate_features, propose, proposer_of
 from recsys_core.retrieval.encoding import item_vectors, user_vectors
 from recsys_core.retrieval.training import encode_items
 from tests.core.worlds import N_CANDIDATES, TinyRun
@@ -46,13 +48,17 @@ def test_the_retrieval_score_that_the_ranker_reads_is_the_one_that_was_searched_
 
 
 def test_each_part_of_the_score_is_its_half_of_the_retriever(tiny: TinyRun) -> None:
-    inputs, tower = of_the_test(tiny), tiny.tower
+    tower = replace(tiny.tower, closed_form_weight=0.37)
+    known, asked = known_ratings(tiny.ratings, tiny.splits, TEST), tiny.splits.requests(TEST)
+    inputs = propose(proposer_of(tower, tiny.item_rows), known, asked, n_candidates=N_CANDIDATES)
     features = candidate_features(inputs)
-    closed = tower.closed_form.encode_users(inputs.users) @ tower.closed_form.offered.T * tower.closed_form_weight
+    closed = tower.closed_form.encode_users(inputs.users) @ tower.closed_form.offered.T * 0.37
     trend = tower.trend.encode_users(inputs.users) @ tower.trend.offered.T
     for name, scores in (("pair_closed_form_score", closed), ("pair_trend_score", trend)):
         expected = np.take_along_axis(scores, inputs.candidates.item_idx, axis=1)
         np.testing.assert_allclose(features[..., FEATURE_NAMES.index(name)], expected, rtol=1e-4, atol=1e-5)
+    total = features[..., FEATURE_NAMES.index("pair_retrieval_score")]
+    np.testing.assert_allclose(total, inputs.candidates.scores, rtol=1e-4, atol=1e-5)
 
 
 def test_a_user_asked_alone_gets_the_bits_of_the_batch(tiny: TinyRun) -> None:

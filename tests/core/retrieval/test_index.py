@@ -50,6 +50,19 @@ def test_a_flat_index_finds_exactly_the_best_after_a_round_trip(tmp_path: Path) 
     assert np.array_equal(index.search(queries[:20], 10)[0], order)
 
 
+@pytest.mark.parametrize("config", [IndexConfig(), INVERTED], ids=["flat", "inverted"])
+def test_one_user_alone_and_many_together_find_the_same_with_the_same_bits(config: IndexConfig) -> None:
+    """Were the sums of another order, so could the lists be. So many ask because FAISS turns to BLAS for many alone."""
+    rng = np.random.default_rng(6)
+    vectors, queries = vectors_like_a_towers(100, 33, rng), vectors_like_a_towers(150_000, 33, rng)
+    index = build_index(vectors, np.arange(100), config)
+    together = index.search(queries, 5)
+    for user in range(0, len(queries), 5_000):
+        alone = index.search(queries[[user]], 5)
+        assert np.array_equal(alone[0][0], together[0][user])
+        assert np.array_equal(alone[1][0], together[1][user])
+
+
 @pytest.mark.slow
 def test_an_inverted_file_keeps_its_recall_and_its_probes_through_a_round_trip(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
