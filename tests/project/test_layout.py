@@ -23,6 +23,7 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "retrieval/baselines/config.py": "settings; as above",
     "features/declarations.py": "no behaviour; test_contract and test_docs hold every declaration to its form",
     "feedback/schemas.py": "tables are checked where they are made: test_interactions",
+    "feedback/postgres_tables.py": "tested through what reads and fills them: test_postgres_log, test_log",
     "errors.py": "names without behaviour",
     "lake/locks.py": "tested through what it guards: test_store, test_drafts, test_collection",
     "lake/shelf.py": "tested through what it holds: test_store, test_corruption",
