@@ -5,13 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import seeds
+from benchmarks import event_log, seeds
 from benchmarks.generated import found, markers, settle, written
 from benchmarks.growth import Growth, exponent, in_own_process, interactions
 from benchmarks.load_definitions import load_costs
 from benchmarks.processes import cost_of
 from benchmarks.seeds import table
 from benchmarks.spread import spread_of
+from recsys_core.feedback.records import EVENTS_TABLE
+from recsys_core.feedback.sqlite_log import SqliteLog
 
 
 def test_the_median_of_runs_is_shown_with_its_ends() -> None:
@@ -82,6 +84,15 @@ def test_the_exponent_of_growth_is_the_slope_of_the_logarithms() -> None:
 
     assert exponent([run(n, 3e-6 * n**1.5) for n in (100, 1000, 9000)]) == pytest.approx(1.5)
     assert np.isnan(exponent([run(100, 1.0), run(100, 2.0)]))
+
+
+def test_the_rate_of_a_log_counts_events_that_it_holds(tmp_path: Path) -> None:
+    with SqliteLog(tmp_path) as log:
+        found = event_log.rates(log, 1, seconds=0.05)
+        n_stored = log.deliveries(EVENTS_TABLE).height
+    assert found.keys() == set(event_log.BATCHES)
+    assert all(rate > 0 for rates in found.values() for rate in rates)
+    assert n_stored > sum(event_log.BATCHES)
 
 
 @pytest.mark.slow
