@@ -95,7 +95,7 @@ def main(arguments: list[str]) -> None:
     with TemporaryDirectory() as folder, SqliteLog(Path(folder)) as log:
         rows = report("SQLite", log, given.runs)
     if given.url:
-        from recsys_core.feedback.postgres_log import PostgresLog
+        from recsys_core.feedback.postgres_log import PostgresLog  # noqa: PLC0415  # needs the extra `postgres`
 
         with PostgresLog(given.url) as database:
             rows += report("PostgreSQL", database, given.runs)

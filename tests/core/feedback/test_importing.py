@@ -3,8 +3,8 @@
 import io
 import json
 from dataclasses import asdict
-from tempfile import TemporaryDirectory
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings

@@ -13,7 +13,7 @@ from tests.core.feedback.rows import START, event
 
 pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
 
-from recsys_core.feedback.postgres_log import PostgresLog  # noqa: E402
+from recsys_core.feedback.postgres_log import PostgresLog
 
 Forked = Callable[[Callable[[], object]], int]
 
