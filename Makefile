@@ -43,7 +43,7 @@ clean:  ## remove the environment and everything built in the lake; data_lake/ra
 	@touch $@
 
 .venv/test: .venv/installed
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[test]"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[test,postgres]"
 	@touch $@
 
 .venv/lint: .venv/test

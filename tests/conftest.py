@@ -1,5 +1,8 @@
-"""Projects that were built once, for the tests of assets and of the whole; see `tests.assets.projects`."""
+"""Projects that were built once, for the tests of assets and of the whole; and a database server."""
 
+import itertools
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,9 +10,13 @@ import pytest
 from hypothesis import settings
 
 from tests.assets.projects import Answer, Project
+from tests.postgres_server import server
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("untimed")
+
+
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,3 +39,23 @@ def project(built: Built, tmp_path: Path) -> Project:
     """A copy of the built project, to do anything to."""
     assert built.first.code == 0, built.first.err
     return built.project.copy(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a running server."""
+    with server() as url:
+        yield url
+
+
+@pytest.fixture
+def database(postgres: str) -> Iterator[str]:
+    """The URL of an empty database of its own."""
+    import psycopg
+
+    name = f"log_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield postgres.replace("/postgres?", f"/{name}?")
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

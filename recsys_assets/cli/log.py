@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 from rich.markup import escape
@@ -143,7 +143,7 @@ def _log() -> "Iterator[EventLog]":
 
 
 @contextmanager
-def _opened(path: Path) -> "Iterator[Any]":
+def _opened(path: Path) -> Iterator[BinaryIO]:
     from recsys_core.errors import DataError
 
     try:

@@ -162,6 +162,9 @@ class PostgresLog:
         with explained(self.place):
             self._make_tables()
             with self._engine.begin() as connection:
+                # A table that has just grown has no statistics yet, and the planner would read all of it to look up
+                # the keys of each batch.
+                connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
                 yield connection
 
     @contextmanager

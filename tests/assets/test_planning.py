@@ -3,13 +3,20 @@
 Each test makes one change to a built project and compares the whole plan with what it must be.
 """
 
-import json
+import shutil
+import time
 import zipfile
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
+from recsys_core.feedback.interactions import versions_of_days
+from recsys_core.feedback.records import Event
+from recsys_core.feedback.sqlite_log import SqliteLog
 from tests.assets.projects import DATA_SET, Project
 
 PARENTS = {
@@ -178,15 +185,49 @@ def test_damage_of_any_kind_is_seen_before_anything_is_rebuilt(project: Project,
 
 
 def test_a_new_day_of_the_log_is_to_be_ingested(project: Project) -> None:
-    write_log(project, "2016-10-18", [click()])
+    write_log(project, [click()])
     day = "interactions/2016-10-18"
     waits = {name: [f"waits for: {day}"] for name in {"interaction_log_head"} | below("interaction_log_head")}
     assert project.plan() == {day: ["missing"]} | waits
 
 
 def test_a_day_that_is_not_over_is_left_alone(project: Project) -> None:
-    write_log(project, "2999-01-01", [click()])
+    far = int(datetime(2999, 1, 1, tzinfo=UTC).timestamp())
+    write_log(project, [replace(click(), timestamp=far, received_at=far)])
     assert project.plan() == {}
+
+
+def test_a_day_that_is_over_stays_open_for_its_grace(project: Project) -> None:
+    """Yesterday has been over for less than two days, whatever the time is now."""
+    yesterday = int(time.time()) - 86_400
+    write_log(project, [replace(click(), timestamp=yesterday, received_at=yesterday)])
+    settings = yaml.safe_load(project.settings.read_text())
+    project.settings.write_text(yaml.safe_dump(settings | {"interactions": {"grace_s": 2 * 86_400}}))
+    assert project.plan() == {}
+    project.settings.write_text(yaml.safe_dump(settings | {"interactions": {"grace_s": 0}}))
+    assert f"interactions/{datetime.fromtimestamp(yesterday, UTC).date()}" in project.plan()
+
+
+def test_a_damaged_log_is_named_before_anything_is_rebuilt(project: Project) -> None:
+    write_log(project, [click()])
+    file = project.lake / "log" / "writer-000.sqlite"
+    file.write_bytes(b"x" * 5000)
+    assert f"{file}: file is not a database" in project.recsys("refresh", "--plan").sentence
+
+
+def test_a_year_of_logs_is_planned_in_well_under_a_second(tmp_path: Path) -> None:
+    """365 days of 300 events each, written by three processes' files; one query a file, not one a day."""
+    days = range(365)
+    at = [(day, number, 1_476_748_800 + day * 86_400 + number) for day in days for number in range(300)]
+    with ExitStack() as stack:
+        for writer in range(3):
+            log = stack.enter_context(SqliteLog(tmp_path / "log"))
+            mine = at[writer::3]
+            log.append(events=[replace(click(f"{day}-{n}"), timestamp=now, received_at=now) for day, n, now in mine])
+        started = time.process_time()
+        versions = versions_of_days(log)
+    assert time.process_time() - started < 1.0
+    assert len(versions) == 365
 
 
 def test_another_source_is_seen_by_its_bytes(project: Project, tmp_path: Path) -> None:
@@ -209,27 +250,20 @@ def test_the_embedded_data_set_is_refused_when_its_bytes_changed(project: Projec
     assert f"{DATA_SET} is not the expected file" in answer.sentence
 
 
-def click(event: str = "e1", item: int = 1) -> dict[str, object]:
-    """A line of a log that changes no rating."""
-    return rating(event, item) | {"kind": "click", "value": None}
+def click(event: str = "e1", item: int = 1) -> Event:
+    """An event that changes no rating."""
+    return replace(rating(event, item), kind="click", value=None)
 
 
-def rating(event: str = "r1", item: int = 1, stars: float = 5.0) -> dict[str, object]:
-    """A line of the log of 2016-10-18."""
+def rating(event: str = "r1", item: int = 1, stars: float = 5.0) -> Event:
+    """An event that arrived on 2016-10-18."""
     at = 1_476_748_800 + 3_600
-    return {
-        "event_id": event,
-        "user_id": 1,
-        "item_id": item,
-        "kind": "rating",
-        "value": stars,
-        "timestamp": at,
-        "received_at": at,
-    }
+    return Event(event_id=event, user_id=1, item_id=item, kind="rating", value=stars, timestamp=at, received_at=at)
 
 
-def write_log(project: Project, day: str, lines: list[dict[str, object]]) -> None:
-    """The log of a day, whole."""
-    log = project.lake / "log"
-    log.mkdir(exist_ok=True)
-    (log / f"{day}.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+def write_log(project: Project, events: list[Event]) -> None:
+    """The log, whole: what it held before is gone."""
+    folder = project.lake / "log"
+    shutil.rmtree(folder, ignore_errors=True)
+    with SqliteLog(folder) as log:
+        log.append(events=events)

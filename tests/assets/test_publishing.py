@@ -82,7 +82,7 @@ def test_what_the_planner_sees_and_dagster_does_not(project: Project) -> None:
 
     So `recsys refresh`, not the UI's "Materialize unsynced", is what to trust after new days and after damage.
     """
-    write_log(project, "2016-10-18", [click()])
+    write_log(project, [click()])
     folder = project.folder("ranker")
     folder.rename(folder.with_name("away"))
     assert project.call(print_stale).json() == {}

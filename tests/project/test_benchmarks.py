@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recsys_core.features.registry import FEATURE_NAMES
 
-from benchmarks import seeds
+from benchmarks import event_log, seeds
 from benchmarks.drift.__main__ import share
 from benchmarks.drift.requests import N_PLACES, Requests
 from benchmarks.drift.shifts import CAUSES, NOTHING
@@ -16,6 +15,9 @@ from benchmarks.load_definitions import load_costs
 from benchmarks.processes import cost_of
 from benchmarks.seeds import table
 from benchmarks.spread import spread_of
+from recsys_core.features.registry import FEATURE_NAMES
+from recsys_core.feedback.records import EVENTS_TABLE
+from recsys_core.feedback.sqlite_log import SqliteLog
 
 
 def test_the_median_of_runs_is_shown_with_its_ends() -> None:
@@ -103,6 +105,15 @@ def test_a_declared_shift_changes_the_window_and_nothing_else(cause: str) -> Non
 def test_a_share_of_alarms_has_its_exact_interval() -> None:
     assert share([False] * 20) == "0.000 [0.000, 0.168]"  # 1 - 0.025 ** (1 / 20)
     assert share([True, False]) == "0.500 [0.013, 0.987]"
+
+
+def test_the_rate_of_a_log_counts_events_that_it_holds(tmp_path: Path) -> None:
+    with SqliteLog(tmp_path) as log:
+        found = event_log.rates(log, 1, seconds=0.05)
+        n_stored = log.deliveries(EVENTS_TABLE).height
+    assert found.keys() == set(event_log.BATCHES)
+    assert all(rate > 0 for rates in found.values() for rate in rates)
+    assert n_stored > sum(event_log.BATCHES)
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "retrieval/config.py": "settings; as above",
     "retrieval/baselines/config.py": "settings; as above",
     "feedback/schemas.py": "tables are checked where they are made: test_interactions",
+    "feedback/postgres_tables.py": "tested through what reads and fills them: test_postgres_log, test_log",
     "errors.py": "names without behaviour",
     "serving/requests.py": "plain data without behaviour; test_recommender asks and answers with it",
     "lake/locks.py": "tested through what it guards: test_store, test_drafts, test_collection",

@@ -26,7 +26,8 @@ COMMANDS = dict(commands())
 
 def test_the_commands_are_those_of_the_guide() -> None:
     words = (
-        "run, refresh, status, report, recommend, ui, gc, data, data list, data fetch, data movies, bench, bench rank"
+        "run, refresh, status, report, recommend, ui, gc, data, data list, data fetch, data movies, "
+        "log, log append, log stats, log verify, log quarantine, bench, bench rank"
     )
     assert COMMANDS.keys() == {"", *words.split(", ")}
 
@@ -58,6 +59,7 @@ def test_help_is_shown(built: Built, name: str) -> None:
         ["gc", "--keep-last", "-1"],
         ["ui", "--port", "0"],
         ["data", "fetch"],
+        ["log", "append"],
         ["status", "extra"],
     ],
 )

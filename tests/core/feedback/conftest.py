@@ -1,6 +1,5 @@
 """An empty event log of each kind, and children that may be killed."""
 
-import itertools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,31 +8,8 @@ import pytest
 
 from recsys_core.feedback.log import EventLog
 from recsys_core.feedback.sqlite_log import SqliteLog
-from tests.core.feedback.postgres_server import server
 
 OpenLog = Callable[[], EventLog]
-
-_numbers = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The URL of a running server."""
-    with server() as url:
-        yield url
-
-
-@pytest.fixture
-def database(postgres: str) -> Iterator[str]:
-    """The URL of an empty database of its own."""
-    import psycopg
-
-    name = f"log_{os.getpid()}_{next(_numbers)}"
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    yield postgres.replace("/postgres?", f"/{name}?")
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -8,7 +8,9 @@ from recsys_core.feedback.schemas import INTERACTIONS_COLUMNS
 
 
 def _day(*rows: tuple[str, int, int, str, float | None, int, int]) -> pl.DataFrame:
-    return pl.DataFrame(list(rows), schema=INTERACTIONS_COLUMNS, orient="row")
+    """Rows without their request."""
+    with_request = [(event_id, None, *rest) for event_id, *rest in rows]
+    return pl.DataFrame(with_request, schema=INTERACTIONS_COLUMNS, orient="row")
 
 
 def test_no_days_give_an_empty_table_of_ratings() -> None:

@@ -1,0 +1,132 @@
+"""log: append, stats, verify, quarantine."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.assets.projects import Project
+
+AT = 1_476_748_800 + 3_600  # on 2016-10-18
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Project:
+    """Sources, settings and no artifacts: the log needs none."""
+    return Project.new(tmp_path / "project")
+
+
+def line(number: int, **changes: object) -> str:
+    values = {
+        "event_id": f"e{number}",
+        "user_id": 1,
+        "item_id": number,
+        "kind": "rating",
+        "value": 4.5,
+        "timestamp": AT,
+        "received_at": AT,
+    }
+    return json.dumps(values | changes)
+
+
+def lines_in(project: Project, *lines: str, end: str = "\n") -> str:
+    path = project.root / "lines.jsonl"
+    path.write_text("\n".join(lines) + end)
+    return str(path)
+
+
+def test_lines_are_appended_counted_and_shown_by_day(bare: Project) -> None:
+    file = lines_in(bare, line(1), line(2), line(2), line(2, value=1.0), "rubbish")
+    said = bare.recsys("log", "append", file)
+    assert said.code == 0, said.err
+    assert "5 lines" in said.out
+    assert "events: 2 new, 1 repeated, 1 conflicting" in said.out
+    assert "1 were set aside: `recsys log quarantine` says why" in said.out
+    again = bare.recsys("log", "append", file, "--json").json()
+    assert again["appended"]["events"] == {"new": 0, "repeated": 4, "conflicting": 0}
+    stats = bare.recsys("log", "stats", "--json").json()
+    assert stats["days"] == [
+        {"day": "2016-10-18", "requests": 0, "impressions": 0, "events": 2, "repeats": 0, "conflicts": 1}
+    ]
+    assert stats["quarantined"] == 1
+    assert stats["closed_until"] > "2026"
+    shown = bare.recsys("log", "stats").out
+    assert "1 days, closed up to 20" in shown
+    assert "1 lines are in quarantine: `recsys log quarantine`" in shown
+
+
+def test_standard_input_is_a_file_too_and_an_unfinished_line_is_told(bare: Project) -> None:
+    command = [sys.executable, "-m", "recsys_assets.cli", "log", "append", "-"]
+    done = subprocess.run(
+        command,
+        input=f"{line(1)}\n{line(2)[:-5]}",
+        env=bare.environment,
+        cwd=bare.root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "events: 1 new, 0 repeated, 0 conflicting" in done.stdout
+    assert f"The last line, from byte {len(line(1)) + 1}, is not finished" in done.stderr
+
+
+def test_the_quarantine_says_why_and_lets_lines_go_after_a_fix(bare: Project) -> None:
+    bare.recsys("log", "append", lines_in(bare, line(1, timestamp=AT + 1_000), "[/bold]", line(3)))
+    (future, rubbish) = bare.recsys("log", "quarantine", "--json").json()
+    assert (future["line"], future["column"], future["reason"]) == (1, "timestamp", "from the future")
+    assert rubbish["raw"] == "[/bold]"
+    shown = bare.recsys("log", "quarantine").out
+    assert "2 lines are in quarantine" in shown
+    assert "1 timestamp: from the future" in shown
+    assert "0 lines went into the log, 2 stay in quarantine" in bare.recsys("log", "quarantine", "--replay").out
+    settings = yaml.safe_load(bare.settings.read_text())
+    bare.settings.write_text(yaml.safe_dump(settings | {"interactions": {"future_tolerance_s": 3_600}}))
+    assert bare.recsys("log", "quarantine", "--replay", "--json").json()["n_replayed"] == 1
+    assert len(bare.recsys("log", "quarantine", "--json").json()) == 1
+
+
+def test_a_whole_log_is_told_to_be_whole_and_a_damaged_one_fails(bare: Project) -> None:
+    bare.recsys("log", "append", lines_in(bare, line(1), line(2), line(2, value=1.0, received_at=AT + 1)))
+    said = bare.recsys("log", "verify")
+    assert said.code == 0
+    assert "events e2: another row of this key, which arrived on 2016-10-18, does not count" in said.out
+    assert "whole: 1 days, 1 conflicts, 0 impressions without a request" in said.out
+    file = bare.lake / "log" / "writer-000.sqlite"
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE events SET item_id = 7 WHERE event_id = 'e1'")
+    connection.close()
+    said = bare.recsys("log", "verify", "--json")
+    assert said.code == 1
+    (sentence,) = json.loads(said.out)["damage"]
+    assert f"{file}: the row e1 of events is not as it was written" in sentence
+    assert sentence in bare.recsys("log", "verify").out
+
+
+def test_what_cannot_be_read_is_one_sentence(bare: Project) -> None:
+    assert "nowhere.jsonl cannot be read (No such file" in bare.recsys("log", "append", "nowhere.jsonl").sentence
+    assert bare.recsys("log", "stats").code == 0, "a lake without a log has an empty one"
+    (bare.lake / "log").write_text("in the way")
+    assert "check the disk and the permissions" in bare.recsys("log", "append", lines_in(bare, line(1))).sentence
+
+
+def test_a_url_that_names_no_postgres_is_one_sentence(bare: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "RECSYS_LOG_URL", "mysql://me:secret@host/log")
+    assert "only postgresql:// is known" in bare.recsys("log", "stats").sentence
+
+
+def test_a_log_in_postgresql_is_planned_from_as_one_in_the_lake_is(
+    project: Project, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "RECSYS_LOG_URL", database)
+    appended = project.recsys("log", "append", lines_in(project, line(1), line(2)), "--json").json()["appended"]
+    assert appended["events"]["new"] == 2
+    assert not (project.lake / "log").exists()
+    assert project.plan()["interactions/2016-10-18"] == ["missing"]
+    assert project.recsys("log", "verify").code == 0
+    monkeypatch.delitem(os.environ, "RECSYS_LOG_URL")
+    assert project.plan() == {}

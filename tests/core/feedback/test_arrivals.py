@@ -1,0 +1,83 @@
+"""Of every key the first arrival counts, whatever the order in which rows are met."""
+
+import random
+
+import polars as pl
+import pytest
+
+from recsys_core.feedback.arrivals import by_day, last_closed_day, start_of, version_of, with_standing
+from recsys_core.feedback.log import deliveries_schema
+from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE
+from tests.core.feedback.rows import START
+
+
+def deliveries(*rows: tuple[str, int, bytes]) -> pl.DataFrame:
+    return pl.DataFrame(list(rows), schema=deliveries_schema(EVENTS_TABLE), orient="row")
+
+
+ROWS = [
+    ("a", 10, b"x", "first"),
+    ("a", 12, b"x", "repeat"),
+    ("a", 13, b"y", "conflict"),
+    ("a", 14, b"y", "repeat"),
+    ("a", 15, b"x", "repeat"),
+    ("b", 11, b"p", "first"),
+    ("b", 11, b"q", "conflict"),
+    ("c", 99, b"x", "first"),
+]
+
+
+def test_the_first_counts_its_likes_repeat_it_and_others_contradict_it() -> None:
+    for seed in range(5):
+        rows = [row[:3] for row in ROWS * 2]
+        random.Random(seed).shuffle(rows)
+        assert with_standing(deliveries(*rows), EVENTS_TABLE).rows() == ROWS
+
+
+def test_a_key_of_two_columns_is_one_key() -> None:
+    rows = [("r", 1, 10, b"x"), ("r", 2, 11, b"y"), ("s", 1, 12, b"z"), ("r", 1, 13, b"w")]
+    table = pl.DataFrame(rows, schema=deliveries_schema(IMPRESSIONS_TABLE), orient="row")
+    found = with_standing(table, IMPRESSIONS_TABLE)
+    assert found["standing"].to_list() == ["first", "conflict", "first", "first"]
+
+
+def test_a_day_begins_with_its_first_second_and_tick() -> None:
+    seconds = deliveries(("a", START - 1, b"1"), ("b", START, b"2"), ("c", START + 86_399, b"3"))
+    assert by_day(seconds, EVENTS_TABLE)["day"].to_list() == ["2017-07-13", "2017-07-14", "2017-07-14"]
+    ticks = [("a", 1, START * 10**6 - 1, b"1"), ("b", 1, START * 10**6, b"2")]
+    table = pl.DataFrame(ticks, schema=deliveries_schema(IMPRESSIONS_TABLE), orient="row")
+    assert by_day(table, IMPRESSIONS_TABLE)["day"].to_list() == ["2017-07-13", "2017-07-14"]
+
+
+def test_the_version_tells_digests_arrivals_and_standings_apart() -> None:
+    def version(*rows: tuple[int, bytes, str]) -> str:
+        schema = {"received_at": pl.Int64, "digest": pl.Binary, "standing": pl.String}
+        return version_of(pl.DataFrame(list(rows), schema=schema, orient="row"), EVENTS_TABLE)
+
+    one = (10, b"x" * 16, "first")
+    assert version(one) == version(one, (11, b"x" * 16, "repeat"))
+    assert version(one, (11, b"y" * 16, "first")) == version((11, b"y" * 16, "first"), one)
+    others = [
+        version((11, b"x" * 16, "first")),
+        version((10, b"y" * 16, "first")),
+        version((10, b"x" * 16, "conflict")),
+    ]
+    assert len({version(one), version(), *others}) == 5
+
+
+@pytest.mark.parametrize(
+    ("now", "grace_s", "day"),
+    [
+        (START, 0, "2017-07-13"),
+        (START - 1, 0, "2017-07-12"),
+        (START + 3_599, 3_600, "2017-07-12"),
+        (START + 3_600, 3_600, "2017-07-13"),
+        (START + 604_800, 604_800, "2017-07-13"),
+    ],
+)
+def test_a_day_is_closed_when_it_is_over_and_has_had_its_grace(now: int, grace_s: int, day: str) -> None:
+    assert last_closed_day(now, grace_s) == day
+
+
+def test_a_day_starts_at_midnight_utc() -> None:
+    assert start_of("2017-07-14") == START

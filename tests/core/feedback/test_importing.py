@@ -1,0 +1,156 @@
+"""Every line of an import goes into the log, into the quarantine, or is left because it is not finished."""
+
+import io
+import json
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recsys_core.errors import LogError
+from recsys_core.feedback.importing import BATCH, Imported, Limits, import_lines
+from recsys_core.feedback.interactions import read_day
+from recsys_core.feedback.lines import MAX_LINE_BYTES
+from recsys_core.feedback.log import Counts
+from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE, REQUESTS_TABLE
+from recsys_core.feedback.sqlite_log import SqliteLog
+from tests.core.feedback.rows import DAY, START, event
+from tests.core.feedback.test_impressions import IMPRESSION, REQUEST
+
+NOW = Limits(now=START + 86_400)
+
+
+def line(number: int = 1, **changes: object) -> dict[str, object]:
+    return asdict(event(number)) | changes
+
+
+def data(*lines: dict[str, object] | bytes, end: bytes = b"\n") -> bytes:
+    return b"\n".join(one if isinstance(one, bytes) else json.dumps(one).encode() for one in lines) + end
+
+
+def imported(log: SqliteLog, content: bytes) -> Imported:
+    return import_lines(io.BytesIO(content), "a.jsonl", log, NOW)
+
+
+def test_lines_of_every_type_find_their_table(sqlite: SqliteLog) -> None:
+    lines = [line(1), line(2, type="event"), REQUEST | {"type": "request"}, IMPRESSION | {"type": "impression"}]
+    found = imported(sqlite, data(*lines))
+    assert found.appended.events == Counts(new=2)
+    assert found.appended.requests == found.appended.impressions == Counts(new=1)
+    assert (found.n_lines, found.n_set_aside, found.tail_offset) == (4, 0, None)
+    heights = [sqlite.deliveries(table).height for table in (REQUESTS_TABLE, IMPRESSIONS_TABLE, EVENTS_TABLE)]
+    assert heights == [1, 1, 2]
+
+
+def test_a_second_import_of_a_file_adds_nothing(sqlite: SqliteLog) -> None:
+    content = data(line(1), b"rubbish", line(2))
+    imported(sqlite, content)
+    again = imported(sqlite, content)
+    assert again.appended.events == Counts(repeated=2)
+    assert again.n_set_aside == 1
+    assert len(sqlite.quarantined()) == 1
+    assert sqlite.deliveries(EVENTS_TABLE).height == 2
+
+
+def test_bad_lines_are_set_aside_with_their_place_and_the_others_stay(sqlite: SqliteLog) -> None:
+    lines: list[dict[str, object] | bytes] = [
+        line(1),
+        {name: value for name, value in line(2).items() if name != "kind"},
+        line(3, mood="glad"),
+        b'{"user_id": 1, "user_id": 2}',
+        line(4, user_id="4"),
+        b"",
+        line(5, value=float("nan")),
+        b"[" * 20_000,
+        b" " * (2 * MAX_LINE_BYTES + 100),
+        line(6, timestamp=START + 6 + 306),
+        line(7, received_at=START + 86_400 + 301),
+        IMPRESSION | {"type": "impression", "served_at": (START + 86_400 + 301) * 1_000_000},
+        line(8, type="view"),
+        line(8, type=["event"]),
+        line(9),
+    ]
+    found = imported(sqlite, data(*lines))
+    assert found.appended.events == Counts(new=2)
+    assert [(one.line, one.column, one.reason) for one in sqlite.quarantined()] == [
+        (2, "kind", "missing key"),
+        (3, "", "unknown key"),
+        (4, "user_id", "duplicate key"),
+        (5, "user_id", "wrong type"),
+        (6, "", "blank line"),
+        (7, "", "not a finite number"),
+        (8, "", "not JSON"),
+        (9, "", "line too long"),
+        (10, "timestamp", "from the future"),
+        (11, "received_at", "from the future"),
+        (12, "served_at", "from the future"),
+        (13, "type", "unknown type"),
+        (14, "type", "unknown type"),
+    ]
+    assert {(one.source, one.set_aside_at) for one in sqlite.quarantined()} == {("a.jsonl", NOW.now)}
+    kept = {one.line: one.raw for one in sqlite.quarantined()}
+    assert json.loads(kept[3]) == lines[2]
+    assert len(kept[9]) == MAX_LINE_BYTES
+
+
+@pytest.mark.parametrize("tail", [b'{"event_id": "e3", "us', b"x" * 300_000, b'{"event_id": "e3"} x'])
+def test_an_unfinished_last_line_is_left_for_the_next_import(sqlite: SqliteLog, tail: bytes) -> None:
+    whole = data(line(1), b"x" * 200_000, line(2))
+    found = imported(sqlite, whole + tail)
+    assert found.tail_offset == len(whole)
+    assert found.n_lines == 3
+    assert sqlite.deliveries(EVENTS_TABLE).height == 2
+    assert len(sqlite.quarantined()) == 1
+
+
+def test_a_last_line_that_lacks_nothing_but_its_end_counts(sqlite: SqliteLog) -> None:
+    found = imported(sqlite, data(line(1), line(2), end=b""))
+    assert found.appended.events == Counts(new=2)
+    assert found.tail_offset is None
+
+
+def test_a_long_import_is_stored_batch_by_batch(sqlite: SqliteLog) -> None:
+    found = imported(sqlite, data(*(line(number) for number in range(2 * BATCH + 3))))
+    assert found.appended.events == Counts(new=2 * BATCH + 3)
+    assert imported(sqlite, b"") == Imported(
+        appended=type(found.appended)(), n_lines=0, n_set_aside=0, tail_offset=None
+    )
+
+
+def test_an_import_that_breaks_off_can_be_repeated(sqlite: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = data(*(line(number) for number in range(2 * BATCH)))
+    with monkeypatch.context() as patch:
+        real, calls = SqliteLog.append, []
+
+        def failing(self: SqliteLog, **batch: object) -> object:
+            calls.append(1)
+            if len(calls) == 2:
+                raise LogError("full")
+            return real(self, **batch)  # type: ignore[arg-type]
+
+        patch.setattr(SqliteLog, "append", failing)
+        with pytest.raises(LogError):
+            imported(sqlite, content)
+    assert imported(sqlite, content).appended.events == Counts(new=BATCH, repeated=BATCH)
+
+
+@settings(max_examples=60)  # each makes a log, and waits for the disk
+@given(
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=3), st.integers(0, 3)), max_size=5),
+    st.integers(0, 2),
+)
+def test_any_mutation_is_stored_or_set_aside(changes: list[tuple[float, bytes, int]], repeats: int) -> None:
+    content = data(*(line(number % 4) for number in range(4 + repeats)))
+    for place, piece, deleted in changes:
+        at = int(place * len(content))
+        content = content[:at] + piece + content[at + deleted :]
+    with TemporaryDirectory() as folder, SqliteLog(Path(folder)) as log:
+        found = imported(log, content)
+        stored = found.appended.events
+        assert stored.new + stored.repeated + stored.conflicting + found.n_set_aside == found.n_lines
+        assert found.n_lines == content.count(b"\n") + (bool(content.rpartition(b"\n")[2]) and not found.tail_offset)
+        read_day(log, DAY)
+        assert log.damage() == []
