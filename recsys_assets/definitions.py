@@ -4,7 +4,9 @@ import dagster as dg
 
 from recsys_assets import checks
 from recsys_assets.assets import data, evaluation, features, feedback, ranking, retrieval
-from recsys_assets.jobs import full_refresh, ingest_interactions
+from recsys_assets.jobs import full_refresh, ingest_interactions, stage_jobs
+from recsys_assets.recipes import RECIPES
+from recsys_assets.refresh_job import refresh
 from recsys_assets.resources import LakeResource, lake_root, settings_file
 from recsys_assets.settings import check_all_known
 
@@ -17,7 +19,7 @@ def build_definitions(lake: LakeResource) -> dg.Definitions:
     return dg.Definitions(
         assets=dg.load_assets_from_modules(STAGE_MODULES),
         asset_checks=dg.load_asset_checks_from_modules(checks.STAGE_MODULES),
-        jobs=[full_refresh, ingest_interactions],
+        jobs=[refresh, full_refresh, ingest_interactions, *stage_jobs({recipe.stage for recipe in RECIPES.values()})],
         resources={"lake": lake},
         # In one process: most steps take less time than a process of their own takes to import torch.
         executor=dg.in_process_executor,

@@ -22,7 +22,7 @@ from typing import Self
 
 import yaml
 
-from recsys_assets.instance import prepare_home
+from recsys_assets.instance import ready_for_runs
 from recsys_core.errors import RecsysError, SettingsError
 from recsys_core.lake import locks
 
@@ -46,7 +46,7 @@ def serve_ui(port: int, announce: Callable[[str], None]) -> None:
         ServiceError: one of the processes ended by itself; what it said stands above.
     """
     _refuse_taken(port)
-    with _alone(prepare_home(), port), tempfile.TemporaryDirectory(prefix="recsys-ui-") as folder, _interruptible():
+    with _alone(ready_for_runs(), port), tempfile.TemporaryDirectory(prefix="recsys-ui-") as folder, _interruptible():
         try:
             with Services() as services:
                 _start(services, Path(folder), port)

@@ -50,6 +50,31 @@ class Served:
         finally:
             connection.close()
 
+    def launch(self, job: str) -> str:
+        """Start a job as its launchpad does; returns the id of the run."""
+        launched = self.ask(LAUNCH, job=job)["launchRun"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        run: str = launched["run"]["runId"]
+        return run
+
+    def runs(self, **tags: str) -> dict[str, dict[str, Any]]:
+        """Runs by id, oldest first, optionally those with some tags."""
+        found = self.ask(RUNS)["runsOrError"]["results"]
+        runs = {
+            run["runId"]: run | {"tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in reversed(found)
+        }
+        return {run: said for run, said in runs.items() if tags.items() <= said["tags"].items()}
+
+    def status(self, run: str) -> str:
+        """Where a run stands."""
+        status: str = self.runs()[run]["status"]
+        return status
+
+    def finished(self, run: str, limit_s: float = 240) -> str:
+        """Where a run stands in the end."""
+        wait_until(lambda: self.status(run) in FINISHED, limit_s, lambda: str(self.runs()))
+        return self.status(run)
+
     def is_up(self) -> bool:
         """Whether the definitions are loaded."""
         try:
@@ -58,6 +83,15 @@ class Served:
             return False
 
 
+FINISHED = {"SUCCESS", "FAILURE", "CANCELED"}
+RUNS = "{ runsOrError { ... on Runs { results { runId status jobName tags { key value } } } } }"
+LAUNCH = """
+mutation launch($job: String!) {
+  launchRun(executionParams: {mode: "default", runConfigData: {}, selector: {
+    repositoryLocationName: "recsys_assets.definitions", repositoryName: "__repository__", jobName: $job
+  }}) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
+}
+"""
 LOCATIONS = "{ workspaceOrError { ... on Workspace { locationEntries { loadStatus } } } }"
 
 

@@ -13,7 +13,6 @@ from tests.end_to_end.served import Served, served, wait_until
 
 BUILD_S = 540
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-RUNS = "{ runsOrError { ... on Runs { results { status jobName } } } }"
 
 
 def chromium() -> str | None:
@@ -30,7 +29,7 @@ def materialize_all(page: Any, ui: Served) -> None:
     page.get_by_role("button", name="Confirm").click()
 
     def status() -> list[str]:
-        return [run["status"] for run in ui.ask(RUNS)["runsOrError"]["results"]]
+        return [run["status"] for run in ui.runs().values()]
 
     wait_until(lambda: set(status()) & {"SUCCESS", "FAILURE"}, BUILD_S, lambda: f"runs: {status()}")
     assert status() == ["SUCCESS"]
