@@ -40,9 +40,7 @@ SWITCH = dg.AutomationConditionSensorDefinition(
 
 def rerun_when_stale() -> Condition:
     """Other code, or a parent with other bytes, since the asset was last made; and nothing in the way."""
-    # A parent that was made in the same run as the asset is no news to it.
-    new_parent = When.data_version_changed() & ~When.executed_with_root_target()
-    changed: Condition = When.any_deps_match(new_parent).ignore(LOG)
+    changed: Condition = When.any_deps_match(When.data_version_changed()).ignore(LOG)
     return _once(changed | When.any_deps_match(When.will_be_requested()).ignore(LOG | HEAD))
 
 

@@ -109,30 +109,63 @@ def test_a_day_asks_for_the_head_alone_and_the_head_for_the_rest_if_it_differs(w
     assert world.requested() == below("interaction_log_head")
 
 
-def test_what_was_made_in_one_run_with_its_parent_is_not_asked_for_again(tmp_path: Path) -> None:
-    content = {"above": "1", "below": "1"}
+class Chain:
+    """Two assets, really made, whose content is what a test says; None fails."""
 
-    def asset(name: str, deps: list[str]) -> dg.AssetsDefinition:
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self.instance = instance
+        self.content: dict[str, str | None] = {"above": "first", "below": "first"}
+        self.assets = [self._asset("above", []), self._asset("below", ["above"])]
+        self.cursor: dg.AssetDaemonCursor | None = None  # type: ignore[name-defined]
+
+    def _asset(self, name: str, deps: list[str]) -> dg.AssetsDefinition:
         @dg.asset(name=name, deps=deps, automation_condition=rerun_when_stale())
         def made() -> dg.MaterializeResult[None]:
-            return dg.MaterializeResult(data_version=dg.DataVersion(content[name]))
+            content = self.content[name]
+            if content is None:
+                raise dg.Failure("as the test says")
+            return dg.MaterializeResult(data_version=dg.DataVersion(content))
 
         return made
 
-    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    assets = [asset("above", []), asset("below", ["above"])]
-    definitions = dg.Definitions(assets=assets)
+    def run(self, *selection: str) -> None:
+        """One run over some of them."""
+        quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+        dg.materialize(
+            self.assets, instance=self.instance, run_config=quiet, selection=list(selection), raise_on_error=False
+        )
+
+    def requested(self) -> set[str]:
+        """One tick of the sensor."""
+        result = dg.evaluate_automation_conditions(dg.Definitions(self.assets), self.instance, cursor=self.cursor)
+        self.cursor = result.cursor
+        return {name for name in self.content if result.get_num_requested(dg.AssetKey(name))}
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Iterator[Chain]:
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        dg.materialize(assets, instance=instance, run_config=quiet)
-        first = dg.evaluate_automation_conditions(definitions, instance)
-        content["above"] = "2"
-        dg.materialize(assets, instance=instance, run_config=quiet)
-        second = dg.evaluate_automation_conditions(definitions, instance, cursor=first.cursor)
-        assert (first.total_requested, second.total_requested) == (0, 0)
-        content["above"] = "3"
-        dg.materialize(assets, instance=instance, run_config=quiet, selection=["above"])
-        third = dg.evaluate_automation_conditions(definitions, instance, cursor=second.cursor)
-        assert third.get_num_requested(dg.AssetKey("below")) == third.total_requested == 1
+        both = Chain(instance)
+        both.run("above", "below")
+        assert both.requested() == set()
+        yield both
+
+
+def test_what_was_made_in_one_run_with_its_parent_is_not_asked_for_again(chain: Chain) -> None:
+    chain.content["above"] = "second"
+    chain.run("above", "below")
+    assert chain.requested() == set()
+    chain.content["above"] = "third"
+    chain.run("above")
+    assert chain.requested() == {"below"}
+
+
+def test_what_failed_in_one_run_with_its_parent_is_asked_for_once_more_and_no_further(chain: Chain) -> None:
+    chain.content |= {"above": "second", "below": None}
+    chain.run("above", "below")
+    assert chain.requested() == {"below"}
+    chain.run("below")
+    assert chain.requested() == set()
 
 
 def test_every_asset_but_the_partitioned_ones_has_a_condition_and_the_switch_is_off() -> None:
