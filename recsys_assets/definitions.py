@@ -4,20 +4,32 @@ import dagster as dg
 
 from recsys_assets import checks
 from recsys_assets.assets import data, evaluation, features, feedback, monitoring, ranking, retrieval
-from recsys_assets.jobs import full_refresh, ingest_interactions
+from recsys_assets.automation import SWITCH, with_conditions
+from recsys_assets.jobs import full_refresh, ingest_interactions, stage_jobs
+from recsys_assets.recipes import RECIPES
+from recsys_assets.refresh_job import refresh
 from recsys_assets.resources import LakeResource, lake_root, settings_file
+from recsys_assets.sensors import close_yesterday, new_feedback_arrived, refresh_every_night
 from recsys_assets.settings import check_all_known
 
 STAGE_MODULES = (data, feedback, features, retrieval, ranking, evaluation, monitoring)
+
+
+def declared_assets() -> list[dg.AssetsDefinition]:
+    """The assets as their modules declare them."""
+    found = dg.load_assets_from_modules(STAGE_MODULES)
+    return [asset for asset in found if isinstance(asset, dg.AssetsDefinition)]
 
 
 def build_definitions(lake: LakeResource) -> dg.Definitions:
     """Everything that Dagster is to know, on a given lake."""
     check_all_known(settings_file())
     return dg.Definitions(
-        assets=dg.load_assets_from_modules(STAGE_MODULES),
+        assets=with_conditions(declared_assets()),
         asset_checks=dg.load_asset_checks_from_modules(checks.STAGE_MODULES),
-        jobs=[full_refresh, ingest_interactions],
+        jobs=[refresh, full_refresh, ingest_interactions, *stage_jobs({recipe.stage for recipe in RECIPES.values()})],
+        sensors=[SWITCH, new_feedback_arrived],
+        schedules=[close_yesterday, refresh_every_night],
         resources={"lake": lake},
         # In one process: most steps take less time than a process of their own takes to import torch.
         executor=dg.in_process_executor,

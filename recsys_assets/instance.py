@@ -1,5 +1,7 @@
 """The local Dagster instance: runs and events, durable, inside the lake."""
 
+import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,18 +9,37 @@ from pathlib import Path
 
 import dagster as dg
 
+from recsys_assets import pools
+from recsys_assets.orphans import bury
 from recsys_assets.resources import dagster_home
 
 TEMPLATE = Path(__file__).parent / "presets" / "dagster.yaml"
 
+EARLIER = {
+    "b9b9f7f8183ed349d1c71c8c3549520d3ab3c4ff221f8c66b294417a7201317f",
+    "903403107cc4d642ef57127dbba46144cbbb5f53457f8d691c22f365df495af8",
+}
+"""SHA-256 of what we shipped before a copy for comparison was kept in the home."""
+
+logger = logging.getLogger(__name__)
+
 
 def prepare_home() -> Path:
-    """Create Dagster's home with our settings, where it is not there yet, and name it in the environment."""
+    """Create Dagster's home where it is not there yet, bring its settings up to date, and name it in the environment.
+
+    Settings that somebody edited, or that never came from us, stay as they are: a warning says once that we ship
+    others, and these lie beside them.
+    """
     home = dagster_home()
     home.mkdir(parents=True, exist_ok=True)
-    settings = home / "dagster.yaml"
-    if not settings.exists():
-        settings.write_text(TEMPLATE.read_text(encoding="utf-8"), encoding="utf-8")
+    settings, shipped, ours = home / "dagster.yaml", home / "dagster.yaml.shipped", TEMPLATE.read_bytes()
+    if not settings.exists() or _is_as_shipped(settings, shipped):
+        _replace(settings, ours)
+    elif settings.read_bytes() != ours and (not shipped.exists() or shipped.read_bytes() != ours):
+        logger.warning(
+            "%s was edited and stays as it is; what we ship now is in %s: compare the two", settings, shipped
+        )
+    _replace(shipped, ours)
     os.environ["DAGSTER_HOME"] = str(home)
     return home
 
@@ -29,3 +50,37 @@ def instance() -> Iterator[dg.DagsterInstance]:
     prepare_home()
     with dg.DagsterInstance.get() as opened:
         yield opened
+
+
+def ready_for_runs() -> Path:
+    """Prepare the instance for the UI's processes; returns its home.
+
+    Runs of dead processes are marked as failed, and the pools get their limits: Dagster would do that at the first run
+    that needs one, which is too late for a second run that starts with it.
+    """
+    with instance() as opened:
+        bury(opened)
+        storage = opened.event_log_storage
+        known = {
+            limit.name for limit in storage.get_pool_limits()
+        }  # perhaps set by the user, on the UI's page of pools
+        for pool in set(pools.ALL) - known if opened.global_op_concurrency_default_limit else ():
+            storage.initialize_concurrency_limit_to_default(pool)
+        return Path(opened.root_directory)
+
+
+def _is_as_shipped(settings: Path, shipped: Path) -> bool:
+    """Whether the settings are, byte for byte, what we put there."""
+    now = settings.read_bytes()
+    if shipped.exists():
+        return now == shipped.read_bytes()
+    return hashlib.sha256(now).hexdigest() in EARLIER
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: another process may be reading it."""
+    if path.exists() and path.read_bytes() == content:
+        return
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.write_bytes(content)
+    draft.replace(path)

@@ -1,21 +1,60 @@
 """What one asks for: jobs over the assets, under the names that one would look for."""
 
+from collections.abc import Collection
+from typing import Any
+
 import dagster as dg
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-"""Run config for the command line: Dagster's own lines stay in its event log, and ours are shown."""
+"""Run config for runs that a refresh starts: Dagster's own lines stay in its event log, and ours are shown."""
 
-LAUNCHED = {"recsys/launched_by": "recsys refresh"}
+SCOPE_TAG = "recsys/scope"
+"""How much of the graph a run covers; the runs page of the UI filters by it."""
+
+LAUNCHED_BY_TAG = "recsys/launched_by"
+
+LAUNCHED = {LAUNCHED_BY_TAG: "recsys refresh"}
 """Tags of the runs that the command line starts."""
+
+STAGE_JOBS = {
+    "features_only": "features",
+    "retrieval_only": "retrieval",
+    "ranking_only": "ranking",
+    "evaluation_only": "evaluation",
+    "monitoring": "monitoring",
+}
+"""Job -> the stage that it builds from whatever lies above, up to date or not."""
 
 full_refresh = dg.define_asset_job(
     "full_refresh",
     selection=dg.AssetSelection.all() - dg.AssetSelection.assets("interactions"),
-    description="The whole graph on what has been ingested, from the data set to the evaluation report.",
+    description=(
+        "Builds everything again on what has been ingested, from the data set to the evaluation report, whether it is "
+        "up to date or not. To build only what is out of date, launch `refresh`."
+    ),
+    tags={SCOPE_TAG: "full"},
 )
 
 ingest_interactions = dg.define_asset_job(
     "ingest_interactions",
     selection=dg.AssetSelection.assets("interactions"),
     description="The log of one or more days of arrival; choose the days as partitions.",
+    tags={SCOPE_TAG: "ingest"},
 )
+
+
+def stage_jobs(groups: Collection[str]) -> list[Any]:  # Dagster's type of an unresolved job has no public name
+    """A job for each stage of STAGE_JOBS that has assets."""
+    return [
+        dg.define_asset_job(
+            name,
+            selection=dg.AssetSelection.groups(stage),
+            description=(
+                f"Builds the assets of the stage {stage} again, from what lies above them as it is. For trying "
+                "something out; `refresh` also sees to what is above and below."
+            ),
+            tags={SCOPE_TAG: stage},
+        )
+        for name, stage in STAGE_JOBS.items()
+        if stage in groups
+    ]

@@ -50,6 +50,22 @@ def days_to_ingest(lake: LakeResource, logged: Mapping[str, str]) -> list[str]:
     return sorted(day for day in known if day <= closed)
 
 
+def days_out_of_date(lake: LakeResource) -> dict[str, str]:
+    """Days of the log that are to be ingested, in order: day -> the version of what it would be made from.
+
+    The days' part of `make_plan` alone, for a sensor that asks every minute.
+    """
+    days = days_to_ingest(lake)
+    nodes = _nodes(RECIPES["interactions"], days)
+    logged = {f"log/{day}": day_version(lake.log_folder, day) for day in days}
+    verdicts = plan(nodes, lake.store.survey([node.name for node in nodes]), logged)
+    return {
+        day: f"{node.code_version}/{logged[f'log/{day}']}"
+        for day, node in zip(days, nodes, strict=True)
+        if verdicts[node.name].is_stale
+    }
+
+
 def _nodes(recipe: Recipe, days: list[str]) -> list[Node]:
     parameters = recipe.parameters()
     code, libraries = recipe.code_version(parameters), recipe.library_versions()

@@ -4,21 +4,21 @@ An asset is published before its checks run. Without this, a second refresh woul
 past the check that stopped the first.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import dagster as dg
 
-from recsys_assets.jobs import LAUNCHED, QUIET
+from recsys_assets.jobs import QUIET
 from recsys_core.errors import ArtifactError
 
 PASSED = "SUCCEEDED"
 
 
 def unproven(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, assets: Collection[str], *, blocking: bool = True
+    repository: dg.RepositoryDefinition, instance: dg.DagsterInstance, assets: Collection[str], *, blocking: bool = True
 ) -> list[dg.AssetCheckKey]:
     """The checks of these assets whose latest run did not pass, or that never ran, sorted."""
-    known = definitions.resolve_asset_graph()
+    known = repository.asset_graph
     keys = [
         key
         for key in known.asset_check_keys
@@ -28,28 +28,33 @@ def unproven(
     return sorted(key for key, record in latest.items() if record is None or record.status.value != PASSED)
 
 
-def prove(definitions: dg.Definitions, instance: dg.DagsterInstance, assets: Collection[str]) -> None:
+def prove(
+    repository: dg.RepositoryDefinition,
+    instance: dg.DagsterInstance,
+    assets: Collection[str],
+    tags: Mapping[str, str],
+) -> None:
     """Run those blocking checks of the assets that have not passed.
 
     Raises:
         ArtifactError: one of them still does not.
     """
-    keys = unproven(definitions, instance, assets)
+    keys = unproven(repository, instance, assets)
     if not keys:
         return
-    job = definitions.resolve_job_def("full_refresh").get_subset(asset_check_selection=set(keys))
+    job = repository.get_job("full_refresh").get_subset(asset_check_selection=set(keys))
     # A check that fails or breaks leaves no passing record, and that is what counts.
-    job.execute_in_process(instance=instance, run_config=QUIET, tags=LAUNCHED, raise_on_error=False)
-    refuse_unproven(definitions, instance, assets)
+    job.execute_in_process(instance=instance, run_config=QUIET, tags=dict(tags), raise_on_error=False)
+    refuse_unproven(repository, instance, assets)
 
 
-def refuse_unproven(definitions: dg.Definitions, instance: dg.DagsterInstance, assets: Collection[str]) -> None:
+def refuse_unproven(repository: dg.RepositoryDefinition, instance: dg.DagsterInstance, assets: Collection[str]) -> None:
     """Stop where a blocking check has not passed.
 
     Raises:
         ArtifactError: naming each such check and what it found.
     """
-    red = unproven(definitions, instance, assets)
+    red = unproven(repository, instance, assets)
     if red:
         found = "; ".join(f"{key.asset_key.to_user_string()}: {key.name}{_found(instance, key)}" for key in red)
         raise ArtifactError(

@@ -5,17 +5,23 @@ nobody bumps a version by hand, and remembers the recipe, so that `recsys refres
 facts.
 """
 
+import functools
 import hashlib
 import importlib.metadata
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar, Unpack
 
 import dagster as dg
 import pydantic
 
+from recsys_assets import pools
+from recsys_assets.resources import LakeResource
+from recsys_core.errors import RecsysError
 from recsys_core.fingerprint import code_version
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -58,14 +64,21 @@ RECIPES: dict[str, Recipe] = {}
 """Every declared asset by name; filled as the asset modules are imported."""
 
 
+class DagsterOptions(TypedDict, total=False):
+    """How Dagster shows and runs an asset; nothing of it changes the asset's bytes."""
+
+    kinds: Sequence[str]  # what it is made with, shown as icons
+    pool: str  # of `pools`: only one asset of a pool is being made at a time
+    partitions_def: dg.PartitionsDefinition[str]
+
+
 def versioned_asset(
     *,
     deps: Sequence[str] = (),
     outside: Sequence[str] = (),
     form: type[pydantic.BaseModel] | None = None,
     libraries: Sequence[str] = (),
-    kinds: Sequence[str] = (),
-    partitions_def: dg.PartitionsDefinition[str] | None = None,
+    **options: Unpack[DagsterOptions],
 ) -> Callable[[Callable[..., object]], dg.AssetsDefinition]:
     """Declare an asset whose code version follows from its source, settings and libraries.
 
@@ -74,9 +87,9 @@ def versioned_asset(
         outside: what it reads that is not in the lake; the planner asks for its version.
         form: its launch form, where it has settings.
         libraries: distributions whose version can change its bytes.
-        kinds: what it is made with, shown as icons in the UI.
-        partitions_def: its partitions.
+        options: what matters to Dagster alone; see `DagsterOptions`.
     """
+    pool, partitions_def = options.get("pool"), options.get("partitions_def")
 
     def declare(function: Callable[..., object]) -> dg.AssetsDefinition:
         name, stage = function.__name__, function.__module__.rsplit(".", 1)[-1]
@@ -97,10 +110,29 @@ def versioned_asset(
             group_name=stage,
             description=inspect.getdoc(function),
             code_version=recipe.code_version(recipe.parameters()),
-            kinds=set(kinds),
+            kinds=set(options.get("kinds", ())),
+            pool=pool,
             partitions_def=partitions_def,
             owners=["team:recsys"],
             tags={"stage": stage},
-        )(function)
+        )(_run_of(function, name, pool))
 
     return declare
+
+
+def _run_of(function: Callable[..., object], name: str, pool: str | None) -> Callable[..., object]:
+    """The function as Dagster runs it: alone in its pool, and with failures that name their remedy."""
+
+    @functools.wraps(function)
+    def run(context: dg.AssetExecutionContext, lake: LakeResource, **others: object) -> object:
+        def tell() -> None:
+            context.log.info("%s waits: another process of this machine holds the pool %s", name, pool)
+
+        try:
+            with pools.alone(Path(lake.root), pool, tell) if pool else nullcontext():
+                return function(context, lake=lake, **others)
+        except RecsysError as problem:
+            # The UI shows the description by itself, not below a traceback. Trying again would meet the same problem.
+            raise dg.Failure(description=str(problem), allow_retries=False) from problem
+
+    return run

@@ -3,36 +3,62 @@
 After each wave the plan is made again: an input that was rebuilt to the same bytes leaves everything below it alone.
 """
 
+from collections.abc import Callable, Mapping
+
 import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError  # Dagster raises it, but exports no name for it
 
 from recsys_assets.jobs import LAUNCHED, QUIET
+from recsys_assets.orphans import bury, owned
 from recsys_assets.planning import make_plan
 from recsys_assets.proving import prove, refuse_unproven
 from recsys_assets.resources import LakeResource
+from recsys_core.errors import RecsysError
 from recsys_core.lake.staleness import Plan, next_wave
 
+Tell = Callable[[list[str], Plan], None]
+"""Told of each wave before it is built, with the plan that it comes from."""
 
-def refresh(definitions: dg.Definitions, lake: LakeResource, instance: dg.DagsterInstance) -> list[str]:
-    """Rebuild what is stale; returns the names of what was built, in order.
+
+def refresh(
+    repository: dg.RepositoryDefinition,
+    lake: LakeResource,
+    instance: dg.DagsterInstance,
+    *,
+    tags: Mapping[str, str] = LAUNCHED,
+    tell: Tell = lambda _wave, _plan: None,
+) -> list[str]:
+    """Rebuild what is stale, each wave in runs of its own in this process; returns what was built, in order.
+
+    Args:
+        repository: what Dagster knows, on this lake.
+        lake: the lake.
+        instance: where the runs are recorded.
+        tags: of each run.
+        tell: called before each wave.
 
     Raises:
         RecsysError: an asset failed with a problem that the user can mend, or a blocking check did not pass.
+        KeyboardInterrupt: somebody stopped it; what was published by then is safe.
         dg.DagsterError: Dagster itself failed.
     """
     lake.store.sweep()
+    bury(instance)
     built: list[str] = []
     plan = make_plan(lake, deep=True)  # whoever was told that an artifact is damaged is told to come here
-    while True:
-        prove(definitions, instance, fresh(plan))
-        wave = next_wave(plan)
-        if not wave:
-            return built
-        _refuse_repeats(wave, built, plan)
-        for assets, day in _runs(wave):
-            _execute(definitions, instance, assets, day)
-        built += wave
-        plan = make_plan(lake)
+    with owned(instance) as owner:
+        marked = {**tags, **owner}
+        while True:
+            prove(repository, instance, fresh(plan), marked)
+            wave = next_wave(plan)
+            if not wave:
+                return built
+            _refuse_repeats(wave, built, plan)
+            tell(wave, plan)
+            for assets, day in _runs(wave):
+                _execute(repository, instance, assets, day, marked)
+            built += wave
+            plan = make_plan(lake)
 
 
 def fresh(plan: Plan) -> list[str]:
@@ -47,18 +73,28 @@ def _runs(wave: list[str]) -> list[tuple[list[str], str | None]]:
     return [*days, *([(whole, None)] if whole else [])]
 
 
-def _execute(definitions: dg.Definitions, instance: dg.DagsterInstance, assets: list[str], day: str | None) -> None:
-    job = definitions.resolve_job_def("full_refresh" if day is None else "ingest_interactions")
+def _execute(
+    repository: dg.RepositoryDefinition,
+    instance: dg.DagsterInstance,
+    assets: list[str],
+    day: str | None,
+    tags: Mapping[str, str],
+) -> None:
+    job = repository.get_job("full_refresh" if day is None else "ingest_interactions")
     try:
         job.execute_in_process(
             instance=instance,
             asset_selection=[dg.AssetKey(name) for name in assets],
             partition_key=day,
             run_config=QUIET,
-            tags=LAUNCHED,
+            tags=dict(tags),
         )
     except DagsterAssetCheckFailedError:
-        refuse_unproven(definitions, instance, assets)
+        refuse_unproven(repository, instance, assets)
+        raise
+    except dg.Failure as failure:
+        if isinstance(failure.__cause__, RecsysError):
+            raise failure.__cause__ from None
         raise
     except dg.DagsterExecutionInterruptedError as interrupted:
         raise KeyboardInterrupt from interrupted

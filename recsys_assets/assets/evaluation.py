@@ -3,6 +3,7 @@
 import dagster as dg
 
 from recsys_assets.metadata import eval_metadata, trials_metadata
+from recsys_assets.pools import TRAINING
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
@@ -26,6 +27,7 @@ class EvalReportRun(dg.Config, EvaluationConfig):
     form=BaselinesRun,
     libraries=["numpy", "scipy", "polars", "pyarrow"],
     kinds=["scipy"],
+    pool=TRAINING,
 )
 def baselines(context: dg.AssetExecutionContext, config: BaselinesRun, lake: LakeResource) -> Published:
     """Popularity, recent popularity, ItemKNN and EASE, each tuned on the validation slice with the same budget.

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from recsys_assets.metadata import feature_table_metadata, ranking_metadata
+from recsys_assets.pools import TRAINING
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
@@ -55,7 +56,11 @@ def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesR
 
 
 @versioned_asset(
-    deps=["ranking_examples"], form=RankerRun, libraries=["xgboost", "numpy", "polars", "scipy"], kinds=["xgboost"]
+    deps=["ranking_examples"],
+    form=RankerRun,
+    libraries=["xgboost", "numpy", "polars", "scipy"],
+    kinds=["xgboost"],
+    pool=TRAINING,
 )
 def ranker(context: dg.AssetExecutionContext, config: RankerRun, lake: LakeResource) -> Published:
     """LambdaMART over explicit features, trained on the hold-outs before the test; the one that serves.

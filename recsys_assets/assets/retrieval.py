@@ -3,6 +3,7 @@
 import dagster as dg
 
 from recsys_assets.metadata import index_metadata, retrieval_metadata, training_metadata
+from recsys_assets.pools import TRAINING
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
@@ -25,6 +26,7 @@ class FaissIndexRun(dg.Config, IndexConfig):
     form=TwoTowerRun,
     libraries=["torch", "safetensors", "numpy", "scipy", "polars", "pyarrow"],
     kinds=["pytorch"],
+    pool=TRAINING,
 )
 def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: LakeResource) -> Published:
     """A tower for users and a tower for items, trained once per slice on nothing but what its models may see.

@@ -1,8 +1,5 @@
 """Commands around the lake: ui, gc."""
 
-import os
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,13 +9,15 @@ from recsys_assets.cli.console import errors, out, print_json
 
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 3000) -> None:
     """Open the Dagster UI on this machine; stop it with Ctrl-C."""
-    from recsys_assets.instance import prepare_home
+    from recsys_assets.services import serve_ui
 
-    prepare_home()
-    dagster = str(Path(sys.executable).with_name("dagster"))
-    arguments = ["dev", "-m", "recsys_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
-    errors.print(f"The Dagster UI: http://127.0.0.1:{port} (Ctrl-C stops it)")
-    os.execv(dagster, [dagster, *arguments])
+    with errors.status("starting the Dagster UI") as status:
+
+        def announce(address: str) -> None:
+            status.stop()
+            errors.print(f"The Dagster UI: {address} (Ctrl-C stops it)")
+
+        serve_ui(port, announce)
 
 
 def gc(

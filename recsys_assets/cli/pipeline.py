@@ -79,13 +79,13 @@ def _refresh() -> list[str]:
     from recsys_assets.recipes import RECIPES
     from recsys_assets.refreshing import refresh as rebuild
 
-    started = time.monotonic()
+    started, repository = time.monotonic(), defs.get_repository_def()
     with instance() as dagster:
         with progress_shown():
-            built = rebuild(defs, _lake(), dagster)
+            built = rebuild(repository, _lake(), dagster)
         took = f"Rebuilt {len(built)} assets in {time.monotonic() - started:.0f} s."
         errors.print(took if built else "Everything is up to date: nothing to rebuild.")
-        for key in unproven(defs, dagster, RECIPES, blocking=False):
+        for key in unproven(repository, dagster, RECIPES, blocking=False):
             asset = key.asset_key.to_user_string()
             errors.print(f"[yellow]warning:[/] the check {key.name} of {asset} did not pass; see `recsys ui`")
     return built

@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from recsys_assets.definitions import STAGE_MODULES, defs
+from recsys_assets.jobs import SCOPE_TAG, STAGE_JOBS
 from recsys_assets.recipes import RECIPES
 from recsys_core import STAGES
 from tests.assets.test_planning import PARENTS
@@ -92,12 +93,31 @@ def test_each_stage_with_models_or_data_has_a_blocking_check() -> None:
     assert {"ratings", "splits", "two_tower", "faiss_index", "ranking_examples", "eval_report"} <= blocking
 
 
-def test_jobs_cover_the_graph() -> None:
-    def of(job: str) -> set[str]:
-        return {key.to_user_string() for key in defs.resolve_job_def(job).asset_layer.executable_asset_keys}
+def covered(job: str) -> set[str]:
+    """The assets that a job builds."""
+    return {key.to_user_string() for key in defs.resolve_job_def(job).asset_layer.executable_asset_keys}
 
-    assert of("ingest_interactions") == {"interactions"}
-    assert of("full_refresh") == NODES.keys() - {"interactions"}
+
+def test_jobs_cover_the_graph() -> None:
+    assert covered("ingest_interactions") == {"interactions"}
+    assert covered("full_refresh") == NODES.keys() - {"interactions"}
+
+
+@pytest.mark.parametrize(("job", "stage"), STAGE_JOBS.items())
+def test_a_job_of_a_stage_builds_its_assets(job: str, stage: str) -> None:
+    group = {name for name, node in NODES.items() if node.group_name == stage}
+    if group:
+        assert covered(job) == group
+    else:
+        assert job not in {one.name for one in defs.resolve_all_job_defs()}
+
+
+def test_every_job_says_what_it_does_and_how_much_it_covers() -> None:
+    jobs = [job for job in defs.resolve_all_job_defs() if not job.name.startswith("__")]
+    assert {"refresh", "full_refresh", "ingest_interactions", "features_only"} <= {job.name for job in jobs}
+    for job in jobs:
+        assert len(job.description or "") > 40, job.name
+        assert SCOPE_TAG in job.tags | job.run_tags, job.name
 
 
 def test_definitions_are_sound() -> None:

@@ -1,17 +1,7 @@
 """The graph materializes from the real Dagster UI, driven in headless Chromium."""
 
-import json
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +9,10 @@ import pytest
 
 from tests.assets.projects import Project
 from tests.assets.test_planning import PARENTS
+from tests.end_to_end.served import Served, served, wait_until
 
-START_S, BUILD_S = 120, 540
+BUILD_S = 540
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-RUNS = "{ runsOrError { ... on Runs { results { status jobName } } } }"
 
 
 def chromium() -> str | None:
@@ -31,62 +21,15 @@ def chromium() -> str | None:
     return os.environ.get("RECSYS_CHROMIUM") or next((path for path in found if path), None)
 
 
-@contextmanager
-def served(project: Project) -> Iterator[str]:
-    """The address of `recsys ui` on a project, stopped with all its children at the end."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "recsys_assets.cli", "ui", "--port", str(port)]
-    with (project.root / "ui.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, env=project.environment, cwd=project.root, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: is_up(url), START_S, lambda: (project.root / "ui.log").read_text()[-3000:])
-        yield url
-    finally:
-        os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def is_up(url: str) -> bool:
-    try:
-        return bool(ask(url, "{ version }"))
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
-        return False
-
-
-def ask(url: str, query: str) -> dict[str, Any]:
-    """The UI's own GraphQL."""
-    body = json.dumps({"query": query}).encode()
-    request = urllib.request.Request(f"{url}/graphql", data=body, headers={"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        data: dict[str, Any] = json.load(answer)["data"]
-    return data
-
-
-def wait_until(holds: Any, limit_s: float, why: Any) -> None:
-    end = time.monotonic() + limit_s
-    while not holds():
-        assert time.monotonic() < end, why()
-        time.sleep(0.5)
-
-
-def materialize_all(page: Any, url: str) -> None:
+def materialize_all(page: Any, ui: Served) -> None:
     """Press the button of the job's page, as a newcomer would, and wait for the end of the run."""
-    page.goto(f"{url}/locations/recsys_assets.definitions/jobs/full_refresh")
+    page.goto(f"{ui.url}/locations/recsys_assets.definitions/jobs/full_refresh")
     page.get_by_role("button", name="Materialize all").click()
     # Dagster warns that `interactions` was never materialized: true, and right, for there is no log yet.
     page.get_by_role("button", name="Confirm").click()
 
     def status() -> list[str]:
-        return [run["status"] for run in ask(url, RUNS)["runsOrError"]["results"]]
+        return [run["status"] for run in ui.runs().values()]
 
     wait_until(lambda: set(status()) & {"SUCCESS", "FAILURE"}, BUILD_S, lambda: f"runs: {status()}")
     assert status() == ["SUCCESS"]
@@ -125,13 +68,13 @@ def test_the_graph_materializes_from_the_ui(tmp_path: Path) -> None:
         project.settings.write_text("")
         shots = Path(os.environ["RECSYS_SCREENSHOTS"])
         shots.mkdir(parents=True, exist_ok=True)
-    with served(project) as url, playwright.sync_playwright() as driver:
+    with served(project) as ui, playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
         page = browser.new_page(viewport={"width": 1600, "height": 1000}, device_scale_factor=2)
         page.set_default_timeout(60_000)
         try:
-            materialize_all(page, url)
-            take_pictures(page, url, shots)
+            materialize_all(page, ui)
+            take_pictures(page, ui.url, shots)
         finally:
             page.screenshot(path=shots / "last.png")
             browser.close()

@@ -1,0 +1,50 @@
+"""The job `refresh`: what `recsys refresh` does, from the UI, a schedule or a sensor.
+
+Dagster's own *Materialize unsynced* goes down one level at a time, since children turn stale only once their parent was
+rebuilt to other bytes. This job has one step, which rebuilds wave after wave until nothing is out of date. Each wave is
+a run of its own, within the process of this one: its materializations, checks and failures show where they always do.
+Waves are not launched through the queue, where they would wait for the place that this run itself takes.
+"""
+
+import dagster as dg
+
+from recsys_assets import pools
+from recsys_assets.jobs import LAUNCHED_BY_TAG, SCOPE_TAG
+from recsys_assets.refreshing import refresh as rebuild
+from recsys_assets.resources import LakeResource
+from recsys_core.errors import RecsysError
+from recsys_core.lake.staleness import Plan
+
+PARENT_TAG = "recsys/refresh_run"
+"""On the run of each wave: the run of the job that started it."""
+
+
+# Not in the pool of training: where the pools of an instance hold single steps, a wave would wait for its own parent.
+@dg.op(pool=pools.REFRESH, out=dg.Out(dg.Nothing), tags={"kind": "refresh"})
+def rebuild_what_is_out_of_date(context: dg.OpExecutionContext, lake: LakeResource) -> None:
+    """Plans, rebuilds what is certainly out of date, and plans again, until nothing is left."""
+
+    def tell(wave: list[str], plan: Plan) -> None:
+        why = "; ".join(f"{name} ({', '.join(plan[name].reasons)})" for name in wave)
+        context.log.info("to be rebuilt now: %s", why)
+
+    tags = {LAUNCHED_BY_TAG: "job refresh", PARENT_TAG: context.run_id}
+    try:
+        built = rebuild(context.repository_def, lake, context.instance, tags=tags, tell=tell)
+    except RecsysError as problem:
+        raise dg.Failure(description=str(problem), allow_retries=False) from problem
+    said = f"Rebuilt {len(built)}: {', '.join(built)}." if built else "Everything was up to date: nothing rebuilt."
+    context.log.info(said)
+    context.add_output_metadata({"built": built, "n_built": len(built)})
+
+
+@dg.job(
+    tags={SCOPE_TAG: "stale"},
+    description=(
+        "Brings everything up to date: ingests new days, rebuilds what is missing, damaged, or made from other code, "
+        "settings or inputs, and stops where a rebuilt asset comes out the same. Does nothing where nothing is stale."
+    ),
+)
+def refresh() -> None:
+    """One step; see the module."""
+    rebuild_what_is_out_of_date()

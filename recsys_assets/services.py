@@ -1,0 +1,177 @@
+"""Starts what the Dagster UI needs, and stops all of it together: `recsys ui`.
+
+    code server   loads the definitions and starts runs; one for the other two, on a socket in a private folder
+    webserver     the pages, behind the guard
+    daemon        queue, sensors, schedules, and the watch over runs
+
+`dagster dev` starts the same three, but its webserver is open to every web page. Each process leads a process group of
+its own, so that what it started can be stopped with it.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+import yaml
+
+from recsys_assets.instance import ready_for_runs
+from recsys_core.errors import RecsysError, SettingsError
+from recsys_core.lake import locks
+
+DEFINITIONS = "recsys_assets.definitions"
+START_S, STOP_S, POLL_S = 120.0, 20.0, 0.2
+
+
+class ServiceError(RecsysError):
+    """One of the UI's processes ended by itself, or did not come up."""
+
+
+def serve_ui(port: int, announce: Callable[[str], None]) -> None:
+    """Serve the UI until Ctrl-C or a termination signal; none of its processes stays behind.
+
+    Args:
+        port: on 127.0.0.1.
+        announce: told the address when pages can be opened.
+
+    Raises:
+        SettingsError: the port is taken, or the UI of this lake is open already.
+        ServiceError: one of the processes ended by itself; what it said stands above.
+    """
+    _refuse_taken(port)
+    with _alone(ready_for_runs(), port), tempfile.TemporaryDirectory(prefix="recsys-ui-") as folder, _interruptible():
+        try:
+            with Services() as services:
+                _start(services, Path(folder), port)
+                announce(_address(port))
+                services.wait_until(lambda: False)
+        except KeyboardInterrupt:
+            return
+
+
+class Services:
+    """Processes that live and die together; leaving the block stops them, last started first."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        """Nothing runs yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop everything."""
+        for name in reversed(self.running):
+            _stop(self.running[name])
+
+    def start(self, name: str, module: str, *arguments: str) -> None:
+        """Run a module on a leash: even a kill -9 of this process takes it along."""
+        command = [sys.executable, "-m", "recsys_assets.leash", module, *arguments]
+        self.running[name] = subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)
+
+    def wait_until(self, holds: Callable[[], bool], limit_s: float = float("inf")) -> None:
+        """Wait for a condition while every process lives.
+
+        Raises:
+            ServiceError: one of them ended, or the time is over.
+        """
+        end = time.monotonic() + limit_s
+        while not holds():
+            for name, process in self.running.items():
+                if process.poll() is not None:
+                    raise ServiceError(
+                        f"the {name} of the UI ended by itself with status {process.returncode}: see what it said "
+                        "above, then `recsys ui` again"
+                    )
+            if time.monotonic() > end:
+                raise ServiceError(f"the UI did not come up in {limit_s:.0f} s: see what it said above")
+            time.sleep(POLL_S)
+
+
+def _start(services: Services, folder: Path, port: int) -> None:
+    """The code server first: the others ask it what there is to show and to run."""
+    code_socket, workspace = folder / "code.sock", folder / "workspace.yaml"
+    server = {"socket": str(code_socket), "location_name": DEFINITIONS}
+    workspace.write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}), encoding="utf-8")
+    load = ("--module-name", DEFINITIONS, "--socket", str(code_socket), "--log-level", "warning")
+    services.start("code server", "dagster", "code-server", "start", "--use-python-environment-entry-point", *load)
+    services.wait_until(lambda: _answers(socket.AF_UNIX, str(code_socket)), START_S)
+    services.start("daemon", "dagster._daemon", "run", "--workspace", str(workspace), "--log-level", "warning")
+    services.start("webserver", "recsys_assets.webserver", str(workspace), str(port))
+    services.wait_until(lambda: _answers(socket.AF_INET, ("127.0.0.1", port)), START_S)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Interrupt the process and what it started; kill what does not end in time, or at once at a second Ctrl-C."""
+    try:
+        _signal_group(process, signal.SIGINT)
+        end = time.monotonic() + STOP_S
+        while _has_group(process) and time.monotonic() < end:
+            time.sleep(POLL_S)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        _signal_group(process, signal.SIGKILL)
+        process.wait()
+
+
+def _has_group(process: subprocess.Popen[bytes]) -> bool:
+    process.poll()  # a dead leader that nobody asked after counts as a member
+    return _signal_group(process, 0)
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: int) -> bool:
+    """Whether somebody of the group was there to be told."""
+    try:
+        os.killpg(process.pid, number)
+    except (ProcessLookupError, PermissionError):  # macOS says the latter where only dead members are left
+        return False
+    return True
+
+
+def _answers(family: socket.AddressFamily, address: str | tuple[str, int]) -> bool:
+    with socket.socket(family) as client:
+        return client.connect_ex(address) == 0
+
+
+def _address(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
+def _refuse_taken(port: int) -> None:
+    if _answers(socket.AF_INET, ("127.0.0.1", port)):
+        raise SettingsError(f"port {port} of this machine is taken: choose another one, `recsys ui --port {port + 1}`")
+
+
+@contextmanager
+def _alone(home: Path, port: int) -> Iterator[None]:
+    """Only one UI per lake: two daemons would launch the same runs twice."""
+    folder = home / "ui"
+    folder.mkdir(exist_ok=True)
+    lock, address = locks.try_folder(folder), folder / "address"
+    if lock is None:
+        where = address.read_text(encoding="utf-8") if address.exists() else "another port"
+        raise SettingsError(f"the UI of this lake is open already, at {where}: use that one, or stop it first")
+    try:
+        address.write_text(_address(port), encoding="utf-8")
+        yield
+    finally:
+        locks.release(lock)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let a termination signal, or the end of the terminal, stop the block as Ctrl-C does."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,65 @@
+"""Two trainings never compete, however each was started."""
+
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from recsys_assets.definitions import defs
+from recsys_assets.pools import REFRESH, TRAINING, alone
+
+fork = multiprocessing.get_context("forkserver")
+
+
+def hold(root: str, ready: Any) -> None:
+    """A process in the middle of a training."""
+    with alone(Path(root), TRAINING, lambda: None):
+        ready.set()
+        time.sleep(60)
+
+
+def test_a_pool_is_held_by_one_process_and_released_by_its_death(tmp_path: Path) -> None:
+    ready, waited = fork.Event(), []
+    process = fork.Process(target=hold, args=(str(tmp_path), ready))
+    process.start()
+    assert ready.wait(30)
+    with alone(tmp_path, "another", lambda: waited.append("another")):
+        pass
+    assert waited == []
+
+    def release() -> None:
+        waited.append("training")
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+
+    with alone(tmp_path, TRAINING, release):
+        assert waited == ["training"], "the holder was alive until then"
+    process.join()
+
+
+def test_an_error_within_releases_the_pool(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="at work"), alone(tmp_path, TRAINING, pytest.fail):
+        raise RuntimeError("at work")
+    with alone(tmp_path, TRAINING, pytest.fail):
+        pass
+
+
+def test_what_trains_is_in_the_pool_of_training() -> None:
+    pools = {
+        next(iter(asset.keys)).to_user_string(): asset.op.pool
+        for asset in defs.assets or ()
+        if isinstance(asset, dg.AssetsDefinition) and not isinstance(asset, dg.AssetChecksDefinition)
+    }
+    assert {name for name, pool in pools.items() if pool == TRAINING} == {"two_tower", "ranker", "baselines"}
+    assert set(pools.values()) == {TRAINING, None}
+
+
+def test_a_refresh_holds_a_pool_that_none_of_its_waves_needs() -> None:
+    """Otherwise a wave would wait for its own parent, for ever, where pools hold single steps."""
+    (node,) = defs.resolve_job_def("refresh").nodes
+    assert node.definition.pool == REFRESH  # type: ignore[attr-defined]

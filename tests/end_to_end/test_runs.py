@@ -1,0 +1,156 @@
+"""Runs as the UI launches them: through the queue, in processes of their own, watched, stopped and killed."""
+
+import os
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from recsys_assets.refresh_job import PARENT_TAG
+from tests.assets.projects import Project
+from tests.assets.test_refreshing import change
+from tests.end_to_end.served import Served, processes_of, said, served, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
+
+TERMINATE = "mutation stop($run: String!) { terminateRun(runId: $run) { __typename } }"
+FAILURES = """
+query failures($run: ID!) {
+  runOrError(runId: $run) { ... on Run { eventConnection { events {
+    ... on ExecutionStepFailureEvent { error { message } failureMetadata { description } }
+  } } } }
+}
+"""
+BUILT = "{ assetNodes { assetKey { path } assetMaterializations(limit: 1) { runId } } }"
+
+
+def waves(ui: Served, run: str) -> dict[str, dict[str, Any]]:
+    """The runs that a refresh started."""
+    return ui.runs(**{PARENT_TAG: run})
+
+
+def makers(ui: Served) -> dict[str, str]:
+    """Asset -> the run of its latest materialization."""
+    nodes = {node["assetKey"]["path"][0]: node["assetMaterializations"] for node in ui.ask(BUILT)["assetNodes"]}
+    return {name: made[0]["runId"] for name, made in nodes.items() if made}
+
+
+def descriptions(ui: Served, run: str) -> list[str]:
+    """What the failed steps of a run say of themselves."""
+    events = ui.ask(FAILURES, run=run)["runOrError"]["eventConnection"]["events"]
+    return [event["failureMetadata"]["description"] for event in events if event.get("failureMetadata")]
+
+
+def start_long_refresh(ui: Served) -> str:
+    """A refresh in the middle of a training that would take minutes."""
+    run = ui.launch("refresh")
+    wait_until(lambda: [wave["status"] for wave in waves(ui, run).values()] == ["STARTED"], 60, lambda: str(ui.runs()))
+    return run
+
+
+def worker_of(project: Project) -> int:
+    """The process that runs a run."""
+    (worker,) = (pid for pid, command in processes_of(project).items() if "spawn_main" in command)
+    return worker
+
+
+def test_refresh_goes_down_to_the_fixed_point_with_early_cut_off(project: Project) -> None:
+    change(project, "ranker", n_rounds=11)
+    change(project, "faiss_index", n_probe=9)  # of no effect on an exact index, so its children stay
+    with served(project) as ui:
+        before = makers(ui)
+        first = ui.launch("refresh")
+        assert ui.finished(first) == "SUCCESS", said(project)
+        made = {name: run for name, run in makers(ui).items() if before[name] != run}
+        assert made.keys() == {"faiss_index", "ranker", "ranking_report", "eval_report"}
+        assert {*made.values()} == waves(ui, first).keys(), "each wave is a run of its own in the same instance"
+        assert {run["status"] for run in waves(ui, first).values()} == {"SUCCESS"}
+        second = ui.launch("refresh")
+        assert ui.finished(second) == "SUCCESS"
+        assert waves(ui, second) == {}, "nothing was out of date"
+    assert project.plan() == {}
+
+
+def test_stopping_a_refresh_stops_its_wave_and_the_next_one_goes_on(project: Project) -> None:
+    change(project, "two_tower", n_epochs=100)
+    with served(project) as ui:
+        run = start_long_refresh(ui)
+        assert ui.ask(TERMINATE, run=run)["terminateRun"]["__typename"] == "TerminateRunSuccess"
+        assert ui.finished(run, 60) == "CANCELED"
+        # A wave's own run was not asked to stop: Dagster calls it failed, "interrupted unexpectedly".
+        assert [wave["status"] for wave in waves(ui, run).values()] == ["FAILURE"]
+        again = start_long_refresh(ui)
+        ui.ask(TERMINATE, run=again)
+        assert ui.finished(again, 60) == "CANCELED"
+    assert "two_tower" in project.plan()
+
+
+def test_a_killed_run_is_marked_as_failed_and_so_is_its_wave_by_the_next_refresh(project: Project) -> None:
+    change(project, "two_tower", n_epochs=100)
+    with served(project) as ui:
+        run = start_long_refresh(ui)
+        os.kill(worker_of(project), signal.SIGKILL)
+        assert ui.finished(run, 60) == "FAILURE"
+        assert [wave["status"] for wave in waves(ui, run).values()] == ["STARTED"], "Dagster does not know better"
+        change(project, "two_tower", n_epochs=3)
+        assert project.refresh() == []
+        assert [wave["status"] for wave in waves(ui, run).values()] == ["FAILURE"]
+
+
+def test_closing_the_ui_ends_its_runs(project: Project) -> None:
+    change(project, "two_tower", n_epochs=100)
+    with served(project) as ui:
+        run = start_long_refresh(ui)
+    assert processes_of(project) == {}
+    with served(project) as ui:
+        assert {ui.status(one) for one in [run, *waves(ui, run)]} == {"FAILURE"}
+
+
+def test_two_runs_that_train_do_so_one_after_the_other(project: Project) -> None:
+    with served(project) as ui:
+        first, second = ui.launch("retrieval_only"), ui.launch("ranking_only")
+        wait_until(lambda: ui.status(first) == "STARTED", 60, lambda: str(ui.runs()))
+        assert ui.status(second) == "QUEUED"
+        assert ui.finished(first) == ui.finished(second) == "SUCCESS"
+
+
+def test_a_failure_shows_its_remedy(project: Project) -> None:
+    (project.lake / "raw" / "ml-latest-small-2016.zip").rename(project.root / "away.zip")
+    with served(project) as ui:
+        run = ui.launch("full_refresh")
+        assert ui.finished(run) == "FAILURE"
+        (description,) = descriptions(ui, run)
+        assert "ml-latest-small-2016" in description
+        refresh = ui.launch("refresh")
+        assert ui.finished(refresh) == "FAILURE"
+        assert descriptions(ui, refresh) == [description]
+
+
+def test_a_killed_refresh_of_the_command_line_is_buried_by_the_next(project: Project) -> None:
+    change(project, "two_tower", n_epochs=100)
+    command = [sys.executable, "-m", "recsys_assets.cli", "refresh"]
+    with subprocess.Popen(command, env=project.environment, cwd=project.root, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        wait_until(lambda: running(project) == 1, 60, lambda: str(running(project)))
+        process.kill()
+    assert running(project) == 1
+    change(project, "two_tower", n_epochs=3)
+    assert project.refresh() == []
+    assert running(project) == 0
+
+
+def running(project: Project) -> int:
+    """How many runs Dagster holds for running."""
+    return int(project.call(print_running).out)
+
+
+def print_running() -> None:
+    """Counted in a process of the project."""
+    import dagster as dg
+
+    from recsys_assets.instance import instance
+
+    with instance() as opened:
+        print(opened.get_runs_count(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])))  # noqa: T201
