@@ -70,8 +70,8 @@ def read_bundle(folders: Mapping[str, Path]) -> Bundle:
     _check_numbering("faiss_index", index.item_ids, tower)
     _check_numbering("item_features", items["item_id"].to_numpy(), tower)
     ranker = Ranker.load(folders["ranker"])
-    # The 200 rows of a request take a third of a millisecond on one thread. Several would wait for each other: on a busy
-    # machine, a hundred times as long. The scores have the same bits.
+    # The 200 rows of a request take a third of a millisecond on one thread. Several wait for each other: on a busy
+    # machine a hundred times as long. The scores have the same bits.
     ranker.booster.set_param({"nthread": 1})
     return Bundle(
         movies=read_table(folders["movies"] / "movies.parquet"),

@@ -1,5 +1,6 @@
-"""A release on the shipped data, trained as briefly as can be: whether two ways agree does not depend on how good it
-is. Not to be judged: tower and ranker learn from the same ratings.
+"""A release on the shipped data, trained as briefly as can be: whether two ways agree does not depend on its quality.
+
+Not to be judged: tower and ranker learn from the same ratings.
 """
 
 import numpy as np

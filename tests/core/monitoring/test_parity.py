@@ -117,8 +117,7 @@ def test_the_replay_asks_nothing_of_the_states_that_follow_people(
 
 
 def test_requests_with_histories_of_their_own_are_replayed_too(release: Bundle) -> None:
-    """Of somebody unnamed, unknown or known; with items rated anew, twice, at once, too late, or outside the
-    catalogue."""
+    """Of somebody unnamed, unknown or known; with items rated anew, twice, at once, too late, or of no catalogue."""
     recommender = Recommender(bundle=release)
     now, known = recommender.now, release.ratings.filter(user_id=11)["item_id"].to_list()
     fresh = [int(item) for item in tiny_world.ITEM_IDS if item not in known]
