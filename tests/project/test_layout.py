@@ -12,10 +12,7 @@ from recsys_core import STAGES
 CORE = PROJECT / "recsys_core"
 MODULES = sorted(path for path in CORE.rglob("*.py") if path.stem != "__init__")
 
-WITHOUT_ASSETS = {
-    "serving": "it answers from the assets of other stages and stores nothing",
-    "monitoring": "so far it is called by hand and by a benchmark; its assets come with the log of what was served",
-}
+WITHOUT_ASSETS = {"serving": "it answers from the assets of other stages and stores nothing"}
 
 WITHOUT_TESTS_OF_THEIR_OWN = {
     "data/config.py": "settings; test_docs holds every setting to bounds and reasons",

@@ -1,4 +1,4 @@
-"""Ways in which an online path may compute something else than training does; each is put into the online side alone."""
+"""Ways in which an online path may compute something else than training does; each is put into that side alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -96,7 +96,7 @@ def test_rows_of_another_feature_set_are_not_read(reference: Reference) -> None:
 
 
 def test_the_window_ends_with_the_latest_request_and_periods_go_back_to_the_first(reference: Reference) -> None:
-    """Window: a week back from day 20, so from the end of day 13 on. Periods: weeks since 1970, by their first second."""
+    """Window: a week back from day 20, so after day 13. Periods: weeks since 1970, named by their first second."""
     days = [0, 1, 6, 7, 7, 13, 13, 14, 14, 15, 19, 20]
     made = watch(reference, served_on(days), served_on([]), QUICK)
     assert about(made)["n_window_clusters_seen"] == 5, "days 14, 14, 15, 19 and 20"
