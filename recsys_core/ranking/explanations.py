@@ -37,8 +37,7 @@ def importance(ranker: Ranker, features: Float32s, seed: int = 17) -> pl.DataFra
     """
     if len(features) > MOST_ROWS:
         features = features[np.sort(child(seed, "explanations").choice(len(features), MOST_ROWS, replace=False))]
-    # (n_rows, n_features), without the base, which is the same for all. Of no rows XGBoost makes another shape.
-    shap = ranker.contributions(features)[:, :-1] if len(features) else features
+    shap = ranker.contributions(features)[:, :-1]  # (n_rows, n_features), without the base, which is the same for all
     means = np.abs(shap).mean(axis=0, dtype=np.float64) if len(features) else np.full(len(FEATURE_NAMES), np.nan)
     directions = [_rank_correlation(values, moved) for values, moved in zip(features.T, shap.T, strict=True)]
     table = pl.DataFrame({"feature": FEATURE_NAMES, "mean_abs_shap": means, "direction": directions})

@@ -118,8 +118,8 @@ FAULTS_OF_JUDGEMENT = (
         number=10,
         what="a ranker that scores all alike turns the order around",
         file="recsys_core/ranking/lists.py",
-        before='order = np.argsort(-scores, axis=1, kind="stable")',
-        after='order = np.argsort(scores, axis=1, kind="stable")[:, ::-1]',
+        before='order: Int64s = np.argsort(-scores, axis=-1, kind="stable")',
+        after='order: Int64s = np.argsort(scores, axis=-1, kind="stable")[..., ::-1]',
         tests=("tests/core/ranking/test_lists.py::test_equal_scores_keep_the_order_of_retrieval",),
     ),
     Fault(

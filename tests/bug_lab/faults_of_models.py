@@ -144,26 +144,47 @@ FAULTS_OF_MODELS = (
     Fault(
         number=22,
         what="a column that is lacking is passed over",
-        file="recsys_core/features/contract.py",
-        before='            found.append(f"{feature.name} is absent")\n',
-        after="",
-        tests=("tests/core/features/test_contract.py::test_an_absent_column_is_named",),
+        file="recsys_core/features/schemas.py",
+        before="return pa.DataFrameSchema(columns, name=name, strict=True, ordered=True, unique=unique)",
+        after="columns = {key: pa.Column(one.dtype, one.checks, nullable=one.nullable, required=False)\n"
+        "               for key, one in columns.items()}\n"
+        "    return pa.DataFrameSchema(columns, name=name, strict=True, ordered=True)",
+        tests=("tests/core/features/test_schemas.py::test_an_absent_column_is_named",),
     ),
     Fault(
         number=22,
         what="a ranker of other features is loaded",
         file="recsys_core/ranking/ranker.py",
-        before="if feature_set != feature_set_version():",
-        after="if not feature_set:",
-        tests=("tests/core/ranking/test_ranker.py::test_another_set_of_features_is_refused_by_name",),
+        before="        if differing:\n",
+        after="        if not feature_set:\n",
+        tests=("tests/core/ranking/test_ranker.py::test_another_set_of_features_is_refused_and_what_differs_is_named",),
+    ),
+    Fault(
+        number=22,
+        what="the code of a feature is no part of what it is",
+        file="recsys_core/features/registry.py",
+        before="code_version(one.function, packages=CODE, parameters={}, libraries=[])",
+        after='"0000"',
+        tests=(
+            "tests/core/features/test_registry.py::"
+            "test_the_code_of_a_feature_is_what_it_reaches_and_not_what_people_read[a helper beside it]",
+        ),
+    ),
+    Fault(
+        number=22,
+        what="values stand in the column of another feature",
+        file="recsys_core/features/assembler.py",
+        before="_ITEM_COLUMNS = [_AT[one.name] for one in _ITEM]",
+        after="_ITEM_COLUMNS = [_AT[one.name] for one in reversed(_ITEM)]",
+        tests=("tests/core/features/test_assembler.py::test_columns_follow_the_registry",),
     ),
     Fault(
         number=22,
         what="ages are counted in seconds, days were declared",
         file="recsys_core/features/items.py",
-        before='((as_of - pl.col("first_at")) / DAY).cast(pl.Float32)',
-        after='(as_of - pl.col("first_at")).cast(pl.Float32)',
-        tests=("tests/core/features/test_matrix.py::test_every_feature_of_the_tiny_world_keeps_its_declaration",),
+        before="days = (items.times - items.first_at) / DAY",
+        after="days = items.times - items.first_at",
+        tests=("tests/core/features/test_assembler.py::test_every_feature_of_the_tiny_world_keeps_its_declaration",),
     ),
     Fault(
         number=22,
@@ -188,8 +209,8 @@ FAULTS_OF_MODELS = (
         number=23,
         what="the ranker's negatives are easy ones",
         file="recsys_core/ranking/inputs.py",
-        before="candidates = exact_candidates(offered, asking, users, n_candidates)",
-        after="candidates = exact_candidates(offered[:, ::-1], asking, users, n_candidates)",
+        before="return exact_candidates(self.item_vectors, vectors, users, n)",
+        after="return exact_candidates(self.item_vectors[:, ::-1], vectors, users, n)",
         tests=("tests/core/ranking/test_examples.py::test_negatives_are_no_likes_and_the_hardest_of_the_catalogue",),
     ),
     Fault(
@@ -216,9 +237,9 @@ FAULTS_OF_MODELS = (
     Fault(
         number=26,
         what="serving knows only the likes of a user",
-        file="recsys_core/serving/recommender.py",
-        before="known = bundle.ratings.filter(user_id=user_id)",
-        after='known = bundle.ratings.filter(pl.col("user_id") == user_id, pl.col("rating") >= 4)',
+        file="recsys_core/serving/users.py",
+        before="rows = self.ratings.filter(user_id=user_id)",
+        after='rows = self.ratings.filter(pl.col("user_id") == user_id, pl.col("rating") >= 4)',
         tests=("tests/core/serving/test_recommender.py::test_a_known_users_history_is_all_of_it",),
     ),
 )

@@ -25,12 +25,23 @@ FAULTS_OF_TIME = (
     Fault(
         number=2,
         what="item counts include ratings after the moment asked for",
-        file="recsys_core/features/items.py",
+        file="recsys_core/features/tables.py",
         before='known = ratings.filter(pl.col("timestamp") < as_of)',
         after="known = ratings",
         tests=(
-            "tests/core/features/test_items.py::test_it_agrees_with_the_slow_loop",
-            "tests/core/features/test_items.py::test_before_the_first_rating_no_item_is_known",
+            "tests/core/features/test_tables.py::test_items_are_those_rated_before_and_agree_with_the_slow_loop",
+            "tests/core/features/test_tables.py::test_before_the_first_rating_no_item_is_known",
+        ),
+    ),
+    Fault(
+        number=2,
+        what="a popularity is of all time, whatever the moment",
+        file="recsys_core/features/counts.py",
+        before="known, all_ratings = by_item.before(item_ids, times), in_all(moments)",
+        after="known, all_ratings = by_item.before(item_ids, np.full_like(times, 2**40)), in_all(moments)",
+        tests=(
+            "tests/core/features/test_counts.py::test_it_agrees_with_the_slow_loop_at_any_moments",
+            "tests/core/features/test_counts.py::test_what_comes_later_changes_no_count_of_any_moment",
         ),
     ),
     Fault(
@@ -45,8 +56,8 @@ FAULTS_OF_TIME = (
         number=2,
         what="user numbers are over the whole life of the user",
         file="recsys_core/features/slices.py",
-        before="user_features(known_ratings(ratings, splits, name), of_slice(items, name))",
-        after="user_features(ratings, of_slice(items, name))",
+        before="user_features(known, of_slice(items, name), user_ids, times)",
+        after="user_features(ratings, of_slice(items, name), user_ids, times * 0 + 2**40)",
         tests=(
             "tests/core/ranking/test_slices.py::"
             "test_rows_appended_to_the_future_change_no_bit_of_any_feature[validation]",
@@ -56,8 +67,8 @@ FAULTS_OF_TIME = (
         number=2,
         what="candidates and pair features read the whole life of the user",
         file="recsys_core/ranking/slices.py",
-        before="known = known_ratings(ratings, splits, name)",
-        after='known = ratings.filter(pl.col("user_id").is_in(splits.users_of(name).tolist()))',
+        before="            known_ratings(ratings, splits, name),\n",
+        after='            ratings.filter(pl.col("user_id").is_in(splits.users_of(name).tolist())),\n',
         tests=(
             "tests/core/ranking/test_slices.py::test_rows_appended_to_the_future_change_no_bit_of_any_feature[test]",
         ),
@@ -70,7 +81,7 @@ FAULTS_OF_TIME = (
         after='"inner").filter(pl.col("timestamp") <= pl.col("cut"))',
         tests=(
             "tests/core/data/test_slicing.py::test_ratings_in_the_second_of_the_first_target_are_targets_and_not_known",
-            "tests/core/features/test_slices.py::test_neither_a_target_nor_what_shares_its_second_is_counted",
+            "tests/core/ranking/test_inputs.py::test_no_history_reaches_the_second_of_its_request",
         ),
     ),
     Fault(
@@ -84,10 +95,26 @@ FAULTS_OF_TIME = (
     Fault(
         number=3,
         what="item counts include the second asked for",
-        file="recsys_core/features/items.py",
-        before='pl.col("timestamp") < as_of',
-        after='pl.col("timestamp") <= as_of',
-        tests=("tests/core/features/test_items.py::test_an_event_of_the_same_second_is_not_known_yet",),
+        file="recsys_core/features/timelines.py",
+        before='at * self._span + within, side="left")',
+        after='at * self._span + within, side="right")',
+        tests=(
+            "tests/core/features/test_timelines.py::test_it_agrees_with_the_slow_loop",
+            "tests/core/features/test_counts.py::test_an_event_of_the_same_second_is_not_known_yet",
+            "tests/core/features/test_sums.py::test_a_rating_of_the_same_second_is_not_known_yet",
+        ),
+    ),
+    Fault(
+        number=3,
+        what="a request knows the rating of its own second",
+        file="recsys_core/serving/users.py",
+        before='ratings], time, side="left"))',
+        after='ratings], time, side="right"))',
+        tests=(
+            "tests/core/serving/test_users.py::test_a_rating_of_the_second_of_the_request_is_not_known_yet",
+            "tests/core/serving/test_users.py::"
+            "test_whatever_is_asked_and_rated_in_between_a_state_is_what_was_known_before",
+        ),
     ),
     Fault(
         number=3,
@@ -131,8 +158,8 @@ FAULTS_OF_TIME = (
         number=5,
         what="any tower may score the ranker's rows",
         file="recsys_core/ranking/examples.py",
-        before="if inputs.tower.fitted_on != allowed:",
-        after="if not inputs.tower.fitted_on:",
+        before="if tower.fitted_on != allowed:",
+        after="if not tower.fitted_on:",
         tests=("tests/core/ranking/test_examples.py::test_a_tower_that_saw_the_labels_is_refused",),
     ),
     Fault(
@@ -147,8 +174,8 @@ FAULTS_OF_TIME = (
         number=5,
         what="the ranker that is judged has learned from the exam",
         file="recsys_core/ranking/rehearsal.py",
-        before="return fit_ranker(examples.lessons(VALIDATION), config)",
-        after="return fit_ranker(examples.rows, config)",
+        before="return fit_ranker(examples.lessons(VALIDATION), examples.feature_set, config)",
+        after="return fit_ranker(examples.rows, examples.feature_set, config)",
         tests=("tests/core/ranking/test_validation.py::test_the_judged_ranker_never_saw_the_validation_slice",),
     ),
     Fault(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recsys_core.features.contract import FEATURE_NAMES
+from recsys_core.features.registry import FEATURE_NAMES
 
 from benchmarks import seeds
 from benchmarks.drift.__main__ import share

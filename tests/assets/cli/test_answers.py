@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from recsys_assets.cli import answers
-from tests.assets.projects import Project
+from tests.assets.projects import Answer, Project
 from tests.conftest import Built
 
 
@@ -65,7 +65,7 @@ def test_an_explanation_names_features_and_how_far_they_moved_the_movie(built: B
 
 
 def test_a_title_in_square_brackets_is_shown_whole(project: Project) -> None:
-    project.edit("recsys_core/serving/recommender.py", 'title=movie["title"]', 'title="[/b] and [i]"')
+    project.edit("recsys_core/serving/descriptions.py", 'title=movie["title"]', 'title="[/b] and [i]"')
     assert "[/b] and [i]" in project.recsys("recommend", "--like", "1").out
     assert project.call(rename_every_movie).code == 0
     assert "[/b] and [i]" in project.recsys("data", "movies", "[/b]").out
@@ -82,17 +82,42 @@ def rename_every_movie() -> None:
     lake.publish("movies", tables_writer(movies=movies), lake.verify("movies").lineage)
 
 
-@pytest.mark.parametrize("arguments", [[], ["--user", "1", "--like", "1"]])
-def test_for_whom_must_be_said_once(built: Built, arguments: list[str]) -> None:
-    answer = built.project.recsys("recommend", *arguments)
+def test_for_whom_must_be_said(built: Built) -> None:
+    answer = built.project.recsys("recommend")
     assert answer.code == 2
-    assert "either --user ID, or --like ID" in " ".join(answer.err.split())
+    assert "--user ID, or --like ID once or more" in " ".join(answer.err.split())
 
 
-def test_an_unknown_user_is_told_which_there_are(built: Built) -> None:
-    sentence = built.project.recsys("recommend", "--user", "999999").sentence
-    assert "user 999999 has no ratings here: take one of the 671 users between 1 and 671" in sentence
-    assert "user 0 has no ratings" in built.project.recsys("recommend", "--user", "0").sentence
+def ids(answer: Answer) -> list[int]:
+    return [one["item_id"] for one in answer.json()]
+
+
+def test_a_user_may_name_likes_beyond_their_ratings(built: Built) -> None:
+    plain = ids(built.project.recsys("recommend", "--user", "1", "--json"))
+    with_like = ids(built.project.recsys("recommend", "--user", "1", "--like", str(plain[0]), "--json"))
+    assert plain[0] not in with_like
+    assert with_like != plain
+
+
+def test_an_unknown_user_is_answered_and_told_that_nothing_is_known(built: Built) -> None:
+    note = "nothing is known of this user by then: this is what everybody new gets"
+    answer = built.project.recsys("recommend", "--user", "999999")
+    assert answer.code == 0
+    assert note in " ".join(answer.err.split())
+    assert "note" not in built.project.recsys("recommend", "--user", "1").err
+    assert built.project.recsys("recommend", "--user", "-1").code == 2
+
+
+def test_who_asks_before_their_first_rating_gets_what_everybody_new_gets(built: Built) -> None:
+    early = built.project.recsys("recommend", "--user", "1", "--at", "1995-01-01", "--json")
+    other = built.project.recsys("recommend", "--user", "999999", "--at", "1995-01-01", "--json")
+    assert ids(early) == ids(other) != ids(built.project.recsys("recommend", "--user", "1", "--json"))
+
+
+def test_numbers_that_are_too_old_at_the_request_are_named(built: Built) -> None:
+    err = built.project.recsys("recommend", "--user", "1", "--at", "2040-01-01").err
+    assert "too old by then, so that defaults stand for them: item_age_years, item_days_known" in " ".join(err.split())
+    assert "`recsys refresh`" in err
 
 
 def test_an_unknown_movie_is_refused(built: Built) -> None:

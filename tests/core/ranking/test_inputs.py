@@ -101,6 +101,14 @@ def test_each_user_asks_at_their_own_time(tiny: TinyRun) -> None:
     assert days[has_history].tolist() == pytest.approx(((inputs.requested_at[has_history] - latest) / 86_400).tolist())
 
 
+def test_no_history_reaches_the_second_of_its_request(tiny: TinyRun) -> None:
+    for name in tiny.splits.names:
+        known, asked = known_ratings(tiny.ratings, tiny.splits, name), tiny.splits.requests(name)
+        inputs = propose(tiny.proposer(name), known, asked, n_candidates=1)
+        assert (inputs.users.timestamps < inputs.requested_at[inputs.users.rows]).all()
+        assert (inputs.users.lengths > 0).any()
+
+
 def test_a_user_whom_the_table_lacks_is_missing_not_zero(tiny: TinyRun) -> None:
     """The table is stale: that must show, and not pass for a user who rated nothing."""
     rows = of_slice(tiny.users, TEST)

@@ -37,12 +37,11 @@ LOGGED = ratings_of(
 )
 """User 5 has rated two items in one second, and one that lies outside the catalogue."""
 
+SOMEBODY = st.sampled_from([5, 7, 8])
 STARS = st.sampled_from([half / 2 for half in range(1, 11)])
 MOVES = st.lists(
-    st.tuples(st.just("ask"), st.sampled_from([5, 7, 8]), st.integers(-1, 12))
-    | st.tuples(
-        st.just("rate"), st.sampled_from([5, 7, 8]), st.tuples(st.integers(0, N_ITEMS + 1), STARS, st.integers(0, 11))
-    ),
+    st.tuples(st.just("ask"), SOMEBODY, st.integers(-1, 12))
+    | st.tuples(st.just("rate"), SOMEBODY, st.tuples(st.integers(0, N_ITEMS + 1), STARS, st.integers(0, 11))),
     max_size=30,
 )
 """Questions at any time and ratings of any time, in any order."""
