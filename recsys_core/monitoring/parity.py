@@ -145,7 +145,8 @@ def _replayed(requests: pl.DataFrame, slots: pl.DataFrame, bundle: Bundle) -> tu
         block = candidate_features(inputs)  # (n_requests, n_candidates, n_features)
         own = np.flatnonzero((rows >= start) & (rows < start + BATCH))
         of_request = rows[own] - start
-        is_item = inputs.candidates.item_idx[of_request] == item_idx[own, None]  # (n_own, n_candidates)
+        # (n_own, n_candidates); an unknown item and a place without a candidate are both -1, and not the same.
+        is_item = (inputs.candidates.item_idx[of_request] == item_idx[own, None]) & (item_idx[own, None] >= 0)
         found[own] = is_item.any(axis=1)
         values[own, :-1] = block[of_request, is_item.argmax(axis=1)]
     if len(values):

@@ -43,6 +43,11 @@ class Served:
             requests=self.requests.filter(release=release), impressions=self.impressions.filter(release=release)
         )
 
+    def of_feature_set(self, version: str) -> "Served":
+        """What was answered with one version of the features: the only rows whose columns mean the same."""
+        impressions = self.impressions.filter(feature_set=version)
+        return Served(requests=self.requests.join(impressions, on="request_id", how="semi"), impressions=impressions)
+
     def of_last_days(self, n_days: int) -> "Served":
         """What was asked for in the days before, and with, the latest request."""
         since = pl.col("requested_at") > pl.col("requested_at").max() - n_days * DAY_S

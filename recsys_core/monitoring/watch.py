@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 from pydantic import JsonValue
 
+from recsys_core.features.registry import feature_set_version
 from recsys_core.feedback.records import DAY_S
 from recsys_core.monitoring.config import DriftConfig
 from recsys_core.monitoring.drift import DriftReport, drift_report, stability_over_time
@@ -60,9 +61,11 @@ def watch(reference: Reference, logged: Served, past: Served, config: DriftConfi
     Args:
         reference: what the ranker learned from.
         logged: requests of the event log, of any release: whoever is shown what, it is the features that may drift.
+            Those that read another version of the features than this code computes are left out.
         past: what the release would have shown in the past.
         config: length of window and periods, and when there are enough users.
     """
+    logged = logged.of_feature_set(feature_set_version())
     recent = logged.of_last_days(config.window_days)
     served, source = (logged, LOGGED) if recent.n_users >= config.min_clusters else (past, PAST)
     length = config.period_days * DAY_S

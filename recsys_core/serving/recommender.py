@@ -25,7 +25,9 @@ class Recommender:
     def __post_init__(self) -> None:
         proposer = self.bundle.proposer
         self.users = Users(
-            catalogue=proposer.tower.catalogue, items=proposer.side, ratings=self.bundle.ratings.sort("user_id")
+            catalogue=proposer.tower.catalogue,
+            items=proposer.side,
+            ratings=self.bundle.ratings.sort("user_id", maintain_order=True),  # of ratings at once the last one counts
         )
 
     def answer(self, request: Request) -> Answer:

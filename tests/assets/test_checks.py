@@ -10,10 +10,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys_assets.checks import data, evaluation, ranking, retrieval
+from recsys_assets.checks import data, evaluation, features, monitoring, ranking, retrieval
 from recsys_assets.resources import LakeResource
 from recsys_core.evaluation.report import OURS
+from recsys_core.features.registry import FEATURE_NAMES
+from recsys_core.feedback.records import pack_features
 from recsys_core.lake.store import Lake
+from recsys_core.monitoring.parity import parity_report
+from recsys_core.monitoring.served import Served
+from recsys_core.serving.bundle import PARTS, read_bundle
 from recsys_core.tables import read_table, write_table
 from tests.conftest import Built
 
@@ -22,6 +27,8 @@ CHECKS = {
     for check in (
         data.ratings_keep_their_schema,
         data.no_slice_knows_its_future,
+        features.item_features_keep_their_schema,
+        features.user_features_keep_their_schema,
         retrieval.no_tower_knows_its_future,
         retrieval.index_belongs_to_the_towers,
         retrieval.index_finds_what_is_there,
@@ -31,6 +38,8 @@ CHECKS = {
         evaluation.report_counts_everybody,
         evaluation.system_beats_popularity,
         evaluation.no_slice_is_served_worse_than_by_popularity,
+        monitoring.online_features_equal_offline_ones,
+        monitoring.served_features_are_like_the_learned_ones,
     )
 }
 
@@ -38,8 +47,9 @@ WEAK_ON_SMOKE = {
     "system_beats_popularity",
     "no_slice_is_served_worse_than_by_popularity",
     "ranking_improves_on_retrieval",
+    "served_features_are_like_the_learned_ones",
 }
-"""They judge the model, which the smoke settings make small; none blocks."""
+"""They judge the model, which the smoke settings make small, or people, who change; none blocks."""
 
 
 def judge(name: str, lake: Path) -> dg.AssetCheckResult:
@@ -139,6 +149,20 @@ FAULTS = [
      altered("cutoffs.parquet", lambda t: t.with_columns(pl.col("fit_end") + 86_400 * 400))),
     ("no_slice_knows_its_future", "splits",
      altered("test_targets.parquet", lambda t: t.with_columns(pl.col("timestamp") - 86_400 * 4000))),
+    ("item_features_keep_their_schema", "item_features",
+     altered("item_features.parquet", lambda t: t.with_columns(pl.col("item_like_share") + 0.75))),
+    ("item_features_keep_their_schema", "item_features",
+     altered("item_features.parquet", lambda t: t.with_columns(item_mean_rating=HOLE))),
+    ("item_features_keep_their_schema", "item_features",
+     altered("item_features.parquet", lambda t: t.with_columns(pl.col("item_days_known") * 86_400))),
+    ("item_features_keep_their_schema", "item_features",
+     altered("item_features.parquet", lambda t: pl.concat([t, t.head(1)]))),
+    ("user_features_keep_their_schema", "user_features",
+     altered("user_features.parquet", lambda t: t.with_columns(pl.col("user_mean_rating") * 2))),
+    ("user_features_keep_their_schema", "user_features",
+     altered("user_features.parquet", lambda t: t.with_columns(user_n_ratings=HOLE))),
+    ("user_features_keep_their_schema", "user_features",
+     altered("user_features.parquet", lambda t: t.drop("user_like_share"))),
     ("index_belongs_to_the_towers", "faiss_index", index_of(lambda vectors: vectors[::-1])),
     ("index_belongs_to_the_towers", "faiss_index", index_of(lambda vectors: vectors * 1.01)),
     ("index_belongs_to_the_towers", "faiss_index", index_of(lambda vectors: vectors[:, :-1])),
@@ -167,6 +191,12 @@ FAULTS = [
     ("report_counts_everybody", "eval_report", without_one_user("fates.parquet")),
     ("report_counts_everybody", "eval_report", without_one_user("per_user.parquet")),
     ("report_counts_everybody", "eval_report", altered("funnel.parquet", lambda t: t.head(t.height - 1))),
+    ("online_features_equal_offline_ones", "parity_report",
+     altered("columns.parquet", lambda t: t.with_columns(n_mismatches=pl.int_range(pl.len()) // (pl.len() - 1)))),
+    ("online_features_equal_offline_ones", "parity_report",
+     altered("about.parquet", lambda t: t.with_columns(n_absent=pl.lit(1, pl.Int64)))),
+    ("online_features_equal_offline_ones", "parity_report",
+     altered("about.parquet", lambda t: t.with_columns(n_slots=pl.lit(0, pl.Int64)))),
 ]  # fmt: skip
 
 
@@ -221,3 +251,48 @@ def test_a_slice_that_is_served_worse_than_by_popularity_is_warned_of(
     assert result.passed == (lead > 0)
     assert result.severity == dg.AssetCheckSeverity.WARN
     assert result.metadata["worst_slice"].value == "user: new since"
+
+
+def test_a_value_that_was_read_otherwise_is_named(built: Built, tmp_path: Path) -> None:
+    """The report of some requests of which one had been asked, as the log says, in another time zone."""
+    shutil.copytree(built.project.lake / "artifacts", tmp_path / "artifacts")
+    store, column = Lake(tmp_path), FEATURE_NAMES.index("context_hour")
+    past = Served.load(store.open("past_requests"))
+    few = past.requests.head(20)
+    shown = past.impressions.join(few, on="request_id", how="semi").sort("request_id", "position")
+    served = Served(requests=few, impressions=shown)
+    read = served.features()
+    read[:10, column] = (read[:10, column] + 2) % 24
+    packed = pl.Series([pack_features(row) for row in read], dtype=pl.Binary)
+    shifted = Served(requests=few, impressions=shown.with_columns(features=packed))
+    parts = {part: store.open(part) for part in PARTS}
+    for one, at_fault in ((served, []), (shifted, ["context_hour"])):
+        report = parity_report(one, read_bundle(parts))
+        inject(tmp_path, "parity_report", report.save)
+        result = judge("online_features_equal_offline_ones", tmp_path)
+        assert result.passed == (not at_fault)
+        assert result.metadata["at_fault"].value == at_fault
+        assert result.metadata["n_requests"].value == 20
+    assert result.metadata["n_mismatches"].value == 10
+    assert result.severity == dg.AssetCheckSeverity.ERROR
+
+
+@pytest.mark.parametrize(
+    ("is_judged", "p_holm", "passed"), [(True, 0.9, True), (True, 0.01, False), (False, 0.9, False)]
+)
+def test_drift_and_too_few_users_to_tell_are_warned_of(
+    built: Built, tmp_path: Path, is_judged: bool, p_holm: float, passed: bool
+) -> None:
+    shutil.copytree(built.project.lake / "artifacts", tmp_path / "artifacts")
+
+    def write(folder: Path) -> None:
+        altered("about.parquet", lambda t: t.with_columns(is_judged=pl.lit(is_judged)))(folder)
+        is_hour = pl.col("column") == "context_hour"
+        altered("columns.parquet", lambda t: t.with_columns(is_drift=is_hour & pl.lit(p_holm < 0.05)))(folder)
+
+    inject(tmp_path, "drift_report", write)
+    result = judge("served_features_are_like_the_learned_ones", tmp_path)
+    assert result.passed == passed
+    assert result.severity == dg.AssetCheckSeverity.WARN
+    assert result.metadata["drifted"].value == (["context_hour"] if p_holm < 0.05 else [])
+    assert ("not judged" in str(result.metadata["verdict"].value)) == (not is_judged)

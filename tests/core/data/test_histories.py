@@ -1,12 +1,14 @@
 """Users' ratings as offsets into flat arrays, and dense numbers for items."""
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_core.data.histories import Catalogue, Histories, catalogue_of, histories_of
+from recsys_core.data.histories import Catalogue, Histories, catalogue_of, histories_at, histories_of
+from recsys_core.data.schemas import RATINGS_COLUMNS
 from tests import tiny_world
 from tests.core.tables_by_hand import T0, random_ratings, ratings_of, shuffled
 
@@ -126,3 +128,118 @@ def test_matrices_do_not_share_memory_with_the_histories(users: Histories) -> No
     users.matrix(values).data[:] = 9
     assert values.tolist() == [1, 0, 2, 3]
     assert users.item_idx.tolist() == [1, 2, 0, 1]
+
+
+def test_weighted_sums_by_hand(users: Histories) -> None:
+    table = np.array([[1, 0], [10, 1], [100, 2]], dtype=np.float32)
+    weights = np.array([2, 3, 4, 5], dtype=np.float32)  # of items 1, 2, 0 of user 7, and of item 1 of user 9
+    assert users.weighted_sums(weights, table).tolist() == [[324, 8], [0, 0], [50, 5]]
+    assert users.weighted_sums(weights, table).dtype == np.float32
+
+
+@given(st.integers(0, 999))
+@settings(max_examples=20)
+def test_a_weighted_sum_has_the_same_bits_whoever_is_beside(seed: int) -> None:
+    """One user alone, as at a request, and all together, as in training; and it agrees with the slow loop."""
+    rng = np.random.default_rng(seed)
+    ratings = random_ratings(seed, 60)
+    users = histories_of(ratings, catalogue_of(ratings))
+    weights = rng.normal(size=len(users.item_idx)).astype(np.float32)
+    table = (rng.normal(size=(users.n_items, 5)) * 10.0 ** rng.integers(-6, 6, 5)).astype(np.float32)
+    together = users.weighted_sums(weights, table)
+    for row in range(users.n_users):
+        own = slice(users.offsets[row], users.offsets[row + 1])
+        total = np.zeros(5, dtype=np.float32)
+        for weight, item in zip(weights[own], users.item_idx[own], strict=True):
+            total += weight * table[item]
+        alone = users.select(np.array([row])).weighted_sums(weights[own], table)
+        assert np.array_equal(alone[0], together[row])
+        np.testing.assert_allclose(together[row], total, rtol=1e-5, atol=1e-4 * np.abs(total).max())
+
+
+Asked = list[tuple[int, int]]
+Given = list[tuple[int, int, float, int]]
+
+GIVEN = st.lists(
+    st.tuples(st.integers(1, 3), st.integers(50, 54), st.integers(1, 10).map(lambda half: half / 2), st.integers(0, 6)),
+    max_size=30,
+)
+"""Few users, items and seconds: nearly every item is rated again, often in the same second."""
+
+ASKED = st.lists(st.tuples(st.integers(0, 4), st.integers(-1, 8)), max_size=12)
+"""(user, second), in any order, some twice, some of nobody."""
+
+KNOWN = Catalogue(item_ids=np.array([50, 51, 53, 54, 60]))
+
+
+def log_of(rows: Given) -> pl.DataFrame:
+    """Every rating, in the order in which they came: one item may be rated several times."""
+    return pl.DataFrame(
+        [(user, item, stars, T0 + at) for user, item, stars, at in rows], schema=RATINGS_COLUMNS, orient="row"
+    )
+
+
+def at(rows: Given, asked: Asked) -> Histories:
+    times: npt.NDArray[np.int64] = np.array([T0 + second for _, second in asked], dtype=np.int64)
+    return histories_at(log_of(rows), KNOWN, np.array([user for user, _ in asked], dtype=np.int64), times)
+
+
+def histories_alike(one: Histories, other: Histories) -> bool:
+    return all(
+        getattr(one, name).tolist() == getattr(other, name).tolist()
+        for name in ("user_ids", "offsets", "item_idx", "ratings", "timestamps")
+    )
+
+
+@given(GIVEN, ASKED)
+@settings(max_examples=300)
+def test_what_was_known_at_moments_agrees_with_the_slow_loop(rows: Given, asked: Asked) -> None:
+    found = at(rows, asked)
+    assert found.user_ids.tolist() == [user for user, _ in asked]
+    assert (found.n_users, found.n_items) == (len(asked), 5)
+    assert found.offsets[-1] == len(found.item_idx) == len(found.ratings) == len(found.timestamps)
+    for row, (user, second) in enumerate(asked):
+        latest: dict[int, tuple[int, int, float]] = {}
+        for who, item, stars, when in sorted(rows, key=lambda one: one[3]):  # stable: the last of a second counts
+            if who == user and when < second and item != 52:
+                latest[item] = (when, KNOWN.item_ids.tolist().index(item), stars)
+        own = slice(found.offsets[row], found.offsets[row + 1])
+        expected = sorted(latest.values())
+        assert found.timestamps[own].tolist() == [T0 + when for when, _, _ in expected]
+        assert found.item_idx[own].tolist() == [item_idx for _, item_idx, _ in expected]
+        assert found.ratings[own].tolist() == [stars for _, _, stars in expected]
+
+
+@given(GIVEN, ASKED, GIVEN)
+@settings(max_examples=100)
+def test_what_comes_at_a_moment_or_later_changes_nothing_of_it(rows: Given, asked: Asked, later: Given) -> None:
+    latest = max((second for _, second in asked), default=0)
+    future = [(user, item, stars, latest + when) for user, item, stars, when in later]
+    assert histories_alike(at(rows + future, asked), at(rows, asked))
+
+
+@given(GIVEN, ASKED)
+@settings(max_examples=100)
+def test_a_question_alone_is_answered_as_among_others(rows: Given, asked: Asked) -> None:
+    together = at(rows, asked)
+    for row, one in enumerate(asked):
+        assert histories_alike(at(rows, [one]), together.select(np.array([row])))
+
+
+def test_a_rating_that_was_replaced_is_known_until_then_and_in_that_second() -> None:
+    found = at([(1, 50, 5.0, 1), (1, 50, 1.0, 4)], [(1, second) for second in (1, 2, 4, 5)])
+    assert [found.ratings[found.offsets[row] : found.offsets[row + 1]].tolist() for row in range(4)] == [
+        [], [5.0], [5.0], [1.0]
+    ]  # fmt: skip
+
+
+def test_where_nobody_rates_anything_again_the_latest_moment_gives_the_histories() -> None:
+    ratings = tiny_world.ratings()
+    users = histories_of(ratings, catalogue_of(ratings))
+    end = np.full(users.n_users, 2**40)
+    assert histories_alike(histories_at(shuffled(ratings), catalogue_of(ratings), users.user_ids, end), users)
+
+
+def test_nobody_asked_and_nothing_rated_are_empty_at_any_moment() -> None:
+    assert at([(1, 50, 5.0, 1)], []).offsets.tolist() == [0]
+    assert at([], [(1, 5), (2, 5)]).offsets.tolist() == [0, 0, 0]

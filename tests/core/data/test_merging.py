@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_core.data.merging import merge_ratings
+from recsys_core.data.merging import every_rating, merge_ratings
 from recsys_core.data.schemas import RATINGS_COLUMNS
 from tests import tiny_world
 from tests.core.tables_by_hand import T0, random_ratings, ratings_of, shuffled
@@ -67,3 +67,23 @@ def test_the_same_log_twice_counts_once() -> None:
 def test_a_logged_rating_off_the_grid_is_refused() -> None:
     with pytest.raises(pandera.errors.SchemaError, match="rating"):
         merge_ratings(ratings_of([]), logged_of([(1, 1, 4.2, 0)]))
+
+
+@given(st.lists(RATING), st.lists(RATING), st.integers(0, 99))
+@settings(max_examples=60)
+def test_every_rating_is_kept_and_the_last_of_each_pair_is_the_one_that_counts(
+    base: Rows, logged: Rows, seed: int
+) -> None:
+    base = list({(u, i): (u, i, r, at) for u, i, r, at in base}.values())
+    every = every_rating(shuffled(ratings_of(base), seed), shuffled(logged_of(logged), seed))
+    given = [(u, i, r, T0 + at) for u, i, r, at in base + logged]
+    assert sorted(every.rows()) == sorted(given)
+    assert every.select("timestamp", "user_id", "item_id").rows() == sorted((at, u, i) for u, i, _, at in given)
+    latest = every.unique(["user_id", "item_id"], keep="last", maintain_order=True)
+    assert latest.equals(merge_ratings(ratings_of(base), logged_of(logged)))
+
+
+def test_of_one_pair_in_one_second_the_logged_rating_comes_last() -> None:
+    every = every_rating(ratings_of([(1, 1, 4.0, 5)]), logged_of([(1, 1, 2.0, 5), (1, 1, 3.0, 4)]))
+    assert every["rating"].to_list() == [3.0, 4.0, 2.0]
+    assert every.schema == RATINGS_COLUMNS

@@ -1,5 +1,6 @@
 """The bundle: parts of one build, or none at all."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from recsys_core.data.splits import TEST
 from recsys_core.errors import ArtifactError
+from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.lake.manifest import Lineage
 from recsys_core.lake.store import Lake
 from recsys_core.ranking.ranker import fit_ranker
@@ -21,13 +23,15 @@ from recsys_core.retrieval.encoding import item_vectors
 from recsys_core.retrieval.index import build_index
 from recsys_core.retrieval.storage import save_towers
 from recsys_core.retrieval.training import fit_two_tower
-from recsys_core.serving.bundle import PARTS, load_bundle
+from recsys_core.serving.bundle import LOGS, PARTS, load_bundle
 from recsys_core.tables import write_table
 from tests.core.worlds import QUICK_RANKER, QUICK_TOWER, TinyRun
 
 PARENTS = {
     "movies": (),
-    "ratings": ("movies",),
+    "base_ratings": ("movies",),
+    "interaction_log_head": (),
+    "ratings": ("base_ratings", "interaction_log_head"),
     "item_features": ("ratings", "movies"),
     "two_tower": ("ratings", "item_features"),
     "item_embeddings": ("two_tower",),
@@ -40,6 +44,10 @@ PARENTS = {
 def writers(run: TinyRun) -> dict[str, Callable[[Path], None]]:
     return {
         "movies": lambda folder: write_table(run.movies, folder / "movies.parquet"),
+        "base_ratings": lambda folder: write_table(run.ratings, folder / "base_ratings.parquet"),
+        "interaction_log_head": lambda folder: write_table(
+            run.ratings.clear(), folder / "interaction_log_head.parquet"
+        ),
         "ratings": lambda folder: write_table(run.ratings, folder / "ratings.parquet"),
         "item_features": lambda folder: write_table(run.items, folder / "item_features.parquet"),
         "two_tower": lambda folder: save_towers(run.towers, folder),
@@ -101,6 +109,33 @@ def test_a_bundle_holds_the_current_version_of_every_part(tiny: TinyRun, full: L
     assert proposer.index is not None
     assert np.array_equal(proposer.index.item_ids, tiny.index.item_ids)
     assert bundle.ranker.feature_set == tiny.ranker.feature_set
+
+
+def test_ratings_that_were_replaced_are_known_as_well(lake: Lake, tiny: TinyRun) -> None:
+    """The models' table holds the latest of each user and item; a request from before it must know the one before."""
+    again = tiny.ratings.head(50).with_columns(pl.lit(0.5, pl.Float32).alias("rating"), pl.col("timestamp") + 9)
+    head = Lineage(code_version="c")
+    lake.publish(
+        "interaction_log_head", lambda folder: write_table(again, folder / "interaction_log_head.parquet"), head
+    )
+    publish(lake, tiny, *list(PARENTS)[3:])
+    assert load_bundle(lake).ratings.height == tiny.ratings.height + 50
+
+
+def test_a_release_is_named_by_all_its_parts_but_the_ratings(full: Lake) -> None:
+    bundle = load_bundle(full)
+    assert len(bundle.release) == 16
+    for part in PARTS:
+        moved = replace(bundle, versions={**bundle.versions, part: "0" * 64})
+        assert (moved.release == bundle.release) == (part in LOGS)
+
+
+def test_a_request_is_scored_on_one_thread_with_the_bits_of_many(tiny: TinyRun, full: Lake) -> None:
+    """Threads that wait for each other took a hundred times as long on a busy machine."""
+    ranker = load_bundle(full).ranker
+    assert json.loads(ranker.booster.save_config())["learner"]["generic_param"]["nthread"] == "1"
+    rows = tiny.examples.rows.select(FEATURE_NAMES).to_numpy()
+    assert np.array_equal(ranker.score(rows), tiny.ranker.score(rows))
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_core.data.histories import Catalogue, histories_of
+from recsys_core.data.histories import Catalogue, histories_at, histories_of
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.state import Requests, UserStates, user_states
+from recsys_core.features.sums import UserSums, user_sums
 from recsys_core.features.tables import item_features, user_features
 from recsys_core.ranking.inputs import RankingInputs, candidate_features, propose, proposer_of
 from recsys_core.retrieval.config import TwoTowerConfig
@@ -160,6 +161,30 @@ def test_following_and_counting_afresh_give_the_same_bits(monkeypatch: pytest.Mo
 def test_the_order_of_the_ratings_in_the_table_does_not_matter() -> None:
     for table in (LOGGED.reverse(), shuffled(LOGGED)):
         assert same(users_with(table).state_before(5, T0 + 99), users_with().state_before(5, T0 + 99))
+
+
+GIVEN = st.lists(st.tuples(st.sampled_from([5, 7]), st.integers(1, 4), STARS, st.integers(0, 6)), max_size=20)
+"""Few items and seconds: nearly every item is rated again, often in the same second."""
+
+
+@given(GIVEN, st.lists(st.integers(-1, 8), min_size=1, max_size=6))
+@settings(max_examples=200)
+def test_states_histories_and_running_totals_agree_on_what_was_rated_again(
+    rated: list[tuple[int, int, float, int]], asked: list[int]
+) -> None:
+    """What a request reads, what the replay of parity reads, and what the table of user features is made from."""
+    rows = [(user, 10 * item, stars, T0 + at) for user, item, stars, at in rated]
+    ratings = pl.DataFrame(rows, schema=LOGGED.schema, orient="row").sort("timestamp", maintain_order=True)
+    user_ids, times = np.tile([5, 7, 8], len(asked)), np.repeat([T0 + at for at in asked], 3)
+    batch = user_states(histories_at(ratings, CATALOGUE, user_ids, times), SIDE)
+    items = pl.DataFrame({"item_id": CATALOGUE.item_ids, "n_ratings": SIDE.n_ratings, "year": SIDE.years})
+    sums = user_sums(ratings, items, user_ids, times)
+    for field in fields(UserSums):
+        assert np.array_equal(getattr(batch.sums(SIDE), field.name), getattr(sums, field.name)), field.name
+    users = users_with(ratings)
+    for row, (user, time) in enumerate(zip(user_ids.tolist(), times.tolist(), strict=True)):
+        one = histories_at(ratings, CATALOGUE, user_ids[[row]], times[[row]])
+        assert same(users.state_before(user, time), user_states(one, SIDE))
 
 
 N_REQUESTS, N_CANDIDATES = 1_000, 60

@@ -1,0 +1,26 @@
+"""The tiny world as a release, and what that was asked of the past."""
+
+import pytest
+
+from recsys_core.monitoring.past import serve_past
+from recsys_core.monitoring.served import Served
+from recsys_core.serving.bundle import Bundle
+from tests.core.worlds import TinyRun
+
+
+@pytest.fixture(scope="session")
+def release(tiny: TinyRun) -> Bundle:
+    """Read, do not change."""
+    return Bundle(
+        movies=tiny.movies,
+        ratings=tiny.ratings,
+        proposer=tiny.proposer(indexed=True),
+        ranker=tiny.ranker,
+        versions={"ranker": "r1", "base_ratings": "b1"},
+    )
+
+
+@pytest.fixture(scope="session")
+def past(release: Bundle) -> Served:
+    """Ten slots before each rating since the cut-off. Read, do not change."""
+    return serve_past(release, 10)

@@ -1,0 +1,145 @@
+"""Ways in which an online path may compute something else than training does; each is put into that side alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import wraps
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from recsys_core.features import assembler, pairs, state
+from recsys_core.features.feature import Feature
+from recsys_core.features.registry import FEATURE_NAMES, names_of
+from recsys_core.features.state import Requests, UserStates
+from recsys_core.serving.requests import Rated
+from recsys_core.serving.users import Users
+
+Float32s = npt.NDArray[np.float32]
+Int64s = npt.NDArray[np.int64]
+
+OF_ITEMS = frozenset(names_of("item"))
+OF_TIME = frozenset({"context_hour"})
+OF_USERS = frozenset(FEATURE_NAMES) - OF_ITEMS - OF_TIME
+"""What may differ where another history is read."""
+
+OF_FIVE_LATEST = frozenset(
+    {
+        "pair_recent_genre_affinity",
+        "pair_recent_similarity_mean",
+        "pair_recent_similarity_max",
+        "pair_recent_association",
+        "pair_next_lift",
+        "pair_before_lift",
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skew:
+    """A fault of the online side.
+
+    Attributes:
+        inject: puts it in.
+        named: the features that must be found at fault.
+        touched: all that may be; nothing else. Beside these the score, which follows from them.
+    """
+
+    inject: Callable[[pytest.MonkeyPatch], None]
+    named: frozenset[str]
+    touched: frozenset[str]
+
+
+def window_of_six(patch: pytest.MonkeyPatch) -> None:
+    """A session is the six latest ratings, not the five."""
+    patch.setattr(pairs, "N_RECENT", 6)
+
+
+def computed_otherwise(feature: str, change: Callable[[Requests, Float32s], Float32s]) -> Callable[..., None]:
+    """The service has a function of its own for one feature of the request."""
+
+    def other(one: Feature[Requests]) -> Feature[Requests]:
+        @wraps(one.function)
+        def changed(requests: Requests) -> Float32s:
+            return change(requests, one.function(requests)).astype(np.float32)
+
+        return replace(one, function=changed)
+
+    def inject(patch: pytest.MonkeyPatch) -> None:
+        of_context = assembler._CONTEXT
+        patch.setattr(assembler, "_CONTEXT", tuple(other(one) if one.name == feature else one for one in of_context))
+
+    return inject
+
+
+def half_stars_for_stars(patch: pytest.MonkeyPatch) -> None:
+    """The sums take half stars for stars."""
+    counted = state.counted
+
+    def doubled(ratings: Float32s, popularity: Int64s, years: Float32s) -> Int64s:
+        return counted(ratings, popularity, years) * np.array([1, 1, 2, 1, 1, 1])
+
+    patch.setattr(state, "counted", doubled)
+
+
+def own_second_included(patch: pytest.MonkeyPatch) -> None:
+    """`<=` for `<`: a request sees what its user did in its own second."""
+    before = Users.state_before
+    patch.setattr(Users, "state_before", lambda users, user_id, time: before(users, user_id, time + 1))
+
+
+def last_event_not_folded(patch: pytest.MonkeyPatch) -> None:
+    """The consumer of events is one event of each user behind."""
+    observe, waiting = Users.observe, dict[int, Rated]()
+
+    def late(users: Users, user_id: int, rated: Rated) -> None:
+        if user_id in waiting:
+            observe(users, user_id, waiting[user_id])
+        waiting[user_id] = rated
+
+    patch.setattr(Users, "observe", late)
+
+
+def states_lost(patch: pytest.MonkeyPatch) -> None:
+    """The store of states came up empty: everybody is new."""
+    before = Users.state_before
+
+    def nobody(users: Users, user_id: int | None, time: int) -> UserStates:
+        return before(users, None, time)
+
+    patch.setattr(Users, "state_before", nobody)
+
+
+SKEWS = {
+    "a window off by one": Skew(inject=window_of_six, named=OF_FIVE_LATEST, touched=OF_FIVE_LATEST),
+    "hours for days": Skew(
+        inject=computed_otherwise("context_days_since_last", lambda _, days: days * 24),
+        named=frozenset({"context_days_since_last"}),
+        touched=frozenset({"context_days_since_last"}),
+    ),
+    "half stars for stars": Skew(
+        inject=half_stars_for_stars, named=frozenset({"user_mean_rating"}), touched=frozenset({"user_mean_rating"})
+    ),
+    "another time zone": Skew(
+        inject=computed_otherwise(
+            "context_hour", lambda requests, _: (requests.requested_at + 7_200) % 86_400 // 3_600
+        ),
+        named=OF_TIME,
+        touched=OF_TIME,
+    ),
+    "events of the request's own second": Skew(
+        inject=own_second_included,
+        named=frozenset({"user_n_ratings", "context_days_since_last", "pair_last_association"}),
+        touched=OF_USERS,
+    ),
+    "the last event not folded in": Skew(
+        inject=last_event_not_folded,
+        named=frozenset({"user_n_ratings", "user_mean_rating", "pair_retrieval_score"}),
+        touched=OF_USERS,
+    ),
+    "states lost": Skew(
+        inject=states_lost,
+        named=frozenset({"user_n_ratings", "user_like_share", "pair_liked_association", "context_days_since_last"}),
+        touched=OF_USERS,
+    ),
+}

@@ -1,0 +1,325 @@
+"""What was read online is what training would have computed, and whatever differs in one bit is found and named."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pytest
+
+from recsys_core.data.merging import every_rating
+from recsys_core.features import state
+from recsys_core.features.registry import FEATURE_NAMES
+from recsys_core.features.tables import item_features
+from recsys_core.feedback.records import pack_features
+from recsys_core.monitoring import parity
+from recsys_core.monitoring.parity import COLUMNS, ParityReport, parity_report
+from recsys_core.monitoring.past import serve_past
+from recsys_core.monitoring.sample import SCORE
+from recsys_core.monitoring.served import Served
+from recsys_core.ranking.inputs import proposer_of
+from recsys_core.serving.bundle import Bundle
+from recsys_core.serving.recommender import Recommender
+from recsys_core.serving.requests import Rated, Request
+from recsys_core.serving.users import Users
+from tests import tiny_world
+from tests.core.monitoring.answers import served_to, until_the
+from tests.core.monitoring.real_release import real_release
+from tests.core.monitoring.skews import OF_ITEMS, SKEWS, Skew
+from tests.core.tables_by_hand import shuffled
+from tests.core.worlds import TinyRun
+
+Float32s = npt.NDArray[np.float32]
+
+STRANGER = 10**6
+DAY = tiny_world.DAY
+
+
+def edited(served: Served, change: Callable[[Float32s], None]) -> Served:
+    """The same with other features in the log."""
+    values = served.features().copy()
+    change(values)
+    packed = pl.Series([pack_features(row) for row in values], dtype=pl.Binary)
+    return replace(served, impressions=served.impressions.with_columns(features=packed))
+
+
+def about(report: ParityReport) -> dict[str, int]:
+    found: dict[str, int] = report.about.row(0, named=True)
+    return found
+
+
+def row_of(report: ParityReport, column: str) -> dict[str, object]:
+    return report.columns.row(by_predicate=pl.col("column") == column, named=True)
+
+
+def test_of_the_past_nothing_differs_in_any_column_of_any_slot(release: Bundle, past: Served) -> None:
+    report = parity_report(past, release)
+    n_since = release.ratings.filter(pl.col("timestamp") >= release.proposer.tower.fit_end).height
+    assert n_since > 250
+    assert about(report) == {
+        "n_requests": n_since, "n_slots": 10 * n_since, "n_absent": 0, "n_of_other_releases": 0
+    }  # fmt: skip
+    assert report.columns["column"].to_list() == [*FEATURE_NAMES, SCORE] == list(COLUMNS)
+    assert report.columns["n_compared"].to_list() == [10 * n_since] * len(COLUMNS)
+    assert report.columns["n_mismatches"].sum() == 0
+    assert report.columns["request_id"].null_count() == len(COLUMNS)
+    assert report.is_clean()
+    assert report.at_fault() == []
+    assert report.headline() == {**about(report), "n_mismatches": 0, "n_columns_at_fault": 0}
+
+
+@pytest.mark.parametrize("name", SKEWS)
+def test_a_skew_of_the_online_side_is_found_and_named_and_nothing_else_is(release: Bundle, name: str) -> None:
+    skew: Skew = SKEWS[name]
+    bundle = until_the(80, release)
+    with pytest.MonkeyPatch.context() as patch:
+        skew.inject(patch)
+        served = serve_past(bundle, 10)
+    report = parity_report(served, bundle)
+    assert not report.is_clean()
+    found = set(report.at_fault()) - {SCORE}
+    assert skew.named <= found <= skew.touched
+    assert not found & OF_ITEMS
+    assert parity_report(serve_past(bundle, 10), bundle).is_clean(), "the fault is gone again"
+
+
+def test_a_value_of_the_item_snapshot_that_is_one_step_of_float32_too_high_is_found(release: Bundle) -> None:
+    """Although replay and service are given the same snapshot: the replay counts the items again."""
+    shown = serve_past(until_the(80, release), 10).impressions["item_id"].mode()[0]
+    row, side = int(release.proposer.tower.catalogue.idx_of(np.array([shown]))[0]), release.proposer.side
+    column = FEATURE_NAMES.index("item_like_share")
+    features = side.features.copy()
+    features[row, column] = np.nextafter(features[row, column], np.float32(2))
+    bundle = replace(release, proposer=replace(release.proposer, side=replace(side, features=features)))
+    served = serve_past(until_the(80, bundle), 10)
+    report = parity_report(served, until_the(80, bundle))
+    assert set(report.at_fault()) - {SCORE} == {"item_like_share"}
+    assert about(report)["n_absent"] == 0
+    found = row_of(report, "item_like_share")
+    assert found["n_mismatches"] == served.impressions.filter(item_id=shown).height > 0
+    assert found["item_id"] == shown
+    assert found["request_id"] == served.impressions.filter(item_id=shown).sort("request_id")["request_id"][0]
+    assert found["logged"] == features[row, column] > found["replayed"]
+    assert found["largest_difference"] == pytest.approx(features[row, column] - side.features[row, column])
+
+
+def test_the_replay_asks_nothing_of_the_states_that_follow_people(
+    release: Bundle, past: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("this belongs to the online path")
+
+    for owner, name in ((Users, "state_before"), (Users, "observe"), (state, "with_rating"), (Recommender, "answer")):
+        monkeypatch.setattr(owner, name, refuse)
+    assert parity_report(past, release).is_clean()
+
+
+def test_requests_with_histories_of_their_own_are_replayed_too(release: Bundle) -> None:
+    """Of somebody unnamed, unknown or known; with items rated anew, twice, at once, too late, or of no catalogue."""
+    recommender = Recommender(bundle=release)
+    now, known = recommender.now, release.ratings.filter(user_id=11)["item_id"].to_list()
+    fresh = [int(item) for item in tiny_world.ITEM_IDS if item not in known]
+
+    def rated(item_id: int, rating: float, ago: int) -> Rated:
+        return Rated(item_id=item_id, rating=rating, timestamp=now - ago)
+
+    histories: list[tuple[Rated, ...]] = [
+        (rated(fresh[0], 5.0, 1),),
+        (rated(fresh[0], 5.0, 9), rated(fresh[1], 1.0, 9), rated(known[0], 0.5, 5), rated(known[1], 5.0, 5)),
+        (rated(fresh[0], 5.0, 9), rated(fresh[0], 1.0, 9), rated(fresh[1], 1.0, 8), rated(fresh[1], 4.5, 3)),
+        (rated(known[0], 5.0, 2_000 * DAY), rated(fresh[0], 4.0, 1_000 * DAY)),  # before what is known already
+        (rated(fresh[0], 5.0, 0), rated(fresh[1], 5.0, -1)),  # not strictly before
+        (rated(77, 5.0, 3), rated(fresh[2], 3.0, 3)),  # of no item that we know
+        (),
+    ]
+    asked = [(user_id, history) for user_id in (11, 14, None, STRANGER) for history in histories]
+    requests = [
+        Request(request_id=f"r{n:02}", requested_at=now, user_id=user_id, history=history, k=10)
+        for n, (user_id, history) in enumerate(asked)
+    ]
+    served = served_to(recommender, requests)
+    report = parity_report(served, release)
+    assert report.at_fault() == []
+    assert about(report) == {
+        "n_requests": len(asked), "n_slots": 10 * len(asked), "n_absent": 0, "n_of_other_releases": 0
+    }  # fmt: skip
+    without = served.requests.with_columns(history=pl.lit(None, pl.String))
+    assert not parity_report(replace(served, requests=without), release).is_clean(), "the histories are read"
+
+
+def test_of_items_that_were_rated_again_the_rating_known_at_the_request_counts(tiny: TinyRun, release: Bundle) -> None:
+    """A fifth of the ratings since the cut-off are of items that their user had rated before; some twice at once."""
+    since = release.ratings.filter(pl.col("timestamp") >= release.proposer.tower.fit_end)
+    before = release.ratings.filter(pl.col("timestamp") < release.proposer.tower.fit_end)
+    again = since.join(before, on="user_id").sample(60, seed=1)
+    logged = again.select(
+        "user_id",
+        item_id="item_id_right",
+        rating=(5.5 - pl.col("rating_right")).cast(pl.Float32),
+        timestamp=pl.col("timestamp") + pl.int_range(pl.len()) % 3,
+    )
+    own = since.sample(40, seed=2).with_columns(rating=(5.5 - pl.col("rating")).cast(pl.Float32))
+    ratings = every_rating(release.ratings, pl.concat([logged, own]))
+    assert ratings.height == release.ratings.height + 100
+    merged = ratings.unique(["user_id", "item_id"], keep="last", maintain_order=True)
+    items = item_features(merged, tiny.movies, tiny.tower.fit_end)
+    bundle = replace(release, ratings=ratings, proposer=proposer_of(tiny.tower, items, tiny.index))
+    report = parity_report(serve_past(bundle, 10), bundle)
+    assert report.at_fault() == []
+    assert report.is_clean()
+    assert about(report)["n_requests"] == ratings.filter(pl.col("timestamp") >= tiny.tower.fit_end).height
+
+
+def test_late_requests_read_stale_item_features_on_both_sides(release: Bundle) -> None:
+    """Four years after the cut-off the declared age of item features has passed, and defaults stand in."""
+    at = release.proposer.tower.fit_end + 1_462 * DAY
+    requests = [Request(request_id=f"r{user}", requested_at=at, user_id=user, k=5) for user in (11, 14, STRANGER)]
+    served = served_to(Recommender(bundle=release), requests)
+    assert set(served.features()[:, FEATURE_NAMES.index("item_like_share")]) == {np.float32(0.5)}
+    assert parity_report(served, release).is_clean()
+
+
+def test_what_another_release_answered_is_counted_and_not_compared(release: Bundle, past: Served) -> None:
+    newer = replace(release, versions={**release.versions, "ranker": "r2"})
+    nobodys = edited(past, lambda values: values.fill(7))
+    theirs = Served(
+        requests=nobodys.requests.with_columns(release=pl.lit(newer.release)),
+        impressions=nobodys.impressions.with_columns(release=pl.lit(newer.release)),
+    )
+    report = parity_report(past.and_also(theirs), release)
+    assert about(report)["n_of_other_releases"] == past.requests.height
+    assert about(report)["n_requests"] == past.requests.height
+    assert report.is_clean()
+    assert not parity_report(past.and_also(theirs), newer).is_clean()
+
+
+def test_ratings_that_came_since_change_no_answer_of_the_past(release: Bundle, past: Served) -> None:
+    """Of the same second, of days later, by the same people and by others."""
+    later = release.ratings.with_columns(pl.col("user_id") + 1, pl.col("timestamp").max())
+    moved = release.ratings.with_columns(pl.col("item_id") + 1, pl.col("timestamp") + 3_000 * DAY)
+    grown = replace(release, ratings=pl.concat([release.ratings, later, moved]), versions={**release.versions, "x": ""})
+    assert parity_report(past, replace(grown, versions={**release.versions, "base_ratings": "b2"})).is_clean()
+
+
+@pytest.mark.parametrize("item_id", [77, tiny_world.ITEM_IDS[0]])
+def test_an_item_that_the_replay_does_not_propose_is_absent(release: Bundle, past: Served, item_id: int) -> None:
+    """One of no catalogue; one that its user has rated."""
+    asked = past.requests.filter(
+        pl.col("user_id").is_in(release.ratings.filter(item_id=tiny_world.ITEM_IDS[0])["user_id"].implode())
+    ).sort("requested_at")
+    request_id = asked["request_id"][-1]
+    is_ours = (pl.col("request_id") == request_id) & (pl.col("position") == 1)
+    item = pl.when(is_ours).then(pl.lit(int(item_id))).otherwise("item_id")
+    report = parity_report(replace(past, impressions=past.impressions.with_columns(item_id=item)), release)
+    assert about(report)["n_absent"] == 1
+    assert report.at_fault() == []
+    assert not report.is_clean()
+
+
+def test_an_unknown_item_beside_places_without_a_candidate_is_absent(release: Bundle) -> None:
+    """Whoever has rated nearly everything has fewer candidates than there are places, and neither has a number."""
+    recommender = Recommender(bundle=release)
+    items = release.proposer.tower.catalogue.item_ids[:-3].tolist()
+    history = recommender.somebody_who_likes(items, recommender.now)
+    served = served_to(recommender, [Request(request_id="r", requested_at=recommender.now, history=history)])
+    assert served.impressions.height == 3
+    assert parity_report(served, release).is_clean()
+    foreign = served.impressions.with_columns(item_id=pl.lit(77, pl.Int64))
+    assert about(parity_report(replace(served, impressions=foreign), release))["n_absent"] == 3
+
+
+def test_where_nothing_was_served_nothing_is_proven(release: Bundle, past: Served) -> None:
+    nothing = past.of_release("of nobody")
+    report = parity_report(nothing, release)
+    assert about(report) == {"n_requests": 0, "n_slots": 0, "n_absent": 0, "n_of_other_releases": 0}
+    assert report.columns["n_compared"].to_list() == [0] * len(COLUMNS)
+    assert report.at_fault() == []
+    assert not report.is_clean()
+
+
+def test_a_value_that_is_missing_on_one_side_differs_and_on_both_does_not(release: Bundle, past: Served) -> None:
+    column = FEATURE_NAMES.index("item_age_years")
+    values = past.features()[:, column]
+    assert np.isnan(values).any(), "some movies have no year"
+
+    def lose(values: Float32s) -> None:
+        values[:, column] = np.nan
+
+    found = row_of(parity_report(edited(past, lose), release), "item_age_years")
+    assert found["n_mismatches"] == int((~np.isnan(values)).sum())
+    assert np.isnan(float(str(found["largest_difference"])))
+    assert np.isnan(float(str(found["logged"])))
+
+
+def test_another_pattern_of_bits_for_missing_is_missing_all_the_same(release: Bundle, past: Served) -> None:
+    def mark(values: Float32s) -> None:
+        values.view(np.uint32)[np.isnan(values)] = 0xFFC00001
+
+    assert parity_report(edited(past, mark), release).is_clean()
+
+
+def test_a_nought_with_a_sign_is_another_number(release: Bundle, past: Served) -> None:
+    """It may go another way through a quotient, and shows that something was computed otherwise."""
+
+    def sign(values: Float32s) -> None:
+        values[values == 0] = np.float32(-0.0)
+
+    report = parity_report(edited(past, sign), release)
+    assert report.at_fault()
+    assert set(report.columns["largest_difference"].to_list()) == {0.0}
+
+
+def test_the_columns_at_fault_come_in_the_order_of_how_often(release: Bundle, past: Served) -> None:
+    first, second, third = (
+        FEATURE_NAMES.index(name) for name in ("context_hour", "user_n_ratings", "pair_trend_score")
+    )
+
+    def harm(values: Float32s) -> None:
+        values[:1, first] += 1
+        values[:3, second] += 1
+        values[:2, third] += 1
+
+    report = parity_report(edited(past, harm), release)
+    assert report.at_fault() == ["user_n_ratings", "pair_trend_score", "context_hour"]
+    assert report.headline()["n_mismatches"] == 6
+    assert report.headline()["n_columns_at_fault"] == 3
+    assert row_of(report, "context_hour")["largest_difference"] == 1
+
+
+def test_neither_the_order_of_the_rows_nor_the_size_of_a_batch_matters(
+    release: Bundle, past: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def harm(values: Float32s) -> None:
+        values[::7, 3] += 1
+
+    harmed = edited(past, harm)
+    expected = parity_report(harmed, release)
+    monkeypatch.setattr(parity, "BATCH", 7)
+    mixed = Served(requests=shuffled(harmed.requests), impressions=shuffled(harmed.impressions))
+    found = parity_report(mixed, release)
+    assert found.columns.equals(expected.columns)
+    assert found.about.equals(expected.about)
+
+
+def test_a_report_survives_the_disk(release: Bundle, past: Served, tmp_path: Path) -> None:
+    report = parity_report(edited(past, lambda values: values.__iadd__(1)), release)
+    report.save(tmp_path)
+    again = ParityReport.load(tmp_path)
+    assert again.columns.equals(report.columns)
+    assert again.about.equals(report.about)
+    assert again.headline() == report.headline()
+
+
+@pytest.mark.slow
+def test_of_ten_thousand_requests_of_real_people_nothing_differs() -> None:
+    """Bursts in one second, new users, forgotten items: every rating since the cut-off, on the shipped data."""
+    release = real_release()
+    served = serve_past(release, 10)
+    report = parity_report(served, release)
+    assert about(report)["n_requests"] >= 10_000
+    assert about(report)["n_slots"] == 10 * about(report)["n_requests"]
+    assert np.isnan(served.features()).any(axis=0).sum() > 10, "much is missing of those who are new"
+    assert report.headline()["n_mismatches"] == 0
+    assert report.is_clean()

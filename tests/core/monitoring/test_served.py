@@ -1,0 +1,214 @@
+"""What was served comes back from the log as it was shown, each request once, up to the last closed day."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recsys_core.features.registry import FEATURE_NAMES
+from recsys_core.feedback.records import (
+    IMPRESSIONS_TABLE,
+    REQUESTS_TABLE,
+    Impression,
+    Request,
+    pack_features,
+)
+from recsys_core.feedback.schemas import FRESH, MISSING, STALE
+from recsys_core.feedback.sqlite_log import SqliteLog
+from recsys_core.monitoring.parity import parity_report
+from recsys_core.monitoring.sample import SCORE
+from recsys_core.monitoring.served import Served, served_until
+from recsys_core.serving.bundle import Bundle
+from recsys_core.serving.logging import impression_records, request_record
+from recsys_core.serving.recommender import Recommender
+from recsys_core.serving.requests import Answer
+from recsys_core.serving.requests import Request as Asked
+from tests.core.feedback.rows import DAY, START, impression, request
+
+D = len(FEATURE_NAMES)
+NEXT_DAY, SECONDS = "2017-07-15", 86_400
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[SqliteLog]:
+    """An empty one."""
+    with SqliteLog(tmp_path / "log") as one:
+        yield one
+
+
+def answers(release: Bundle, n: int = 12) -> list[Answer]:
+    """Of people known, unknown and unnamed, some with a history of their own; asked on the day."""
+    recommender = Recommender(bundle=release)
+    likes = recommender.somebody_who_likes([5_000, 5_007, 5_014], START)
+    whom: list[int | None] = [11, 14, 10**6, None]
+    return [
+        recommender.answer(
+            Asked(request_id=f"r{at}", user_id=whom[at % 4], history=likes[: at % 3], requested_at=START + at, k=5)
+        )
+        for at in range(n)
+    ]
+
+
+def appended(log: SqliteLog, release: Bundle, answer: Answer, served_at: int) -> None:
+    log.append(
+        requests=[request_record(answer, release.release, served_at)],
+        impressions=impression_records(answer, release.release, served_at),
+    )
+
+
+def by_hand(*rows: tuple[str, int | None, int], values: float = 1.0) -> Served:
+    """One slot each of (request_id, user_id, seconds after START)."""
+    read, states = pack_features(np.full(D, values, dtype=np.float32)), bytes([FRESH] * D)
+    asked = [request(request_id=name, user_id=user, requested_at=START + at) for name, user, at in rows]
+    shown = [
+        impression(request_id=name, user_id=user, requested_at=START + at, features=read, feature_states=states)
+        for name, user, at in rows
+    ]
+    return Served(requests=REQUESTS_TABLE.frame(asked), impressions=IMPRESSIONS_TABLE.frame(shown))
+
+
+def test_answers_come_back_from_the_log_bit_for_bit_and_replay_clean(log: SqliteLog, release: Bundle) -> None:
+    given = answers(release)
+    for at, answer in enumerate(given):
+        appended(log, release, answer, (START + at) * 1_000_000 + 7)
+    served = served_until(log, DAY)
+    expected_requests: list[Request] = [
+        request_record(one, release.release, (START + at) * 1_000_000 + 7) for at, one in enumerate(given)
+    ]
+    expected: list[Impression] = [
+        slot
+        for at, one in enumerate(given)
+        for slot in impression_records(one, release.release, (START + at) * 1_000_000 + 7)
+    ]
+    assert served.requests.equals(REQUESTS_TABLE.frame(expected_requests).sort("request_id"))
+    assert served.impressions.equals(IMPRESSIONS_TABLE.frame(expected).sort("request_id", "position"))
+    in_order = sorted(given, key=lambda one: one.request.request_id)
+    read = np.concatenate([one.features for one in in_order])
+    assert np.isnan(read).any()
+    assert np.array_equal(served.features().view(np.uint32), read.view(np.uint32))
+    report = parity_report(served, release)
+    assert report.at_fault() == []
+    assert report.is_clean()
+
+
+def test_what_was_delivered_again_counts_once_as_it_came_first(log: SqliteLog, release: Bundle) -> None:
+    """By the same client a second later, by another writer, and on the day after."""
+    (answer,) = answers(release, 1)
+    for later in (0, 1_000_000, 0, SECONDS * 1_000_000):
+        appended(log, release, answer, START * 1_000_000 + later)
+    with SqliteLog(log.folder) as other:
+        appended(other, release, answer, START * 1_000_000 + 2_000_000)
+    for until in (DAY, NEXT_DAY):
+        served = served_until(log, until)
+        assert served.requests["served_at"].to_list() == [START * 1_000_000]
+        assert served.impressions["position"].to_list() == [1, 2, 3, 4, 5]
+        assert set(served.impressions["served_at"]) == {START * 1_000_000}
+
+
+def test_of_two_that_contradict_each_other_the_first_counts(log: SqliteLog) -> None:
+    log.append(requests=[request(1)], impressions=[impression(1, score=1.0)])
+    at = request(1).served_at + 1
+    log.append(requests=[request(1, k=9, served_at=at)], impressions=[impression(1, score=2.0, served_at=at)])
+    served = served_until(log, DAY)
+    assert served.requests["k"].to_list() == [2]
+    assert served.impressions["score"].to_list() == [1.0]
+
+
+def test_days_after_the_last_closed_one_are_left_out(log: SqliteLog) -> None:
+    for number, at in ((1, START - 1), (2, START), (3, START + SECONDS - 1), (4, START + SECONDS)):
+        arrived = {"served_at": at * 1_000_000}
+        log.append(requests=[request(number, **arrived)], impressions=[impression(number, **arrived)])
+    for until, expected in (("2017-07-12", []), ("2017-07-13", ["r1"]), (DAY, ["r1", "r2", "r3"])):
+        served = served_until(log, until)
+        assert served.requests["request_id"].to_list() == expected
+        assert served.impressions["request_id"].to_list() == expected
+    assert served_until(log, NEXT_DAY).requests.height == 4
+
+
+def test_a_slot_without_its_request_is_left_out(log: SqliteLog) -> None:
+    log.append(requests=[request(1)], impressions=[impression(1), impression(2)])
+    assert served_until(log, DAY).impressions["request_id"].to_list() == ["r1"]
+
+
+def test_an_empty_log_is_nothing_served(log: SqliteLog) -> None:
+    served = served_until(log, DAY)
+    assert served.requests.schema == REQUESTS_TABLE.columns
+    assert served.impressions.schema == IMPRESSIONS_TABLE.columns
+    assert served.features().shape == (0, D)
+    assert served.n_users == 0
+    assert served.sample().values.shape == (0, D + 1)
+    assert served.of_last_days(1).requests.is_empty()
+
+
+def test_both_tables_survive_the_disk(past: Served, tmp_path: Path) -> None:
+    past.save(tmp_path)
+    again = Served.load(tmp_path)
+    assert again.requests.equals(past.requests)
+    assert again.impressions.equals(past.impressions)
+
+
+def test_a_release_has_its_own_requests_and_slots(past: Served) -> None:
+    of_other = Served(requests=by_hand(("x", 1, 0)).requests, impressions=by_hand(("x", 1, 0), ("y", 2, 0)).impressions)
+    both = past.and_also(of_other)
+    assert both.requests.height == past.requests.height + 1
+    assert both.impressions.height == past.impressions.height + 2
+    assert both.of_release("v1").requests["request_id"].to_list() == ["x"]
+    assert both.of_release("v1").impressions["request_id"].to_list() == ["x", "y"]
+    assert both.of_release("v2").requests.is_empty()
+
+
+def test_a_feature_set_has_its_own_requests_and_slots() -> None:
+    """Rows of another number of features cannot stand in one table, and those of another version mean another thing."""
+    served = by_hand(("a", 1, 0), ("b", 2, 0))
+    older = served.impressions.with_columns(
+        feature_set=pl.when(request_id="a").then(pl.lit("f0")).otherwise("feature_set"),
+        features=pl.when(request_id="a").then(pl.lit(b"\0" * 8)).otherwise("features"),
+    )
+    of_ours = replace(served, impressions=older).of_feature_set("f1")
+    assert of_ours.requests["request_id"].to_list() == ["b"]
+    assert of_ours.features().shape == (1, D)
+
+
+def test_the_last_days_end_with_the_latest_request() -> None:
+    served = by_hand(("a", 1, 0), ("b", 2, 1), ("c", 3, SECONDS), ("d", 4, 2 * SECONDS))
+    for n_days, expected in ((1, ["d"]), (2, ["b", "c", "d"]), (3, ["a", "b", "c", "d"])):
+        window = served.of_last_days(n_days)
+        assert window.requests["request_id"].to_list() == expected
+        assert window.impressions["request_id"].to_list() == expected
+
+
+def test_a_user_is_a_cluster_and_so_is_everybody_unnamed_by_themselves() -> None:
+    served = by_hand(("a", 5, 0), ("b", 5, 1), ("c", None, 2), ("d", None, 3), ("5", None, 4), ("e", 6, 5))
+    assert served.n_users == 5
+    clusters = served.sample().clusters
+    assert len(clusters) == 6
+    assert clusters[0] == clusters[1]
+    assert len(set(clusters.tolist())) == 5
+
+
+def test_the_slots_of_one_request_of_somebody_unnamed_hang_together() -> None:
+    served = by_hand(("a", None, 0), ("a", None, 0), ("b", None, 0))
+    clusters = served.sample().clusters.tolist()
+    assert clusters[0] == clusters[1] != clusters[2]
+
+
+def test_a_sample_shows_what_the_ranker_read_and_said_with_gaps_where_a_default_stood_in() -> None:
+    values = np.arange(2 * D, dtype=np.float32).reshape(2, D)
+    states = np.full((2, D), FRESH, dtype=np.uint8)
+    states[0, 3], states[1, 5] = MISSING, STALE
+    shown = [
+        impression(
+            1, 1 + row, score=0.5 + row, features=pack_features(values[row]), feature_states=states[row].tobytes()
+        )
+        for row in range(2)
+    ]
+    served = Served(requests=REQUESTS_TABLE.frame([request(1)]), impressions=IMPRESSIONS_TABLE.frame(shown))
+    sample = served.sample()
+    expected = np.column_stack([values, [0.5, 1.5]])
+    expected[0, 3] = expected[1, 5] = np.nan
+    assert sample.names == (*FEATURE_NAMES, SCORE)
+    assert np.array_equal(sample.values, expected.astype(np.float32), equal_nan=True)
+    assert np.array_equal(served.features(), values), "the log itself keeps what was read"
