@@ -22,8 +22,8 @@ from benchmarks.readme import assets_in_order, name_of
 from recsys_assets.recipes import RECIPES
 from recsys_core import STAGES
 from recsys_core.evaluation.rendering import markdown_table
-from recsys_core.features.feature import Feature
-from recsys_core.features.registry import GROUPS, declared_in
+from recsys_core.features.feature import Feature, declared_in
+from recsys_core.features.registry import GROUPS
 
 PAGES = PROJECT / "docs" / "stages"
 GROUP_PAGES = PROJECT / "docs" / "features"

@@ -55,12 +55,14 @@ def days_out_of_date(lake: LakeResource) -> dict[str, str]:
 
     The days' part of `make_plan` alone, for a sensor that asks every minute.
     """
-    days = days_to_ingest(lake)
+    with lake.open_log() as log:
+        logged = versions_of_days(log)
+    days = days_to_ingest(lake, logged)
     nodes = _nodes(RECIPES["interactions"], days)
-    logged = {f"log/{day}": day_version(lake.log_folder, day) for day in days}
-    verdicts = plan(nodes, lake.store.survey([node.name for node in nodes]), logged)
+    outside = {f"log/{day}": logged.get(day, NO_VERSION) for day in days}
+    verdicts = plan(nodes, lake.store.survey([node.name for node in nodes]), outside)
     return {
-        day: f"{node.code_version}/{logged[f'log/{day}']}"
+        day: f"{node.code_version}/{outside[f'log/{day}']}"
         for day, node in zip(days, nodes, strict=True)
         if verdicts[node.name].is_stale
     }
