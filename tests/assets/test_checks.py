@@ -281,7 +281,7 @@ def test_a_value_that_was_read_otherwise_is_named(built: Built, tmp_path: Path) 
     ("is_judged", "p_holm", "passed"), [(True, 0.9, True), (True, 0.01, False), (False, 0.9, False)]
 )
 def test_drift_and_too_few_users_to_tell_are_warned_of(
-    built: Built, tmp_path: Path, is_judged: bool, p_holm: float, passed: bool
+    built: Built, tmp_path: Path, *, is_judged: bool, p_holm: float, passed: bool
 ) -> None:
     shutil.copytree(built.project.lake / "artifacts", tmp_path / "artifacts")
 

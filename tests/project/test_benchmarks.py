@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recsys_core.features.registry import FEATURE_NAMES
 
 from benchmarks import seeds
 from benchmarks.drift.__main__ import share
@@ -13,9 +12,14 @@ from benchmarks.drift.shifts import CAUSES, NOTHING
 from benchmarks.generated import found, markers, settle, written
 from benchmarks.growth import Growth, exponent, in_own_process, interactions
 from benchmarks.load_definitions import load_costs
+from benchmarks.parity import STAGES, blocks, timed_stages, until_the
 from benchmarks.processes import cost_of
 from benchmarks.seeds import table
 from benchmarks.spread import spread_of
+from recsys_core.features.registry import FEATURE_NAMES
+from recsys_core.monitoring.past import serve_past
+from recsys_core.serving.bundle import Bundle
+from tests.core.worlds import run_tiny_world
 
 
 def test_the_median_of_runs_is_shown_with_its_ends() -> None:
@@ -103,6 +107,29 @@ def test_a_declared_shift_changes_the_window_and_nothing_else(cause: str) -> Non
 def test_a_share_of_alarms_has_its_exact_interval() -> None:
     assert share([False] * 20) == "0.000 [0.000, 0.168]"  # 1 - 0.025 ** (1 / 20)
     assert share([True, False]) == "0.500 [0.013, 0.987]"
+
+
+@pytest.mark.slow
+def test_each_stage_of_every_answer_is_timed_once_and_then_no_more() -> None:
+    tiny = run_tiny_world()
+    bundle = Bundle(
+        movies=tiny.movies,
+        ratings=tiny.ratings,
+        proposer=tiny.proposer(indexed=True),
+        ranker=tiny.ranker,
+        versions={"ranker": "r1"},
+    )
+    few = until_the(7, bundle)
+    with timed_stages() as times:
+        served = serve_past(few, 5)
+    assert served.requests.height == 7
+    assert {stage: len(found) for stage, found in times.items()} == dict.fromkeys(STAGES, 7)
+    whole = np.array(times.pop("whole answer"))
+    assert (whole >= np.sum(list(times.values()), axis=0)).all()
+    again = serve_past(few, 5)
+    assert again.impressions.equals(served.impressions)
+    assert len(times["ranker"]) == 7
+    assert [block.history for block in blocks(bundle)] == ["median", "longest"]
 
 
 @pytest.mark.slow
