@@ -75,7 +75,9 @@ class ClosedForm:
         """(rank, rank) of the items as answers."""
         n_items = max(len(self.offered), 1)
         centred = self.offered - self.offered.sum(axis=0) / np.float32(n_items)
-        covariance: Float32s = centred.T @ centred / np.float32(n_items)
+        # Each process makes it anew, on as many threads as it has: a service and a replay must get the same bits.
+        with threadpool_limits(limits=1, user_api="blas"):
+            covariance: Float32s = centred.T @ centred / np.float32(n_items)
         return covariance
 
 

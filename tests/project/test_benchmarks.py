@@ -12,12 +12,16 @@ from benchmarks.drift.shifts import CAUSES, NOTHING
 from benchmarks.generated import found, markers, settle, written
 from benchmarks.growth import Growth, exponent, in_own_process, interactions
 from benchmarks.load_definitions import load_costs
+from benchmarks.parity import STAGES, blocks, timed_stages, until_the
 from benchmarks.processes import cost_of
 from benchmarks.seeds import table
 from benchmarks.spread import spread_of
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.feedback.records import EVENTS_TABLE
 from recsys_core.feedback.sqlite_log import SqliteLog
+from recsys_core.monitoring.past import serve_past
+from recsys_core.serving.bundle import Bundle
+from tests.core.worlds import run_tiny_world
 
 
 def test_the_median_of_runs_is_shown_with_its_ends() -> None:
@@ -114,6 +118,29 @@ def test_the_rate_of_a_log_counts_events_that_it_holds(tmp_path: Path) -> None:
     assert found.keys() == set(event_log.BATCHES)
     assert all(rate > 0 for rates in found.values() for rate in rates)
     assert n_stored > sum(event_log.BATCHES)
+
+
+@pytest.mark.slow
+def test_each_stage_of_every_answer_is_timed_once_and_then_no_more() -> None:
+    tiny = run_tiny_world()
+    bundle = Bundle(
+        movies=tiny.movies,
+        ratings=tiny.ratings,
+        proposer=tiny.proposer(indexed=True),
+        ranker=tiny.ranker,
+        versions={"ranker": "r1"},
+    )
+    few = until_the(7, bundle)
+    with timed_stages() as times:
+        served = serve_past(few, 5)
+    assert served.requests.height == 7
+    assert {stage: len(found) for stage, found in times.items()} == dict.fromkeys(STAGES, 7)
+    whole = np.array(times.pop("whole answer"))
+    assert (whole >= np.sum(list(times.values()), axis=0)).all()
+    again = serve_past(few, 5)
+    assert again.impressions.equals(served.impressions)
+    assert len(times["ranker"]) == 7
+    assert [block.history for block in blocks(bundle)] == ["median", "longest"]
 
 
 @pytest.mark.slow

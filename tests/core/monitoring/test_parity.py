@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pytest
+from threadpoolctl import threadpool_limits
 
 from recsys_core.data.merging import every_rating
 from recsys_core.features import state
@@ -20,6 +21,7 @@ from recsys_core.monitoring.past import serve_past
 from recsys_core.monitoring.sample import SCORE
 from recsys_core.monitoring.served import Served
 from recsys_core.ranking.inputs import proposer_of
+from recsys_core.retrieval.closed_form import ClosedForm
 from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.requests import Rated, Request
@@ -29,7 +31,7 @@ from tests.core.monitoring.answers import served_to, until_the
 from tests.core.monitoring.real_release import real_release
 from tests.core.monitoring.skews import OF_ITEMS, SKEWS, Skew
 from tests.core.tables_by_hand import shuffled
-from tests.core.worlds import TinyRun
+from tests.core.worlds import TinyRun, random_histories
 
 Float32s = npt.NDArray[np.float32]
 
@@ -310,6 +312,18 @@ def test_a_report_survives_the_disk(release: Bundle, past: Served, tmp_path: Pat
     assert again.columns.equals(report.columns)
     assert again.about.equals(report.about)
     assert again.headline() == report.headline()
+
+
+def test_the_number_of_threads_changes_no_bit_of_a_user() -> None:
+    """A service with one thread and a replay with two: a sum by another number of threads has another order."""
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(2, 9_000, 96)).astype(np.float32)
+    users, encoded = random_histories(0, n_users=20, n_items=9_000), []
+    for n_threads in (1, 2):
+        with threadpool_limits(limits=n_threads, user_api="blas"):
+            closed_form = ClosedForm(shown=vectors[0], offered=vectors[1], recency_power=0.5)
+            encoded.append(closed_form.encode_users(users))
+    assert np.array_equal(*encoded)
 
 
 @pytest.mark.slow

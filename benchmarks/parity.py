@@ -1,0 +1,150 @@
+"""What does a request cost, stage by stage, and does the ranker read online what training would have computed?
+
+Usage:
+    python -m benchmarks.parity [N]
+
+The release of the lake is asked about the past as a service would be, one request at a time: before each rating since
+its cut-off, or before the first N of them. Each stage of an answer is timed in CPU time of its thread, which other work
+on the machine moves less than it moves the clock. Then all requests are asked again in batches, and compared bit for
+bit.
+
+Last, one block of features for 200 candidates, for the users with the median and with the longest history: its budget
+is half a millisecond.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import polars as pl
+
+from recsys_assets.resources import lake_root
+from recsys_core.evaluation.rendering import markdown_table
+from recsys_core.features.state import Requests, UserStates
+from recsys_core.lake.store import Lake
+from recsys_core.monitoring.parity import parity_report
+from recsys_core.monitoring.past import serve_past
+from recsys_core.ranking.inputs import Proposer
+from recsys_core.ranking.ranker import Ranker
+from recsys_core.retrieval.encoding import user_vectors
+from recsys_core.serving import recommender
+from recsys_core.serving.bundle import Bundle, load_bundle
+from recsys_core.serving.recommender import Recommender
+from recsys_core.serving.users import Users
+
+Times = dict[str, list[float]]
+"""CPU milliseconds of each call, by stage."""
+
+STAGES: dict[str, tuple[Any, str]] = {
+    "state of the user": (Users, "state_before"),
+    "user vector": (recommender, "user_vectors"),
+    "candidates from the index": (Proposer, "candidates"),
+    "features of the candidates": (Proposer, "features"),
+    "ranker": (Ranker, "score"),
+    "whole answer": (Recommender, "answer"),
+}
+"""Where each stage of an answer is called."""
+
+BUDGET_MS = 0.5
+N_CANDIDATES = 200
+N_REPEATS = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """One block of features, timed."""
+
+    history: str
+    n_ratings: int
+    n_candidates: int
+    milliseconds: float  # median
+
+    def __str__(self) -> str:
+        kept = "within" if self.milliseconds <= BUDGET_MS else "beyond"
+        size = f"{self.history} history ({self.n_ratings:,} ratings), {self.n_candidates} candidates"
+        return f"{size}: {self.milliseconds:.3f} ms of CPU, {kept} the budget of {BUDGET_MS} ms"
+
+
+def until_the(n: int, bundle: Bundle) -> Bundle:
+    """The release when no more than n ratings had come since its cut-off."""
+    ordered = bundle.ratings.sort("timestamp", maintain_order=True)
+    n_learned = ordered.filter(pl.col("timestamp") < bundle.proposer.tower.fit_end).height
+    return replace(bundle, ratings=ordered.head(n_learned + n))
+
+
+@contextmanager
+def timed_stages() -> Iterator[Times]:
+    """Fills with the times of every answer that is given meanwhile."""
+    times: Times = {stage: [] for stage in STAGES}
+    with ExitStack() as stack:
+        for stage, (owner, name) in STAGES.items():
+            stack.enter_context(patch.object(owner, name, _timed(getattr(owner, name), times[stage])))
+        yield times
+
+
+def _timed(function: Callable[..., Any], milliseconds: list[float]) -> Callable[..., Any]:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        started = time.thread_time()
+        result = function(*args, **kwargs)
+        milliseconds.append(1000 * (time.thread_time() - started))
+        return result
+
+    return run
+
+
+def stage_table(times: Times) -> str:
+    """Median and 95th percentile of each stage."""
+    rows = [[stage, *(f"{np.quantile(found, share):.3f}" for share in (0.5, 0.95))] for stage, found in times.items()]
+    return markdown_table(["CPU ms", "median", "p95"], rows)
+
+
+def block_of(bundle: Bundle, history: str, state: UserStates) -> Block:
+    """The time of one block of features for a user."""
+    times: list[float] = []
+    proposer = bundle.proposer
+    vectors = user_vectors(proposer.tower, state.histories)
+    item_idx = proposer.candidates(vectors, state.histories, N_CANDIDATES).item_idx
+    requests = Requests(users=state, requested_at=state.histories.timestamps[-1:] + 1)
+    run = _timed(proposer.features, times)
+    for _ in range(N_REPEATS):
+        run(requests, vectors, item_idx)
+    n_ratings, n_candidates = len(state.histories.item_idx), int((item_idx >= 0).sum())
+    return Block(history=history, n_ratings=n_ratings, n_candidates=n_candidates, milliseconds=float(np.median(times)))
+
+
+def blocks(bundle: Bundle) -> list[Block]:
+    """Of the users with the median and the longest history, after all that is known."""
+    served = Recommender(bundle=bundle)
+    lengths = bundle.ratings.group_by("user_id").len().sort("len", "user_id")["user_id"]
+    whom = {"median": int(lengths[len(lengths) // 2]), "longest": int(lengths[-1])}
+    return [block_of(bundle, name, served.users.state_before(user, served.now)) for name, user in whom.items()]
+
+
+def main(root: Path, n: int | None) -> int:
+    """Print all; the exit status is 1 where a bit differs."""
+    whole = load_bundle(Lake(root))
+    bundle = whole if n is None else until_the(n, whole)
+    with timed_stages() as times:
+        served = serve_past(bundle, 10)
+    print(stage_table(times))
+    started = time.process_time()
+    report = parity_report(served, bundle)
+    per_request = 1000 * (time.process_time() - started) / max(served.requests.height, 1)
+    print(f"\nreplay in batches: {per_request:.3f} CPU ms a request, item features of the release included")
+    print("parity: " + ", ".join(f"{name} {figure:,}" for name, figure in report.headline().items()))
+    for column in report.at_fault():
+        print(f"  differs: {column}")
+    print()
+    for block in blocks(whole):
+        print(block)
+    return 0 if report.is_clean() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(lake_root(), int(sys.argv[1]) if len(sys.argv) > 1 else None))

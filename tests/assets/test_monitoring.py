@@ -1,0 +1,120 @@
+"""Parity and drift of what was served: of the past that is always there, and of the event log once its day is over."""
+
+import time
+
+import polars as pl
+import pytest
+
+from recsys_core.data.splits import TEST, Splits
+from recsys_core.feedback.arrivals import NO_VERSION
+from recsys_core.monitoring.parity import COLUMNS, ParityReport
+from recsys_core.monitoring.reference import Reference
+from recsys_core.monitoring.served import Served
+from recsys_core.monitoring.watch import PAST, Watch
+from recsys_core.tables import read_table
+from tests.assets.projects import Project
+from tests.conftest import Built
+
+CLOSED_DAY = "1476748800"
+"""2016-10-18, in seconds."""
+
+
+def test_the_release_is_asked_before_each_rating_since_its_cutoff(built: Built) -> None:
+    ratings = read_table(built.project.folder("ratings") / "ratings.parquet")
+    since = ratings.filter(pl.col("timestamp") >= Splits.load(built.project.folder("splits")).fit_end(TEST))
+    past = Served.load(built.project.folder("past_requests"))
+    lineage = built.project.manifest("past_requests")["lineage"]
+    assert past.requests.height == since.height > 10_000
+    assert lineage["facts"] == {"n_requests": since.height, "n_slots": past.impressions.height}
+    assert (lineage["data_from"], lineage["data_until"]) == (since["timestamp"].min(), since["timestamp"].max())
+    assert past.impressions["item_id"].is_in(ratings["item_id"].unique().implode()).all()
+
+
+def test_not_one_bit_of_what_was_served_differs(built: Built) -> None:
+    report = ParityReport.load(built.project.folder("parity_report"))
+    lineage = built.project.manifest("parity_report")["lineage"]
+    past = built.project.manifest("past_requests")["lineage"]["facts"]
+    assert report.is_clean()
+    assert set(report.columns["n_compared"]) == {past["n_slots"]}
+    assert report.columns["column"].to_list() == list(COLUMNS)
+    assert lineage["facts"] == {
+        **past, "n_absent": 0, "n_of_other_releases": 0, "n_mismatches": 0, "n_columns_at_fault": 0
+    }  # fmt: skip
+    assert lineage["inputs"]["served"] == NO_VERSION, "nobody has asked yet"
+
+
+def test_the_reference_holds_the_users_of_the_latest_holdout(built: Built) -> None:
+    reference = Reference.load(built.project.folder("training_reference"))
+    rows = read_table(built.project.folder("ranking_examples") / "rows.parquet")
+    holdout = Splits.load(built.project.folder("splits")).holdouts(TEST)[-1]
+    assert reference.names == COLUMNS
+    assert reference.n_clusters == rows.filter(slice=holdout)["user_id"].n_unique()
+    facts = built.project.manifest("training_reference")["lineage"]["facts"]
+    assert facts == {"n_clusters": reference.n_clusters, "n_columns": len(COLUMNS)}
+
+
+def test_while_nobody_asks_drift_is_watched_in_the_past(built: Built) -> None:
+    found = Watch.load(built.project.folder("drift_report"))
+    past = Served.load(built.project.folder("past_requests"))
+    assert found.source == PAST
+    assert found.drift.is_judged
+    assert found.drift.about["n_window_clusters_seen"].to_list() == [past.of_last_days(365).n_users]
+    assert built.project.manifest("drift_report")["lineage"]["facts"]["source"] == PAST
+
+
+def test_a_request_of_a_day_that_is_not_over_makes_nothing_stale(project: Project) -> None:
+    assert project.recsys("recommend", "--user", "15").code == 0
+    assert project.call(log_answers, str(int(time.time())), "3", "0").code == 0
+    assert project.plan() == {}
+
+
+@pytest.mark.slow
+def test_requests_of_a_closed_day_are_replayed_with_the_past(project: Project) -> None:
+    past = Served.load(project.folder("past_requests"))
+    assert project.call(log_answers, CLOSED_DAY, "25", "0").code == 0
+    assert project.plan().keys() == {"parity_report", "drift_report"}
+    assert set(project.refresh()) == {"parity_report", "drift_report"}
+    report = ParityReport.load(project.folder("parity_report"))
+    assert report.is_clean()
+    assert report.about["n_requests"].to_list() == [past.requests.height + 25]
+    assert project.manifest("parity_report")["lineage"]["inputs"]["served"] != NO_VERSION
+    assert Watch.load(project.folder("drift_report")).source == PAST, "25 users are too few to judge"
+    assert project.plan() == {}
+
+
+@pytest.mark.slow
+def test_a_logged_value_that_is_computed_otherwise_stops_the_refresh(project: Project) -> None:
+    """The server that answered reckoned hours in another time zone."""
+    assert project.call(log_answers, CLOSED_DAY, "4", "2").code == 0
+    assert "online_features_equal_offline_ones" in project.recsys("refresh").sentence
+    report = ParityReport.load(project.folder("parity_report"))
+    assert report.at_fault() == ["context_hour"]
+    assert report.columns.filter(column="context_hour")["request_id"].to_list() == ["r0"]
+    assert "online_features_equal_offline_ones" in project.recsys("refresh").sentence, "nor does a second try"
+
+
+def log_answers(served_at: str, n: str, hours_off: str) -> None:
+    """Answer users as of the end of the data, each with liking one movie more, and log it as served in a second."""
+    from dataclasses import replace
+
+    from recsys_assets.resources import event_log, lake_root
+    from recsys_core.features.registry import FEATURE_NAMES
+    from recsys_core.lake.store import Lake
+    from recsys_core.serving.bundle import load_bundle
+    from recsys_core.serving.logging import impression_records, request_record
+    from recsys_core.serving.recommender import Recommender
+    from recsys_core.serving.requests import Request
+
+    recommender = Recommender(bundle=load_bundle(Lake(lake_root())))
+    release, at, now = recommender.bundle.release, int(served_at) * 1_000_000, recommender.now
+    log, hour = event_log(lake_root()), FEATURE_NAMES.index("context_hour")
+    for user in range(int(n)):
+        likes = recommender.somebody_who_likes([318 + user % 2], now)
+        answer = recommender.answer(
+            Request(request_id=f"r{user}", user_id=user + 1, history=likes, requested_at=now, k=10)
+        )
+        read = answer.features.copy()
+        read[:, hour] += int(hours_off)
+        answer = replace(answer, features=read)
+        log.append(requests=[request_record(answer, release, at)], impressions=impression_records(answer, release, at))
+    log.close()
