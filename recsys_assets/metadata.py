@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # these pull in torch, faiss and xgboost, which must not slow
     from recsys_core.evaluation.report import EvalReport
     from recsys_core.features.feature import Feature
     from recsys_core.monitoring.parity import ParityReport
+    from recsys_core.monitoring.served import Served
     from recsys_core.monitoring.watch import Watch
     from recsys_core.ranking.report import RankingReport
     from recsys_core.retrieval.index import ItemIndex
@@ -182,6 +183,11 @@ def trials_metadata(trials: pl.DataFrame) -> Metadata:
     ordered = trials.sort("model", "ndcg_at_10", descending=[False, True])
     rows = [[str(row[0]), str(row[1]), *(f"{value:.4f}" for value in row[2:])] for row in ordered.iter_rows()]
     return {"n_trials": trials.height, "trials": dg.MetadataValue.md(markdown_table(trials.columns, rows))}
+
+
+def served_metadata(served: "Served") -> Metadata:
+    """How much there is, and how often a default stood in for a feature."""
+    return {**table_metadata(served.impressions), "degraded": _figures(served.degraded_shares())}
 
 
 def parity_metadata(report: "ParityReport") -> Metadata:

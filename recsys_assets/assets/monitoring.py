@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from recsys_assets.metadata import drift_metadata, parity_metadata, table_metadata
+from recsys_assets.metadata import drift_metadata, parity_metadata, served_metadata
 from recsys_assets.planning import closed_until
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
@@ -49,7 +49,7 @@ def past_requests(context: dg.AssetExecutionContext, config: PastRequestsRun, la
         served.save,
         times=served.requests["requested_at"],
         facts={"n_requests": served.requests.height, "n_slots": served.impressions.height},
-        metadata=table_metadata(served.impressions),
+        metadata=served_metadata(served),
     )
 
 

@@ -7,11 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from recsys_core.features.assembler import UInt8s
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.feedback.arrivals import FIRST, by_day, day_rows, start_of
 from recsys_core.feedback.log import EventLog
 from recsys_core.feedback.records import DAY_S, IMPRESSIONS_TABLE, REQUESTS_TABLE, LogTable, unpack_features
-from recsys_core.feedback.schemas import FRESH
+from recsys_core.feedback.schemas import FRESH, MISSING, STALE
 from recsys_core.monitoring.sample import Float32s, Sample, scored_sample
 from recsys_core.tables import load_tables, save_tables
 
@@ -70,14 +71,29 @@ class Served:
             return np.empty((0, len(FEATURE_NAMES)), dtype=np.float32)
         return unpack_features(self.impressions["features"].to_list())
 
+    def states(self) -> UInt8s:
+        """(n_impressions, n_features) FRESH, MISSING or STALE."""
+        states = np.frombuffer(b"".join(self.impressions["feature_states"].to_list()), dtype=np.uint8)
+        return states.reshape(-1, len(FEATURE_NAMES))
+
+    def degraded_shares(self) -> pl.DataFrame:
+        """feature, missing_share, stale_share: how often a default stood in for a value, worst first; none left out."""
+        states = self.states()
+        n = max(len(states), 1)
+        shares = {
+            "missing_share": (states == MISSING).sum(axis=0) / n,
+            "stale_share": (states == STALE).sum(axis=0) / n,
+        }
+        worst = pl.col("missing_share") + pl.col("stale_share")
+        return pl.DataFrame({"feature": FEATURE_NAMES} | shares).sort(worst, descending=True, maintain_order=True)
+
     def sample(self) -> Sample:
         """What the ranker read and said, for a drift report: a value that a default stood in for counts as missing.
 
         A cluster is a user; whoever is unnamed is a cluster of their own.
         """
-        states = np.frombuffer(b"".join(self.impressions["feature_states"].to_list()), dtype=np.uint8)
         values = self.features()
-        values[states.reshape(values.shape) != FRESH] = np.nan
+        values[self.states() != FRESH] = np.nan
         return scored_sample(values, self.impressions["score"].to_numpy().astype(np.float32), self._clusters())
 
     def _clusters(self) -> npt.NDArray[np.int64]:

@@ -212,3 +212,26 @@ def test_a_sample_shows_what_the_ranker_read_and_said_with_gaps_where_a_default_
     assert sample.names == (*FEATURE_NAMES, SCORE)
     assert np.array_equal(sample.values, expected.astype(np.float32), equal_nan=True)
     assert np.array_equal(served.features(), values), "the log itself keeps what was read"
+
+
+def test_how_often_a_default_stood_in_is_told_by_feature_worst_first() -> None:
+    states = np.zeros((4, len(FEATURE_NAMES)), dtype=np.uint8)
+    states[:3, 2], states[0, 5], states[1, 5] = STALE, MISSING, STALE
+    rows = (
+        IMPRESSIONS_TABLE.frame([])
+        .clear(4)
+        .with_columns(
+            feature_states=pl.Series([row.tobytes() for row in states]),
+            features=pl.Series([bytes(4 * len(FEATURE_NAMES))] * 4),
+        )
+    )
+    shares = Served(requests=REQUESTS_TABLE.frame([]), impressions=rows).degraded_shares()
+    assert shares["feature"].to_list()[:2] == [FEATURE_NAMES[2], FEATURE_NAMES[5]]
+    assert shares.head(2).rows() == [(FEATURE_NAMES[2], 0.0, 0.75), (FEATURE_NAMES[5], 0.25, 0.25)]
+    assert shares.height == len(FEATURE_NAMES)
+    assert shares["missing_share"].sum() + shares["stale_share"].sum() == 1.25
+
+
+def test_of_nothing_served_no_share_is_degraded() -> None:
+    nothing = Served(requests=REQUESTS_TABLE.frame([]), impressions=IMPRESSIONS_TABLE.frame([]))
+    assert nothing.degraded_shares().select("missing_share", "stale_share").sum().row(0) == (0.0, 0.0)
