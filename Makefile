@@ -1,5 +1,6 @@
 # Everything happens in .venv; every target can be repeated.
 PYTHON ?= python3.11
+PYTEST ?= -n 2
 BIN := .venv/bin
 
 .PHONY: run test ui check peers lock clean help
