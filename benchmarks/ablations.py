@@ -11,12 +11,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import polars as pl
 
 from benchmarks.seeds import Tables
 from recsys_assets.resources import lake_root
 from recsys_core.data.histories import histories_of
 from recsys_core.data.splits import VALIDATION, known_ratings, relevant_items
 from recsys_core.evaluation.rendering import markdown_table
+from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.slices import of_slice
 from recsys_core.lake.store import Lake
 from recsys_core.metrics.ranking import ndcg_at_k, recall_at_k
@@ -24,6 +26,7 @@ from recsys_core.metrics.relevance import hits_of
 from recsys_core.metrics.uncertainty import seed_spread
 from recsys_core.ranking.config import RankerConfig
 from recsys_core.ranking.examples import RankingExamples
+from recsys_core.ranking.ranker import Ranker
 from recsys_core.ranking.rehearsal import fit_before_validation
 from recsys_core.ranking.validation import validate_ranker
 from recsys_core.retrieval.candidates import exact_candidates
@@ -101,10 +104,23 @@ def tower_figures(tables: Tables, setting: Setting) -> Figures:
 
 
 def ranker_figures(examples: RankingExamples, setting: Setting) -> Figures:
-    """NDCG@10 and MAP@10 of a ranker of the earlier slices, over the candidates that the lake holds."""
-    config = RankerConfig.model_validate(setting)
-    per_user = validate_ranker(fit_before_validation(examples, config), examples).filter(order="ranking")
-    return {"ndcg@10": float(per_user["ndcg"].to_numpy().mean()), "map@10": float(per_user["map"].to_numpy().mean())}
+    """NDCG@10, MAP@10 and recall@100 of a ranker of the earlier slices, over the candidates that the lake holds."""
+    ranker = fit_before_validation(examples, RankerConfig.model_validate(setting))
+    per_user = validate_ranker(ranker, examples).filter(order="ranking")
+    return {
+        "ndcg@10": float(per_user["ndcg"].to_numpy().mean()),
+        "map@10": float(per_user["map"].to_numpy().mean()),
+        "recall@100": _recall_at_100(ranker, examples),
+    }
+
+
+def _recall_at_100(ranker: Ranker, examples: RankingExamples) -> float:
+    rows = examples.rows.filter(slice=VALIDATION)
+    scored = rows.with_columns(score=ranker.score(rows.select(FEATURE_NAMES).to_numpy()))
+    found = scored.sort("score", descending=True, maintain_order=True).group_by("user_id").head(100)
+    likes = found.group_by("user_id").agg(n_found=pl.col("label").sum())
+    targets = examples.n_targets.filter(slice=VALIDATION).join(likes, on="user_id", how="left")
+    return float((targets["n_found"].fill_null(0) / targets["n_targets"]).to_numpy().mean())
 
 
 def table(settings: Sequence[Setting], seeds: Sequence[int], measure: Callable[[Setting], Figures]) -> str:
