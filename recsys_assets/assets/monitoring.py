@@ -107,7 +107,7 @@ def training_reference(
     kinds=["polars"],
 )
 def drift_report(context: dg.AssetExecutionContext, config: DriftReportRun, lake: LakeResource) -> Published:
-    """Are features and scores of what is shown still like those that the ranker learned from?
+    """Whether features and scores of what is shown are still like those that the ranker learned from.
 
     Of the event log, up to the last closed day, where enough users are in it; else of the past requests.
     """

@@ -17,7 +17,7 @@ def item_features_keep_their_schema(lake: LakeResource) -> dg.AssetCheckResult:
 
 @dg.asset_check(asset="user_features", blocking=True)
 def user_features_keep_their_schema(lake: LakeResource) -> dg.AssetCheckResult:
-    """The same of every user feature."""
+    """Every user feature lies within its declared range, and is missing only where that is declared."""
     from recsys_core.features.schemas import user_schema, violations
     from recsys_core.tables import read_table
 

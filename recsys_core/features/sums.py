@@ -62,14 +62,15 @@ def user_sums(ratings: pl.DataFrame, items: pl.DataFrame, user_ids: Int64s, time
     """The sums of each (user, moment) over the user's ratings strictly before it; linear in the ratings, after a sort.
 
     Args:
-        ratings: user_id, item_id, rating, timestamp, sorted by time where a user rates an item again: a later rating
-            takes the place of the one before. Of items that are not in `items` nothing is known, and they are not
-            counted.
+        ratings: user_id, item_id, rating, timestamp, in any order. Where a user rates an item again, the later rating
+            takes the place of the one before, of equal times the later row. Of items that are not in `items` nothing
+            is known, and they are not counted.
         items: item_id, n_ratings, year, as of one cut-off.
         user_ids: (n,).
         times: (n,) seconds UTC.
     """
     known = ratings.join(items.select("item_id", "n_ratings", "year"), on="item_id", maintain_order="left")
+    known = known.sort("timestamp", maintain_order=True)
     years = known["year"].cast(pl.Float32).fill_null(float("nan")).to_numpy()
     added = counted(known["rating"].to_numpy(), known["n_ratings"].to_numpy(), years)
     replaced_at = known.select(pl.col("timestamp").shift(-1).over("user_id", "item_id")).to_series()

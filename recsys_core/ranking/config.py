@@ -22,8 +22,8 @@ class RankerConfig(BaseModel, frozen=True, extra="forbid"):
         4,
         ge=1,
         le=100,
-        description="Of the candidates after those, every so-many-th teaches. With 80 and 4 a little more than half of "
-        "the rows is left, NDCG@10 stays or gains, and recall@100 stays; without any tail it falls.",
+        description="Of the candidates after those, every so-many-th teaches, so that the ranker knows what it will "
+        "meet there. With 80 and 4 half of the time is saved, and no figure moves beyond chance.",
     )
     l2: float = Field(10.0, ge=0, description="Ridge penalty on leaf values.")
     n_pairs: int = Field(20, ge=1, le=200, description="Top places whose order the loss cares about: what users see.")

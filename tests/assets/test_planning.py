@@ -19,6 +19,12 @@ from recsys_core.feedback.records import Event
 from recsys_core.feedback.sqlite_log import SqliteLog
 from tests.assets.projects import DATA_SET, Project
 
+PARTS = [
+    "movies", "base_ratings", "interaction_log_head", "item_features", "two_tower", "item_embeddings", "faiss_index",
+    "ranker",
+]  # fmt: skip
+"""What answers."""
+
 PARENTS = {
     "raw_data": [],
     "movies": ["raw_data"],
@@ -39,13 +45,22 @@ PARENTS = {
     "eval_report": [
         "ratings", "splits", "item_features", "user_features", "two_tower", "faiss_index", "ranker", "baselines"
     ],
+    "past_requests": PARTS,
+    "parity_report": [*PARTS, "past_requests"],
+    "training_reference": ["ranker", "ranking_examples"],
+    "drift_report": ["training_reference", "past_requests"],
 }  # fmt: skip
 """The graph, written down a second time on purpose: an edge that appears or goes must be meant."""
 
 BY_SLICES = {"user_features", "two_tower", "ranking_examples", "eval_report"}
 """They import `features.slices`, which imports how features of items are made: whole modules count, not functions."""
 
-BY_REGISTRY = {"ranking_examples", "ranker", "ranking_report", "eval_report"}
+ANSWERING = {"past_requests", "parity_report"}
+"""They read a bundle."""
+
+MONITORING = {*ANSWERING, "training_reference", "drift_report"}
+
+BY_REGISTRY = {"ranking_examples", "ranker", "ranking_report", "eval_report", *MONITORING}
 """They import `features.registry`, which imports all features; towers do not."""
 
 MODELS = {"baselines"} | set(PARENTS) - {
@@ -83,18 +98,18 @@ def test_comments_docstrings_and_formatting_make_nothing_stale(project: Project)
     ("module", "changed"),
     [
         ("recsys_core/tables.py", set(PARENTS) - {"faiss_index"}),
-        ("recsys_core/data/merging.py", {"ratings"}),
+        ("recsys_core/data/merging.py", {"ratings", *ANSWERING}),
         ("recsys_core/feedback/head.py", {"interaction_log_head"}),
         ("recsys_core/features/items.py", {"item_features", *BY_SLICES, *BY_REGISTRY}),
         ("recsys_core/features/scores.py", BY_REGISTRY),
-        ("recsys_core/retrieval/training.py", MODELS - {"baselines"}),
-        ("recsys_core/ranking/ranker.py", {"ranker", "ranking_report", "eval_report"}),
+        ("recsys_core/retrieval/training.py", MODELS - {"baselines", "drift_report"}),
+        ("recsys_core/ranking/ranker.py", {"ranker", "ranking_report", "eval_report", *MONITORING} - {"drift_report"}),
         ("recsys_core/ranking/validation.py", {"ranking_report"}),
         ("recsys_core/ranking/calibration_report.py", {"ranking_report"}),
         ("recsys_core/ranking/rehearsal.py", {"ranker", "ranking_report"}),
         ("recsys_core/metrics/beyond_accuracy.py", {"eval_report"}),
         ("recsys_core/evaluation/funnel.py", {"eval_report"}),
-        ("recsys_core/serving/recommender.py", set()),
+        ("recsys_core/serving/recommender.py", {"past_requests"}),
         ("recsys_assets/publishing.py", set()),
         ("recsys_assets/metadata.py", set()),
         ("recsys_assets/checks/data.py", set()),
@@ -159,7 +174,7 @@ def test_a_deleted_artifact_is_missing_and_its_children_wait(project: Project) -
         path.rmdir() if path.is_dir() else path.unlink()
     folder.rmdir()
     waits = ["waits for: ranker"]
-    assert project.plan() == {"ranker": ["missing"], "ranking_report": waits, "eval_report": waits}
+    assert project.plan() == {"ranker": ["missing"], **dict.fromkeys(below("ranker"), waits)}
 
 
 @pytest.mark.parametrize("fault", ["flipped bit", "cut short", "file gone", "version gone", "pointer gone"])

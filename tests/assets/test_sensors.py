@@ -12,19 +12,25 @@ from recsys_assets.definitions import defs
 from recsys_assets.planning import days_out_of_date, make_plan
 from recsys_assets.resources import LakeResource
 from recsys_assets.sensors import MAX_DAYS, new_feedback_arrived, refresh_every_night
+from recsys_core.feedback.arrivals import start_of
+from recsys_core.feedback.records import Event
 
 FIRST, SECOND = "2016-10-18", "2016-10-19"
 
 
 @pytest.fixture
 def lake(tmp_path: Path) -> LakeResource:
-    (tmp_path / "log").mkdir()
     return LakeResource(root=str(tmp_path))
 
 
 def log(lake: LakeResource, day: str, text: str) -> None:
-    """A day's log; what its lines say is not the sensor's concern."""
-    (lake.log_folder / f"{day}.jsonl").write_text(text)
+    """An event of a day; what it says is not the sensor's concern."""
+    at = start_of(day)
+    event = Event(
+        event_id=f"{day} {text}", user_id=1, item_id=1, kind="click", value=None, timestamp=at, received_at=at
+    )
+    with lake.open_log() as opened:
+        opened.append(events=[event])
 
 
 def ticks(lake: LakeResource, cursor: str | None) -> tuple[list[str], str]:
@@ -48,7 +54,7 @@ def test_a_day_is_asked_for_once_per_content_of_its_log(lake: LakeResource) -> N
     days, cursor = ticks(lake, cursor)
     assert days == [FIRST]
     log(lake, FIRST, "a\n")
-    assert ticks(lake, cursor)[0] == [FIRST], "as it was before, but something else was asked for since"
+    assert ticks(lake, cursor)[0] == [], "a second delivery is no news"
 
 
 def test_what_is_done_leaves_the_cursor(lake: LakeResource, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,8 +96,8 @@ FAULTS_OF_TIME = (
         number=3,
         what="item counts include the second asked for",
         file="recsys_core/features/timelines.py",
-        before='at * self._span + within, side="left")',
-        after='at * self._span + within, side="right")',
+        before='codes[order], side="left")',
+        after='codes[order], side="right")',
         tests=(
             "tests/core/features/test_timelines.py::test_it_agrees_with_the_slow_loop",
             "tests/core/features/test_counts.py::test_an_event_of_the_same_second_is_not_known_yet",
@@ -108,8 +108,8 @@ FAULTS_OF_TIME = (
         number=3,
         what="a request knows the rating of its own second",
         file="recsys_core/serving/users.py",
-        before='ratings], time, side="left"))',
-        after='ratings], time, side="right"))',
+        before="n = bisect_left(known.ratings, time",
+        after="n = bisect_right(known.ratings, time",
         tests=(
             "tests/core/serving/test_users.py::test_a_rating_of_the_second_of_the_request_is_not_known_yet",
             "tests/core/serving/test_users.py::"

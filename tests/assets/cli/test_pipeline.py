@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.assets.projects import DATA_SET, Project
-from tests.assets.test_planning import PARENTS
+from tests.assets.test_planning import PARENTS, below
 from tests.assets.test_refreshing import change
 from tests.conftest import Built
 
@@ -38,7 +38,9 @@ def test_refresh_tells_scripts_what_it_built(built: Built) -> None:
 def test_the_plan_is_a_table_for_people(project: Project) -> None:
     change(project, "ranker", n_rounds=11)
     lines = project.recsys("refresh", "--plan").out.splitlines()
-    assert [line.split()[0] for line in lines] == ["asset", "ranker", "ranking_report", "eval_report"]
+    named = [line.split()[0] for line in lines]
+    assert named[:2] == ["asset", "ranker"]
+    assert sorted(named[2:]) == sorted(below("ranker"))
     assert "parameters changed: n_rounds: 10 -> 11" in lines[1]
 
 
