@@ -70,8 +70,8 @@ def read_bundle(folders: Mapping[str, Path]) -> Bundle:
     _check_numbering("faiss_index", index.item_ids, tower)
     _check_numbering("item_features", items["item_id"].to_numpy(), tower)
     ranker = Ranker.load(folders["ranker"])
-    # The 200 rows of a request take a third of a millisecond on one thread. Several wait for each other: on a busy
-    # machine a hundred times as long. The scores have the same bits.
+    # The rows of a request are few: on a busy machine threads would wait for each other for many times as long as the
+    # work takes, whoever loads this (`python -m benchmarks.parity`). The scores have the same bits.
     ranker.booster.set_param({"nthread": 1})
     return Bundle(
         movies=read_table(folders["movies"] / "movies.parquet"),

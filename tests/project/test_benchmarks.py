@@ -12,7 +12,7 @@ from benchmarks.drift.shifts import CAUSES, NOTHING
 from benchmarks.generated import found, markers, settle, written
 from benchmarks.growth import Growth, exponent, in_own_process, interactions
 from benchmarks.load_definitions import load_costs
-from benchmarks.parity import STAGES, blocks, timed_stages, until_the
+from benchmarks.parity import STAGES, blocks, scoring, timed_stages, until_the
 from benchmarks.processes import cost_of
 from benchmarks.seeds import table
 from benchmarks.spread import spread_of
@@ -141,6 +141,7 @@ def test_each_stage_of_every_answer_is_timed_once_and_then_no_more() -> None:
     assert again.impressions.equals(served.impressions)
     assert len(times["ranker"]) == 7
     assert [block.history for block in blocks(bundle)] == ["median", "longest"]
+    assert ") on 1" in scoring(bundle)
 
 
 @pytest.mark.slow
