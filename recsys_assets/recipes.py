@@ -10,6 +10,7 @@ import hashlib
 import importlib.metadata
 import inspect
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -126,7 +127,9 @@ def _run_of(function: Callable[..., object], name: str, pool: str | None) -> Cal
     @functools.wraps(function)
     def run(context: dg.AssetExecutionContext, lake: LakeResource, **others: object) -> object:
         def tell() -> None:
-            context.log.info("%s waits: another process of this machine holds the pool %s", name, pool)
+            said = f"{name} waits: another process of this machine holds the pool {pool}"
+            context.log.info(said)
+            logging.getLogger("recsys.progress").info(said)  # for the command line; see `publishing`
 
         try:
             with pools.alone(Path(lake.root), pool, tell) if pool else nullcontext():
