@@ -129,7 +129,7 @@ def _run_of(function: Callable[..., object], name: str, pool: str | None) -> Cal
         def tell() -> None:
             said = f"{name} waits: another process of this machine holds the pool {pool}"
             context.log.info(said)
-            logging.getLogger("recsys.progress").info(said)  # for the command line; see `publishing`
+            logging.getLogger("recsys.progress").warning(said)  # for the command line; see `publishing`
 
         try:
             with pools.alone(Path(lake.root), pool, tell) if pool else nullcontext():

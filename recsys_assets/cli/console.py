@@ -28,6 +28,8 @@ def progress_shown() -> Iterator[None]:
                 message = record.getMessage()
                 if getattr(record, "is_done", False):
                     errors.print(f"  built {message}")
+                elif record.levelno >= logging.WARNING:
+                    errors.print(f"  {message}")
                 else:
                     status.update(message)
 

@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ import pytest
 
 from recsys_assets.definitions import defs
 from recsys_assets.pools import REFRESH, TRAINING, alone
+from tests.assets.projects import Project
+from tests.assets.test_refreshing import change
 
 fork = multiprocessing.get_context("forkserver")
 
@@ -47,6 +51,27 @@ def test_an_error_within_releases_the_pool(tmp_path: Path) -> None:
         raise RuntimeError("at work")
     with alone(tmp_path, TRAINING, pytest.fail):
         pass
+
+
+@pytest.mark.slow
+def test_a_refresh_says_that_it_waits_for_a_training_and_goes_on_after_it(project: Project) -> None:
+    change(project, "baselines", n_trials=2)
+    ready = fork.Event()
+    process = fork.Process(target=hold, args=(str(project.lake), ready))
+    process.start()
+    assert ready.wait(30)
+    command = [sys.executable, "-m", "recsys_assets.cli", "refresh"]
+    with subprocess.Popen(
+        command, env=project.environment, cwd=project.root, stderr=subprocess.PIPE, text=True
+    ) as refresh:
+        assert refresh.stderr is not None
+        first = refresh.stderr.readline()
+        process.kill()
+        rest = refresh.stderr.read()
+    process.join()
+    assert first.strip() == "baselines waits: another process of this machine holds the pool training"
+    assert refresh.returncode == 0, rest
+    assert "built baselines" in rest
 
 
 def test_what_trains_is_in_the_pool_of_training() -> None:
