@@ -44,7 +44,7 @@ def past_requests(context: dg.AssetExecutionContext, config: PastRequestsRun, la
     from recsys_core.serving.bundle import read_bundle
 
     run = AssetRun(context, lake, config)
-    served = serve_past(read_bundle({part: run.folder(part) for part in PARTS}), config.k)
+    served = serve_past(read_bundle({part: run.folder(part) for part in PARTS}), config.k, config.max_requests)
     return run.publish(
         served.save,
         times=served.requests["requested_at"],

@@ -12,7 +12,7 @@ from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.requests import Rated, Request
 
 
-def serve_past(bundle: Bundle, k: int) -> Served:
+def serve_past(bundle: Bundle, k: int, max_requests: int | None = None) -> Served:
     """What a release would have shown, had it been asked just before each rating that came after its cut-off.
 
     The ratings since the cut-off are played back in the order of time: before each, its user asks; after it, the
@@ -21,12 +21,14 @@ def serve_past(bundle: Bundle, k: int) -> Served:
     Args:
         bundle: the release.
         k: slots per answer.
+        max_requests: play back so many ratings, the earliest; None for all.
     """
     is_after = pl.col("timestamp") >= bundle.proposer.tower.fit_end
     recommender = Recommender(bundle=replace(bundle, ratings=bundle.ratings.filter(~is_after)))
     requests, impressions = [], []
     played = bundle.ratings.filter(is_after).select("user_id", "item_id", "rating", "timestamp")
-    for n, (user_id, item_id, stars, timestamp) in enumerate(played.sort("timestamp", maintain_order=True).iter_rows()):
+    played = played.sort("timestamp", maintain_order=True).head(max_requests or played.height)
+    for n, (user_id, item_id, stars, timestamp) in enumerate(played.iter_rows()):
         answer = recommender.answer(Request(request_id=f"past-{n:07}", user_id=user_id, requested_at=timestamp, k=k))
         requests.append(request_record(answer, bundle.release, timestamp * 1_000_000))
         impressions += impression_records(answer, bundle.release, timestamp * 1_000_000)

@@ -27,7 +27,7 @@ def log(lake: LakeResource, day: str, text: str) -> None:
     """An event of a day; what it says is not the sensor's concern."""
     at = start_of(day)
     event = Event(
-        event_id=f"{day} {text}", user_id=1, item_id=1, kind="click", value=None, timestamp=at, received_at=at
+        event_id=f"{day} {text.strip()}", user_id=1, item_id=1, kind="click", value=None, timestamp=at, received_at=at
     )
     with lake.open_log() as opened:
         opened.append(events=[event])

@@ -95,3 +95,9 @@ def test_the_release_is_left_as_it_was(release: Bundle) -> None:
     assert release.ratings.equals(ratings)
     assert np.array_equal(release.proposer.side.features, features, equal_nan=True)
     assert first.impressions.equals(second.impressions)
+
+
+def test_no_more_is_played_back_than_asked_for_and_the_earliest_first(bundle: Bundle) -> None:
+    whole, part = serve_past(bundle, 5), serve_past(bundle, 5, 7)
+    assert part.requests.height == 7
+    assert part.requests.equals(whole.requests.head(7))
