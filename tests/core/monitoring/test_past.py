@@ -97,7 +97,7 @@ def test_the_release_is_left_as_it_was(release: Bundle) -> None:
     assert first.impressions.equals(second.impressions)
 
 
-def test_no_more_is_played_back_than_asked_for_and_the_earliest_first(bundle: Bundle) -> None:
-    whole, part = serve_past(bundle, 5), serve_past(bundle, 5, 7)
+def test_no_more_is_played_back_than_asked_for_and_the_earliest_first(release: Bundle) -> None:
+    whole, part = serve_past(release, 5), serve_past(release, 5, 7)
     assert part.requests.height == 7
     assert part.requests.equals(whole.requests.head(7))
