@@ -55,7 +55,7 @@ def more(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
 
 def test_changed_settings_and_new_days_become_runs_once_switched_on(project: Project) -> None:
     change(project, "ranker", n_rounds=11)
-    write_log(project, DAY, [click()])
+    write_log(project, [click()])
     with served(project) as ui:
         before = n_made(ui)
 

@@ -44,11 +44,11 @@ def take_pictures(page: Any, url: str, folder: Path) -> None:
     page.mouse.click(340, 80)  # closes the list of groups beside the graph; its button has no name
     page.wait_for_timeout(1_000)
     page.keyboard.press("Alt+KeyE")  # opens all groups
-    page.get_by_text("eval_report", exact=True).first.wait_for()
-    page.wait_for_timeout(2_000)  # the layout moves into place, fitted in width alone
+    page.wait_for_timeout(5_000)  # the layout moves into place, fitted in width alone: what lies below is not drawn yet
     for _ in range(3):
         page.mouse.click(1572, 852)  # smaller
         page.wait_for_timeout(1_000)
+    page.get_by_text("eval_report", exact=True).first.wait_for()
     page.screenshot(path=folder / "lineage.png")
     page.goto(f"{url}/assets/eval_report")
     page.get_by_text("two-stage", exact=True).first.wait_for()
