@@ -3,11 +3,14 @@
 import time
 from collections.abc import Mapping
 
+import polars as pl
+
 from recsys_assets.partitions import arrival_days
 from recsys_assets.recipes import RECIPES, Recipe
 from recsys_assets.resources import LakeResource
 from recsys_core.data.sources import locate, source_version
 from recsys_core.feedback.arrivals import NO_VERSION, last_closed_day, version_until
+from recsys_core.feedback.gaps import gaps
 from recsys_core.feedback.interactions import versions_of_days
 from recsys_core.feedback.records import REQUESTS_TABLE
 from recsys_core.lake.staleness import Node, Plan, plan
@@ -66,6 +69,22 @@ def days_out_of_date(lake: LakeResource) -> dict[str, str]:
         for day, node in zip(days, nodes, strict=True)
         if verdicts[node.name].is_stale
     }
+
+
+def log_gaps(lake: LakeResource) -> pl.DataFrame:
+    """Stretches of closed days that were not ingested as their log is now, or have none; GAPS_COLUMNS.
+
+    Raises:
+        LogError: the log cannot be read.
+    """
+    with lake.open_log() as log:
+        logged = versions_of_days(log)
+    ingested = {}
+    for day in lake.store.partitions("interactions"):
+        manifest = lake.store.current("interactions", day)
+        if manifest is not None:
+            ingested[day] = manifest.lineage.inputs[f"log/{day}"]
+    return gaps(logged, ingested, closed_until())
 
 
 def _nodes(recipe: Recipe, days: list[str]) -> list[Node]:

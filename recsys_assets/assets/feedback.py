@@ -4,7 +4,7 @@ import dagster as dg
 
 from recsys_assets.metadata import rejected_metadata, table_metadata
 from recsys_assets.partitions import arrival_days
-from recsys_assets.publishing import AssetRun, Published
+from recsys_assets.publishing import AssetRun, Published, publish_each
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import from_settings
@@ -31,17 +31,20 @@ def interactions(context: dg.AssetExecutionContext, config: InteractionsRun, lak
     """
     from recsys_core.feedback.interactions import read_day
 
-    run = AssetRun(context, lake, config)
-    day = context.partition_key
     with lake.open_log() as log:
-        read = read_day(log, day, config)
-    run.read_from_outside(f"log/{day}", read.version)
-    return run.publish(
-        tables_writer(interactions=read.interactions, rejected=read.rejected),
-        times=read.interactions["timestamp"],
-        facts=read.counts,
-        metadata=table_metadata(read.interactions) | rejected_metadata(read.rejected, []),
-    )
+
+        def make(day: str) -> Published:
+            run = AssetRun(context, lake, config, partition=day)
+            read = read_day(log, day, config)
+            run.read_from_outside(f"log/{day}", read.version)
+            return run.publish(
+                tables_writer(interactions=read.interactions, rejected=read.rejected),
+                times=read.interactions["timestamp"],
+                facts=read.counts,
+                metadata=table_metadata(read.interactions) | rejected_metadata(read.rejected, []),
+            )
+
+        return publish_each(context, make)
 
 
 @versioned_asset(deps=["interactions"], libraries=["polars", "pyarrow"], kinds=["polars", "parquet"])

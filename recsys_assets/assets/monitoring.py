@@ -1,5 +1,7 @@
 """Stage 8, monitoring: is what is served computed as it was learned, and still like it?"""
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from recsys_assets.metadata import drift_metadata, parity_metadata, served_metadata
@@ -9,12 +11,11 @@ from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import from_settings
 from recsys_core.monitoring.config import DriftConfig, PastConfig, ReferenceConfig
+from recsys_core.serving.parts import PARTS
 
-PARTS = (
-    "movies", "base_ratings", "interaction_log_head", "item_features", "two_tower", "item_embeddings", "faiss_index",
-    "ranker",
-)  # fmt: skip
-"""What a bundle is read from; the same as `bundle.PARTS`, whose module takes seconds to import."""
+if TYPE_CHECKING:  # these pull in torch, faiss and xgboost, which must not slow the loading of definitions
+    from recsys_core.monitoring.served import Served
+    from recsys_core.serving.bundle import Bundle
 
 LIBRARIES = ("torch", "faiss-cpu", "xgboost", "numpy", "scipy", "polars", "pyarrow")
 
@@ -41,10 +42,9 @@ def past_requests(context: dg.AssetExecutionContext, config: PastRequestsRun, la
     Requests that are like real ones before there are any: parity and drift are tried on them.
     """
     from recsys_core.monitoring.past import serve_past
-    from recsys_core.serving.bundle import read_bundle
 
     run = AssetRun(context, lake, config)
-    served = serve_past(read_bundle({part: run.folder(part) for part in PARTS}), config.k, config.max_requests)
+    served = serve_past(_bundle(run), config.k, config.max_requests)
     return run.publish(
         served.save,
         times=served.requests["requested_at"],
@@ -60,18 +60,12 @@ def parity_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     The requests are those of the event log, up to the last closed day, and those that the release was asked of the
     past.
     """
-    from recsys_core.feedback.arrivals import version_until
-    from recsys_core.feedback.records import REQUESTS_TABLE
     from recsys_core.monitoring.parity import parity_report as make_report
-    from recsys_core.monitoring.served import Served, served_until
-    from recsys_core.serving.bundle import read_bundle
+    from recsys_core.monitoring.served import Served
 
     run = AssetRun(context, lake)
-    until = closed_until()
-    with lake.open_log() as log:
-        run.read_from_outside("served", version_until(log, REQUESTS_TABLE, until))
-        served = served_until(log, until).and_also(Served.load(run.folder("past_requests")))
-    report = make_report(served, read_bundle({part: run.folder(part) for part in PARTS}))
+    served = _logged(run).and_also(Served.load(run.folder("past_requests")))
+    report = make_report(served, _bundle(run))
     return run.publish(report.save, facts=report.headline(), metadata=parity_metadata(report))
 
 
@@ -111,17 +105,30 @@ def drift_report(context: dg.AssetExecutionContext, config: DriftReportRun, lake
 
     Of the event log, up to the last closed day, where enough users are in it; else of the past requests.
     """
-    from recsys_core.feedback.arrivals import version_until
-    from recsys_core.feedback.records import REQUESTS_TABLE
     from recsys_core.monitoring.reference import Reference
-    from recsys_core.monitoring.served import Served, served_until
+    from recsys_core.monitoring.served import Served
     from recsys_core.monitoring.watch import watch
 
     run = AssetRun(context, lake, config)
-    until = closed_until()
-    with lake.open_log() as log:
-        run.read_from_outside("served", version_until(log, REQUESTS_TABLE, until))
-        logged = served_until(log, until)
     past = Served.load(run.folder("past_requests"))
-    report = watch(Reference.load(run.folder("training_reference")), logged, past, config)
+    report = watch(Reference.load(run.folder("training_reference")), _logged(run), past, config)
     return run.publish(report.save, facts=report.headline(), metadata=drift_metadata(report))
+
+
+def _bundle(run: AssetRun) -> "Bundle":
+    """The release that these parts make together."""
+    from recsys_core.serving.bundle import read_bundle
+
+    return read_bundle({part: run.folder(part) for part in PARTS})
+
+
+def _logged(run: AssetRun) -> "Served":
+    """What the event log holds of closed days; its version becomes an input of the run."""
+    from recsys_core.feedback.arrivals import version_until
+    from recsys_core.feedback.records import REQUESTS_TABLE
+    from recsys_core.monitoring.served import served_until
+
+    until = closed_until()
+    with run.lake.open_log() as log:
+        run.read_from_outside("served", version_until(log, REQUESTS_TABLE, until))
+        return served_until(log, until)
