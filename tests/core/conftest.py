@@ -1,4 +1,4 @@
-"""What several stages' tests need of the machine: a disk that fills up, a child that may be killed."""
+"""What several stages' tests need: the tiny world run through once; a disk that fills up, a child that may be killed."""
 
 import os
 import subprocess
@@ -6,6 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.core.worlds import TinyRun, run_tiny_world
+
+
+@pytest.fixture(scope="session")
+def tiny() -> TinyRun:
+    """Read, do not change: every test sees the same one."""
+    return run_tiny_world()
 
 
 @pytest.fixture
