@@ -81,8 +81,8 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 write_log(Path(folder) / "log", asked.days, asked.events)
                 took.append(seconds(Path(folder), stretches))
-        rows.append([way, spread_of(took, "s")])
-    sys.stdout.write(markdown_table(["what", "median (spread)"], rows) + "\n")
+        rows.append([way, str(spread_of(took))])
+    sys.stdout.write(markdown_table(["what", "seconds: median (ends)"], rows) + "\n")
 
 
 if __name__ == "__main__":

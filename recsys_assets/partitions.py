@@ -8,8 +8,8 @@ import dagster as dg
 Stretch = tuple[str, str]
 """First and last of days in a row."""
 
-FIRST_DAY = "2016-10-17"
-"""The day after the shipped data set ends: nothing can have been logged before."""
+FIRST_DAY = "2016-09-17"
+"""The month before the shipped data set ends, which `recsys log demo` can play as a log, is the earliest of any log."""
 
 ONE_DAY = datetime.timedelta(days=1)
 

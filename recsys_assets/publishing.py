@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,10 @@ class AssetRun:
         self._inputs[key] = pinned
         return self.lake.store.open(asset, partition, pinned)
 
+    def folders(self, assets: Iterable[str]) -> dict[str, Path]:
+        """`folder` of several inputs, by name."""
+        return {asset: self.folder(asset) for asset in assets}
+
     def table(self, asset: str) -> pl.DataFrame:
         """The table of an input that holds one table, named like the asset."""
         return read_table(self.folder(asset) / f"{asset}.parquet")
@@ -73,9 +77,10 @@ class AssetRun:
         """Say what a long run is doing now."""
         progress.info("%s: %s", self.recipe.name, what)
 
-    def read_from_outside(self, name: str, version: str) -> None:
-        """Record an input that is not in the lake: a data set's file, a day's log."""
+    def read_from_outside(self, name: str, version: str) -> "AssetRun":
+        """Record an input that is not in the lake: a data set's file, a day's log; returns this run."""
         self._inputs[name] = version
+        return self
 
     def publish(
         self,
@@ -120,17 +125,16 @@ class AssetRun:
         return self.recipe.name if self.partition is None else f"{self.recipe.name} {self.partition}"
 
 
-def publish_each(context: dg.AssetExecutionContext, make: Callable[[str], Published]) -> Published:
-    """Make every partition of a run, one after the other; a run may have one, or all of a backfill.
+def together(context: dg.AssetExecutionContext, made: Mapping[str, Published]) -> Published:
+    """The result of a run that made several partitions, as in a backfill; of one alone it is that one's.
 
     Dagster gives the partitions of one run one version between them, here a hash over theirs. Which version each has,
     the lake knows; that is what is read and judged.
 
     Args:
         context: of the run.
-        make: publishes one partition.
+        made: partition -> its result, in order; at least one.
     """
-    made = {partition: make(partition) for partition in context.partition_keys}
     first, *others = made.values()
     if not others:
         return first

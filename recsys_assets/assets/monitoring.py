@@ -1,7 +1,5 @@
 """Stage 8, monitoring: is what is served computed as it was learned, and still like it?"""
 
-from typing import TYPE_CHECKING
-
 import dagster as dg
 
 from recsys_assets.metadata import drift_metadata, parity_metadata, served_metadata
@@ -12,10 +10,6 @@ from recsys_assets.resources import LakeResource
 from recsys_assets.settings import from_settings
 from recsys_core.monitoring.config import DriftConfig, PastConfig, ReferenceConfig
 from recsys_core.serving.parts import PARTS
-
-if TYPE_CHECKING:  # these pull in torch, faiss and xgboost, which must not slow the loading of definitions
-    from recsys_core.monitoring.served import Served
-    from recsys_core.serving.bundle import Bundle
 
 LIBRARIES = ("torch", "faiss-cpu", "xgboost", "numpy", "scipy", "polars", "pyarrow")
 
@@ -42,9 +36,10 @@ def past_requests(context: dg.AssetExecutionContext, config: PastRequestsRun, la
     Requests that are like real ones before there are any: parity and drift are tried on them.
     """
     from recsys_core.monitoring.past import serve_past
+    from recsys_core.serving.bundle import read_bundle
 
     run = AssetRun(context, lake, config)
-    served = serve_past(_bundle(run), config.k, config.max_requests)
+    served = serve_past(read_bundle(run.folders(PARTS)), config.k, config.max_requests)
     return run.publish(
         served.save,
         times=served.requests["requested_at"],
@@ -60,12 +55,18 @@ def parity_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     The requests are those of the event log, up to the last closed day, and those that the release was asked of the
     past.
     """
+    from recsys_core.feedback.arrivals import day_versions, version_until
+    from recsys_core.feedback.records import REQUESTS_TABLE
     from recsys_core.monitoring.parity import parity_report as make_report
-    from recsys_core.monitoring.served import Served
+    from recsys_core.monitoring.served import Served, served_until
+    from recsys_core.serving.bundle import read_bundle
 
-    run = AssetRun(context, lake)
-    served = _logged(run).and_also(Served.load(run.folder("past_requests")))
-    report = make_report(served, _bundle(run))
+    run, until = AssetRun(context, lake), closed_until()
+    with lake.open_log() as log:
+        run.read_from_outside("served", version_until(day_versions(log, REQUESTS_TABLE), until))
+        logged = served_until(log, until)
+    served = logged.and_also(Served.load(run.folder("past_requests")))
+    report = make_report(served, read_bundle(run.folders(PARTS)))
     return run.publish(report.save, facts=report.headline(), metadata=parity_metadata(report))
 
 
@@ -105,30 +106,16 @@ def drift_report(context: dg.AssetExecutionContext, config: DriftReportRun, lake
 
     Of the event log, up to the last closed day, where enough users are in it; else of the past requests.
     """
+    from recsys_core.feedback.arrivals import day_versions, version_until
+    from recsys_core.feedback.records import REQUESTS_TABLE
     from recsys_core.monitoring.reference import Reference
-    from recsys_core.monitoring.served import Served
+    from recsys_core.monitoring.served import Served, served_until
     from recsys_core.monitoring.watch import watch
 
-    run = AssetRun(context, lake, config)
+    run, until = AssetRun(context, lake, config), closed_until()
+    with lake.open_log() as log:
+        run.read_from_outside("served", version_until(day_versions(log, REQUESTS_TABLE), until))
+        logged = served_until(log, until)
     past = Served.load(run.folder("past_requests"))
-    report = watch(Reference.load(run.folder("training_reference")), _logged(run), past, config)
+    report = watch(Reference.load(run.folder("training_reference")), logged, past, config)
     return run.publish(report.save, facts=report.headline(), metadata=drift_metadata(report))
-
-
-def _bundle(run: AssetRun) -> "Bundle":
-    """The release that these parts make together."""
-    from recsys_core.serving.bundle import read_bundle
-
-    return read_bundle({part: run.folder(part) for part in PARTS})
-
-
-def _logged(run: AssetRun) -> "Served":
-    """What the event log holds of closed days; its version becomes an input of the run."""
-    from recsys_core.feedback.arrivals import version_until
-    from recsys_core.feedback.records import REQUESTS_TABLE
-    from recsys_core.monitoring.served import served_until
-
-    until = closed_until()
-    with run.lake.open_log() as log:
-        run.read_from_outside("served", version_until(log, REQUESTS_TABLE, until))
-        return served_until(log, until)

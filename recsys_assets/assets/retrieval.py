@@ -22,7 +22,7 @@ class FaissIndexRun(dg.Config, IndexConfig):
 
 
 @versioned_asset(
-    deps=["ratings", "splits", "item_features"],
+    deps=["ratings", "splits", "item_features", "implicit_feedback"],
     form=TwoTowerRun,
     libraries=["torch", "safetensors", "numpy", "scipy", "polars", "pyarrow"],
     kinds=["pytorch"],
@@ -41,7 +41,8 @@ def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: Lake
 
     run = AssetRun(context, lake, config)
     ratings, splits = run.table("ratings"), Splits.load(run.folder("splits"))
-    towers = fit_towers(ratings, run.table("item_features"), splits, config, run.tell)
+    items, clicks = run.table("item_features"), run.table("implicit_feedback")
+    towers = fit_towers(ratings, items, splits, config, run.tell, clicks)
     return run.publish(
         partial(save_towers, towers),
         times=ratings.filter(ratings["timestamp"] < max(tower.fit_end for tower in towers.values()))["timestamp"],

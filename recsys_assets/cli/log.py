@@ -1,4 +1,4 @@
-"""Commands about the event log: append, stats, gaps, verify, quarantine."""
+"""Commands about the event log: append, demo, stats, gaps, verify, quarantine."""
 
 import os
 import sys
@@ -45,6 +45,28 @@ def append(
         print_json(asdict(imported))
     else:
         _show_imported(imported)
+
+
+@app.command()
+def demo() -> None:
+    """Play the ratings that the settings hold back as a log: real ones, with made-up requests and clicks around them.
+
+    For trying out the feedback loop; see `recsys_assets/presets/demo.yaml`. Playing them twice does no harm.
+    """
+    from recsys_assets.assets.data import BaseRatingsRun
+    from recsys_assets.cli.pipeline import this_lake
+    from recsys_assets.recipes import RECIPES
+    from recsys_core.data.holding import ratings_held_back
+    from recsys_core.serving.bundle import load_bundle
+    from recsys_core.serving.demonstration import demo_log
+
+    lake, dataset = this_lake(), str(RECIPES["raw_data"].parameters()["dataset"])
+    held = ratings_held_back(dataset, lake.raw_folder, BaseRatingsRun())
+    with _log() as log, errors.status("playing the ratings that were held back"):
+        made = demo_log(load_bundle(lake.store), held)
+        appended = log.append(requests=made.requests, impressions=made.impressions, events=made.events)
+    _show_appended(appended)
+    out.print("\n`recsys log stats` shows the days, `recsys refresh --plan` what follows from them.")
 
 
 @app.command()

@@ -20,6 +20,7 @@ def fit_towers(
     splits: Splits,
     config: TwoTowerConfig,
     progress: Callable[[str], None] | None = None,
+    clicks: pl.DataFrame | None = None,
 ) -> dict[str, FittedTower]:
     """A tower for each slice, by name.
 
@@ -29,12 +30,17 @@ def fit_towers(
         splits: the cut-offs.
         config: the same for all towers.
         progress: told the name of each slice before its training.
+        clicks: IMPLICIT_COLUMNS, if any: asked for in training as far as a slice's models may know them.
     """
     towers = {}
     for name in splits.names:
         if progress is not None:
             progress(name)
         towers[name] = fit_two_tower(
-            fit_ratings(ratings, splits, name), of_slice(items, name), splits.fit_end(name), config
+            fit_ratings(ratings, splits, name),
+            of_slice(items, name),
+            splits.fit_end(name),
+            config,
+            clicks=None if clicks is None else fit_ratings(clicks, splits, name),
         )
     return towers

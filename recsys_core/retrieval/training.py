@@ -14,10 +14,11 @@ import torch
 from recsys_core.data.digests import ratings_digest
 from recsys_core.data.histories import Catalogue, Histories, histories_of
 from recsys_core.features.content import content_matrix
+from recsys_core.feedback.implicit import still_implicit
 from recsys_core.retrieval.closed_form import ClosedForm, fit_closed_form
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.covisits import CoVisits, fit_covisits
-from recsys_core.retrieval.examples import Examples, denoising, temporal
+from recsys_core.retrieval.examples import Examples, denoising, temporal, with_clicks
 from recsys_core.retrieval.losses import full_softmax, sampled_softmax
 from recsys_core.retrieval.negatives import Negatives, sampler_of
 from recsys_core.retrieval.towers import TwoTower, history_batch, standardised_log_popularity
@@ -53,7 +54,12 @@ class FittedTower:
 
 
 def fit_two_tower(
-    ratings: pl.DataFrame, items: pl.DataFrame, fit_end: int, config: TwoTowerConfig, progress: Progress | None = None
+    ratings: pl.DataFrame,
+    items: pl.DataFrame,
+    fit_end: int,
+    config: TwoTowerConfig,
+    progress: Progress | None = None,
+    clicks: pl.DataFrame | None = None,
 ) -> FittedTower:
     """Train both towers on the ratings before `fit_end`, with the softmax over the catalogue, all of it or a sample.
 
@@ -63,6 +69,8 @@ def fit_two_tower(
         fit_end: seconds UTC.
         config: shape and schedule.
         progress: told after each step.
+        clicks: IMPLICIT_COLUMNS; rows at or after `fit_end` are ignored, and so are clicks on what the user rated and
+            those of users with fewer than two ratings. They are asked for in training and read nowhere else.
 
     The same inputs, settings, thread count and version of torch give the same weights to the bit on one machine.
     """
@@ -71,10 +79,11 @@ def fit_two_tower(
     users = histories_of(seen, catalogue)
     closed_form, trend, covisits = fit_closed_form(users, config), fit_trend(users, config), fit_covisits(users)
     users = users.select(np.flatnonzero(users.lengths >= 2))  # one rating cannot be both question and answer
+    clicked = None if clicks is None else _clicked(clicks.filter(pl.col("timestamp") < fit_end), seen, users, catalogue)
     with _deterministic(config):
         popularity = standardised_log_popularity(items["n_likes"].to_numpy())
         model = TwoTower(content_matrix(items), popularity, config.dim)
-        losses = _train(model, users, config, progress)
+        losses = _train(model, Lessons(users=users, clicked=clicked), config, progress)
     return FittedTower(
         model=model.eval(),
         closed_form=closed_form,
@@ -88,7 +97,23 @@ def fit_two_tower(
     )
 
 
-def _train(model: TwoTower, users: Histories, config: TwoTowerConfig, progress: Progress | None) -> Float32s:
+@dataclass(frozen=True, kw_only=True)
+class Lessons:
+    """What users rated, and what the same users clicked and did not rate, with weights in place of stars."""
+
+    users: Histories
+    clicked: Histories | None = None
+
+
+def _clicked(clicks: pl.DataFrame, ratings: pl.DataFrame, users: Histories, catalogue: Catalogue) -> Histories | None:
+    """The clicks that are asked for; None where there are none."""
+    kept = still_implicit(clicks, ratings).rename({"weight": "rating"})
+    clicked = histories_of(kept, catalogue, users.user_ids)
+    return clicked if len(clicked.item_idx) else None
+
+
+def _train(model: TwoTower, lessons: Lessons, config: TwoTowerConfig, progress: Progress | None) -> Float32s:
+    users = lessons.users
     sampler = sampler_of(users, config.n_negatives) if users.n_items > config.full_softmax_until else None
     optimisers = _optimisers(model, config, sparse=sampler is not None)
     n_steps = config.n_epochs * max(1, -(-users.n_users // config.batch_users))
@@ -98,7 +123,7 @@ def _train(model: TwoTower, users: Histories, config: TwoTowerConfig, progress: 
     for epoch in range(config.n_epochs):
         rng = child(config.seed, "two_tower", "epoch", str(epoch))
         draws = child(config.seed, "two_tower", "negatives", str(epoch))
-        batches = list(_batches(users, config, rng))
+        batches = list(_batches(lessons, config, rng))
         for examples in batches:
             loss = _loss(model, examples, config, sampler.draw(examples, draws) if sampler else None)
             model.zero_grad()
@@ -124,13 +149,15 @@ def _optimisers(model: TwoTower, config: TwoTowerConfig, *, sparse: bool) -> lis
     return optimisers
 
 
-def _batches(users: Histories, config: TwoTowerConfig, rng: np.random.Generator) -> Iterator[Examples]:
+def _batches(lessons: Lessons, config: TwoTowerConfig, rng: np.random.Generator) -> Iterator[Examples]:
     """One pass over the users in random order; temporal and denoising batches in random turn."""
+    users, clicked = lessons.users, lessons.clicked
     order = rng.permutation(users.n_users)
     for start in range(0, users.n_users, config.batch_users):
-        chosen = users.select(np.sort(order[start : start + config.batch_users]))
-        make = temporal if rng.random() < config.temporal_share else denoising
-        yield make(chosen, rng)
+        chosen = np.sort(order[start : start + config.batch_users])
+        is_temporal = rng.random() < config.temporal_share
+        examples = (temporal if is_temporal else denoising)(users.select(chosen), rng)
+        yield examples if clicked is None else with_clicks(examples, clicked.select(chosen), only_later=is_temporal)
 
 
 def _loss(

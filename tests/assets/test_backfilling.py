@@ -121,7 +121,7 @@ def test_gaps_are_told_until_the_days_are_ingested(bare: Project) -> None:
     ("days", "said"),
     [
         (("2016-10-20", "2016-10-19"), "2016-10-20 comes after 2016-10-19: give the earlier day first"),
-        (("2016-10-01", "2016-10-19"), "2016-10-01 lies before 2016-10-17, when the log begins: start there"),
+        (("2016-09-01", "2016-10-19"), "2016-09-01 lies before 2016-09-17, when the log begins: start there"),
         (("2016-10-18", "2999-01-01"), "2999-01-01 is not closed yet, so that events may still arrive on it: end at"),
         (("18.10.2016",), "'18.10.2016' is not a day: write it as YYYY-MM-DD"),
     ],

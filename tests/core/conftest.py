@@ -1,4 +1,4 @@
-"""What several stages' tests need: the tiny world run through once; a disk that fills up, a child that may be killed."""
+"""What several stages share: the tiny world run through once; a disk that fills up, a child that may be killed."""
 
 import os
 import subprocess
