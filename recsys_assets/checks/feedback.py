@@ -1,9 +1,10 @@
-"""What must hold of the log's days."""
+"""What must hold of the log's days, and of what models learn from them."""
 
 import dagster as dg
 
 from recsys_assets.planning import log_gaps
 from recsys_assets.resources import LakeResource
+from recsys_assets.verdicts import kept
 
 
 @dg.asset_check(asset="interaction_log_head")
@@ -25,3 +26,25 @@ def every_closed_day_is_ingested(lake: LakeResource) -> dg.AssetCheckResult:
             "remedy": "recsys refresh",
         },
     )
+
+
+@dg.asset_check(asset="impression_outcomes", blocking=True)
+def outcomes_keep_their_contract(lake: LakeResource) -> dg.AssetCheckResult:
+    """One outcome per shown slot, a like or none, settled after it was shown, with a propensity above 0."""
+    from recsys_core.contracts import violations
+    from recsys_core.feedback.schemas import OUTCOMES
+    from recsys_core.tables import read_table
+
+    table = read_table(lake.store.open("impression_outcomes") / "impression_outcomes.parquet")
+    return kept(violations(table, OUTCOMES), table.height)
+
+
+@dg.asset_check(asset="implicit_feedback", blocking=True)
+def clicks_keep_their_contract(lake: LakeResource) -> dg.AssetCheckResult:
+    """Each click once, at a possible time and place, with a weight that is a number and not below 0."""
+    from recsys_core.contracts import violations
+    from recsys_core.feedback.schemas import IMPLICIT
+    from recsys_core.tables import read_table
+
+    table = read_table(lake.store.open("implicit_feedback") / "implicit_feedback.parquet")
+    return kept(violations(table, IMPLICIT), table.height)

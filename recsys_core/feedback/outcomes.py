@@ -8,7 +8,7 @@ import polars as pl
 
 from recsys_core.data.schemas import LIKED
 from recsys_core.feedback.config import OutcomesConfig
-from recsys_core.feedback.schemas import IMPRESSIONS_COLUMNS
+from recsys_core.feedback.schemas import IMPRESSIONS_COLUMNS, OUTCOMES
 
 KEPT = (
     "request_id", "user_id", "item_id", "position", "release", "policy", "propensity", "feature_set", "features",
@@ -53,7 +53,7 @@ def outcomes(
     judged = shown.join(clicked, on="slot", how="left").join(rated, on="slot", how="left")
     liked = pl.coalesce(pl.col("rating") >= LIKED, pl.col("clicked").is_not_null())
     labelled = judged.with_columns(label=liked.cast(pl.Int8), event_id=pl.coalesce("rated", "clicked"))
-    return labelled.select(*OUTCOMES_COLUMNS).sort("request_id", "position")
+    return OUTCOMES.validate(labelled.select(*OUTCOMES_COLUMNS).sort("request_id", "position"))
 
 
 def _first_answer(shown: pl.DataFrame, answers: pl.DataFrame, on: list[str]) -> pl.DataFrame:

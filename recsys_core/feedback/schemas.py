@@ -132,3 +132,46 @@ REJECTED_EVENTS = pa.DataFrameSchema(
     ordered=True,
 )
 """One row per event of one arrival day that the log holds and the interactions leave out, and why; sorted alike."""
+
+OUTCOMES = pa.DataFrameSchema(
+    {
+        "request_id": pa.Column(pl.String, _ID),
+        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), nullable=True),
+        "item_id": pa.Column(pl.Int64, pa.Check.ge(0)),
+        "position": pa.Column(pl.Int64, pa.Check.ge(1)),
+        "release": pa.Column(pl.String, _ID),
+        "policy": pa.Column(pl.String, _ID),
+        "propensity": pa.Column(pl.Float64, pa.Check.in_range(0, 1, include_min=False)),
+        "feature_set": pa.Column(pl.String, _ID),
+        "features": pa.Column(pl.Binary),
+        "feature_states": pa.Column(pl.Binary),
+        "shown_at": pa.Column(pl.Int64, _SECONDS),
+        "settled_at": pa.Column(pl.Int64, _SECONDS),
+        "label": pa.Column(pl.Int8, pa.Check.isin((0, 1))),
+        "event_id": pa.Column(pl.String, _ID, nullable=True),
+    },
+    name="impression_outcomes",
+    strict=True,
+    ordered=True,
+    unique=["request_id", "position"],
+)
+"""One row per shown slot that can be judged: what stood where, by which release and policy and with what chance, what
+the ranker read; when it was shown and from when on nothing changes the label, in seconds; whether it was liked, and the
+event that says so (null where there was none); sorted by request_id, position."""
+
+IMPLICIT = pa.DataFrameSchema(
+    {
+        "user_id": pa.Column(pl.Int64, pa.Check.ge(0)),
+        "item_id": pa.Column(pl.Int64, pa.Check.ge(0)),
+        "timestamp": pa.Column(pl.Int64, _SECONDS),
+        "request_id": pa.Column(pl.String, _ID, nullable=True),
+        "event_id": pa.Column(pl.String, _ID, unique=True),
+        "position": pa.Column(pl.Int64, pa.Check.ge(1), nullable=True),
+        "weight": pa.Column(pl.Float32, pa.Check.ge(0)),
+    },
+    name="implicit_feedback",
+    strict=True,
+    ordered=True,
+)
+"""One row per click: who, what, when (seconds), after which request and at which position (null where unknown), and its
+weight as a target of the towers, beside 1 for a like; sorted by timestamp, user_id, item_id, event_id."""
