@@ -4,7 +4,13 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from recsys_assets.metadata import ratings_metadata, rejected_metadata, splits_metadata, table_metadata
+from recsys_assets.metadata.data import (
+    base_ratings_metadata,
+    movies_metadata,
+    ratings_metadata,
+    raw_data_metadata,
+    splits_metadata,
+)
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
@@ -47,9 +53,9 @@ def raw_data(context: dg.AssetExecutionContext, config: RawDataRun, lake: LakeRe
 
     run = AssetRun(context, lake, config)
     path = locate(config.dataset, lake.raw_folder)
-    about = {"dataset": config.dataset, "sha256": source_version(path)}
-    run.read_from_outside("source", about["sha256"])
-    return run.publish(tables_writer(raw_data=pl.DataFrame(about)), metadata={**about, "path": str(path)})
+    about = pl.DataFrame({"dataset": config.dataset, "sha256": source_version(path)})
+    run.read_from_outside("source", about["sha256"].item())
+    return run.publish(tables_writer(raw_data=about), metadata=raw_data_metadata(about, path))
 
 
 @versioned_asset(deps=["raw_data"], form=MoviesRun, libraries=["polars", "pyarrow"], kinds=["polars", "parquet"])
@@ -63,7 +69,7 @@ def movies(context: dg.AssetExecutionContext, config: MoviesRun, lake: LakeResou
     return run.publish(
         tables_writer(movies=read.table, rejected=read.rejected),
         facts=read.counts,
-        metadata=table_metadata(read.table) | rejected_metadata(read.rejected, read.notes),
+        metadata=movies_metadata(read),
     )
 
 
@@ -82,7 +88,7 @@ def base_ratings(context: dg.AssetExecutionContext, config: BaseRatingsRun, lake
         tables_writer(base_ratings=read.table, rejected=read.rejected),
         times=read.table["timestamp"],
         facts=read.counts | {"of_unknown_movies": unknown},
-        metadata=table_metadata(read.table) | rejected_metadata(read.rejected, read.notes),
+        metadata=base_ratings_metadata(read),
     )
 
 

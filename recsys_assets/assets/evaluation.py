@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from recsys_assets.metadata import eval_metadata, trials_metadata
+from recsys_assets.metadata.evaluation import baselines_metadata, eval_metadata
 from recsys_assets.pools import TRAINING
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
@@ -39,7 +39,7 @@ def baselines(context: dg.AssetExecutionContext, config: BaselinesRun, lake: Lak
 
     run = AssetRun(context, lake, config)
     made = baseline_lists(run.table("ratings"), Splits.load(run.folder("splits")), config)
-    return run.publish(made.save, metadata=trials_metadata(made.trials))
+    return run.publish(made.save, metadata=baselines_metadata(made))
 
 
 @versioned_asset(

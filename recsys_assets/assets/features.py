@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from recsys_assets.metadata import feature_table_metadata
+from recsys_assets.metadata.features import item_features_metadata, user_features_metadata
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
@@ -19,7 +19,7 @@ def item_features(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     ratings = run.table("ratings")
     table = item_features_by_slice(ratings, run.table("movies"), Splits.load(run.folder("splits")))
     return run.publish(
-        tables_writer(item_features=table), times=ratings["timestamp"], metadata=feature_table_metadata(table)
+        tables_writer(item_features=table), times=ratings["timestamp"], metadata=item_features_metadata(table)
     )
 
 
@@ -35,5 +35,5 @@ def user_features(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     ratings = run.table("ratings")
     table = user_features_by_slice(ratings, run.table("item_features"), Splits.load(run.folder("splits")))
     return run.publish(
-        tables_writer(user_features=table), times=ratings["timestamp"], metadata=feature_table_metadata(table)
+        tables_writer(user_features=table), times=ratings["timestamp"], metadata=user_features_metadata(table)
     )

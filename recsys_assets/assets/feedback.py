@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from recsys_assets.metadata import rejected_metadata, table_metadata
+from recsys_assets.metadata.feedback import head_metadata, interactions_metadata
 from recsys_assets.partitions import arrival_days
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
@@ -40,7 +40,7 @@ def interactions(context: dg.AssetExecutionContext, config: InteractionsRun, lak
         tables_writer(interactions=read.interactions, rejected=read.rejected),
         times=read.interactions["timestamp"],
         facts=read.counts,
-        metadata=table_metadata(read.interactions) | rejected_metadata(read.rejected, []),
+        metadata=interactions_metadata(read),
     )
 
 
@@ -61,5 +61,5 @@ def interaction_log_head(context: dg.AssetExecutionContext, lake: LakeResource) 
         tables_writer(interaction_log_head=head),
         times=head["timestamp"],
         facts={"n_days": len(days), "n_ratings": head.height},
-        metadata=table_metadata(head),
+        metadata=head_metadata(head, tables),
     )

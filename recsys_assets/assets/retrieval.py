@@ -2,7 +2,13 @@
 
 import dagster as dg
 
-from recsys_assets.metadata import index_metadata, retrieval_metadata, training_metadata
+from recsys_assets.metadata.retrieval import (
+    embeddings_metadata,
+    index_metadata,
+    retrieval_metadata,
+    training_metadata,
+    validation_curve,
+)
 from recsys_assets.pools import TRAINING
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
@@ -41,12 +47,13 @@ def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: Lake
 
     run = AssetRun(context, lake, config)
     ratings, splits = run.table("ratings"), Splits.load(run.folder("splits"))
-    towers = fit_towers(ratings, run.table("item_features"), splits, config, run.tell)
+    curve = validation_curve(ratings, splits, config)
+    towers = fit_towers(ratings, run.table("item_features"), splits, config, run.tell, curve)
     return run.publish(
         partial(save_towers, towers),
         times=ratings.filter(ratings["timestamp"] < max(tower.fit_end for tower in towers.values()))["timestamp"],
         facts={f"fitted_on.{name}": tower.fitted_on for name, tower in towers.items()},
-        metadata=training_metadata(towers),
+        metadata=training_metadata(towers, curve),
     )
 
 
@@ -60,7 +67,8 @@ def item_embeddings(context: dg.AssetExecutionContext, lake: LakeResource) -> Pu
     run = AssetRun(context, lake)
     embeddings = embed_items(load_tower(run.folder("two_tower"), TEST))
     n_items, d = embeddings.vectors.shape
-    return run.publish(embeddings.save, facts={"n_items": n_items, "n_dimensions": d})
+    facts = {"n_items": n_items, "n_dimensions": d}
+    return run.publish(embeddings.save, facts=facts, metadata=embeddings_metadata(embeddings))
 
 
 @versioned_asset(deps=["item_embeddings"], form=FaissIndexRun, libraries=["faiss-cpu", "numpy"], kinds=["faiss"])
@@ -89,11 +97,8 @@ def retrieval_report(context: dg.AssetExecutionContext, lake: LakeResource) -> P
 
     run = AssetRun(context, lake)
     ratings, splits, towers = run.table("ratings"), Splits.load(run.folder("splits")), run.folder("two_tower")
-    report = make_report(
-        ratings,
-        splits,
-        load_tower(towers, VALIDATION),
-        load_tower(towers, TEST),
-        ItemIndex.load(run.folder("faiss_index")),
+    validated, serving = load_tower(towers, VALIDATION), load_tower(towers, TEST)
+    report = make_report(ratings, splits, validated, serving, ItemIndex.load(run.folder("faiss_index")))
+    return run.publish(
+        report.save, facts=report.headline(), metadata=retrieval_metadata(report, ratings, splits, serving)
     )
-    return run.publish(report.save, facts=report.headline(), metadata=retrieval_metadata(report))

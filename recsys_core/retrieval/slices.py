@@ -5,6 +5,7 @@ each slice gets a tower fitted on nothing but what its models may see.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import polars as pl
 
@@ -20,6 +21,7 @@ def fit_towers(
     splits: Splits,
     config: TwoTowerConfig,
     progress: Callable[[str], None] | None = None,
+    after_epoch: Callable[[str, int, FittedTower], None] | None = None,
 ) -> dict[str, FittedTower]:
     """A tower for each slice, by name.
 
@@ -29,12 +31,17 @@ def fit_towers(
         splits: the cut-offs.
         config: the same for all towers.
         progress: told the name of each slice before its training.
+        after_epoch: shown name, epochs done and tower after each epoch; see `fit_two_tower`.
     """
     towers = {}
     for name in splits.names:
         if progress is not None:
             progress(name)
         towers[name] = fit_two_tower(
-            fit_ratings(ratings, splits, name), of_slice(items, name), splits.fit_end(name), config
+            fit_ratings(ratings, splits, name),
+            of_slice(items, name),
+            splits.fit_end(name),
+            config,
+            after_epoch=partial(after_epoch, name) if after_epoch else None,
         )
     return towers

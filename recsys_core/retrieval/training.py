@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -52,8 +52,17 @@ class FittedTower:
         return user_encoder(self.model)
 
 
+AfterEpoch = Callable[[int, FittedTower], None]
+"""Called with (epochs done, the tower as it then is), while that is still being trained."""
+
+
 def fit_two_tower(
-    ratings: pl.DataFrame, items: pl.DataFrame, fit_end: int, config: TwoTowerConfig, progress: Progress | None = None
+    ratings: pl.DataFrame,
+    items: pl.DataFrame,
+    fit_end: int,
+    config: TwoTowerConfig,
+    progress: Progress | None = None,
+    after_epoch: AfterEpoch | None = None,
 ) -> FittedTower:
     """Train both towers on the ratings before `fit_end`, with the softmax over the catalogue, all of it or a sample.
 
@@ -63,6 +72,7 @@ def fit_two_tower(
         fit_end: seconds UTC.
         config: shape and schedule.
         progress: told after each step.
+        after_epoch: shown the tower as it then is; it may look, and what it draws of chance changes nothing.
 
     The same inputs, settings, thread count and version of torch give the same weights to the bit on one machine.
     """
@@ -73,22 +83,39 @@ def fit_two_tower(
     users = users.select(np.flatnonzero(users.lengths >= 2))  # one rating cannot be both question and answer
     with _deterministic(config):
         popularity = standardised_log_popularity(items["n_likes"].to_numpy())
-        model = TwoTower(content_matrix(items), popularity, config.dim)
-        losses = _train(model, users, config, progress)
-    return FittedTower(
-        model=model.eval(),
-        closed_form=closed_form,
-        closed_form_weight=config.closed_form_weight,
-        trend=trend,
-        covisits=covisits,
-        catalogue=catalogue,
-        fit_end=fit_end,
-        fitted_on=ratings_digest(seen),
-        losses=losses,
-    )
+        tower = FittedTower(
+            model=TwoTower(content_matrix(items), popularity, config.dim),
+            closed_form=closed_form,
+            closed_form_weight=config.closed_form_weight,
+            trend=trend,
+            covisits=covisits,
+            catalogue=catalogue,
+            fit_end=fit_end,
+            fitted_on=ratings_digest(seen),
+            losses=np.zeros(config.n_epochs, dtype=np.float32),
+        )
+        losses = _train(tower.model, users, config, progress, _looking(tower, after_epoch))
+    return replace(tower, model=tower.model.eval(), losses=losses)
 
 
-def _train(model: TwoTower, users: Histories, config: TwoTowerConfig, progress: Progress | None) -> Float32s:
+def _looking(tower: FittedTower, after_epoch: AfterEpoch | None) -> Callable[[int], None]:
+    """What `_train` calls with the number of epochs done."""
+
+    def look(epoch: int) -> None:
+        if after_epoch is not None:
+            with torch.random.fork_rng(devices=[]):
+                after_epoch(epoch, replace(tower))  # a copy, since a tower keeps the encoder that it made first
+
+    return look
+
+
+def _train(
+    model: TwoTower,
+    users: Histories,
+    config: TwoTowerConfig,
+    progress: Progress | None,
+    look: Callable[[int], None],
+) -> Float32s:
     sampler = sampler_of(users, config.n_negatives) if users.n_items > config.full_softmax_until else None
     optimisers = _optimisers(model, config, sparse=sampler is not None)
     n_steps = config.n_epochs * max(1, -(-users.n_users // config.batch_users))
@@ -110,6 +137,7 @@ def _train(model: TwoTower, users: Histories, config: TwoTowerConfig, progress: 
             done += 1
             if progress is not None:
                 progress(done, n_steps)
+        look(epoch + 1)
     logger.info("two-tower trained on %d users: loss %.3f -> %.3f", users.n_users, losses[0], losses[-1])
     return losses
 
