@@ -60,7 +60,10 @@ def raw_data(context: dg.AssetExecutionContext, config: RawDataRun, lake: LakeRe
 
 @versioned_asset(deps=["raw_data"], form=MoviesRun, libraries=["polars", "pyarrow"], kinds=["polars", "parquet"])
 def movies(context: dg.AssetExecutionContext, config: MoviesRun, lake: LakeResource) -> Published:
-    """Title, genres and year of every movie; what could not be read is in the artifact, with line and reason."""
+    """Title, genres and year of every movie: what a new movie is known by, before anybody has rated it.
+
+    What could not be read is in the artifact, with line and reason, so that nothing is lost in silence.
+    """
     from recsys_core.data.reading import read_movies
     from recsys_core.data.sources import locate
 
@@ -77,7 +80,10 @@ def movies(context: dg.AssetExecutionContext, config: MoviesRun, lake: LakeResou
     deps=["raw_data", "movies"], form=BaseRatingsRun, libraries=["polars", "pyarrow"], kinds=["polars", "parquet"]
 )
 def base_ratings(context: dg.AssetExecutionContext, config: BaseRatingsRun, lake: LakeResource) -> Published:
-    """The data set's ratings, latest per user and movie; bad rows are in the artifact, with line and reason."""
+    """The data set's ratings, latest per user and movie; bad rows are in the artifact, with line and reason.
+
+    Apart from `ratings`, so that new events of the log do not ask for the whole data set to be read again.
+    """
     from recsys_core.data.reading import check_unknown_movies, read_ratings
     from recsys_core.data.sources import locate
 

@@ -32,7 +32,8 @@ class EvalReportRun(dg.Config, EvaluationConfig):
 def baselines(context: dg.AssetExecutionContext, config: BaselinesRun, lake: LakeResource) -> Published:
     """Popularity, recent popularity, ItemKNN and EASE, each tuned on the validation slice with the same budget.
 
-    They hand in lists for the test's users without reading the test's targets.
+    A gain over something simple that nobody tuned would be no gain. They hand in lists for the test's users without
+    reading the test's targets.
     """
     from recsys_core.data.splits import Splits
     from recsys_core.evaluation.baselines import baseline_lists

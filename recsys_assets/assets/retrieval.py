@@ -59,7 +59,10 @@ def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: Lake
 
 @versioned_asset(deps=["two_tower"], libraries=["torch", "numpy"], kinds=["pytorch", "numpy"])
 def item_embeddings(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
-    """The serving tower's vector of every item in the catalogue."""
+    """The serving tower's vector of every item in the catalogue.
+
+    They are the same for every user, so they are computed once and not at each request.
+    """
     from recsys_core.data.splits import TEST
     from recsys_core.retrieval.embeddings import embed_items
     from recsys_core.retrieval.storage import load_tower
@@ -73,7 +76,10 @@ def item_embeddings(context: dg.AssetExecutionContext, lake: LakeResource) -> Pu
 
 @versioned_asset(deps=["item_embeddings"], form=FaissIndexRun, libraries=["faiss-cpu", "numpy"], kinds=["faiss"])
 def faiss_index(context: dg.AssetExecutionContext, config: FaissIndexRun, lake: LakeResource) -> Published:
-    """The item vectors, searchable by inner product: exact up to a size, an inverted file above it."""
+    """The item vectors, searchable by inner product: exact up to a size, an inverted file above it.
+
+    A request can then look at a few hundred of all items; to score every item with the ranker would take too long.
+    """
     from recsys_core.retrieval.embeddings import ItemEmbeddings
     from recsys_core.retrieval.index import build_index
 

@@ -117,6 +117,7 @@ def _by_model(summary: pl.DataFrame) -> dg.MarkdownMetadataValue:
 
 
 def _by_slice(table: pl.DataFrame) -> dg.MarkdownMetadataValue:
+    table = table.sort("dimension", pl.col("slice").str.extract(r"^(\d+)").cast(pl.Int64), maintain_order=True)
     names = [f"{row['slice']}\n{row['dimension']}, n = {row['n']}" for row in table.iter_rows(named=True)]
     bounds = list(table.select("low", "high").iter_rows())
     label = "NDCG@10, test, 95 % intervals (no dot: too few users)"

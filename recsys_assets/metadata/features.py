@@ -16,6 +16,9 @@ ITEM_LINEAGE: Lineage = {
 
 USER_LINEAGE: Lineage = {"slice": ("splits.users.slice",), "user_id": ("splits.users.user_id",)}
 
+MOST_MISSING = 12
+"""Features in the picture, worst first: of the others there is little to see."""
+
 
 def item_features_metadata(table: pl.DataFrame) -> Metadata:
     """Columns, lineage, gaps."""
@@ -36,10 +39,14 @@ def missing_metadata(table: pl.DataFrame) -> Metadata:
     from recsys_core.features.missing import missing_shares
 
     shares = missing_shares(table)
-    names, values = shares["feature"].to_list(), shares["share"].to_list()
+    worst = shares.head(MOST_MISSING)
+    values = worst["share"].to_list()
+    drawn = bars(
+        worst["feature"].to_list(), values, "share of rows without a value", texts=[f"{x:.3%}" for x in values]
+    )
     return {
         "n_features": shares.height,
         "n_slices": table["slice"].n_unique(),
-        "missing_share": sum(values) / len(values),
-        "missing": picture(bars(names, values, "share of rows without a value"), height=0.7 + 0.15 * len(names)),
+        "missing_share": shares["share"].mean(),
+        "missing": picture(drawn, height=0.8 + 0.15 * worst.height),
     }

@@ -31,6 +31,9 @@ PARITY_LINEAGE: Lineage = {
     "replayed": ("base_ratings.rating", "base_ratings.timestamp", "interaction_log_head.rating"),
 }
 
+MOST_DEGRADED = 12
+"""Features in the picture, worst first."""
+
 
 def served_metadata(served: "Served") -> Metadata:
     """How much there is, and how often a default stood in for a feature."""
@@ -42,7 +45,7 @@ def served_metadata(served: "Served") -> Metadata:
         "n_users": served.n_users,
         "missing_share": shares["missing_share"].mean(),
         "stale_share": shares["stale_share"].mean(),
-        "feature_states": picture(lambda axes: _draw_states(axes, shares), height=4.6),
+        "feature_states": picture(lambda axes: _draw_states(axes, shares.head(MOST_DEGRADED))),
         "degraded": figures(shares),
     }
 
@@ -103,7 +106,7 @@ def _draw_states(axes: "Axes", shares: pl.DataFrame) -> None:
         values = shares[f"{name}_share"].to_list()
         axes.barh(places, values, left=left, color=colour, label=name)
         left = [before + value for before, value in zip(left, values, strict=True)]
-    axes.set_yticks(places, shares["feature"].to_list(), fontsize=6)
+    axes.set_yticks(places, shares["feature"].to_list(), fontsize=7)
     axes.margins(y=0.01)
     axes.set(xlabel="share of slots in which a default stood in", xlim=(0, max(0.01, *left) * 1.05))
     legend_above(axes, n_columns=2)

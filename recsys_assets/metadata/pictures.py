@@ -58,17 +58,16 @@ def bars(
     values: Sequence[float],
     label: str,
     colours: Sequence[str] | str = ACCENT,
-    *,
-    with_numbers: bool = False,
+    texts: Sequence[str] = (),
 ) -> Draw:
-    """Horizontal bars, the first on top; with the numbers beside them where some are too short to be seen."""
+    """Horizontal bars, the first on top; with texts beside them where some are too short to be seen."""
 
     def draw(axes: "Axes") -> None:
         places = range(len(names), 0, -1)
         drawn = axes.barh(places, values, color=colours)
-        if with_numbers:
-            axes.bar_label(drawn, [f"{value:,}" for value in values], padding=3, fontsize=7)
-            axes.margins(x=0.12)
+        if texts:
+            axes.bar_label(drawn, texts, padding=3, fontsize=7)
+            axes.set_xlim(0, 1.15 * max(values, default=0) or 1)  # room for the texts
         axes.set_yticks(places, names, fontsize=7 if len(names) < 15 else 6)
         axes.margins(y=0.01)
         axes.set(xlabel=label)

@@ -67,7 +67,7 @@ def ranker_metadata(fitted: "RehearsedRanker", examples: "RankingExamples") -> M
                 color=colour,
                 label=f"{name} ({'never seen' if is_new else 'learned from'})",
             )
-        axes.set(xlabel="trees", ylabel="NDCG@10", ylim=(0, None))
+        axes.set(xlabel="trees", ylabel="NDCG@10", xlim=(0, None))
         legend_above(axes, n_columns=2)
 
     return {
@@ -106,6 +106,8 @@ def _draw_reliability(axes: "Axes", table: pl.DataFrame) -> None:
     stated, true = table["predicted"].to_numpy(), table["observed"].to_numpy()
     reach = [true - table["low"].to_numpy(), table["high"].to_numpy() - true]
     axes.axline((0, 0), slope=1, color=INK, linewidth=1, linestyle="--", label="what is stated comes true")
-    axes.errorbar(stated, true, yerr=reach, marker="o", markersize=4, capsize=2, label="ten bins, 95 % intervals")
+    axes.errorbar(
+        stated, true, yerr=reach, marker="o", markersize=4, capsize=2, label="bins of equal count, 95 % intervals"
+    )
     axes.set(xlabel="stated probability of a like", ylabel="share liked", xlim=(0, None), ylim=(0, None))
     legend_above(axes, n_columns=2)

@@ -56,7 +56,7 @@ def training_metadata(towers: Mapping[str, "FittedTower"], curve: "ValidationCur
 
     def draw_recall(axes: "Axes") -> None:
         axes.plot(points["epoch"].to_list(), points["recall"].to_list(), marker="o", markersize=4, color=ALARM)
-        axes.set(xlabel="epoch", ylabel="recall@100, validation", ylim=(0, None))
+        axes.set(xlabel="epoch", ylabel="recall@100, validation", xlim=(0, None))
 
     drawn: set[str] = set()
     last, best = list(towers.values())[-1], points.sort("recall", descending=True, maintain_order=True).row(0)

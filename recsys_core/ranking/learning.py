@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from recsys_core.data.splits import VALIDATION, holdout_prefix
+from recsys_core.data.splits import VALIDATION
 from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.ranking.validation import validate_ranker
@@ -27,13 +27,14 @@ def learning_curve(rehearsal: Ranker, examples: RankingExamples) -> pl.DataFrame
         rehearsal: from `fit_rehearsed`.
         examples: what it was trained on, and the validation slice.
     """
-    learned = [name for name in examples.rows["slice"].unique() if name.startswith(holdout_prefix(VALIDATION))]
+    # Every exam's hold-outs come in growing nearness; see `make_splits`.
+    nearest = examples.lessons(VALIDATION)["slice"].unique(maintain_order=True)[-1]
     rounds = rehearsal.booster.num_boosted_rounds()
     looks = np.unique(np.linspace(1, rounds, min(N_LOOKS, rounds)).round().astype(int)).tolist()
     rows = []
     for n_trees in looks:
         then = replace(rehearsal, booster=rehearsal.booster[:n_trees])
-        for name in (VALIDATION, min(learned)):  # the smallest share lies latest
+        for name in (VALIDATION, nearest):
             table = validate_ranker(then, examples, name=name).filter(order="ranking")
             rows.append((n_trees, name, float(table["ndcg"].to_numpy().mean())))
     return pl.DataFrame(rows, schema={"round": pl.Int64, "slice": pl.String, "ndcg": pl.Float64}, orient="row")
