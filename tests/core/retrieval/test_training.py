@@ -19,7 +19,7 @@ from recsys_core.features.tables import item_features
 from recsys_core.retrieval.candidates import exact_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.examples import Examples
-from recsys_core.retrieval.report import RECALL_AT, _validation_recall
+from recsys_core.retrieval.report import RECALL_AT, validation_recall
 from recsys_core.retrieval.towers import HistoryBatch, TwoTower
 from recsys_core.retrieval.training import FittedTower, encode_items, fit_two_tower
 from recsys_core.retrieval.user_encoder import user_encoder
@@ -87,8 +87,8 @@ def test_the_towers_recover_the_tiny_worlds_truth_better_than_popularity(tiny: T
 def test_the_towers_predict_the_tiny_worlds_future_better_than_popularity(tiny: TinyRun) -> None:
     tower = tiny.towers[VALIDATION]
     n_likes = tiny.items.filter(slice=VALIDATION)["n_likes"].to_numpy()
-    learned = _validation_recall(tiny.ratings, tiny.splits, tower).filter(k=10)["recall"].mean()
-    popular = _validation_recall(tiny.ratings, tiny.splits, by_popularity(tower, n_likes)).filter(k=10)["recall"].mean()
+    learned = validation_recall(tiny.ratings, tiny.splits, tower).filter(k=10)["recall"].mean()
+    popular = validation_recall(tiny.ratings, tiny.splits, by_popularity(tower, n_likes)).filter(k=10)["recall"].mean()
     assert learned > popular + 0.15
 
 
@@ -250,7 +250,7 @@ def test_on_real_ratings_the_towers_beat_popularity() -> None:
     )
     tower = fit_two_tower(ratings, items, fit_end, TwoTowerConfig(n_epochs=20))
     popular = by_popularity(tower, items["n_likes"].to_numpy())
-    learned, base = (_validation_recall(ratings, splits, one) for one in (tower, popular))
+    learned, base = (validation_recall(ratings, splits, one) for one in (tower, popular))
     assert learned["k"].unique().sort().to_list() == list(RECALL_AT)
     for k in (20, 100):
         assert learned.filter(k=k)["recall"].mean() > 1.1 * base.filter(k=k)["recall"].mean()
