@@ -73,7 +73,7 @@ def rejected_metadata(rejected: pl.DataFrame, counts: Mapping[str, int], notes: 
         "rejected_rows": dg.MetadataValue.md(markdown_table(rejected.columns, first) if first else "none"),
         "notes": dg.MetadataValue.json(notes),
         "fates_of_lines": picture(
-            bars([name.replace("_", " ") for name in names], values, "lines", colours, [f"{n:,}" for n in values]),
+            bars([name.replace("_", " ") for name in names], values, "rows", colours, [f"{n:,}" for n in values]),
             height=0.6 + 0.22 * len(names),
         ),
     }

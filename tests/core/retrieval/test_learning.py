@@ -48,7 +48,7 @@ def test_earlier_points_are_those_of_earlier_towers(tiny: TinyRun) -> None:
     seen: list[np.ndarray] = []
 
     def look(name: str, epoch: int, tower: FittedTower) -> None:
-        seen.append(tower.user_encoder.everyone.copy())
+        seen.append(tower.user_encoder.rated)
 
     fit_towers(tiny.ratings, tiny.items, tiny.splits, config, after_epoch=look)
     assert len(seen) == config.n_epochs * len(tiny.splits.names)
