@@ -6,7 +6,7 @@ where 4.2 : 1 is the most that any one colour can have against both. The hues ar
 people with any colour vision tell apart, moved to that luminance.
 
 PNG rather than SVG: Dagster passes both, but a page of text in a user's fonts is not the same picture everywhere. The
-colours are reduced to a table of 64, which makes a file four times smaller than matplotlib's own.
+colours are reduced to a table of 64, which makes a file less than half as large as matplotlib's own.
 """
 
 import base64

@@ -7,17 +7,35 @@ import numpy as np
 import pytest
 from matplotlib import rcParams
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from PIL import Image
 
-from recsys_assets.metadata.pictures import ACCENT, ALARM, INK, SERIES, Draw, bars, intervals, picture, stacked
+from recsys_assets.metadata.pictures import (
+    ACCENT,
+    ALARM,
+    DPI,
+    HEIGHT,
+    INK,
+    SERIES,
+    WIDTH,
+    Draw,
+    bars,
+    intervals,
+    picture,
+    stacked,
+)
 from tests.assets.metadata.ink import DARK, LEAST_CONTRAST, WHITE, contrast, ink_on
 
 NAN = float("nan")
 
 
-def decoded(*draws: Draw) -> Image.Image:
+def image_bytes(*draws: Draw) -> bytes:
     text = picture(*draws).value or ""
-    return Image.open(io.BytesIO(base64.b64decode(text.partition(";base64,")[2].removesuffix(")"))))
+    return base64.b64decode(text.partition(";base64,")[2].removesuffix(")"))
+
+
+def decoded(*draws: Draw) -> Image.Image:
+    return Image.open(io.BytesIO(image_bytes(*draws)))
 
 
 @pytest.mark.parametrize("colour", [INK, ACCENT, ALARM, *SERIES])
@@ -33,6 +51,18 @@ def test_a_drawing_in_black_would_be_noticed() -> None:
         axes.plot([0, 1], [0, 1], color="black", linewidth=9)
 
     assert contrast(ink_on(decoded(draw), DARK), DARK).min() < 1.5
+
+
+def test_few_colours_more_than_halve_the_bytes() -> None:
+    def draw(axes: Axes) -> None:
+        for at, mark in enumerate("os^D"):
+            axes.plot(range(20), np.random.default_rng(at).random(20), marker=mark)
+
+    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    draw(figure.add_subplot())
+    plain = io.BytesIO()
+    figure.savefig(plain, format="png", dpi=DPI, transparent=True)
+    assert 2 * len(image_bytes(draw)) < len(plain.getvalue())
 
 
 def test_every_plot_adds_its_height() -> None:
