@@ -103,7 +103,7 @@ class AssetRun:
         return dg.MaterializeResult(
             data_version=dg.DataVersion(manifest.version),
             # The UI keeps this order: first what the asset says, then where it comes from.
-            metadata={**(facts or {}), **(metadata or {}), "duration_s": duration_s, **_described(manifest)},
+            metadata={**(metadata or {}), **(facts or {}), "duration_s": duration_s, **_described(manifest)},
             tags={CODE_VERSION_TAG: code},
         )
 

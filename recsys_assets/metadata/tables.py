@@ -2,7 +2,8 @@
 
 Columns and constraints are read off the schemas of core, so that the UI cannot promise anything else than what is
 checked. An artifact of several tables shows the columns of its main table by their names and those of the others as
-`table.column`, because Dagster knows one schema per asset.
+`table.column`, because Dagster knows one schema per asset. Where a column comes from is in its description as well: the
+open-source UI keeps column lineage but draws it only as JSON.
 """
 
 from collections.abc import Iterator, Mapping
@@ -51,7 +52,10 @@ def table_metadata(
     return {
         ROW_COUNT: table.height,
         **counts,
-        SCHEMA: dg.TableSchema(columns=columns, constraints=dg.TableConstraints(other=constraints)),
+        SCHEMA: dg.TableSchema(
+            columns=[_with_sources(column, (lineage or {}).get(column.name, ())) for column in columns],
+            constraints=dg.TableConstraints(other=constraints),
+        ),
         **_lineage(lineage or {}),
     }
 
@@ -69,7 +73,9 @@ def feature_table_metadata(
     sources = {name: tuple(one.sources) for name, one in declared.items()}
     shown = table_metadata(table, schema, {**lineage, **sources}, **others)
     columns = [
-        _declared_column(declared[column.name]) if column.name in declared else column
+        _with_sources(_declared_column(declared[column.name]), sources[column.name])
+        if column.name in declared
+        else column
         for column in shown[SCHEMA].columns
     ]
     return shown | {SCHEMA: dg.TableSchema(columns=columns, constraints=shown[SCHEMA].constraints)}
@@ -104,6 +110,14 @@ def _declared_column(one: "Feature[Any]") -> dg.TableColumn:
         dg.TableColumnConstraints(nullable=one.may_be_missing, other=bounds),
         tags={"group": one.group, "owner": one.owner.removeprefix("team:")},
     )
+
+
+def _with_sources(column: dg.TableColumn, sources: tuple[str, ...]) -> dg.TableColumn:
+    if not sources:
+        return column
+    named = ", ".join(f"`{source}`" for source in sources)
+    text = f"{column.description or ''} From {named}.".lstrip()
+    return dg.TableColumn(column.name, column.type, text, column.constraints, tags=column.tags)
 
 
 def _in_words(check: "pa.Check") -> str:

@@ -173,6 +173,7 @@ def test_lineage_leads_from_columns_that_are_there_to_columns_that_are_there(ass
             if EXPECTED[parent].tables:  # a part of a model is named like a column, such as two_tower.vectors
                 assert source in columns_of(seen, parent), f"{asset}.{column} from {parent}.{source}"
             assert parent in ancestors(asset), f"{asset} is not made from {parent}"
+            assert f"`{parent}.{source}`" in columns_of(seen, asset)[column]["description"]
 
 
 def ancestors(asset: str) -> set[str]:

@@ -58,6 +58,14 @@ def test_lineage_names_asset_and_column_also_of_a_further_table() -> None:
     }
 
 
+def test_a_column_names_what_it_is_made_from() -> None:
+    shown = table_metadata(TABLE, SCHEMA, {"id": ("ratings.user_id", "splits.users.user_id"), "kind": ("a.b",)})
+    texts = {column.name: column.description for column in shown["dagster/column_schema"].columns}
+    assert texts["id"] == "Who. From `ratings.user_id`, `splits.users.user_id`."
+    assert texts["kind"] == "From `a.b`."
+    assert texts["share"] is None
+
+
 def test_without_lineage_none_is_shown() -> None:
     assert "dagster/column_lineage" not in table_metadata(TABLE, SCHEMA)
 
