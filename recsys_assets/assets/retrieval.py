@@ -28,7 +28,7 @@ class FaissIndexRun(dg.Config, IndexConfig):
 
 
 @versioned_asset(
-    deps=["ratings", "splits", "item_features"],
+    deps=["ratings", "splits", "item_features", "implicit_feedback"],
     form=TwoTowerRun,
     libraries=["torch", "safetensors", "numpy", "scipy", "polars", "pyarrow"],
     kinds=["pytorch"],
@@ -47,8 +47,9 @@ def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: Lake
 
     run = AssetRun(context, lake, config)
     ratings, splits = run.table("ratings"), Splits.load(run.folder("splits"))
-    curve = validation_curve(ratings, splits, config)
-    towers = fit_towers(ratings, run.table("item_features"), splits, config, run.tell, curve)
+    items, clicks = run.table("item_features"), run.table("implicit_feedback")
+    curve = validation_curve(ratings, splits, config, run.tell)
+    towers = fit_towers(ratings, items, splits, config, curve, clicks)
     return run.publish(
         partial(save_towers, towers),
         times=ratings.filter(ratings["timestamp"] < max(tower.fit_end for tower in towers.values()))["timestamp"],

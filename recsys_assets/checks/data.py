@@ -10,12 +10,12 @@ def ratings_keep_their_schema(lake: LakeResource) -> dg.AssetCheckResult:
     """One rating per user and movie, on the half-star grid, at a possible time."""
     from pandera.errors import SchemaError
 
-    from recsys_core.data.schemas import RATINGS
+    from recsys_core.data.schemas import MERGED_RATINGS
     from recsys_core.tables import read_table
 
     table = read_table(lake.store.open("ratings") / "ratings.parquet")
     try:
-        RATINGS.validate(table)
+        MERGED_RATINGS.validate(table)
     except SchemaError as fault:
         return dg.AssetCheckResult(passed=False, metadata={"fault": str(fault)[:2000]})
     return dg.AssetCheckResult(passed=True, metadata={"n_rows": table.height})

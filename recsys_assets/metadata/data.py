@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 RATED = ("user_id", "item_id", "rating", "timestamp")
 
-RATINGS_LINEAGE: Lineage = {name: (f"base_ratings.{name}", f"interaction_log_head.{name}") for name in RATED}
+RATINGS_LINEAGE: Lineage = {name: (f"base_ratings.{name}", f"interaction_log_head.{name}") for name in RATED} | {
+    "event_id": ("interaction_log_head.event_id",)
+}
 
 SPLITS_LINEAGE: Lineage = {name: (f"ratings.{name}",) for name in RATED} | {
     "slice": ("ratings.timestamp",),
@@ -50,14 +52,14 @@ def movies_metadata(read: "Read") -> Metadata:
     }
 
 
-def base_ratings_metadata(read: "Read") -> Metadata:
-    """The data set's ratings, and what became of the lines they were read from."""
+def base_ratings_metadata(kept: pl.DataFrame, read: "Read") -> Metadata:
+    """The ratings that are not held back, and what became of the lines they were read from."""
     from recsys_core.data.distributions import about_ratings
     from recsys_core.data.schemas import QUARANTINE, RATINGS
 
     return {
-        **table_metadata(read.table, RATINGS, rejected=(read.rejected, QUARANTINE)),
-        **about_ratings(read.table),
+        **table_metadata(kept, RATINGS, rejected=(read.rejected, QUARANTINE)),
+        **about_ratings(kept),
         **rejected_metadata(read.rejected, read.counts, read.notes),
     }
 
@@ -82,7 +84,7 @@ def rejected_metadata(rejected: pl.DataFrame, counts: Mapping[str, int], notes: 
 def ratings_metadata(ratings: pl.DataFrame) -> Metadata:
     """Counts, and how stars and popularity are distributed."""
     from recsys_core.data.distributions import about_ratings, ratings_by_rank, ratings_by_stars
-    from recsys_core.data.schemas import RATINGS
+    from recsys_core.data.schemas import MERGED_RATINGS
 
     stars, popularity = ratings_by_stars(ratings), ratings_by_rank(ratings)
 
@@ -95,7 +97,7 @@ def ratings_metadata(ratings: pl.DataFrame) -> Metadata:
         axes.set(xlabel="rank of the movie by popularity (log scale)", ylabel="ratings of the movie (log)")
 
     return {
-        **table_metadata(ratings, RATINGS, RATINGS_LINEAGE),
+        **table_metadata(ratings, MERGED_RATINGS, RATINGS_LINEAGE),
         **about_ratings(ratings),
         "stars": picture(draw_stars),
         "popularity": picture(draw_popularity),

@@ -24,14 +24,16 @@ def item_features_metadata(table: pl.DataFrame) -> Metadata:
     """Columns, lineage, gaps."""
     from recsys_core.features.schemas import item_schema
 
-    return feature_table_metadata(table, item_schema(), ITEM_LINEAGE) | missing_metadata(table)
+    shown = feature_table_metadata(table, item_schema(), ITEM_LINEAGE)
+    return {**shown, "n_slices": table["slice"].n_unique(), **missing_metadata(table)}
 
 
 def user_features_metadata(table: pl.DataFrame) -> Metadata:
     """Columns, lineage, gaps."""
     from recsys_core.features.schemas import user_schema
 
-    return feature_table_metadata(table, user_schema(), USER_LINEAGE) | missing_metadata(table)
+    shown = feature_table_metadata(table, user_schema(), USER_LINEAGE)
+    return {**shown, "n_slices": table["slice"].n_unique(), **missing_metadata(table)}
 
 
 def missing_metadata(table: pl.DataFrame) -> Metadata:
@@ -46,7 +48,6 @@ def missing_metadata(table: pl.DataFrame) -> Metadata:
     )
     return {
         "n_features": shares.height,
-        "n_slices": table["slice"].n_unique(),
         "missing_share": shares["share"].mean(),
         "missing": picture(drawn, height=0.8 + 0.15 * worst.height),
     }

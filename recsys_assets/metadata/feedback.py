@@ -7,7 +7,7 @@ import dagster as dg
 import polars as pl
 
 from recsys_assets.metadata.data import rejected_metadata
-from recsys_assets.metadata.pictures import picture, stacked
+from recsys_assets.metadata.pictures import bars, picture, stacked
 from recsys_assets.metadata.tables import Lineage, Metadata, table_metadata
 
 if TYPE_CHECKING:
@@ -20,6 +20,25 @@ HEAD_LINEAGE: Lineage = {
     "item_id": ("interactions.item_id",),
     "rating": ("interactions.value",),
     "timestamp": ("interactions.timestamp",),
+    "event_id": ("interactions.event_id",),
+    **{
+        f"clicks.{name}": (f"interactions.{name}",)
+        for name in ("user_id", "item_id", "timestamp", "request_id", "event_id")
+    },
+}
+
+OUTCOMES_LINEAGE: Lineage = {
+    "label": ("interaction_log_head.rating", "interaction_log_head.timestamp", "interaction_log_head.clicks.timestamp"),
+    "event_id": ("interaction_log_head.event_id", "interaction_log_head.clicks.event_id"),
+}
+
+IMPLICIT_LINEAGE: Lineage = {
+    **{
+        name: (f"interaction_log_head.clicks.{name}",)
+        for name in ("user_id", "item_id", "timestamp", "request_id", "event_id")
+    },
+    "position": ("impression_outcomes.position",),
+    "weight": ("impression_outcomes.position",),
 }
 
 
@@ -42,9 +61,9 @@ def interactions_metadata(read: "DayRead") -> Metadata:
     }
 
 
-def head_metadata(head: pl.DataFrame, days: Mapping[str, pl.DataFrame]) -> Metadata:
-    """The logged ratings, and what arrived on each day."""
-    from recsys_core.data.schemas import RATINGS
+def head_metadata(head: pl.DataFrame, clicks: pl.DataFrame, days: Mapping[str, pl.DataFrame]) -> Metadata:
+    """The logged ratings and clicks, and what arrived on each day."""
+    from recsys_core.feedback.derived import CLICKS, LOGGED
     from recsys_core.feedback.summaries import arrivals_by_day
 
     arrived = arrivals_by_day(days)
@@ -58,10 +77,41 @@ def head_metadata(head: pl.DataFrame, days: Mapping[str, pl.DataFrame]) -> Metad
 
     picturable = picture(draw) if days else dg.MetadataValue.md("no day has been ingested yet")
     return {
-        **table_metadata(head, RATINGS, HEAD_LINEAGE),
+        **table_metadata(head, LOGGED, HEAD_LINEAGE, clicks=(clicks, CLICKS)),
         "n_events": int(arrived["n"].sum()),
         "n_users": head["user_id"].n_unique(),
         "arrivals": picturable,
+    }
+
+
+def outcomes_metadata(table: pl.DataFrame) -> Metadata:
+    """What came of what was shown, by place in the list."""
+    from recsys_core.feedback.derived import OUTCOMES
+    from recsys_core.feedback.summaries import like_share, likes_by_position
+
+    places = likes_by_position(table)
+    drawn = bars(
+        [str(position) for position in places["position"]],
+        places["share"].to_list(),
+        "share liked, by place in the list",
+        texts=[f"of {n:,}" for n in places["n"]],
+    )
+    return {
+        **table_metadata(table, OUTCOMES, OUTCOMES_LINEAGE),
+        "n_requests": table["request_id"].n_unique(),
+        "like_share": like_share(table),
+        "likes_by_position": picture(drawn) if places.height else dg.MetadataValue.md("nothing can be judged yet"),
+    }
+
+
+def implicit_metadata(table: pl.DataFrame) -> Metadata:
+    """The clicks, and what they weigh together."""
+    from recsys_core.feedback.derived import IMPLICIT
+
+    return {
+        **table_metadata(table, IMPLICIT, IMPLICIT_LINEAGE),
+        "n_users": table["user_id"].n_unique(),
+        "total_weight": float(table["weight"].sum()),
     }
 
 

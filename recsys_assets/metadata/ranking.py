@@ -16,10 +16,10 @@ if TYPE_CHECKING:  # these pull in torch and xgboost, which must not slow the lo
     from recsys_core.ranking.report import RankingReport
 
 EXAMPLES_LINEAGE: Lineage = {
-    "slice": ("splits.cutoffs.slice",),
-    "user_id": ("splits.users.user_id",),
-    "item_id": ("item_features.item_id",),
-    "label": ("splits.item_id", "splits.rating"),
+    "slice": ("splits.cutoffs.slice", "impression_outcomes.request_id"),
+    "user_id": ("splits.users.user_id", "impression_outcomes.user_id"),
+    "item_id": ("item_features.item_id", "impression_outcomes.item_id"),
+    "label": ("splits.item_id", "splits.rating", "impression_outcomes.label"),
     "n_targets.slice": ("splits.slice",),
     "n_targets.user_id": ("splits.user_id",),
     "n_targets.n_targets": ("splits.item_id",),
@@ -36,10 +36,12 @@ def examples_metadata(examples: "RankingExamples") -> Metadata:
     """The labelled candidates, and how rare a like among them is."""
     from recsys_core.features.schemas import example_schema
     from recsys_core.ranking.schemas import N_TARGETS
+    from recsys_core.ranking.shown import is_shown
 
     rows, targets = examples.rows, examples.n_targets
     return {
         **feature_table_metadata(rows, example_schema(), EXAMPLES_LINEAGE, n_targets=(targets, N_TARGETS)),
+        "n_slices": rows.filter(~is_shown())["slice"].n_unique(),
         "n_groups": rows.select("slice", "user_id").n_unique(),
         "like_share": float(rows["label"].cast(pl.Float64).to_numpy().mean()) if rows.height else 0.0,
         **missing_metadata(rows),

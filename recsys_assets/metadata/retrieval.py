@@ -1,7 +1,7 @@
 """What is worth seeing of retrieval: how towers learn, how much is found, and what other indexes would cost."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -27,14 +27,16 @@ REPORT_LINEAGE: Lineage = {
 }
 
 
-def validation_curve(ratings: pl.DataFrame, splits: "Splits", config: "TwoTowerConfig") -> "ValidationCurve":
-    """What looks at a training without changing it.
+def validation_curve(
+    ratings: pl.DataFrame, splits: "Splits", config: "TwoTowerConfig", tell: Callable[[str], None]
+) -> "ValidationCurve":
+    """What looks at a training without changing it, and tells the name of each slice before its training.
 
     Made here and not in the asset, because how a training is looked at is no reason to train again.
     """
     from recsys_core.retrieval.learning import ValidationCurve
 
-    return ValidationCurve(ratings=ratings, splits=splits, n_epochs=config.n_epochs)
+    return ValidationCurve(ratings=ratings, splits=splits, n_epochs=config.n_epochs, tell=tell)
 
 
 def training_metadata(towers: Mapping[str, "FittedTower"], curve: "ValidationCurve") -> Metadata:

@@ -25,6 +25,8 @@ RATINGS_COLUMNS: dict[str, pl.DataType] = {
     "timestamp": pl.Int64(),
 }
 
+MERGED_RATINGS_COLUMNS: dict[str, pl.DataType] = {**RATINGS_COLUMNS, "event_id": pl.String()}
+
 MOVIES_COLUMNS: dict[str, pl.DataType] = {
     "item_id": pl.Int64(),
     "title": pl.String(),
@@ -32,23 +34,33 @@ MOVIES_COLUMNS: dict[str, pl.DataType] = {
     "year": pl.Int32(),
 }
 
-RATINGS = pa.DataFrameSchema(
+_RATING = {
+    "user_id": pa.Column(pl.Int64, pa.Check.ge(0), description="Who rated, as the source numbers them."),
+    "item_id": pa.Column(pl.Int64, pa.Check.ge(0), description="What was rated: MovieLens' movieId."),
+    "rating": pa.Column(pl.Float32, pa.Check.isin(RATING_STEPS), description="Stars; four or more are a like."),
+    "timestamp": pa.Column(
+        pl.Int64,
+        pa.Check.in_range(EARLIEST_TIMESTAMP, LATEST_TIMESTAMP),
+        description="When it was rated, in seconds UTC.",
+    ),
+}
+
+RATINGS = pa.DataFrameSchema(_RATING, name="ratings", strict=True, ordered=True, unique=["user_id", "item_id"])
+"""One row per (user, item): the rating in stars and when it was given; sorted by timestamp, user_id, item_id."""
+
+MERGED_RATINGS = pa.DataFrameSchema(
     {
-        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), description="Who rated, as the source numbers them."),
-        "item_id": pa.Column(pl.Int64, pa.Check.ge(0), description="What was rated: MovieLens' movieId."),
-        "rating": pa.Column(pl.Float32, pa.Check.isin(RATING_STEPS), description="Stars; four or more are a like."),
-        "timestamp": pa.Column(
-            pl.Int64,
-            pa.Check.in_range(EARLIEST_TIMESTAMP, LATEST_TIMESTAMP),
-            description="When it was rated, in seconds UTC.",
+        **_RATING,
+        "event_id": pa.Column(
+            pl.String, nullable=True, description="The logged event that it comes from; null for the data set's own."
         ),
     },
-    name="ratings",
+    name="merged_ratings",
     strict=True,
     ordered=True,
     unique=["user_id", "item_id"],
 )
-"""One row per (user, item): the rating in stars and when it was given; sorted by timestamp, user_id, item_id."""
+"""RATINGS, and where each comes from: the logged event, or null for the data set."""
 
 MOVIES = pa.DataFrameSchema(
     {

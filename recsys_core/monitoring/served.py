@@ -9,9 +9,9 @@ import polars as pl
 
 from recsys_core.features.assembler import UInt8s
 from recsys_core.features.registry import FEATURE_NAMES
-from recsys_core.feedback.arrivals import FIRST, by_day, day_rows, start_of
+from recsys_core.feedback.closed import rows_until
 from recsys_core.feedback.log import EventLog
-from recsys_core.feedback.records import DAY_S, IMPRESSIONS_TABLE, REQUESTS_TABLE, LogTable, unpack_features
+from recsys_core.feedback.records import DAY_S, IMPRESSIONS_TABLE, REQUESTS_TABLE, unpack_features
 from recsys_core.feedback.schemas import FRESH, MISSING, STALE
 from recsys_core.monitoring.sample import Float32s, Sample, scored_sample
 from recsys_core.tables import load_tables, save_tables
@@ -106,14 +106,6 @@ def served_until(log: EventLog, last_day: str) -> Served:
 
     Of a row that was delivered twice, the first arrival counts.
     """
-    requests = _logged(log, REQUESTS_TABLE, last_day)
-    return Served(
-        requests=requests,
-        impressions=_logged(log, IMPRESSIONS_TABLE, last_day).join(requests, on="request_id", how="semi"),
-    )
-
-
-def _logged(log: EventLog, table: LogTable, last_day: str) -> pl.DataFrame:
-    days = by_day(log.deliveries(table), table).filter(pl.col("day") <= last_day)["day"].unique().sort()
-    rows = [day_rows(log.read_day(table, start_of(day)), table).filter(standing=FIRST) for day in days]
-    return pl.concat([table.frame([]), *(one.select(*table.columns) for one in rows)]).sort(*table.key)
+    requests = rows_until(log, REQUESTS_TABLE, last_day)
+    impressions = rows_until(log, IMPRESSIONS_TABLE, last_day)
+    return Served(requests=requests, impressions=impressions.join(requests, on="request_id", how="semi"))

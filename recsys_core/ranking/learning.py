@@ -12,6 +12,7 @@ import polars as pl
 from recsys_core.data.splits import VALIDATION
 from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import Ranker
+from recsys_core.ranking.shown import is_shown
 from recsys_core.ranking.validation import validate_ranker
 
 N_LOOKS = 10
@@ -28,7 +29,7 @@ def learning_curve(rehearsal: Ranker, examples: RankingExamples) -> pl.DataFrame
         examples: what it was trained on, and the validation slice.
     """
     # Every exam's hold-outs come in growing nearness; see `make_splits`.
-    nearest = examples.lessons(VALIDATION)["slice"].unique(maintain_order=True)[-1]
+    nearest = examples.lessons(VALIDATION).filter(~is_shown())["slice"].unique(maintain_order=True)[-1]
     rounds = rehearsal.booster.num_boosted_rounds()
     looks = np.unique(np.linspace(1, rounds, min(N_LOOKS, rounds)).round().astype(int)).tolist()
     rows = []

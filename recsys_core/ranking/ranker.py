@@ -19,6 +19,7 @@ from recsys_core.errors import ArtifactError, DataError
 from recsys_core.features.registry import FEATURE_NAMES, FeatureSet, differences, feature_set_version
 from recsys_core.ranking.calibration import Calibration, load_calibration, save_calibration
 from recsys_core.ranking.config import RankerConfig
+from recsys_core.ranking.shown import is_shown
 from recsys_core.seeding import child_seed
 
 Float32s = npt.NDArray[np.float32]
@@ -106,14 +107,14 @@ def fit_ranker(rows: pl.DataFrame, feature_set: FeatureSet, config: RankerConfig
     if not rows["label"].sum():
         raise DataError("no candidate in the ranker's training rows was liked: use more data or more candidates")
     rank = pl.col("pair_retrieval_rank").cast(pl.Int64)
-    teaches = (rank <= config.top_candidates) | (rank % config.tail_step == 0)
+    teaches = (rank <= config.top_candidates) | (rank % config.tail_step == 0) | is_shown()
     taught = rows.filter(teaches).filter(pl.col("label").sum().over("slice", "user_id") > 0)
     with threadpool_limits(limits=config.n_threads, user_api="openmp"):  # its own setting cannot raise OMP_NUM_THREADS
         booster = xgb.train(_parameters(config), _matrix(taught, config.n_threads), num_boost_round=config.n_rounds)
     return Ranker(
         booster=booster,
         feature_set=feature_set,
-        n_candidates=int(rows["pair_retrieval_rank"].max()),  # type: ignore[arg-type]  # ranks are numbers, never null
+        n_candidates=int(rows.filter(~is_shown())["pair_retrieval_rank"].max()),  # type: ignore[arg-type]  # never null
     )
 
 

@@ -37,9 +37,9 @@ def sampled_softmax(
 ) -> torch.Tensor:
     """`full_softmax`, its sum over the catalogue estimated; nothing here is as large as the catalogue.
 
-    Everything that a user rated and was not shown is in the sum as it is. The rest is drawn, and each drawn score s
-    counts as s + log(times drawn / times expected): the logQ correction, without which what is drawn often would be
-    pushed down for being popular. Then the expected sum is that of the full softmax, and the expected gradient
+    Everything that a user rated or clicked and was not shown is in the sum as it is. The rest is drawn, and each drawn
+    score s counts as s + log(times drawn / times expected): the logQ correction, without which what is drawn often
+    would be pushed down for being popular. Then the expected sum is that of the full softmax, and the expected gradient
     approaches that of the full softmax as more is drawn (Bengio & Senécal 2008, doi:10.1109/TNN.2007.912312; Yi et al.
     2019, doi:10.1145/3298689.3346996). Scores for serving are not corrected: they stay the plain dot product.
 
@@ -100,7 +100,7 @@ def sampled_scores(
 
 def _mean_loss(log_shares: torch.Tensor, examples: Examples, other_weight: float) -> torch.Tensor:
     """Minus the mean, by weight of the target, of log softmax at what was asked, (n_asked,)."""
-    weights = torch.from_numpy(target_weights(examples.asked, other_weight))
+    weights = torch.from_numpy(target_weights(examples, other_weight))
     return -(weights * log_shares).sum() / weights.sum().clamp(min=1e-6)
 
 

@@ -14,10 +14,11 @@ import torch
 from recsys_core.data.digests import ratings_digest
 from recsys_core.data.histories import Catalogue, Histories, histories_of
 from recsys_core.features.content import content_matrix
+from recsys_core.feedback.implicit import still_implicit
 from recsys_core.retrieval.closed_form import ClosedForm, fit_closed_form
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.covisits import CoVisits, fit_covisits
-from recsys_core.retrieval.examples import Examples, denoising, temporal
+from recsys_core.retrieval.examples import Examples, denoising, temporal, with_clicks
 from recsys_core.retrieval.losses import full_softmax, sampled_softmax
 from recsys_core.retrieval.negatives import Negatives, sampler_of
 from recsys_core.retrieval.towers import TwoTower, history_batch, standardised_log_popularity
@@ -28,7 +29,7 @@ from recsys_core.seeding import child, child_seed
 logger = logging.getLogger(__name__)
 
 Float32s = npt.NDArray[np.float32]
-Progress = Callable[[int, int], None]
+AfterStep = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 
 
@@ -56,13 +57,35 @@ AfterEpoch = Callable[[int, FittedTower], None]
 """Called with (epochs done, the tower as it then is), while that is still being trained."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Onlooker:
+    """Who looks on while a tower is trained. What it draws of torch's chance meanwhile changes nothing."""
+
+    after_step: AfterStep | None = None
+    after_epoch: AfterEpoch | None = None
+
+    def stepped(self, done: int, n_steps: int) -> None:
+        """A step is done."""
+        if self.after_step is not None:
+            self.after_step(done, n_steps)
+
+    def passed(self, epoch: int, tower: FittedTower) -> None:
+        """So many epochs are done, and this is the tower, to be looked at now: it goes on changing."""
+        if self.after_epoch is not None:
+            with torch.random.fork_rng(devices=[]):
+                self.after_epoch(epoch, replace(tower))  # a copy, since a tower keeps the encoder that it made first
+
+
+NOBODY = Onlooker()
+
+
 def fit_two_tower(
     ratings: pl.DataFrame,
     items: pl.DataFrame,
     fit_end: int,
     config: TwoTowerConfig,
-    progress: Progress | None = None,
-    after_epoch: AfterEpoch | None = None,
+    onlooker: Onlooker = NOBODY,
+    clicks: pl.DataFrame | None = None,
 ) -> FittedTower:
     """Train both towers on the ratings before `fit_end`, with the softmax over the catalogue, all of it or a sample.
 
@@ -71,8 +94,9 @@ def fit_two_tower(
         items: `item_features` as of `fit_end`: the catalogue, with genres, year and likes so far.
         fit_end: seconds UTC.
         config: shape and schedule.
-        progress: told after each step.
-        after_epoch: shown the tower as it then is; it may look, and what it draws of chance changes nothing.
+        onlooker: told of the training while it goes on.
+        clicks: IMPLICIT_COLUMNS; rows at or after `fit_end` are ignored, and so are clicks on what the user rated and
+            those of users with fewer than two ratings. They are asked for in training and read nowhere else.
 
     The same inputs, settings, thread count and version of torch give the same weights to the bit on one machine.
     """
@@ -81,6 +105,7 @@ def fit_two_tower(
     users = histories_of(seen, catalogue)
     closed_form, trend, covisits = fit_closed_form(users, config), fit_trend(users, config), fit_covisits(users)
     users = users.select(np.flatnonzero(users.lengths >= 2))  # one rating cannot be both question and answer
+    clicked = None if clicks is None else _clicked(clicks.filter(pl.col("timestamp") < fit_end), seen, users, catalogue)
     with _deterministic(config):
         popularity = standardised_log_popularity(items["n_likes"].to_numpy())
         tower = FittedTower(
@@ -94,28 +119,27 @@ def fit_two_tower(
             fitted_on=ratings_digest(seen),
             losses=np.zeros(config.n_epochs, dtype=np.float32),
         )
-        losses = _train(tower.model, users, config, progress, _looking(tower, after_epoch))
+        losses = _train(tower, Lessons(users=users, clicked=clicked), config, onlooker)
     return replace(tower, model=tower.model.eval(), losses=losses)
 
 
-def _looking(tower: FittedTower, after_epoch: AfterEpoch | None) -> Callable[[int], None]:
-    """What `_train` calls with the number of epochs done."""
+@dataclass(frozen=True, kw_only=True)
+class Lessons:
+    """What users rated, and what the same users clicked and did not rate, with weights in place of stars."""
 
-    def look(epoch: int) -> None:
-        if after_epoch is not None:
-            with torch.random.fork_rng(devices=[]):
-                after_epoch(epoch, replace(tower))  # a copy, since a tower keeps the encoder that it made first
-
-    return look
+    users: Histories
+    clicked: Histories | None = None
 
 
-def _train(
-    model: TwoTower,
-    users: Histories,
-    config: TwoTowerConfig,
-    progress: Progress | None,
-    look: Callable[[int], None],
-) -> Float32s:
+def _clicked(clicks: pl.DataFrame, ratings: pl.DataFrame, users: Histories, catalogue: Catalogue) -> Histories | None:
+    """The clicks that are asked for; None where there are none."""
+    kept = still_implicit(clicks, ratings).rename({"weight": "rating"})
+    clicked = histories_of(kept, catalogue, users.user_ids)
+    return clicked if len(clicked.item_idx) else None
+
+
+def _train(tower: FittedTower, lessons: Lessons, config: TwoTowerConfig, onlooker: Onlooker) -> Float32s:
+    model, users = tower.model, lessons.users
     sampler = sampler_of(users, config.n_negatives) if users.n_items > config.full_softmax_until else None
     optimisers = _optimisers(model, config, sparse=sampler is not None)
     n_steps = config.n_epochs * max(1, -(-users.n_users // config.batch_users))
@@ -125,7 +149,7 @@ def _train(
     for epoch in range(config.n_epochs):
         rng = child(config.seed, "two_tower", "epoch", str(epoch))
         draws = child(config.seed, "two_tower", "negatives", str(epoch))
-        batches = list(_batches(users, config, rng))
+        batches = list(_batches(lessons, config, rng))
         for examples in batches:
             loss = _loss(model, examples, config, sampler.draw(examples, draws) if sampler else None)
             model.zero_grad()
@@ -135,9 +159,8 @@ def _train(
                 schedule.step()
             losses[epoch] += loss.item() / len(batches)
             done += 1
-            if progress is not None:
-                progress(done, n_steps)
-        look(epoch + 1)
+            onlooker.stepped(done, n_steps)
+        onlooker.passed(epoch + 1, tower)
     logger.info("two-tower trained on %d users: loss %.3f -> %.3f", users.n_users, losses[0], losses[-1])
     return losses
 
@@ -152,13 +175,15 @@ def _optimisers(model: TwoTower, config: TwoTowerConfig, *, sparse: bool) -> lis
     return optimisers
 
 
-def _batches(users: Histories, config: TwoTowerConfig, rng: np.random.Generator) -> Iterator[Examples]:
+def _batches(lessons: Lessons, config: TwoTowerConfig, rng: np.random.Generator) -> Iterator[Examples]:
     """One pass over the users in random order; temporal and denoising batches in random turn."""
+    users, clicked = lessons.users, lessons.clicked
     order = rng.permutation(users.n_users)
     for start in range(0, users.n_users, config.batch_users):
-        chosen = users.select(np.sort(order[start : start + config.batch_users]))
-        make = temporal if rng.random() < config.temporal_share else denoising
-        yield make(chosen, rng)
+        chosen = np.sort(order[start : start + config.batch_users])
+        is_temporal = rng.random() < config.temporal_share
+        examples = (temporal if is_temporal else denoising)(users.select(chosen), rng)
+        yield examples if clicked is None else with_clicks(examples, clicked.select(chosen), only_later=is_temporal)
 
 
 def _loss(

@@ -22,11 +22,8 @@ from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.index import ItemIndex
 from recsys_core.retrieval.storage import load_tower
 from recsys_core.retrieval.training import FittedTower
+from recsys_core.serving.parts import LOGS, PARTS
 from recsys_core.tables import read_table
-
-LOGS = ("base_ratings", "interaction_log_head")
-
-PARTS = ("movies", *LOGS, "item_features", "two_tower", "item_embeddings", "faiss_index", "ranker")
 
 
 @dataclass(frozen=True, kw_only=True)

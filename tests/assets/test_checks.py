@@ -18,7 +18,8 @@ from recsys_core.feedback.records import pack_features
 from recsys_core.lake.store import Lake
 from recsys_core.monitoring.parity import parity_report
 from recsys_core.monitoring.served import Served
-from recsys_core.serving.bundle import PARTS, read_bundle
+from recsys_core.serving.bundle import read_bundle
+from recsys_core.serving.parts import PARTS
 from recsys_core.tables import read_table, write_table
 from tests.conftest import Built
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.assets.projects import Project
-from tests.assets.test_planning import below, certain, click, rating, write_log
+from tests.assets.test_planning import below, certain, rating, skip, write_log
 
 
 @pytest.mark.slow
@@ -55,14 +55,14 @@ def test_a_damaged_artifact_is_made_again_and_nothing_below_it(project: Project)
 
 
 @pytest.mark.slow
-def test_a_day_of_clicks_stops_at_the_head_of_the_log(project: Project) -> None:
+def test_a_day_of_skips_stops_at_the_head_of_the_log(project: Project) -> None:
     day = "interactions/2016-10-18"
-    write_log(project, [click("a"), click("b", item=2)])
+    write_log(project, [skip("a"), skip("b", item=2)])
     assert project.refresh() == [day, "interaction_log_head"]
     assert project.manifest("interaction_log_head")["lineage"]["inputs"].keys() == {day}
-    write_log(project, [click("b", item=2), click("a"), click("a")])  # the same, in another order
+    write_log(project, [skip("b", item=2), skip("a"), skip("a")])  # the same, in another order
     assert project.plan() == {}
-    write_log(project, [click("a")])
+    write_log(project, [skip("a")])
     assert project.plan()[day] == ["input log/2016-10-18 changed"]
     assert project.refresh() == [day, "interaction_log_head"]
     shutil.rmtree(project.lake / "log")

@@ -28,6 +28,7 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "feedback/schemas.py": "tables are checked where they are made: test_interactions",
     "feedback/postgres_tables.py": "tested through what reads and fills them: test_postgres_log, test_log",
     "errors.py": "names without behaviour",
+    "serving/parts.py": "names; test_bundle reads by them",
     "serving/requests.py": "plain data without behaviour; test_recommender asks and answers with it",
     "lake/locks.py": "tested through what it guards: test_store, test_drafts, test_collection",
     "lake/shelf.py": "tested through what it holds: test_store, test_corruption",

@@ -7,9 +7,11 @@ imports `recsys_assets.definitions` then has the lake of the checkout.
 import json
 from typing import Any
 
+OF_THE_LOG = ("interaction_log_head", "impression_outcomes", "implicit_feedback")
+
 
 def ingest(day: str) -> None:
-    """The log of one day, and the head of all days."""
+    """The log of one day, and what is made of all days."""
     import dagster as dg
 
     from recsys_assets.definitions import defs
@@ -18,7 +20,7 @@ def ingest(day: str) -> None:
     with instance() as dagster:
         defs.resolve_job_def("ingest_interactions").execute_in_process(instance=dagster, partition_key=day)
         defs.resolve_job_def("full_refresh").execute_in_process(
-            instance=dagster, asset_selection=[dg.AssetKey("interaction_log_head")]
+            instance=dagster, asset_selection=[dg.AssetKey(name) for name in OF_THE_LOG]
         )
 
 

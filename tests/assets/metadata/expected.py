@@ -31,7 +31,7 @@ EXPECTED = {
     ),
     "base_ratings": Shown(
         tables=("base_ratings", "rejected"),
-        numbers=(*READ, *RATINGS, "replaced", "of_unknown_movies"),
+        numbers=(*READ, *RATINGS, "replaced", "of_unknown_movies", "held_back"),
         pictures=("fates_of_lines",),
     ),
     "ratings": Shown(
@@ -51,10 +51,19 @@ EXPECTED = {
         pictures=("arrivals", "fates_of_lines"),
     ),
     "interaction_log_head": Shown(
-        tables=("interaction_log_head",),
+        tables=("interaction_log_head", "clicks"),
         has_lineage=True,
-        numbers=("n_days", "n_ratings", "n_events", "n_users"),
+        numbers=("n_days", "n_ratings", "n_clicks", "n_events", "n_users"),
         pictures=("arrivals",),
+    ),
+    "impression_outcomes": Shown(
+        tables=("impression_outcomes",),
+        has_lineage=True,
+        numbers=("n_shown", "n_likes", "n_requests", "like_share"),
+        pictures=("likes_by_position",),
+    ),
+    "implicit_feedback": Shown(
+        tables=("implicit_feedback",), has_lineage=True, numbers=("n_clicks", "n_users", "total_weight")
     ),
     "item_features": Shown(tables=("item_features",), has_lineage=True, numbers=GAPS, pictures=("missing",)),
     "user_features": Shown(tables=("user_features",), has_lineage=True, numbers=GAPS, pictures=("missing",)),
@@ -79,7 +88,7 @@ EXPECTED = {
     "ranking_examples": Shown(
         tables=("rows", "n_targets"),
         has_lineage=True,
-        numbers=(*GAPS, "n_likes_found", "n_targets", "n_groups", "like_share"),
+        numbers=(*GAPS, "n_likes_found", "n_targets", "n_shown", "n_groups", "like_share"),
         pictures=("missing",),
     ),
     "ranker": Shown(

@@ -14,6 +14,7 @@ from PIL import Image
 
 from recsys_assets import definitions  # noqa: F401  # declares the assets, which fills RECIPES
 from recsys_assets.recipes import RECIPES
+from recsys_core.feedback.sqlite_log import SqliteLog
 from recsys_core.tables import read_table
 from tests.assets.metadata.asked import ingest, print_metadata
 from tests.assets.metadata.expected import EVERY, EXPECTED, TEXTS, Shown
@@ -21,6 +22,7 @@ from tests.assets.metadata.ink import DARK, LEAST_CONTRAST, WHITE, contrast, ink
 from tests.assets.projects import Project
 from tests.assets.test_planning import click, rating, write_log
 from tests.conftest import Built
+from tests.core.feedback.rows import impression
 
 Seen = dict[str, dict[str, Any]]
 """Asset -> label -> (kind of metadata, value as JSON)."""
@@ -34,10 +36,19 @@ NUMERIC = {"int", "float"}
 
 @pytest.fixture(scope="module")
 def with_a_day(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The built project with one day of the log ingested: a rating, a click, and one that claims to be of tomorrow."""
+    """The built project with one day of the log ingested.
+
+    Of what was shown, the first item was rated and clicked; another click claims to be of tomorrow.
+    """
     project = built.project.copy(tmp_path_factory.mktemp("looks") / "project")
     later = replace(click("e2", 2), timestamp=1_476_748_800 + 86_400, received_at=1_476_748_800 + 3_600)
     write_log(project, [rating(), click(), later])
+    at = rating().timestamp - 60
+    shown = [
+        impression(1, place, user_id=1, item_id=place, requested_at=at, served_at=at * 1_000_000) for place in (1, 2)
+    ]
+    with SqliteLog(project.lake / "log") as log:
+        log.append(impressions=shown)
     ingested = project.call(ingest, DAY)
     assert ingested.code == 0, ingested.err
     return project

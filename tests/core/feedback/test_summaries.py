@@ -1,9 +1,9 @@
-"""When events arrived."""
+"""When events arrived, and where in the lists likes lie."""
 
 import polars as pl
 
 from recsys_core.feedback.schemas import INTERACTIONS_COLUMNS, KINDS
-from recsys_core.feedback.summaries import N_HOURS, arrivals_by_day, arrivals_by_hour
+from recsys_core.feedback.summaries import N_HOURS, arrivals_by_day, arrivals_by_hour, like_share, likes_by_position
 from tests.core.feedback.rows import START
 
 
@@ -39,3 +39,15 @@ def test_days_are_ascending_and_quiet_ones_are_zeros() -> None:
 
 def test_no_days_are_no_rows() -> None:
     assert arrivals_by_day({}).is_empty()
+
+
+def test_likes_are_counted_by_place_and_far_places_left_out() -> None:
+    judged = pl.DataFrame({"position": [2, 1, 1, 21], "label": [0, 1, 0, 1]}, schema_overrides={"label": pl.Int8})
+    assert likes_by_position(judged).rows() == [(1, 2, 0.5), (2, 1, 0.0)]
+    assert like_share(judged) == 0.5
+
+
+def test_where_nothing_was_judged_nothing_was_liked() -> None:
+    nothing = pl.DataFrame(schema={"position": pl.Int64, "label": pl.Int8})
+    assert likes_by_position(nothing).is_empty()
+    assert like_share(nothing) == 0.0

@@ -18,7 +18,7 @@ from tests.core.worlds import QUICK_TOWER, TinyRun
 def watched(tiny: TinyRun) -> tuple[ValidationCurve, dict[str, FittedTower]]:
     """The towers of the tiny world again, looked at this time."""
     curve = ValidationCurve(ratings=tiny.ratings, splits=tiny.splits, n_epochs=QUICK_TOWER.n_epochs)
-    return curve, fit_towers(tiny.ratings, tiny.items, tiny.splits, QUICK_TOWER, after_epoch=curve)
+    return curve, fit_towers(tiny.ratings, tiny.items, tiny.splits, QUICK_TOWER, curve)
 
 
 def test_looking_changes_no_weight(tiny: TinyRun, watched: tuple[ValidationCurve, dict[str, FittedTower]]) -> None:
@@ -30,7 +30,7 @@ def test_looking_changes_no_weight(tiny: TinyRun, watched: tuple[ValidationCurve
 def test_drawing_of_chance_while_looking_changes_no_weight(tiny: TinyRun) -> None:
     config = TwoTowerConfig(dim=4, n_epochs=2)
     plain = fit_towers(tiny.ratings, tiny.items, tiny.splits, config)
-    drawn = fit_towers(tiny.ratings, tiny.items, tiny.splits, config, after_epoch=lambda *_: torch.rand(1) and None)
+    drawn = fit_towers(tiny.ratings, tiny.items, tiny.splits, config, lambda _: lambda *_: torch.rand(1) and None)
     assert np.array_equal(encode_items(plain[TEST].model), encode_items(drawn[TEST].model))
 
 
@@ -47,10 +47,10 @@ def test_earlier_points_are_those_of_earlier_towers(tiny: TinyRun) -> None:
     config = TwoTowerConfig(dim=16, n_epochs=3, closed_form_weight=0.0, trend_weight=0.0)
     seen: list[np.ndarray] = []
 
-    def look(name: str, epoch: int, tower: FittedTower) -> None:
+    def look(epoch: int, tower: FittedTower) -> None:
         seen.append(tower.user_encoder.rated)
 
-    fit_towers(tiny.ratings, tiny.items, tiny.splits, config, after_epoch=look)
+    fit_towers(tiny.ratings, tiny.items, tiny.splits, config, lambda _: look)
     assert len(seen) == config.n_epochs * len(tiny.splits.names)
     assert not np.array_equal(seen[0], seen[1])
 
@@ -58,9 +58,10 @@ def test_earlier_points_are_those_of_earlier_towers(tiny: TinyRun) -> None:
 @pytest.mark.parametrize("n_epochs", [1, 5, 12, 60, 100])
 def test_there_are_few_looks_and_the_last_epoch_is_one(tiny: TinyRun, n_epochs: int) -> None:
     curve = ValidationCurve(ratings=tiny.ratings, splits=tiny.splits, n_epochs=n_epochs)
+    look = curve(VALIDATION)
+    assert look is not None
     for epoch in range(1, n_epochs + 1):
-        curve(VALIDATION, epoch, tiny.towers[VALIDATION])
-        curve(TEST, epoch, tiny.towers[TEST])
+        look(epoch, tiny.towers[VALIDATION])
     epochs = curve.points()["epoch"].to_list()
     assert epochs == sorted(set(epochs))
     assert epochs[-1] == n_epochs
@@ -71,3 +72,10 @@ def test_before_the_first_look_there_is_no_point(tiny: TinyRun) -> None:
     empty = ValidationCurve(ratings=tiny.ratings, splits=tiny.splits, n_epochs=3).points()
     assert empty.schema == pl.Schema({"epoch": pl.Int64, "recall": pl.Float64})
     assert empty.is_empty()
+
+
+def test_every_slice_is_told_of_and_one_is_looked_at(tiny: TinyRun) -> None:
+    told: list[str] = []
+    curve = ValidationCurve(ratings=tiny.ratings, splits=tiny.splits, n_epochs=3, tell=told.append)
+    assert [name for name in tiny.splits.names if curve(name)] == [VALIDATION]
+    assert told == tiny.splits.names
