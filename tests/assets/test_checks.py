@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -10,17 +11,19 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys_assets.checks import data, evaluation, features, monitoring, ranking, retrieval
+from recsys_assets.checks import data, evaluation, features, feedback, monitoring, ranking, retrieval
 from recsys_assets.resources import LakeResource
 from recsys_core.evaluation.report import OURS
 from recsys_core.features.registry import FEATURE_NAMES
-from recsys_core.feedback.records import pack_features
+from recsys_core.feedback.records import DAY_S, pack_features
 from recsys_core.lake.store import Lake
 from recsys_core.monitoring.parity import parity_report
 from recsys_core.monitoring.served import Served
 from recsys_core.serving.bundle import read_bundle
 from recsys_core.serving.parts import PARTS
 from recsys_core.tables import read_table, write_table
+from tests.assets.projects import Project
+from tests.assets.test_planning import skip, write_log
 from tests.conftest import Built
 
 CHECKS = {
@@ -28,6 +31,7 @@ CHECKS = {
     for check in (
         data.ratings_keep_their_schema,
         data.no_slice_knows_its_future,
+        feedback.every_closed_day_is_ingested,
         features.item_features_keep_their_schema,
         features.user_features_keep_their_schema,
         retrieval.no_tower_knows_its_future,
@@ -51,6 +55,9 @@ WEAK_ON_SMOKE = {
     "served_features_are_like_the_learned_ones",
 }
 """They judge the model, which the smoke settings make small, or people, who change; none blocks."""
+
+TRIED_APART = {"no_tower_knows_its_future", "every_closed_day_is_ingested"}
+"""By tests of their own: their faults lie in two artifacts, or in the log."""
 
 
 def judge(name: str, lake: Path) -> dg.AssetCheckResult:
@@ -83,7 +90,7 @@ def test_every_check_of_the_project_is_tried_here() -> None:
 
     keys = defs.resolve_asset_graph().asset_check_keys
     assert {key.name for key in keys} == CHECKS.keys()
-    assert {fault[0] for fault in FAULTS} == CHECKS.keys() - WEAK_ON_SMOKE - {"no_tower_knows_its_future"}
+    assert {fault[0] for fault in FAULTS} == CHECKS.keys() - WEAK_ON_SMOKE - TRIED_APART
 
 
 @pytest.mark.parametrize("name", sorted(CHECKS.keys() - WEAK_ON_SMOKE))
@@ -297,3 +304,17 @@ def test_drift_and_too_few_users_to_tell_are_warned_of(
     assert result.severity == dg.AssetCheckSeverity.WARN
     assert result.metadata["drifted"].value == (["context_hour"] if p_holm < 0.05 else [])
     assert ("not judged" in str(result.metadata["verdict"].value)) == (not is_judged)
+
+
+def test_a_day_that_waits_turns_the_check_of_the_log_red_and_a_silent_one_does_not(project: Project) -> None:
+    name = "every_closed_day_is_ingested"
+    write_log(project, [skip("a"), replace(skip("b"), received_at=skip().received_at + 2 * DAY_S)])
+    waiting = judge(name, project.lake)
+    assert not waiting.passed
+    assert waiting.metadata["n_days_waiting"].value == 2
+    assert waiting.metadata["n_silent_days"].value == 1
+    assert "2016-10-18" in str(waiting.metadata["gaps"].value)
+    assert project.recsys("backfill", "2016-10-18", "2016-10-20").code == 0
+    done = judge(name, project.lake)
+    assert done.passed
+    assert done.metadata["n_silent_days"].value == 1
