@@ -22,6 +22,7 @@ import dagster as dg
 import pydantic
 
 from recsys_assets import pools
+from recsys_assets.metadata.pages import described, references
 from recsys_assets.resources import LakeResource
 from recsys_core.errors import RecsysError
 from recsys_core.fingerprint import code_version
@@ -113,7 +114,8 @@ def versioned_asset(
                 name=name,
                 deps=list(deps),
                 group_name=stage,
-                description=inspect.getdoc(function),
+                description=described(inspect.getdoc(function) or "", name, stage),
+                metadata=references(function, name, stage),
                 code_version=recipe.code_version(recipe.parameters()),
                 kinds=set(options.get("kinds", ())),
                 pool=pool,

@@ -4,7 +4,13 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from recsys_assets.metadata import ratings_metadata, rejected_metadata, splits_metadata, table_metadata
+from recsys_assets.metadata.data import (
+    base_ratings_metadata,
+    movies_metadata,
+    ratings_metadata,
+    raw_data_metadata,
+    splits_metadata,
+)
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
@@ -47,14 +53,17 @@ def raw_data(context: dg.AssetExecutionContext, config: RawDataRun, lake: LakeRe
 
     run = AssetRun(context, lake, config)
     path = locate(config.dataset, lake.raw_folder)
-    about = {"dataset": config.dataset, "sha256": source_version(path)}
-    run.read_from_outside("source", about["sha256"])
-    return run.publish(tables_writer(raw_data=pl.DataFrame(about)), metadata={**about, "path": str(path)})
+    about = pl.DataFrame({"dataset": config.dataset, "sha256": source_version(path)})
+    run.read_from_outside("source", about["sha256"].item())
+    return run.publish(tables_writer(raw_data=about), metadata=raw_data_metadata(about, path))
 
 
 @versioned_asset(deps=["raw_data"], form=MoviesRun, libraries=["polars", "pyarrow"], kinds=["polars", "parquet"])
 def movies(context: dg.AssetExecutionContext, config: MoviesRun, lake: LakeResource) -> Published:
-    """Title, genres and year of every movie; what could not be read is in the artifact, with line and reason."""
+    """Title, genres and year of every movie: what a new movie is known by, before anybody has rated it.
+
+    What could not be read is in the artifact, with line and reason, so that nothing is lost in silence.
+    """
     from recsys_core.data.reading import read_movies
     from recsys_core.data.sources import locate
 
@@ -63,7 +72,7 @@ def movies(context: dg.AssetExecutionContext, config: MoviesRun, lake: LakeResou
     return run.publish(
         tables_writer(movies=read.table, rejected=read.rejected),
         facts=read.counts,
-        metadata=table_metadata(read.table) | rejected_metadata(read.rejected, read.notes),
+        metadata=movies_metadata(read),
     )
 
 
@@ -71,7 +80,10 @@ def movies(context: dg.AssetExecutionContext, config: MoviesRun, lake: LakeResou
     deps=["raw_data", "movies"], form=BaseRatingsRun, libraries=["polars", "pyarrow"], kinds=["polars", "parquet"]
 )
 def base_ratings(context: dg.AssetExecutionContext, config: BaseRatingsRun, lake: LakeResource) -> Published:
-    """The data set's ratings, latest per user and movie; bad rows are in the artifact, with line and reason."""
+    """The data set's ratings, latest per user and movie; bad rows are in the artifact, with line and reason.
+
+    Apart from `ratings`, so that new events of the log do not ask for the whole data set to be read again.
+    """
     from recsys_core.data.holding import held_back
     from recsys_core.data.reading import check_unknown_movies, read_ratings
     from recsys_core.data.sources import locate
@@ -84,7 +96,7 @@ def base_ratings(context: dg.AssetExecutionContext, config: BaseRatingsRun, lake
         tables_writer(base_ratings=kept, rejected=read.rejected),
         times=kept["timestamp"],
         facts=read.counts | {"of_unknown_movies": unknown, "held_back": later.height},
-        metadata=table_metadata(kept) | rejected_metadata(read.rejected, read.notes),
+        metadata=base_ratings_metadata(kept, read),
     )
 
 

@@ -2,7 +2,12 @@
 
 import dagster as dg
 
-from recsys_assets.metadata import rejected_metadata, table_metadata
+from recsys_assets.metadata.feedback import (
+    head_metadata,
+    implicit_metadata,
+    interactions_metadata,
+    outcomes_metadata,
+)
 from recsys_assets.partitions import arrival_days
 from recsys_assets.planning import settled_until
 from recsys_assets.publishing import AssetRun, Published, together
@@ -50,7 +55,7 @@ def interactions(context: dg.AssetExecutionContext, config: InteractionsRun, lak
                 tables_writer(interactions=read.interactions, rejected=read.rejected),
                 times=read.interactions["timestamp"],
                 facts=read.counts,
-                metadata=table_metadata(read.interactions) | rejected_metadata(read.rejected, []),
+                metadata=interactions_metadata(read),
             )
             for day, read in read_days(log, context.partition_keys, config)
         }
@@ -74,7 +79,7 @@ def interaction_log_head(context: dg.AssetExecutionContext, lake: LakeResource) 
         tables_writer(interaction_log_head=head, clicks=clicks),
         times=head["timestamp"].append(clicks["timestamp"]),
         facts={"n_days": len(days), "n_ratings": head.height, "n_clicks": clicks.height},
-        metadata=table_metadata(head),
+        metadata=head_metadata(head, clicks, tables),
     )
 
 
@@ -109,7 +114,7 @@ def impression_outcomes(
         tables_writer(impression_outcomes=table),
         times=table["shown_at"],
         facts={"n_shown": table.height, "n_likes": int(table["label"].sum())},
-        metadata=table_metadata(table),
+        metadata=outcomes_metadata(table),
     )
 
 
@@ -134,5 +139,5 @@ def implicit_feedback(context: dg.AssetExecutionContext, config: ImplicitFeedbac
         tables_writer(implicit_feedback=table),
         times=table["timestamp"],
         facts={"n_clicks": table.height},
-        metadata=table_metadata(table),
+        metadata=implicit_metadata(table),
     )

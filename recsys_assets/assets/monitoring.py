@@ -2,7 +2,12 @@
 
 import dagster as dg
 
-from recsys_assets.metadata import drift_metadata, parity_metadata, served_metadata
+from recsys_assets.metadata.monitoring import (
+    drift_metadata,
+    parity_metadata,
+    reference_metadata,
+    served_metadata,
+)
 from recsys_assets.planning import closed_until
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
@@ -91,7 +96,8 @@ def training_reference(
     run = AssetRun(context, lake, config)
     examples = RankingExamples.load(run.folder("ranking_examples"))
     reference = make_reference(trained_sample(Ranker.load(run.folder("ranker")), examples, config.n_slots), config)
-    return run.publish(reference.save, facts={"n_clusters": reference.n_clusters, "n_columns": len(reference.names)})
+    facts = {"n_clusters": reference.n_clusters, "n_columns": len(reference.names)}
+    return run.publish(reference.save, facts=facts, metadata=reference_metadata(reference))
 
 
 @versioned_asset(

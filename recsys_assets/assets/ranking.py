@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from recsys_assets.metadata import feature_table_metadata, ranking_metadata
+from recsys_assets.metadata.ranking import examples_metadata, ranker_metadata, ranking_metadata
 from recsys_assets.pools import TRAINING
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
@@ -55,7 +55,7 @@ def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesR
             "n_shown": examples.rows.filter(is_shown()).height,
             "n_targets": int(examples.n_targets["n_targets"].sum()),
         },
-        metadata=feature_table_metadata(examples.rows),
+        metadata=examples_metadata(examples),
     )
 
 
@@ -78,7 +78,8 @@ def ranker(context: dg.AssetExecutionContext, config: RankerRun, lake: LakeResou
     run = AssetRun(context, lake, config)
     examples = RankingExamples.load(run.folder("ranking_examples"))
     fitted = fit_rehearsed(examples, config)
-    return run.publish(fitted.save, facts={**fitted.facts(), "n_rows": examples.lessons(TEST).height})
+    facts = {**fitted.facts(), "n_rows": examples.lessons(TEST).height}
+    return run.publish(fitted.save, facts=facts, metadata=ranker_metadata(fitted, examples))
 
 
 @versioned_asset(

@@ -28,6 +28,18 @@ EXAMPLE_KEYS: dict[str, pl.DataType] = {
     "label": pl.Int8(),
 }
 
+KEY_TEXTS = {
+    "slice": "Name of a question asked of the past: as of when all of the row is.",
+    "item_id": "MovieLens' movieId.",
+    "user_id": "Who is asked, as the source numbers them.",
+    "genres": "Genres of the movie; an empty list where none are listed.",
+    "year": "Year of release; null where the title names none.",
+    "n_ratings": "Ratings of the item so far.",
+    "n_likes": "Ratings of four stars and more so far.",
+    "label": "1 where the user went on to like the item, else 0.",
+}
+"""What the keys mean, for people."""
+
 
 def item_schema() -> pa.DataFrameSchema:
     """Of `item_features`: a row per slice and item."""
@@ -49,7 +61,9 @@ def table_schema(
 ) -> pa.DataFrameSchema:
     """A strict schema: the keys, then the features with their declared ranges, in this order."""
     nullable = {"year"}  # of some movies the title names none
-    columns = {key: pa.Column(dtype, nullable=key in nullable) for key, dtype in keys.items()}
+    columns = {
+        key: pa.Column(dtype, nullable=key in nullable, description=KEY_TEXTS[key]) for key, dtype in keys.items()
+    }
     columns |= {one.name: _column(one) for one in features}
     return pa.DataFrameSchema(columns, name=name, strict=True, ordered=True, unique=unique)
 

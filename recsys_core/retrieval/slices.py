@@ -11,7 +11,7 @@ import polars as pl
 from recsys_core.data.splits import Splits, fit_ratings
 from recsys_core.features.slices import of_slice
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.training import FittedTower, fit_two_tower
+from recsys_core.retrieval.training import AfterEpoch, FittedTower, Onlooker, fit_two_tower
 
 
 def fit_towers(
@@ -19,7 +19,7 @@ def fit_towers(
     items: pl.DataFrame,
     splits: Splits,
     config: TwoTowerConfig,
-    progress: Callable[[str], None] | None = None,
+    watch: Callable[[str], AfterEpoch | None] | None = None,
     clicks: pl.DataFrame | None = None,
 ) -> dict[str, FittedTower]:
     """A tower for each slice, by name.
@@ -29,18 +29,18 @@ def fit_towers(
         items: `item_features_by_slice`.
         splits: the cut-offs.
         config: the same for all towers.
-        progress: told the name of each slice before its training.
+        watch: told the name of each slice before its training; what it returns, if anything, looks at that tower.
         clicks: IMPLICIT_COLUMNS, if any: asked for in training as far as a slice's models may know them.
     """
     towers = {}
     for name in splits.names:
-        if progress is not None:
-            progress(name)
+        look = None if watch is None else watch(name)
         towers[name] = fit_two_tower(
             fit_ratings(ratings, splits, name),
             of_slice(items, name),
             splits.fit_end(name),
             config,
             clicks=None if clicks is None else fit_ratings(clicks, splits, name),
+            onlooker=Onlooker(after_epoch=look),
         )
     return towers

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -29,7 +29,7 @@ from recsys_core.seeding import child, child_seed
 logger = logging.getLogger(__name__)
 
 Float32s = npt.NDArray[np.float32]
-Progress = Callable[[int, int], None]
+AfterStep = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 
 
@@ -53,12 +53,38 @@ class FittedTower:
         return user_encoder(self.model)
 
 
+AfterEpoch = Callable[[int, FittedTower], None]
+"""Called with (epochs done, the tower as it then is), while that is still being trained."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Onlooker:
+    """Who looks on while a tower is trained. What it draws of torch's chance meanwhile changes nothing."""
+
+    after_step: AfterStep | None = None
+    after_epoch: AfterEpoch | None = None
+
+    def stepped(self, done: int, n_steps: int) -> None:
+        """A step is done."""
+        if self.after_step is not None:
+            self.after_step(done, n_steps)
+
+    def passed(self, epoch: int, tower: FittedTower) -> None:
+        """So many epochs are done, and this is the tower, to be looked at now: it goes on changing."""
+        if self.after_epoch is not None:
+            with torch.random.fork_rng(devices=[]):
+                self.after_epoch(epoch, replace(tower))  # a copy, since a tower keeps the encoder that it made first
+
+
+NOBODY = Onlooker()
+
+
 def fit_two_tower(
     ratings: pl.DataFrame,
     items: pl.DataFrame,
     fit_end: int,
     config: TwoTowerConfig,
-    progress: Progress | None = None,
+    onlooker: Onlooker = NOBODY,
     clicks: pl.DataFrame | None = None,
 ) -> FittedTower:
     """Train both towers on the ratings before `fit_end`, with the softmax over the catalogue, all of it or a sample.
@@ -68,7 +94,7 @@ def fit_two_tower(
         items: `item_features` as of `fit_end`: the catalogue, with genres, year and likes so far.
         fit_end: seconds UTC.
         config: shape and schedule.
-        progress: told after each step.
+        onlooker: told of the training while it goes on.
         clicks: IMPLICIT_COLUMNS; rows at or after `fit_end` are ignored, and so are clicks on what the user rated and
             those of users with fewer than two ratings. They are asked for in training and read nowhere else.
 
@@ -82,19 +108,19 @@ def fit_two_tower(
     clicked = None if clicks is None else _clicked(clicks.filter(pl.col("timestamp") < fit_end), seen, users, catalogue)
     with _deterministic(config):
         popularity = standardised_log_popularity(items["n_likes"].to_numpy())
-        model = TwoTower(content_matrix(items), popularity, config.dim)
-        losses = _train(model, Lessons(users=users, clicked=clicked), config, progress)
-    return FittedTower(
-        model=model.eval(),
-        closed_form=closed_form,
-        closed_form_weight=config.closed_form_weight,
-        trend=trend,
-        covisits=covisits,
-        catalogue=catalogue,
-        fit_end=fit_end,
-        fitted_on=ratings_digest(seen),
-        losses=losses,
-    )
+        tower = FittedTower(
+            model=TwoTower(content_matrix(items), popularity, config.dim),
+            closed_form=closed_form,
+            closed_form_weight=config.closed_form_weight,
+            trend=trend,
+            covisits=covisits,
+            catalogue=catalogue,
+            fit_end=fit_end,
+            fitted_on=ratings_digest(seen),
+            losses=np.zeros(config.n_epochs, dtype=np.float32),
+        )
+        losses = _train(tower, Lessons(users=users, clicked=clicked), config, onlooker)
+    return replace(tower, model=tower.model.eval(), losses=losses)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +138,8 @@ def _clicked(clicks: pl.DataFrame, ratings: pl.DataFrame, users: Histories, cata
     return clicked if len(clicked.item_idx) else None
 
 
-def _train(model: TwoTower, lessons: Lessons, config: TwoTowerConfig, progress: Progress | None) -> Float32s:
-    users = lessons.users
+def _train(tower: FittedTower, lessons: Lessons, config: TwoTowerConfig, onlooker: Onlooker) -> Float32s:
+    model, users = tower.model, lessons.users
     sampler = sampler_of(users, config.n_negatives) if users.n_items > config.full_softmax_until else None
     optimisers = _optimisers(model, config, sparse=sampler is not None)
     n_steps = config.n_epochs * max(1, -(-users.n_users // config.batch_users))
@@ -133,8 +159,8 @@ def _train(model: TwoTower, lessons: Lessons, config: TwoTowerConfig, progress: 
                 schedule.step()
             losses[epoch] += loss.item() / len(batches)
             done += 1
-            if progress is not None:
-                progress(done, n_steps)
+            onlooker.stepped(done, n_steps)
+        onlooker.passed(epoch + 1, tower)
     logger.info("two-tower trained on %d users: loss %.3f -> %.3f", users.n_users, losses[0], losses[-1])
     return losses
 

@@ -20,9 +20,9 @@ from recsys_core.feedback.implicit import IMPLICIT_COLUMNS
 from recsys_core.retrieval.candidates import exact_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.examples import Examples
-from recsys_core.retrieval.report import RECALL_AT, _validation_recall
+from recsys_core.retrieval.report import RECALL_AT, validation_recall
 from recsys_core.retrieval.towers import HistoryBatch, TwoTower
-from recsys_core.retrieval.training import FittedTower, encode_items, fit_two_tower
+from recsys_core.retrieval.training import FittedTower, Onlooker, encode_items, fit_two_tower
 from recsys_core.retrieval.user_encoder import user_encoder
 from tests import tiny_world
 from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
@@ -88,8 +88,8 @@ def test_the_towers_recover_the_tiny_worlds_truth_better_than_popularity(tiny: T
 def test_the_towers_predict_the_tiny_worlds_future_better_than_popularity(tiny: TinyRun) -> None:
     tower = tiny.towers[VALIDATION]
     n_likes = tiny.items.filter(slice=VALIDATION)["n_likes"].to_numpy()
-    learned = _validation_recall(tiny.ratings, tiny.splits, tower).filter(k=10)["recall"].mean()
-    popular = _validation_recall(tiny.ratings, tiny.splits, by_popularity(tower, n_likes)).filter(k=10)["recall"].mean()
+    learned = validation_recall(tiny.ratings, tiny.splits, tower).filter(k=10)["recall"].mean()
+    popular = validation_recall(tiny.ratings, tiny.splits, by_popularity(tower, n_likes)).filter(k=10)["recall"].mean()
     assert learned > popular + 0.15
 
 
@@ -184,14 +184,16 @@ def test_a_failing_training_gives_back_the_threads_as_well(tiny: TinyRun) -> Non
     threads = torch.get_num_threads()
     config = TwoTowerConfig(dim=4, n_epochs=1, n_threads=threads + 1)
     with pytest.raises(KeyboardInterrupt):
-        fit_two_tower(tiny.ratings, tiny.item_rows, tiny.tower.fit_end, config, progress=stop)
+        fit_two_tower(tiny.ratings, tiny.item_rows, tiny.tower.fit_end, config, Onlooker(after_step=stop))
     assert torch.get_num_threads() == threads
 
 
 def test_progress_counts_every_step_once(tiny: TinyRun) -> None:
     told: list[tuple[int, int]] = []
     config = TwoTowerConfig(dim=4, n_epochs=3, batch_users=50)
-    fit_two_tower(tiny.ratings, tiny.item_rows, tiny.tower.fit_end, config, lambda *step: told.append(step))
+    fit_two_tower(
+        tiny.ratings, tiny.item_rows, tiny.tower.fit_end, config, Onlooker(after_step=lambda *step: told.append(step))
+    )
     n = told[0][1]
     assert told == [(done, n) for done in range(1, n + 1)]
     assert n % 3 == 0
@@ -289,7 +291,7 @@ def test_on_real_ratings_the_towers_beat_popularity() -> None:
     )
     tower = fit_two_tower(ratings, items, fit_end, TwoTowerConfig(n_epochs=20))
     popular = by_popularity(tower, items["n_likes"].to_numpy())
-    learned, base = (_validation_recall(ratings, splits, one) for one in (tower, popular))
+    learned, base = (validation_recall(ratings, splits, one) for one in (tower, popular))
     assert learned["k"].unique().sort().to_list() == list(RECALL_AT)
     for k in (20, 100):
         assert learned.filter(k=k)["recall"].mean() > 1.1 * base.filter(k=k)["recall"].mean()
