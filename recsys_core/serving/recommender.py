@@ -24,11 +24,7 @@ class Recommender:
 
     def __post_init__(self) -> None:
         proposer = self.bundle.proposer
-        self.users = Users(
-            catalogue=proposer.tower.catalogue,
-            items=proposer.side,
-            ratings=self.bundle.ratings.sort("user_id", maintain_order=True),  # of ratings at once the last one counts
-        )
+        self.users = Users(catalogue=proposer.tower.catalogue, items=proposer.side, ratings=self.bundle.ratings)
 
     def answer(self, request: Request) -> Answer:
         """The k best unseen items for whoever asks, best first.
