@@ -79,7 +79,7 @@ class Recommender:
 
     def _state(self, request: Request) -> UserStates:
         state = self.users.state_before(request.user_id, request.requested_at)
-        for rated in sorted(request.history, key=lambda one: one.timestamp):
+        for rated in request.history:  # a state takes late ratings too, so the order does not count
             if rated.timestamp < request.requested_at:
                 state = self.users.after(state, rated)
         return state
