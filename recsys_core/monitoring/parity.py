@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import JsonValue
 
-from recsys_core.data.histories import histories_at
+from recsys_core.data.histories import Chronicle, chronicle_of
 from recsys_core.data.schemas import RATINGS_COLUMNS
 from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.tables import item_features, user_features
@@ -134,6 +134,9 @@ def _replayed(requests: pl.DataFrame, slots: pl.DataFrame, bundle: Bundle) -> tu
     asked, ratings = _with_own_histories(requests, bundle.ratings)
     items = _counted_again(bundle)
     proposer = proposer_of(bundle.proposer.tower, items, bundle.proposer.index)
+    known, n_candidates = chronicle_of(ratings, proposer.tower.catalogue), bundle.ranker.n_candidates
+    of_users = user_features(ratings, items, asked["who"].to_numpy(), asked["requested_at"].to_numpy())
+    user_values = of_users.select(names_of("user")).to_numpy()
     numbered = slots.join(
         asked.with_row_index("row").select("request_id", "row"), on="request_id", maintain_order="left"
     )
@@ -141,7 +144,8 @@ def _replayed(requests: pl.DataFrame, slots: pl.DataFrame, bundle: Bundle) -> tu
     values = np.full((slots.height, len(FEATURE_NAMES) + 1), np.nan, dtype=np.float32)
     found = np.zeros(slots.height, dtype=np.bool_)
     for start in range(0, asked.height, BATCH):
-        inputs = _asked_again(proposer, ratings, items, asked[start : start + BATCH], bundle.ranker.n_candidates)
+        batch = slice(start, start + BATCH)
+        inputs = _asked_again(proposer, known, asked[batch], user_values[batch], n_candidates)
         block = candidate_features(inputs)  # (n_requests, n_candidates, n_features)
         own = np.flatnonzero((rows >= start) & (rows < start + BATCH))
         of_request = rows[own] - start
@@ -162,11 +166,11 @@ def _counted_again(bundle: Bundle) -> pl.DataFrame:
 
 
 def _asked_again(
-    proposer: Proposer, ratings: pl.DataFrame, items: pl.DataFrame, asked: pl.DataFrame, n_candidates: int
+    proposer: Proposer, known: Chronicle, asked: pl.DataFrame, user_values: Float32s, n_candidates: int
 ) -> RankingInputs:
     """The requests of a batch, as evaluation would make them."""
     tower, times = proposer.tower, asked["requested_at"].to_numpy()
-    users = histories_at(ratings, tower.catalogue, asked["who"].to_numpy(), times)
+    users = known.before(asked["who"].to_numpy(), times)
     vectors = user_vectors(tower, users)
     return RankingInputs(
         proposer=proposer,
@@ -174,7 +178,7 @@ def _asked_again(
         requested_at=times,
         user_vectors=vectors,
         candidates=proposer.candidates(vectors, users, n_candidates),
-        user_values=user_features(ratings, items, asked["who"].to_numpy(), times).select(names_of("user")).to_numpy(),
+        user_values=user_values,
     )
 
 
