@@ -5,13 +5,16 @@ each slice gets a tower fitted on nothing but what its models may see.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from recsys_core.data.splits import Splits, fit_ratings
 from recsys_core.features.slices import of_slice
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.training import FittedTower, fit_two_tower
+from recsys_core.side_by_side import Check, side_by_side
 
 
 def fit_towers(
@@ -21,7 +24,7 @@ def fit_towers(
     config: TwoTowerConfig,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, FittedTower]:
-    """A tower for each slice, by name.
+    """A tower for each slice, by name; `towers_at_once` of them are trained at a time, with the bits of each alone.
 
     Args:
         ratings: RATINGS.
@@ -30,11 +33,19 @@ def fit_towers(
         config: the same for all towers.
         progress: told the name of each slice before its training.
     """
-    towers = {}
-    for name in splits.names:
+
+    def tower_of(name: str, check: Check) -> FittedTower:
         if progress is not None:
             progress(name)
-        towers[name] = fit_two_tower(
-            fit_ratings(ratings, splits, name), of_slice(items, name), splits.fit_end(name), config
+        return fit_two_tower(
+            fit_ratings(ratings, splits, name),
+            of_slice(items, name),
+            splits.fit_end(name),
+            config,
+            lambda _done, _total: check(),
         )
-    return towers
+
+    # Each tower sets this limit for itself, but it is one for all threads: who ends first must not lift it.
+    with threadpool_limits(limits=config.n_threads, user_api="blas"):
+        towers = side_by_side([partial(tower_of, name) for name in splits.names], config.towers_at_once)
+    return dict(zip(splits.names, towers, strict=True))
