@@ -238,8 +238,8 @@ FAULTS_OF_MODELS = (
         number=26,
         what="serving knows only the likes of a user",
         file="recsys_core/serving/users.py",
-        before="rows = self.ratings.filter(user_id=user_id)",
-        after='rows = self.ratings.filter(pl.col("user_id") == user_id, pl.col("rating") >= 4)',
+        before="rows = self.ratings[first:last]",
+        after='rows = self.ratings[first:last].filter(pl.col("rating") >= 4)',
         tests=("tests/core/serving/test_recommender.py::test_a_known_users_history_is_all_of_it",),
     ),
 )
