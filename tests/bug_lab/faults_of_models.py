@@ -217,7 +217,7 @@ FAULTS_OF_MODELS = (
         number=26,
         what="candidates are not filtered",
         file="recsys_core/retrieval/candidates.py",
-        before="(items >= 0) & ~np.isin(items, seen)",
+        before="(items >= 0) & ~is_seen[items]",
         after="(items >= 0) & ~np.isin(items, seen[:0])",
         tests=(
             "tests/core/retrieval/test_candidates.py::test_no_rated_item_is_ever_a_candidate",
