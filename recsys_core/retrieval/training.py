@@ -1,6 +1,7 @@
 """Ratings before a cut-off -> a fitted tower."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -31,6 +32,9 @@ logger = logging.getLogger(__name__)
 Float32s = npt.NDArray[np.float32]
 AfterStep = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
+
+_DRAWING = threading.Lock()
+"""Torch's layers draw their first weights from the generator of the process, which has one state for all threads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +76,7 @@ class Onlooker:
     def passed(self, epoch: int, tower: FittedTower) -> None:
         """So many epochs are done, and this is the tower, to be looked at now: it goes on changing."""
         if self.after_epoch is not None:
-            with torch.random.fork_rng(devices=[]):
+            with _DRAWING, torch.random.fork_rng(devices=[]):
                 self.after_epoch(epoch, replace(tower))  # a copy, since a tower keeps the encoder that it made first
 
 
@@ -98,7 +102,8 @@ def fit_two_tower(
         clicks: IMPLICIT_COLUMNS; rows at or after `fit_end` are ignored, and so are clicks on what the user rated and
             those of users with fewer than two ratings. They are asked for in training and read nowhere else.
 
-    The same inputs, settings, thread count and version of torch give the same weights to the bit on one machine.
+    The same inputs, settings, thread count and version of torch give the same weights to the bit on one machine, also
+    where other towers are trained in the same process at the same time.
     """
     catalogue = Catalogue(item_ids=items["item_id"].to_numpy())
     seen = ratings.filter(pl.col("timestamp") < fit_end)
@@ -106,10 +111,10 @@ def fit_two_tower(
     closed_form, trend, covisits = fit_closed_form(users, config), fit_trend(users, config), fit_covisits(users)
     users = users.select(np.flatnonzero(users.lengths >= 2))  # one rating cannot be both question and answer
     clicked = None if clicks is None else _clicked(clicks.filter(pl.col("timestamp") < fit_end), seen, users, catalogue)
-    with _deterministic(config):
-        popularity = standardised_log_popularity(items["n_likes"].to_numpy())
+    with _threads(config.n_threads):
+        model, chance = _untrained(items, config)
         tower = FittedTower(
-            model=TwoTower(content_matrix(items), popularity, config.dim),
+            model=model,
             closed_form=closed_form,
             closed_form_weight=config.closed_form_weight,
             trend=trend,
@@ -119,16 +124,17 @@ def fit_two_tower(
             fitted_on=ratings_digest(seen),
             losses=np.zeros(config.n_epochs, dtype=np.float32),
         )
-        losses = _train(tower, Lessons(users=users, clicked=clicked), config, onlooker)
-    return replace(tower, model=tower.model.eval(), losses=losses)
+        losses = _train(tower, Lessons(users=users, clicked=clicked, chance=chance), config, onlooker)
+    return replace(tower, model=model.eval(), losses=losses)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lessons:
-    """What users rated, and what the same users clicked and did not rate, with weights in place of stars."""
+    """What users rated, what the same users clicked and did not rate, with weights in place of stars, and chance."""
 
     users: Histories
     clicked: Histories | None = None
+    chance: torch.Generator
 
 
 def _clicked(clicks: pl.DataFrame, ratings: pl.DataFrame, users: Histories, catalogue: Catalogue) -> Histories | None:
@@ -138,8 +144,17 @@ def _clicked(clicks: pl.DataFrame, ratings: pl.DataFrame, users: Histories, cata
     return clicked if len(clicked.item_idx) else None
 
 
+def _untrained(items: pl.DataFrame, config: TwoTowerConfig) -> tuple[TwoTower, torch.Generator]:
+    """A model as it begins, and the chance of its training, which goes on where the draws of the model ended."""
+    popularity = standardised_log_popularity(items["n_likes"].to_numpy())
+    with _DRAWING, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(child_seed(config.seed, "two_tower", "torch"))
+        model = TwoTower(content_matrix(items), popularity, config.dim)
+        return model, torch.Generator().set_state(torch.get_rng_state())
+
+
 def _train(tower: FittedTower, lessons: Lessons, config: TwoTowerConfig, onlooker: Onlooker) -> Float32s:
-    model, users = tower.model, lessons.users
+    model, users, chance = tower.model, lessons.users, lessons.chance
     sampler = sampler_of(users, config.n_negatives) if users.n_items > config.full_softmax_until else None
     optimisers = _optimisers(model, config, sparse=sampler is not None)
     n_steps = config.n_epochs * max(1, -(-users.n_users // config.batch_users))
@@ -151,7 +166,7 @@ def _train(tower: FittedTower, lessons: Lessons, config: TwoTowerConfig, onlooke
         draws = child(config.seed, "two_tower", "negatives", str(epoch))
         batches = list(_batches(lessons, config, rng))
         for examples in batches:
-            loss = _loss(model, examples, config, sampler.draw(examples, draws) if sampler else None)
+            loss = _loss(model, examples, config, chance, sampler.draw(examples, draws) if sampler else None)
             model.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch ships no annotation for it
             for optimiser, schedule in zip(optimisers, schedules, strict=True):
@@ -187,31 +202,40 @@ def _batches(lessons: Lessons, config: TwoTowerConfig, rng: np.random.Generator)
 
 
 def _loss(
-    model: TwoTower, examples: Examples, config: TwoTowerConfig, negatives: Negatives | None = None
+    model: TwoTower,
+    examples: Examples,
+    config: TwoTowerConfig,
+    chance: torch.Generator,
+    negatives: Negatives | None = None,
 ) -> torch.Tensor:
     """Cross-entropy of the asked items; over the whole catalogue unless there are negatives to stand for it."""
     shown = history_batch(examples.shown)
     keep = 1 - config.history_dropout
-    kept = torch.bernoulli(torch.full((len(shown.item),), keep)) / keep
+    kept = torch.bernoulli(torch.full((len(shown.item),), keep), generator=chance) / keep
     vectors = model.users(shown, kept, only_needed=negatives is not None)  # (n_users, dim + 1)
-    body = torch.nn.functional.dropout(vectors[:, :-1], config.vector_dropout)
+    body = _dropout(vectors[:, :-1], config.vector_dropout, chance)
     vectors = torch.cat([body, vectors[:, -1:]], dim=1)
     if negatives is None:
         return full_softmax(vectors, model.items(), examples, config.other_weight)
     return sampled_softmax(vectors, model, examples, negatives, config.other_weight)
 
 
+def _dropout(values: torch.Tensor, share: float, chance: torch.Generator) -> torch.Tensor:
+    """What torch's own dropout does, which can draw from the generator of the process alone."""
+    if not share:
+        return values
+    return values * torch.empty_like(values).bernoulli_(1 - share, generator=chance).div_(1 - share)
+
+
 @contextmanager
-def _deterministic(config: TwoTowerConfig) -> Iterator[None]:
-    """Seed and thread count for the block; the process gets its own back afterwards."""
-    threads, state = torch.get_num_threads(), torch.get_rng_state()
-    torch.set_num_threads(config.n_threads)
-    torch.manual_seed(child_seed(config.seed, "two_tower", "torch"))
+def _threads(n: int) -> Iterator[None]:
+    """Torch's number of threads for the block; the thread gets its own back afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
-        torch.set_rng_state(state)
+        torch.set_num_threads(before)
 
 
 def encode_items(model: TwoTower) -> Float32s:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ class Bundle:
     ranker: Ranker
     versions: dict[str, str]  # part -> version
 
-    @property
+    @cached_property
     def release(self) -> str:
         """Sixteen hex digits over the versions of all parts but the ratings, which grow while a release answers."""
         parts = {part: version for part, version in self.versions.items() if part not in LOGS}

@@ -252,7 +252,7 @@ def test_the_loss_by_hand() -> None:
     with torch.no_grad():
         model.offered.weight.zero_()
     one, other = histories_from([[(0, 5.0, 1)], []], 3), histories_from([[(1, 5.0, 2), (2, 1.0, 3)], []], 3)
-    loss = _loss(model, Examples(shown=one, asked=other), TwoTowerConfig())
+    loss = _loss(model, Examples(shown=one, asked=other), TwoTowerConfig(), torch.Generator())
     assert loss.item() == pytest.approx(np.log(2))
 
 
