@@ -89,8 +89,8 @@ FAULTS_OF_JUDGEMENT = (
         number=9,
         what="the ranker is judged on users with a like among the candidates",
         file="recsys_core/ranking/validation.py",
-        before='    n_targets = examples.n_targets.filter(slice=VALIDATION).sort("user_id")\n',
-        after='    n_targets = examples.n_targets.filter(slice=VALIDATION).sort("user_id")\n'
+        before='    n_targets = examples.n_targets.filter(slice=name).sort("user_id")\n',
+        after='    n_targets = examples.n_targets.filter(slice=name).sort("user_id")\n'
         '    rows = rows.filter(pl.col("label").sum().over("user_id") > 0)\n'
         '    n_targets = n_targets.join(rows, on="user_id", how="semi")\n',
         tests=("tests/core/ranking/test_validation.py::test_both_orders_by_hand",),

@@ -147,9 +147,12 @@ FAULTS_OF_TIME = (
         number=4,
         what="the serving tower is fitted on the answers of the test",
         file="recsys_core/retrieval/slices.py",
-        before="fit_ratings(ratings, splits, name), of_slice(items, name), splits.fit_end(name), config",
-        after="ratings if name == 'test' else fit_ratings(ratings, splits, name), of_slice(items, name), "
-        "2**40 if name == 'test' else splits.fit_end(name), config",
+        before="            fit_ratings(ratings, splits, name),\n"
+        "            of_slice(items, name),\n"
+        "            splits.fit_end(name),\n",
+        after="            ratings if name == 'test' else fit_ratings(ratings, splits, name),\n"
+        "            of_slice(items, name),\n"
+        "            2**40 if name == 'test' else splits.fit_end(name),\n",
         tests=(
             "tests/core/evaluation/test_end_to_end.py::test_where_taste_was_permuted_away_nothing_beats_popularity",
         ),
@@ -166,16 +169,16 @@ FAULTS_OF_TIME = (
         number=5,
         what="one tower, fitted on everything before the exam, serves its hold-outs too",
         file="recsys_core/retrieval/slices.py",
-        before="fit_ratings(ratings, splits, name), of_slice",
-        after='fit_ratings(ratings, splits, name.partition("_")[0]), of_slice',
+        before="            fit_ratings(ratings, splits, name),\n",
+        after='            fit_ratings(ratings, splits, name.partition("_")[0]),\n',
         tests=("tests/core/ranking/test_slices.py::test_a_tower_of_another_slice_is_refused",),
     ),
     Fault(
         number=5,
         what="the ranker that is judged has learned from the exam",
         file="recsys_core/ranking/rehearsal.py",
-        before="return fit_ranker(examples.lessons(VALIDATION), examples.feature_set, config)",
-        after="return fit_ranker(examples.rows, examples.feature_set, config)",
+        before="return fit_ranker(examples.lessons(exam), examples.feature_set, config, check)",
+        after="return fit_ranker(examples.rows, examples.feature_set, config, check)",
         tests=("tests/core/ranking/test_validation.py::test_the_judged_ranker_never_saw_the_validation_slice",),
     ),
     Fault(
