@@ -93,6 +93,13 @@ mutation launch($job: String!) {
 }
 """
 LOCATIONS = "{ workspaceOrError { ... on Workspace { locationEntries { loadStatus } } } }"
+BUILT = "{ assetNodes { assetKey { path } assetMaterializations(limit: 1) { runId } } }"
+
+
+def makers(ui: Served) -> dict[str, str]:
+    """Asset -> the run of its latest materialization."""
+    nodes = {node["assetKey"]["path"][0]: node["assetMaterializations"] for node in ui.ask(BUILT)["assetNodes"]}
+    return {name: made[0]["runId"] for name, made in nodes.items() if made}
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from recsys_assets.refresh_job import PARENT_TAG
 from tests.assets.projects import Project
 from tests.assets.test_planning import below
 from tests.assets.test_refreshing import change
-from tests.end_to_end.served import Served, processes_of, said, served, wait_until
+from tests.end_to_end.served import Served, makers, processes_of, said, served, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 
@@ -24,18 +24,11 @@ query failures($run: ID!) {
   } } } }
 }
 """
-BUILT = "{ assetNodes { assetKey { path } assetMaterializations(limit: 1) { runId } } }"
 
 
 def waves(ui: Served, run: str) -> dict[str, dict[str, Any]]:
     """The runs that a refresh started."""
     return ui.runs(**{PARENT_TAG: run})
-
-
-def makers(ui: Served) -> dict[str, str]:
-    """Asset -> the run of its latest materialization."""
-    nodes = {node["assetKey"]["path"][0]: node["assetMaterializations"] for node in ui.ask(BUILT)["assetNodes"]}
-    return {name: made[0]["runId"] for name, made in nodes.items() if made}
 
 
 def descriptions(ui: Served, run: str) -> list[str]:

@@ -2,14 +2,20 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from recsys_assets.refresh_job import PARENT_TAG
+from recsys_core.feedback.records import DAY_S
 from tests.assets.projects import Project
-from tests.assets.test_planning import PARENTS
-from tests.end_to_end.served import Served, served, wait_until
+from tests.assets.test_planning import PARENTS, below, skip, write_log
+from tests.assets.test_refreshing import change
+from tests.end_to_end.served import Served, makers, served, wait_until
 
 BUILD_S = 540
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -57,26 +63,112 @@ def take_pictures(page: Any, url: str, folder: Path) -> None:
     page.screenshot(path=folder / "eval_report.png")
 
 
+@contextmanager
+def page_in(driver: Any, shots: Path) -> Iterator[Any]:
+    """A page of a headless browser; its last state is kept as a picture."""
+    browser = driver.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+    page = browser.new_page(viewport={"width": 1600, "height": 1000}, device_scale_factor=2)
+    page.set_default_timeout(60_000)
+    try:
+        yield page
+    finally:
+        page.screenshot(path=shots / "last.png")
+        browser.close()
+
+
+def shots_in(folder: Path) -> Path:
+    """Where pictures go: RECSYS_SCREENSHOTS for those of the docs, else a folder that is thrown away."""
+    shots = Path(os.environ.get("RECSYS_SCREENSHOTS", folder))
+    shots.mkdir(parents=True, exist_ok=True)
+    return shots
+
+
 @pytest.mark.ui
 @pytest.mark.slow
 @pytest.mark.skipif(chromium() is None, reason="no Chromium: install one, or name it in RECSYS_CHROMIUM")
 def test_the_graph_materializes_from_the_ui(tmp_path: Path) -> None:
     """With RECSYS_SCREENSHOTS=folder, on the full settings, for the pictures of the docs."""
     playwright = pytest.importorskip("playwright.sync_api")
-    project, shots = Project.new(tmp_path / "project"), tmp_path
+    project, shots = Project.new(tmp_path / "project"), shots_in(tmp_path)
     if "RECSYS_SCREENSHOTS" in os.environ:
         project.settings.write_text("")
-        shots = Path(os.environ["RECSYS_SCREENSHOTS"])
-        shots.mkdir(parents=True, exist_ok=True)
-    with served(project) as ui, playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1600, "height": 1000}, device_scale_factor=2)
-        page.set_default_timeout(60_000)
-        try:
-            materialize_all(page, ui)
-            take_pictures(page, ui.url, shots)
-        finally:
-            page.screenshot(path=shots / "last.png")
-            browser.close()
+    with served(project) as ui, playwright.sync_playwright() as driver, page_in(driver, shots) as page:
+        materialize_all(page, ui)
+        take_pictures(page, ui.url, shots)
     assert project.versions().keys() == PARENTS.keys()
     assert project.plan() == {}, "the UI and the command line agree on what was built"
+
+
+def launch_refresh(page: Any, ui: Served) -> None:
+    """The job's launchpad, as the guide says, and the end of the run."""
+    page.goto(f"{ui.url}/locations/recsys_assets.definitions/jobs/refresh/playground")
+    page.get_by_role("button", name="Launch run").click()
+    wait_until(lambda: bool(jobs(ui, "refresh")), 60, lambda: str(ui.runs()))
+    (run,) = jobs(ui, "refresh")
+    assert ui.finished(run) == "SUCCESS"
+
+
+def launch_backfill(page: Any, ui: Served, days: str) -> str:
+    """The asset's own button, and the end of the run."""
+    page.goto(f"{ui.url}/assets/interactions?view=partitions")
+    page.get_by_role("button", name="Materialize").first.click()
+    page.get_by_role("button", name="Show all partitions").click()
+    field = page.get_by_role("dialog").get_by_role("textbox").first
+    field.fill(days)
+    field.press("Enter")
+    page.get_by_text("Backfills all partitions in a single run").wait_for()
+    page.get_by_role("button", name="Launch backfill").click()
+    wait_until(lambda: bool(jobs(ui, "__ASSET_JOB")), 120, lambda: str(ui.runs()))
+    (run,) = jobs(ui, "__ASSET_JOB")
+    assert ui.finished(run) == "SUCCESS"
+    return run
+
+
+def jobs(ui: Served, name: str) -> list[str]:
+    """The runs of a job that a person launched."""
+    return [run for run, about in ui.runs().items() if about["jobName"] == name and PARENT_TAG not in about["tags"]]
+
+
+def unsynced(page: Any, ui: Served, asset: str) -> bool:
+    """Whether the asset's page says so."""
+    page.goto(f"{ui.url}/assets/{asset}")
+    page.get_by_text("Latest materialization").first.wait_for()
+    page.wait_for_timeout(3_000)
+    return bool(page.get_by_text("Unsynced").count())
+
+
+@pytest.mark.ui
+@pytest.mark.slow
+@pytest.mark.skipif(chromium() is None, reason="no Chromium: install one, or name it in RECSYS_CHROMIUM")
+def test_a_changed_setting_is_seen_and_refreshed_and_days_are_backfilled_in_the_ui(
+    project: Project, tmp_path: Path
+) -> None:
+    playwright = pytest.importorskip("playwright.sync_api")
+    change(project, "ranker", n_rounds=11)
+    days = {f"2016-10-{day}" for day in (18, 19, 20)}
+    with served(project) as ui, playwright.sync_playwright() as driver, page_in(driver, shots_in(tmp_path)) as page:
+        before = makers(ui)
+        assert unsynced(page, ui, "ranker")
+        assert not unsynced(page, ui, "two_tower")
+        launch_refresh(page, ui)
+        made = {name for name, run in makers(ui).items() if before[name] != run}
+        assert made == {"ranker"} | below("ranker"), "what was changed and what follows, and nothing else"
+        assert not unsynced(page, ui, "ranker")
+
+        page.goto(f"{ui.url}/assets/ranking_report")
+        page.get_by_text("[Show Markdown]").first.click()  # Dagster opens longer texts and pictures on demand
+        picture = page.locator("img[src^='data:image/png;base64,']").first
+        picture.wait_for()
+        assert picture.evaluate("picture => picture.naturalWidth") > 100
+        page.screenshot(path=shots_in(tmp_path) / "picture.png")
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Plots").click()
+        page.locator("canvas").first.wait_for()
+        page.wait_for_timeout(1_000)
+        page.screenshot(path=shots_in(tmp_path) / "plots.png")
+
+        write_log(project, [skip("a"), replace(skip("b"), received_at=skip().received_at + 2 * DAY_S)])
+        launch_backfill(page, ui, "[2016-10-18...2016-10-20]")
+        assert {one.parent.name for one in (project.lake / "artifacts/interactions").glob("*/CURRENT")} == days
+        page.goto(f"{ui.url}/assets/interactions?view=partitions")
+        page.get_by_text("Materialized (3)").wait_for()
