@@ -54,6 +54,11 @@ def take_pictures(page: Any, url: str, folder: Path) -> None:
     for _ in range(3):
         page.mouse.click(1572, 852)  # smaller
         page.wait_for_timeout(1_000)
+    page.mouse.move(200, 500)  # and down, so that the stages above come into view
+    page.mouse.down()
+    page.mouse.move(200, 640, steps=10)
+    page.mouse.up()
+    page.wait_for_timeout(1_000)
     page.get_by_text("eval_report", exact=True).first.wait_for()
     page.screenshot(path=folder / "lineage.png")
     page.goto(f"{url}/assets/eval_report")
