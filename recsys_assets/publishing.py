@@ -83,13 +83,18 @@ class AssetRun:
             times: timestamps of the events that went in; their range goes into the manifest.
             facts: numbers worth keeping with the artifact; shown in the UI as well.
             metadata: shown in the UI only.
+
+        Raises:
+            ArtifactError: an input is declared that was not read.
         """
-        code = self.recipe.code_version(self.parameters)
+        self._refuse_unread()
+        libraries = self.recipe.library_versions()
+        code = self.recipe.code_version(self.parameters, libraries)
         lineage = Lineage(
             inputs=dict(sorted(self._inputs.items())),
             code_version=code,
             parameters=self.parameters,
-            libraries=self.recipe.library_versions(),
+            libraries=libraries,
             data_from=None if times is None else _bound(times.min()),
             data_until=None if times is None else _bound(times.max()),
             facts=dict(facts or {}),
@@ -106,6 +111,14 @@ class AssetRun:
             metadata={**(metadata or {}), **(facts or {}), "duration_s": duration_s, **_described(manifest)},
             tags={CODE_VERSION_TAG: code},
         )
+
+    def _refuse_unread(self) -> None:
+        """An input that the lineage lacks would look new for ever."""
+        read = {key.partition("/")[0] for key in self._inputs}
+        expected = [name for name in self.recipe.parents if not RECIPES[name].is_partitioned]  # there may be no day yet
+        unread = [name for name in (*expected, *self.recipe.outside) if name not in read]
+        if unread:
+            raise ArtifactError(f"{self.recipe.name} declares {', '.join(unread)} without reading it: drop it from its deps")
 
 
 def _bound(value: object) -> int | None:

@@ -3,7 +3,7 @@
 After each wave the plan is made again: an input that was rebuilt to the same bytes leaves everything below it alone.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError  # Dagster raises it, but exports no name for it
@@ -14,10 +14,13 @@ from recsys_assets.planning import make_plan
 from recsys_assets.proving import prove, refuse_unproven
 from recsys_assets.resources import LakeResource
 from recsys_core.errors import RecsysError
-from recsys_core.lake.staleness import Plan, next_wave
+from recsys_core.lake.staleness import Plan, Verdict, next_wave
 
 Tell = Callable[[list[str], Plan], None]
 """Told of each wave before it is built, with the plan that it comes from."""
+
+Attempt = tuple[str, frozenset[tuple[str, str | None]]]
+"""An artifact, and the versions of its inputs when it was planned."""
 
 
 def refresh(
@@ -45,6 +48,7 @@ def refresh(
     lake.store.sweep()
     bury(instance)
     built: list[str] = []
+    done: set[Attempt] = set()
     plan = make_plan(lake, deep=True)  # whoever was told that an artifact is damaged is told to come here
     with owned(instance) as owner:
         marked = {**tags, **owner}
@@ -53,11 +57,12 @@ def refresh(
             wave = next_wave(plan)
             if not wave:
                 return built
-            _refuse_repeats(wave, built, plan)
+            _refuse_repeats(wave, plan, done)
             tell(wave, plan)
             for assets, day in _runs(wave):
                 _execute(repository, instance, assets, day, marked)
-            built += wave
+            built += [name for name in wave if name not in built]
+            done |= {_attempt(plan[name]) for name in wave}
             plan = make_plan(lake)
 
 
@@ -100,8 +105,13 @@ def _execute(
         raise KeyboardInterrupt from interrupted
 
 
-def _refuse_repeats(wave: list[str], built: list[str], plan: Plan) -> None:
-    again = [name for name in wave if name in built]
+def _attempt(verdict: Verdict) -> Attempt:
+    return verdict.name, frozenset(verdict.inputs.items())
+
+
+def _refuse_repeats(wave: list[str], plan: Plan, done: Collection[Attempt]) -> None:
+    """Stop where making the same from the same did not help; after news from outside, a second time is in order."""
+    again = [name for name in wave if _attempt(plan[name]) in done]
     if again:
         why = "; ".join(f"{name}: {', '.join(plan[name].reasons)}" for name in again)
         raise dg.DagsterInvariantViolationError(f"rebuilt and still out of date: {why}")

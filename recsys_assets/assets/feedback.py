@@ -4,6 +4,7 @@ import dagster as dg
 
 from recsys_assets.metadata import rejected_metadata, table_metadata
 from recsys_assets.partitions import arrival_days
+from recsys_assets.planning import ingested_days
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
@@ -54,7 +55,7 @@ def interaction_log_head(context: dg.AssetExecutionContext, lake: LakeResource) 
     from recsys_core.tables import read_table
 
     run = AssetRun(context, lake)
-    days = lake.store.partitions("interactions")
+    days = ingested_days(lake)
     tables = {day: read_table(run.folder("interactions", day) / "interactions.parquet") for day in days}
     head = log_head(tables)
     return run.publish(
