@@ -108,7 +108,7 @@ class AssetRun:
         return dg.MaterializeResult(
             data_version=dg.DataVersion(manifest.version),
             # The UI keeps this order: first what the asset says, then where it comes from.
-            metadata={**(metadata or {}), **(facts or {}), "duration_s": duration_s, **_described(manifest)},
+            metadata={**(metadata or {}), **(facts or {}), "duration_s": duration_s, **described(manifest)},
             tags={CODE_VERSION_TAG: code},
         )
 
@@ -118,14 +118,17 @@ class AssetRun:
         expected = [name for name in self.recipe.parents if not RECIPES[name].is_partitioned]  # there may be no day yet
         unread = [name for name in (*expected, *self.recipe.outside) if name not in read]
         if unread:
-            raise ArtifactError(f"{self.recipe.name} declares {', '.join(unread)} without reading it: drop it from its deps")
+            raise ArtifactError(
+                f"{self.recipe.name} declares {', '.join(unread)} without reading it: drop it from its deps"
+            )
 
 
 def _bound(value: object) -> int | None:
     return int(value) if isinstance(value, int) else None
 
 
-def _described(manifest: Manifest) -> dict[str, Any]:
+def described(manifest: Manifest) -> dict[str, Any]:
+    """Where an artifact comes from, for the UI."""
     return {
         "version": manifest.version[:12],
         "bytes": sum(entry.bytes for entry in manifest.files.values()),

@@ -33,7 +33,7 @@ CODE_VERSION_TAG = "dagster/code_version"
 class Recipe:
     """How one asset is made.
 
-    `source` is the version of the code alone, as this process loaded it. It is taken once, at declaration: whoever edits a
+    `source` is the version of the code alone, as this process loaded it. It is taken once, at declaration: who edits a
     module while a long run is on must find the results stale afterwards, not labelled as new.
     """
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError  # Dagster raises it, but exports no name for it
 
+from recsys_assets.catching_up import catch_up
 from recsys_assets.jobs import LAUNCHED, QUIET
 from recsys_assets.orphans import bury, owned
 from recsys_assets.planning import make_plan
@@ -53,6 +54,7 @@ def refresh(
     with owned(instance) as owner:
         marked = {**tags, **owner}
         while True:
+            catch_up(instance, lake, plan)
             prove(repository, instance, fresh(plan), marked)
             wave = next_wave(plan)
             if not wave:
