@@ -21,7 +21,9 @@ DATA_SET = "ml-latest-small-2016.zip"
 SMOKE = "recsys_assets/presets/smoke.yaml"
 
 _warm = multiprocessing.get_context("forkserver")
-_warm.set_forkserver_preload(["dagster", "typer", "rich.console", "pandera.polars", "alembic", "sqlalchemy.orm"])
+_warm.set_forkserver_preload(
+    ["dagster", "typer", "rich.console", "pandera.polars", "alembic", "sqlalchemy.orm", "dagster_graphql.test.utils"]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
