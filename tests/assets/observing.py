@@ -63,10 +63,11 @@ def published_at(project: Project) -> dict[str, float]:
 def ask_and_refresh() -> None:
     """Prints all of `Seen` but what the lake holds."""
     # Before the UI loads them, for which Dagster takes the first folder of the path, the project's, away.
-    from recsys_assets import definitions
+    import recsys_assets.definitions  # noqa: F401
+    import recsys_core
     from recsys_assets.instance import instance
 
-    assert Path(definitions.__file__).is_relative_to(Path.cwd()), "these are not the project's sources"
+    assert Path(recsys_core.__file__).is_relative_to(Path.cwd()), "these are not the project's sources"
     with instance() as opened:
         answers: dict[str, Any] = {"ui": ui_says(opened), "plan": command_line("--plan"), "shown": job_plan(opened)}
         answers["ui_told"] = ui_says(opened)

@@ -2,9 +2,9 @@
 
 import pytest
 
+from tests.assets.edits import change
 from tests.assets.projects import Project
 from tests.assets.test_planning import below
-from tests.assets.test_refreshing import change
 
 RED = ("    return dg.AssetCheckResult(passed=not found, metadata={\"violations\"",
        "    return dg.AssetCheckResult(passed=False, metadata={\"violations\"")  # fmt: skip

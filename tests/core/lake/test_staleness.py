@@ -208,7 +208,7 @@ NAMES = [f"a{i}" for i in range(6)]
 
 @st.composite
 def worlds(draw: st.DrawFn, n: int) -> tuple[list[Node], dict[str, str]]:
-    """n artifacts with some code and some parents, and the source that they start from."""
+    """N artifacts with some code and some parents, and the source that they start from."""
     nodes = [
         Node(
             name=NAMES[i],
