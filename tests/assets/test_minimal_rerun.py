@@ -7,7 +7,7 @@ may follow is everything below that. All rows start from a project that has inge
 
 import importlib.metadata
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -44,7 +44,7 @@ from tests.assets.edits import (
     setting,
 )
 from tests.assets.observing import Said, see
-from tests.assets.projects import Project
+from tests.assets.projects import REPOSITORY, Project
 from tests.assets.test_planning import PARENTS, below, click, rating
 from tests.conftest import Built
 
@@ -328,3 +328,31 @@ def test_what_is_made_after_an_edit_is_what_was_foretold_and_what_must_be(projec
     assert seen.ui_told == in_the_words_of_the_ui(seen.plan)
     assert seen.ui == (seen.ui_told if edit.ui_knows else {})
     assert seen.ui_after == {}
+
+
+def docs_table() -> str:
+    """What follows from each edit, for the docs."""
+    lines = ["| Edit | The plan is certain of | The UI says | Rebuilt |", "| --- | --- | --- | --- |"]
+    for edit in EDITS:
+        marks = in_the_words_of_the_ui(edit.certain) if edit.ui_knows else {}
+        cells = [edit.what, by_reasons(edit.certain), by_reasons(marks), listed(edit.built)]
+        lines.append(f"| {' | '.join(cell or 'nothing' for cell in cells)} |")
+    return "\n".join(lines)
+
+
+def by_reasons(said: Mapping[str, list[str]]) -> str:
+    """The artifacts of which the same is said, together; without what stands behind a colon."""
+    found: dict[str, list[str]] = {}
+    for name, reasons in said.items():
+        found.setdefault(", ".join(one.partition(":")[0] for one in reasons), []).append(name)
+    return "; ".join(f"{listed(names)}: {words}" for words, names in found.items())
+
+
+def listed(names: Iterable[str]) -> str:
+    known = sorted(names)
+    return ", ".join(f"`{name}`" for name in known) if len(known) <= 5 else f"{len(known)} assets"
+
+
+def test_the_docs_show_what_follows_from_each_edit() -> None:
+    table = docs_table()
+    assert table in (REPOSITORY / "docs" / "dagster.md").read_text(encoding="utf-8"), table
