@@ -33,7 +33,8 @@ class Seen:
     """One state of a project, and a refresh of it.
 
     The plan before, by `recsys refresh --plan`; the UI before, as it is and once the job `plan` has looked; what was
-    built, as the refresh says, as Dagster's event log holds, and as the lake does; the plan and the UI after.
+    built, as the refresh says, as Dagster's event log holds of runs, and as the lake does; what the refresh had to
+    report to Dagster besides; the plan and the UI after.
     """
 
     plan: Said
@@ -42,6 +43,7 @@ class Seen:
     shown: Said
     said: list[str]
     materialized: list[str]
+    reported: list[str]
     published: set[str]
     plan_after: Said
     ui_after: Said
@@ -73,7 +75,7 @@ def ask_and_refresh() -> None:
         answers["ui_told"] = ui_says(opened)
         last = opened.event_log_storage.get_maximum_record_id() or 0
         answers["said"] = command_line()["built"]
-        answers["materialized"] = materialized_since(opened, last)
+        answers |= materialized_since(opened, last)
         answers |= {"plan_after": command_line("--plan"), "ui_after": ui_says(opened)}
     print(json.dumps(answers))  # noqa: T201  # the answer of the process
 
@@ -130,18 +132,19 @@ def _in_words(name: str, status: str, causes: list[dict[str, Any]]) -> list[str]
     return sorted(reason if asset == own else f"{asset} {reason}" for asset, reason in about)
 
 
-def materialized_since(instance: Any, last: int) -> list[str]:
-    """The artifacts that runs materialized after an event, as often as they did; reports without a run do not count."""
+def materialized_since(instance: Any, last: int) -> dict[str, list[str]]:
+    """The artifacts that Dagster noted as materialized after an event, as often as it did: by runs, and as reported."""
     import dagster as dg
 
     from recsys_assets.recipes import RECIPES
 
-    found = []
+    found: dict[str, list[str]] = {"materialized": [], "reported": []}
     for name in RECIPES:
         wanted = dg.AssetRecordsFilter(asset_key=_key(name), after_storage_id=last)
         for record in instance.fetch_materializations(wanted, limit=1000).records:
-            found += [f"{name}/{record.partition_key}" if record.partition_key else name] if record.run_id else []
-    return sorted(found)
+            key = f"{name}/{record.partition_key}" if record.partition_key else name
+            found["materialized" if record.run_id else "reported"].append(key)
+    return found
 
 
 def _key(name: str) -> Any:
