@@ -4,9 +4,9 @@ Usage:
     python -m benchmarks.noop_refresh [RUNS] [--days DAYS]
 
 On a copy of the lake in use, which is brought up to date first, untimed. Each run is a fresh process that imports
-Dagster and the definitions, hashes every stored file, asks the event log for the versions of its days, and looks whether
+Dagster and the definitions, hashes every stored file, asks the event log for the versions of its days, and sees whether
 Dagster knows every artifact and every passed check. `--plan` does the same without Dagster's event log. With --days, a
-click a day is logged and ingested before, since every day is an artifact of its own. It should stay below five seconds:
+skip a day is logged and ingested before, since every day is an artifact of its own. It should stay below five seconds:
 who waits longer for "nothing to do" stops asking.
 """
 
@@ -50,7 +50,7 @@ def log_days(lake: Path, n_days: int) -> None:
 
 def _click(at: int) -> Event:
     return Event(
-        event_id=f"benchmark-{at}", user_id=1, item_id=1, kind="click", value=None, timestamp=at, received_at=at
+        event_id=f"benchmark-{at}", user_id=1, item_id=1, kind="skip", value=None, timestamp=at, received_at=at
     )
 
 

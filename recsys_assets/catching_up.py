@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 
 import dagster as dg
 
-from recsys_assets.publishing import described
+from recsys_assets.publishing import provenance
 from recsys_assets.recipes import CODE_VERSION_TAG, RECIPES
 from recsys_assets.resources import LakeResource
 from recsys_core.lake.manifest import Manifest
@@ -37,13 +37,13 @@ def catch_up(instance: dg.DagsterInstance, lake: LakeResource, keys: Collection[
     """
     held = {key: made for key, made in lake.store.survey(keys).items() if isinstance(made, Manifest)}
     noted = _noted(instance, held)
-    behind = [key for key, made in held.items() if not _tags(made).items() <= noted.get(key, {}).items()]
+    behind = [key for key, made in held.items() if not _is_noted(made, noted.get(key, {}))]
     for key in behind:
         (asset, day), tags = split_key(key), _tags(held[key])
         # Dagster wants a pointer to the event of each input, but only judges by those of partitions.
         pointers = {tag.replace(INPUT_TAG, POINTER_TAG): "NULL" for tag in tags if tag.startswith(INPUT_TAG)}
         event = dg.AssetMaterialization(
-            asset, description=WHY, partition=day, tags=tags | pointers, metadata=described(held[key])
+            asset, description=WHY, partition=day, tags=tags | pointers, metadata=provenance(held[key])
         )
         instance.report_runless_asset_event(event)
     return behind
@@ -52,12 +52,19 @@ def catch_up(instance: dg.DagsterInstance, lake: LakeResource, keys: Collection[
 def _tags(made: Manifest) -> dict[str, str]:
     """What Dagster notes of a materialization, and later judges by.
 
-    Inputs by day are left out: Dagster gives those of one asset a single version, and the head of the log names each.
+    Inputs by day are left out: Dagster gives the days of one run a single version, and the head of the log names each.
     """
     parents = [name for name in RECIPES[made.asset].parents if not RECIPES[name].is_partitioned]
     inputs = {f"{INPUT_TAG}{name}": made.lineage.inputs[name] for name in parents if name in made.lineage.inputs}
     ours = {DATA_VERSION_TAG: made.version, CODE_VERSION_TAG: made.lineage.code_version, BY_US_TAG: "true"}
     return ours | inputs
+
+
+def _is_noted(made: Manifest, tags: Mapping[str, str]) -> bool:
+    expected = _tags(made)
+    if made.partition is not None:
+        expected.pop(DATA_VERSION_TAG)  # for the same reason, that of a day can be the one of its run
+    return expected.items() <= tags.items()
 
 
 def _noted(instance: dg.DagsterInstance, keys: Collection[str]) -> dict[str, Mapping[str, str]]:

@@ -3,13 +3,17 @@
 import time
 from collections.abc import Mapping
 
+import polars as pl
+
 from recsys_assets.partitions import arrival_days
 from recsys_assets.recipes import RECIPES, Recipe
 from recsys_assets.resources import LakeResource
 from recsys_core.data.sources import locate, source_version
-from recsys_core.feedback.arrivals import NO_VERSION, last_closed_day, version_until
+from recsys_core.feedback.arrivals import NO_VERSION, day_versions, last_closed_day, version_until
+from recsys_core.feedback.closed import day_before
+from recsys_core.feedback.gaps import gaps
 from recsys_core.feedback.interactions import versions_of_days
-from recsys_core.feedback.records import REQUESTS_TABLE
+from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE
 from recsys_core.lake.staleness import Node, Plan, plan
 
 
@@ -26,16 +30,26 @@ def make_plan(lake: LakeResource, *, deep: bool = False) -> Plan:
     """
     with lake.open_log() as log:
         logged = versions_of_days(log)
-        served = version_until(log, REQUESTS_TABLE, closed_until())
+        requests, impressions = (day_versions(log, table) for table in (REQUESTS_TABLE, IMPRESSIONS_TABLE))
     days = days_to_ingest(lake, logged)
     nodes = [node for recipe in RECIPES.values() for node in _nodes(recipe, days)]
-    outside = {"source": _source(lake), "served": served, **{f"log/{day}": logged.get(day, NO_VERSION) for day in days}}
+    outside = {
+        "source": _source(lake),
+        "served": version_until(requests, closed_until()),
+        "shown": version_until(impressions, settled_until()),
+        **{f"log/{day}": logged.get(day, NO_VERSION) for day in days},
+    }
     return plan(nodes, lake.store.survey([node.name for node in nodes], deep=deep), outside)
 
 
 def closed_until() -> str:
     """The last day (YYYY-MM-DD) that is over and has had its grace: nothing is expected to arrive on it any more."""
     return last_closed_day(int(time.time()), RECIPES["interactions"].parameters()["grace_s"])
+
+
+def settled_until() -> str:
+    """The last day whose answers to what was shown have all arrived, if they come within a day."""
+    return day_before(closed_until())
 
 
 def days_to_ingest(lake: LakeResource, logged: Mapping[str, str]) -> list[str]:
@@ -71,6 +85,22 @@ def days_out_of_date(lake: LakeResource) -> dict[str, str]:
         for day, node in zip(days, nodes, strict=True)
         if verdicts[node.name].is_stale
     }
+
+
+def log_gaps(lake: LakeResource) -> pl.DataFrame:
+    """Stretches of closed days that were not ingested as their log is now, or have none; GAPS_COLUMNS.
+
+    Raises:
+        LogError: the log cannot be read.
+    """
+    with lake.open_log() as log:
+        logged = versions_of_days(log)
+    ingested = {}
+    for day in lake.store.partitions("interactions"):
+        manifest = lake.store.current("interactions", day)
+        if manifest is not None:
+            ingested[day] = manifest.lineage.inputs[f"log/{day}"]
+    return gaps(logged, ingested, closed_until())
 
 
 def _nodes(recipe: Recipe, days: list[str]) -> list[Node]:

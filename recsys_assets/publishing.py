@@ -1,8 +1,9 @@
 """One run of one asset: read inputs at pinned versions, publish with full lineage, tell Dagster what was published."""
 
+import hashlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,26 @@ progress = logging.getLogger("recsys.progress")
 
 
 class AssetRun:
-    """Reads the current version of each input once, and remembers which; the published lineage names them."""
+    """Reads the current version of each input once, and remembers which; the published lineage names them.
+
+    Of a partitioned asset, one of these makes one partition.
+    """
 
     def __init__(
-        self, context: dg.AssetExecutionContext, lake: LakeResource, config: pydantic.BaseModel | None = None
+        self,
+        context: dg.AssetExecutionContext,
+        lake: LakeResource,
+        config: pydantic.BaseModel | None = None,
+        partition: str | None = None,
     ) -> None:
         self.context = context
         self.lake = lake
+        self.partition = partition
         self.recipe = RECIPES[context.asset_key.path[-1]]
         self.parameters = config.model_dump(mode="json") if config else {}
         self._inputs: dict[str, str] = {}
         self._started = time.perf_counter()
-        progress.info("%s", self.recipe.name)
+        progress.info("%s", self._name)
 
     def folder(self, asset: str, partition: str | None = None, version: str | None = None) -> Path:
         """The verified files of an input, at the version that this run saw first.
@@ -56,6 +65,10 @@ class AssetRun:
         self._inputs[key] = pinned
         return self.lake.store.open(asset, partition, pinned)
 
+    def folders(self, assets: Iterable[str]) -> dict[str, Path]:
+        """`folder` of several inputs, by name."""
+        return {asset: self.folder(asset) for asset in assets}
+
     def table(self, asset: str) -> pl.DataFrame:
         """The table of an input that holds one table, named like the asset."""
         return read_table(self.folder(asset) / f"{asset}.parquet")
@@ -64,9 +77,10 @@ class AssetRun:
         """Say what a long run is doing now."""
         progress.info("%s: %s", self.recipe.name, what)
 
-    def read_from_outside(self, name: str, version: str) -> None:
-        """Record an input that is not in the lake: a data set's file, a day's log."""
+    def read_from_outside(self, name: str, version: str) -> "AssetRun":
+        """Record an input that is not in the lake: a data set's file, a day's log; returns this run."""
         self._inputs[name] = version
+        return self
 
     def publish(
         self,
@@ -99,16 +113,15 @@ class AssetRun:
             data_until=None if times is None else _bound(times.max()),
             facts=dict(facts or {}),
         )
-        partition = self.context.partition_key if self.context.has_partition_key else None
-        manifest = self.lake.store.publish(self.recipe.name, write, lineage, partition=partition)
+        manifest = self.lake.store.publish(self.recipe.name, write, lineage, partition=self.partition)
         duration_s = time.perf_counter() - self._started
-        progress.info("%s in %.1f s", self.recipe.name, duration_s, extra={"is_done": True})
+        progress.info("%s in %.1f s", self._name, duration_s, extra={"is_done": True})
         # The version of the parameters that really ran: where the launchpad overrode them, Dagster too then shows the
         # asset as out of step with the settings.
         return dg.MaterializeResult(
             data_version=dg.DataVersion(manifest.version),
             # The UI keeps this order: first what the asset says, then where it comes from.
-            metadata={**(metadata or {}), **(facts or {}), "duration_s": duration_s, **described(manifest)},
+            metadata={**(metadata or {}), **(facts or {}), "duration_s": duration_s, **provenance(manifest)},
             tags={CODE_VERSION_TAG: code},
         )
 
@@ -122,16 +135,42 @@ class AssetRun:
                 f"{self.recipe.name} declares {', '.join(unread)} without reading it: drop it from its deps"
             )
 
+    @property
+    def _name(self) -> str:
+        return self.recipe.name if self.partition is None else f"{self.recipe.name} {self.partition}"
+
+
+def together(context: dg.AssetExecutionContext, made: Mapping[str, Published]) -> Published:
+    """The result of a run that made several partitions, as in a backfill; of one alone it is that one's.
+
+    Dagster gives the partitions of one run one version between them, here a hash over theirs. Which version each has,
+    the lake knows; that is what is read and judged.
+
+    Args:
+        context: of the run.
+        made: partition -> its result, in order; at least one.
+    """
+    first, *others = made.values()
+    if not others:
+        return first
+    versions = hashlib.sha256()
+    for partition, one in made.items():
+        context.add_asset_metadata(one.metadata or {}, partition_key=partition)
+        versions.update(f"{partition} {one.data_version}\n".encode())
+    return dg.MaterializeResult(data_version=dg.DataVersion(versions.hexdigest()), tags=first.tags)
+
 
 def _bound(value: object) -> int | None:
     return int(value) if isinstance(value, int) else None
 
 
-def described(manifest: Manifest) -> dict[str, Any]:
+def provenance(manifest: Manifest) -> dict[str, Any]:
     """Where an artifact comes from, for the UI."""
+    n_bytes = sum(entry.bytes for entry in manifest.files.values())
     return {
         "version": manifest.version[:12],
-        "bytes": sum(entry.bytes for entry in manifest.files.values()),
+        "bytes": n_bytes,
+        "dagster/size_bytes": n_bytes,  # which the overview shows beside the row count
         "inputs": {name: version[:12] for name, version in manifest.lineage.inputs.items()},
         "parameters": dict(manifest.lineage.parameters),
         **(

@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import json
 import logging
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import dagster as dg
 import pydantic
 
 from recsys_assets import pools
+from recsys_assets.metadata.pages import described, references
 from recsys_assets.resources import LakeResource
 from recsys_core.errors import RecsysError
 from recsys_core.fingerprint import code_version, library_version
@@ -69,7 +71,7 @@ class DagsterOptions(TypedDict, total=False):
 
     kinds: Sequence[str]  # what it is made with, shown as icons
     pool: str  # of `pools`: only one asset of a pool is being made at a time
-    partitions_def: dg.PartitionsDefinition[str]
+    partitions_def: dg.PartitionsDefinition[str]  # a backfill of several partitions is one run over all of them
 
 
 def versioned_asset(
@@ -104,18 +106,23 @@ def versioned_asset(
             is_partitioned=partitions_def is not None,
         )
         RECIPES[name] = recipe
-        return dg.asset(
-            name=name,
-            deps=list(deps),
-            group_name=stage,
-            description=inspect.getdoc(function),
-            code_version=recipe.code_version(recipe.parameters(), recipe.library_versions()),
-            kinds=set(options.get("kinds", ())),
-            pool=pool,
-            partitions_def=partitions_def,
-            owners=["team:recsys"],
-            tags={"stage": stage},
-        )(_run_of(function, name, pool))
+        with warnings.catch_warnings():
+            # A policy for backfills still counts as new; tests hold what we rely on.
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            return dg.asset(
+                name=name,
+                deps=list(deps),
+                group_name=stage,
+                description=described(inspect.getdoc(function) or "", name, stage),
+                metadata=references(function, name, stage),
+                code_version=recipe.code_version(recipe.parameters(), recipe.library_versions()),
+                kinds=set(options.get("kinds", ())),
+                pool=pool,
+                partitions_def=partitions_def,
+                backfill_policy=None if partitions_def is None else dg.BackfillPolicy.single_run(),
+                owners=["team:recsys"],
+                tags={"stage": stage},
+            )(_run_of(function, name, pool))
 
     return declare
 

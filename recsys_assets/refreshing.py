@@ -11,11 +11,15 @@ from dagster._core.errors import DagsterAssetCheckFailedError  # Dagster raises 
 from recsys_assets.catching_up import catch_up
 from recsys_assets.jobs import LAUNCHED, QUIET
 from recsys_assets.orphans import bury, owned
+from recsys_assets.partitions import Stretch, stretches
 from recsys_assets.planning import make_plan
 from recsys_assets.proving import prove, refuse_unproven
 from recsys_assets.resources import LakeResource
 from recsys_core.errors import RecsysError
 from recsys_core.lake.staleness import Plan, Verdict, next_wave
+
+RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+"""Dagster's own, by which a run knows its first and last partition; it exports no names for them."""
 
 Tell = Callable[[list[str], Plan], None]
 """Told of each wave before it is built, with the plan that it comes from."""
@@ -61,8 +65,8 @@ def refresh(
                 return built
             _refuse_repeats(wave, plan, done)
             tell(wave, plan)
-            for assets, day in _runs(wave):
-                _execute(repository, instance, assets, day, marked)
+            for assets, days in _runs(wave):
+                execute(repository, instance, assets, days, marked)
             built += [name for name in wave if name not in built]
             done |= {_attempt(plan[name]) for name in wave}
             plan = make_plan(lake)
@@ -73,28 +77,34 @@ def fresh(plan: Plan) -> list[str]:
     return [name for name, verdict in plan.items() if not verdict.is_stale]
 
 
-def _runs(wave: list[str]) -> list[tuple[list[str], str | None]]:
-    """(assets, day) of each Dagster run: a run per day of interactions, then one for all else."""
-    days = [([name], day) for name, day in (one.split("/") for one in wave if "/" in one)]
+def _runs(wave: list[str]) -> list[tuple[list[str], Stretch | None]]:
+    """(assets, days) of each Dagster run: one per stretch of days of interactions, then one for all else."""
+    days = [(["interactions"], stretch) for stretch in stretches([one.split("/")[1] for one in wave if "/" in one])]
     whole = [one for one in wave if "/" not in one]
     return [*days, *([(whole, None)] if whole else [])]
 
 
-def _execute(
+def execute(
     repository: dg.RepositoryDefinition,
     instance: dg.DagsterInstance,
     assets: list[str],
-    day: str | None,
+    days: Stretch | None,
     tags: Mapping[str, str],
 ) -> None:
-    job = repository.get_job("full_refresh" if day is None else "ingest_interactions")
+    """One run in this process: of some assets without partitions, or of interactions over a stretch of days.
+
+    Raises:
+        RecsysError: an asset failed with a problem that the user can mend, or a blocking check did not pass.
+        KeyboardInterrupt: somebody stopped it.
+    """
+    job = repository.get_job("full_refresh" if days is None else "ingest_interactions")
+    between = {} if days is None else dict(zip(RANGE_TAGS, days, strict=True))
     try:
         job.execute_in_process(
             instance=instance,
             asset_selection=[dg.AssetKey(name) for name in assets],
-            partition_key=day,
             run_config=QUIET,
-            tags=dict(tags),
+            tags={**tags, **between},
         )
     except DagsterAssetCheckFailedError:
         refuse_unproven(repository, instance, assets)

@@ -4,13 +4,19 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from recsys_assets.metadata import ratings_metadata, rejected_metadata, splits_metadata, table_metadata
+from recsys_assets.metadata.data import (
+    base_ratings_metadata,
+    movies_metadata,
+    ratings_metadata,
+    raw_data_metadata,
+    splits_metadata,
+)
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import from_settings
 from recsys_core.data.config import SplitsConfig
-from recsys_core.data.limits import ReadingConfig
+from recsys_core.data.limits import RatingsReadingConfig, ReadingConfig
 from recsys_core.data.sources import EMBEDDED
 from recsys_core.tables import tables_writer
 
@@ -28,8 +34,8 @@ class MoviesRun(dg.Config, ReadingConfig):
 
 
 @from_settings("base_ratings")
-class BaseRatingsRun(dg.Config, ReadingConfig):
-    """How strictly the ratings are read."""
+class BaseRatingsRun(dg.Config, RatingsReadingConfig):
+    """How strictly the ratings are read, and from when on they are left out."""
 
 
 @from_settings("splits")
@@ -47,14 +53,17 @@ def raw_data(context: dg.AssetExecutionContext, config: RawDataRun, lake: LakeRe
 
     run = AssetRun(context, lake, config)
     path = locate(config.dataset, lake.raw_folder)
-    about = {"dataset": config.dataset, "sha256": source_version(path)}
-    run.read_from_outside("source", about["sha256"])
-    return run.publish(tables_writer(raw_data=pl.DataFrame(about)), metadata={**about, "path": str(path)})
+    about = pl.DataFrame({"dataset": config.dataset, "sha256": source_version(path)})
+    run.read_from_outside("source", about["sha256"].item())
+    return run.publish(tables_writer(raw_data=about), metadata=raw_data_metadata(about, path))
 
 
 @versioned_asset(deps=["raw_data"], form=MoviesRun, libraries=["polars", "pyarrow"], kinds=["polars", "parquet"])
 def movies(context: dg.AssetExecutionContext, config: MoviesRun, lake: LakeResource) -> Published:
-    """Title, genres and year of every movie; what could not be read is in the artifact, with line and reason."""
+    """Title, genres and year of every movie: what a new movie is known by, before anybody has rated it.
+
+    What could not be read is in the artifact, with line and reason, so that nothing is lost in silence.
+    """
     from recsys_core.data.reading import read_movies
     from recsys_core.data.sources import locate
 
@@ -63,7 +72,7 @@ def movies(context: dg.AssetExecutionContext, config: MoviesRun, lake: LakeResou
     return run.publish(
         tables_writer(movies=read.table, rejected=read.rejected),
         facts=read.counts,
-        metadata=table_metadata(read.table) | rejected_metadata(read.rejected, read.notes),
+        metadata=movies_metadata(read),
     )
 
 
@@ -71,18 +80,23 @@ def movies(context: dg.AssetExecutionContext, config: MoviesRun, lake: LakeResou
     deps=["raw_data", "movies"], form=BaseRatingsRun, libraries=["polars", "pyarrow"], kinds=["polars", "parquet"]
 )
 def base_ratings(context: dg.AssetExecutionContext, config: BaseRatingsRun, lake: LakeResource) -> Published:
-    """The data set's ratings, latest per user and movie; bad rows are in the artifact, with line and reason."""
+    """The data set's ratings, latest per user and movie; bad rows are in the artifact, with line and reason.
+
+    Apart from `ratings`, so that new events of the log do not ask for the whole data set to be read again.
+    """
+    from recsys_core.data.holding import held_back
     from recsys_core.data.reading import check_unknown_movies, read_ratings
     from recsys_core.data.sources import locate
 
     run = AssetRun(context, lake, config)
     read = read_ratings(locate(run.table("raw_data")["dataset"].item(), lake.raw_folder), config)
-    unknown = check_unknown_movies(read.table, run.table("movies"), config)
+    kept, later = held_back(read.table, config.hold_back_from)
+    unknown = check_unknown_movies(kept, run.table("movies"), config)
     return run.publish(
-        tables_writer(base_ratings=read.table, rejected=read.rejected),
-        times=read.table["timestamp"],
-        facts=read.counts | {"of_unknown_movies": unknown},
-        metadata=table_metadata(read.table) | rejected_metadata(read.rejected, read.notes),
+        tables_writer(base_ratings=kept, rejected=read.rejected),
+        times=kept["timestamp"],
+        facts=read.counts | {"of_unknown_movies": unknown, "held_back": later.height},
+        metadata=base_ratings_metadata(kept, read),
     )
 
 
@@ -92,14 +106,15 @@ def base_ratings(context: dg.AssetExecutionContext, config: BaseRatingsRun, lake
 def ratings(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
     """All ratings: the data set's and those logged since; of one user and movie the latest counts.
 
-    Everything below starts here, so this is where the feedback loop closes.
+    Each says which logged event it comes from, or none. Everything below starts here, so this is where the feedback
+    loop closes.
     """
     from recsys_core.data.merging import merge_ratings
 
     run = AssetRun(context, lake)
     logged = run.table("interaction_log_head")
     merged = merge_ratings(run.table("base_ratings"), logged)
-    facts = {"n_ratings": merged.height, "n_logged": logged.height}
+    facts = {"n_ratings": merged.height, "n_logged": logged.height, "n_from_the_log": merged["event_id"].count()}
     return run.publish(
         tables_writer(ratings=merged), times=merged["timestamp"], facts=facts, metadata=ratings_metadata(merged)
     )

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from recsys_assets.metadata import eval_metadata, trials_metadata
+from recsys_assets.metadata.evaluation import baselines_metadata, eval_metadata
 from recsys_assets.pools import TRAINING
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
@@ -32,14 +32,15 @@ class EvalReportRun(dg.Config, EvaluationConfig):
 def baselines(context: dg.AssetExecutionContext, config: BaselinesRun, lake: LakeResource) -> Published:
     """Popularity, recent popularity, ItemKNN and EASE, each tuned on the validation slice with the same budget.
 
-    They hand in lists for the test's users without reading the test's targets.
+    A gain over something simple that nobody tuned would be no gain. They hand in lists for the test's users without
+    reading the test's targets.
     """
     from recsys_core.data.splits import Splits
     from recsys_core.evaluation.baselines import baseline_lists
 
     run = AssetRun(context, lake, config)
     made = baseline_lists(run.table("ratings"), Splits.load(run.folder("splits")), config)
-    return run.publish(made.save, metadata=trials_metadata(made.trials))
+    return run.publish(made.save, metadata=baselines_metadata(made))
 
 
 @versioned_asset(

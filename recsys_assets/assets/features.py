@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from recsys_assets.metadata import feature_table_metadata
+from recsys_assets.metadata.features import item_features_metadata, user_features_metadata
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
@@ -11,7 +11,10 @@ from recsys_core.tables import tables_writer
 
 @versioned_asset(deps=["ratings", "movies", "splits"], libraries=["polars", "pyarrow"], kinds=["polars", "parquet"])
 def item_features(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
-    """Each item's numbers as of every cut-off: popularity, ratings, age; nothing later than the cut-off counts."""
+    """Each item's numbers as of every cut-off: popularity, ratings, age; nothing later than the cut-off counts.
+
+    Counted once for everybody, since they are the same for all users who are asked as of that moment.
+    """
     from recsys_core.data.splits import Splits
     from recsys_core.features.slices import item_features_by_slice
 
@@ -19,7 +22,7 @@ def item_features(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     ratings = run.table("ratings")
     table = item_features_by_slice(ratings, run.table("movies"), Splits.load(run.folder("splits")))
     return run.publish(
-        tables_writer(item_features=table), times=ratings["timestamp"], metadata=feature_table_metadata(table)
+        tables_writer(item_features=table), times=ratings["timestamp"], metadata=item_features_metadata(table)
     )
 
 
@@ -27,7 +30,10 @@ def item_features(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     deps=["ratings", "item_features", "splits"], libraries=["polars", "pyarrow"], kinds=["polars", "parquet"]
 )
 def user_features(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
-    """Each evaluated user's numbers as of the request, from the user's own history before it."""
+    """Each evaluated user's numbers as of the request, from the user's own history before it.
+
+    They tell the ranker whom it is ordering for: a harsh critic's three stars are not a fan's.
+    """
     from recsys_core.data.splits import Splits
     from recsys_core.features.slices import user_features_by_slice
 
@@ -35,5 +41,5 @@ def user_features(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     ratings = run.table("ratings")
     table = user_features_by_slice(ratings, run.table("item_features"), Splits.load(run.folder("splits")))
     return run.publish(
-        tables_writer(user_features=table), times=ratings["timestamp"], metadata=feature_table_metadata(table)
+        tables_writer(user_features=table), times=ratings["timestamp"], metadata=user_features_metadata(table)
     )

@@ -2,19 +2,19 @@
 
 import dagster as dg
 
-from recsys_assets.metadata import drift_metadata, parity_metadata, served_metadata
+from recsys_assets.metadata.monitoring import (
+    drift_metadata,
+    parity_metadata,
+    reference_metadata,
+    served_metadata,
+)
 from recsys_assets.planning import closed_until
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import from_settings
 from recsys_core.monitoring.config import DriftConfig, PastConfig, ReferenceConfig
-
-PARTS = (
-    "movies", "base_ratings", "interaction_log_head", "item_features", "two_tower", "item_embeddings", "faiss_index",
-    "ranker",
-)  # fmt: skip
-"""What a bundle is read from; the same as `bundle.PARTS`, whose module takes seconds to import."""
+from recsys_core.serving.parts import PARTS
 
 LIBRARIES = ("torch", "faiss-cpu", "xgboost", "numpy", "scipy", "polars", "pyarrow")
 
@@ -44,7 +44,7 @@ def past_requests(context: dg.AssetExecutionContext, config: PastRequestsRun, la
     from recsys_core.serving.bundle import read_bundle
 
     run = AssetRun(context, lake, config)
-    served = serve_past(read_bundle({part: run.folder(part) for part in PARTS}), config.k, config.max_requests)
+    served = serve_past(read_bundle(run.folders(PARTS)), config.k, config.max_requests)
     return run.publish(
         served.save,
         times=served.requests["requested_at"],
@@ -60,18 +60,18 @@ def parity_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     The requests are those of the event log, up to the last closed day, and those that the release was asked of the
     past.
     """
-    from recsys_core.feedback.arrivals import version_until
+    from recsys_core.feedback.arrivals import day_versions, version_until
     from recsys_core.feedback.records import REQUESTS_TABLE
     from recsys_core.monitoring.parity import parity_report as make_report
     from recsys_core.monitoring.served import Served, served_until
     from recsys_core.serving.bundle import read_bundle
 
-    run = AssetRun(context, lake)
-    until = closed_until()
+    run, until = AssetRun(context, lake), closed_until()
     with lake.open_log() as log:
-        run.read_from_outside("served", version_until(log, REQUESTS_TABLE, until))
-        served = served_until(log, until).and_also(Served.load(run.folder("past_requests")))
-    report = make_report(served, read_bundle({part: run.folder(part) for part in PARTS}))
+        run.read_from_outside("served", version_until(day_versions(log, REQUESTS_TABLE), until))
+        logged = served_until(log, until)
+    served = logged.and_also(Served.load(run.folder("past_requests")))
+    report = make_report(served, read_bundle(run.folders(PARTS)))
     return run.publish(report.save, facts=report.headline(), metadata=parity_metadata(report))
 
 
@@ -96,7 +96,8 @@ def training_reference(
     run = AssetRun(context, lake, config)
     examples = RankingExamples.load(run.folder("ranking_examples"))
     reference = make_reference(trained_sample(Ranker.load(run.folder("ranker")), examples, config.n_slots), config)
-    return run.publish(reference.save, facts={"n_clusters": reference.n_clusters, "n_columns": len(reference.names)})
+    facts = {"n_clusters": reference.n_clusters, "n_columns": len(reference.names)}
+    return run.publish(reference.save, facts=facts, metadata=reference_metadata(reference))
 
 
 @versioned_asset(
@@ -111,16 +112,15 @@ def drift_report(context: dg.AssetExecutionContext, config: DriftReportRun, lake
 
     Of the event log, up to the last closed day, where enough users are in it; else of the past requests.
     """
-    from recsys_core.feedback.arrivals import version_until
+    from recsys_core.feedback.arrivals import day_versions, version_until
     from recsys_core.feedback.records import REQUESTS_TABLE
     from recsys_core.monitoring.reference import Reference
     from recsys_core.monitoring.served import Served, served_until
     from recsys_core.monitoring.watch import watch
 
-    run = AssetRun(context, lake, config)
-    until = closed_until()
+    run, until = AssetRun(context, lake, config), closed_until()
     with lake.open_log() as log:
-        run.read_from_outside("served", version_until(log, REQUESTS_TABLE, until))
+        run.read_from_outside("served", version_until(day_versions(log, REQUESTS_TABLE), until))
         logged = served_until(log, until)
     past = Served.load(run.folder("past_requests"))
     report = watch(Reference.load(run.folder("training_reference")), logged, past, config)

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from recsys_assets.metadata import feature_table_metadata, ranking_metadata
+from recsys_assets.metadata.ranking import examples_metadata, ranker_metadata, ranking_metadata
 from recsys_assets.pools import TRAINING
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
@@ -23,7 +23,7 @@ class RankerRun(dg.Config, RankerConfig):
 
 
 @versioned_asset(
-    deps=["ratings", "splits", "item_features", "user_features", "two_tower"],
+    deps=["ratings", "splits", "item_features", "user_features", "two_tower", "impression_outcomes"],
     form=RankingExamplesRun,
     libraries=["torch", "numpy", "polars", "pyarrow"],
     kinds=["polars", "parquet"],
@@ -31,11 +31,13 @@ class RankerRun(dg.Config, RankerConfig):
 def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesRun, lake: LakeResource) -> Published:
     """Candidates of every slice but the test, with features from what was known and labels from what followed.
 
-    Each slice's candidates come from the tower that was fitted on what its models may see; any other is refused.
+    Each slice's candidates come from the tower that was fitted on what its models may see; any other is refused. What
+    was really shown stands beside them, as soon as it lies before an exam.
     """
     from functools import partial
 
     from recsys_core.data.splits import Splits
+    from recsys_core.ranking.shown import is_shown, shown_rows
     from recsys_core.ranking.slices import examples_of_slices
     from recsys_core.retrieval.storage import load_tower
 
@@ -43,15 +45,17 @@ def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesR
     ratings, splits = run.table("ratings"), Splits.load(run.folder("splits"))
     items, users = run.table("item_features"), run.table("user_features")
     tower_of = partial(load_tower, run.folder("two_tower"))
-    examples = examples_of_slices(ratings, splits, items, users, tower_of, n_candidates=config.n_candidates)
+    judged = examples_of_slices(ratings, splits, items, users, tower_of, n_candidates=config.n_candidates)
+    examples = judged.with_shown(shown_rows(run.table("impression_outcomes"), splits))
     return run.publish(
         examples.save,
         times=splits.targets["timestamp"],
         facts={
             "n_likes_found": int(examples.rows["label"].sum()),
+            "n_shown": examples.rows.filter(is_shown()).height,
             "n_targets": int(examples.n_targets["n_targets"].sum()),
         },
-        metadata=feature_table_metadata(examples.rows),
+        metadata=examples_metadata(examples),
     )
 
 
@@ -74,7 +78,8 @@ def ranker(context: dg.AssetExecutionContext, config: RankerRun, lake: LakeResou
     run = AssetRun(context, lake, config)
     examples = RankingExamples.load(run.folder("ranking_examples"))
     fitted = fit_rehearsed(examples, config)
-    return run.publish(fitted.save, facts={**fitted.facts(), "n_rows": examples.lessons(TEST).height})
+    facts = {**fitted.facts(), "n_rows": examples.lessons(TEST).height}
+    return run.publish(fitted.save, facts=facts, metadata=ranker_metadata(fitted, examples))
 
 
 @versioned_asset(

@@ -2,7 +2,13 @@
 
 import dagster as dg
 
-from recsys_assets.metadata import index_metadata, retrieval_metadata, training_metadata
+from recsys_assets.metadata.retrieval import (
+    embeddings_metadata,
+    index_metadata,
+    retrieval_metadata,
+    training_metadata,
+    validation_curve,
+)
 from recsys_assets.pools import TRAINING
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
@@ -22,7 +28,7 @@ class FaissIndexRun(dg.Config, IndexConfig):
 
 
 @versioned_asset(
-    deps=["ratings", "splits", "item_features"],
+    deps=["ratings", "splits", "item_features", "implicit_feedback"],
     form=TwoTowerRun,
     libraries=["torch", "safetensors", "numpy", "scipy", "polars", "pyarrow"],
     kinds=["pytorch"],
@@ -41,18 +47,23 @@ def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: Lake
 
     run = AssetRun(context, lake, config)
     ratings, splits = run.table("ratings"), Splits.load(run.folder("splits"))
-    towers = fit_towers(ratings, run.table("item_features"), splits, config, run.tell)
+    items, clicks = run.table("item_features"), run.table("implicit_feedback")
+    curve = validation_curve(ratings, splits, config, run.tell)
+    towers = fit_towers(ratings, items, splits, config, curve, clicks)
     return run.publish(
         partial(save_towers, towers),
         times=ratings.filter(ratings["timestamp"] < max(tower.fit_end for tower in towers.values()))["timestamp"],
         facts={f"fitted_on.{name}": tower.fitted_on for name, tower in towers.items()},
-        metadata=training_metadata(towers),
+        metadata=training_metadata(towers, curve),
     )
 
 
 @versioned_asset(deps=["two_tower"], libraries=["torch", "numpy"], kinds=["pytorch", "numpy"])
 def item_embeddings(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
-    """The serving tower's vector of every item in the catalogue."""
+    """The serving tower's vector of every item in the catalogue.
+
+    They are the same for every user, so they are computed once and not at each request.
+    """
     from recsys_core.data.splits import TEST
     from recsys_core.retrieval.embeddings import embed_items
     from recsys_core.retrieval.storage import load_tower
@@ -60,12 +71,16 @@ def item_embeddings(context: dg.AssetExecutionContext, lake: LakeResource) -> Pu
     run = AssetRun(context, lake)
     embeddings = embed_items(load_tower(run.folder("two_tower"), TEST))
     n_items, d = embeddings.vectors.shape
-    return run.publish(embeddings.save, facts={"n_items": n_items, "n_dimensions": d})
+    facts = {"n_items": n_items, "n_dimensions": d}
+    return run.publish(embeddings.save, facts=facts, metadata=embeddings_metadata(embeddings))
 
 
 @versioned_asset(deps=["item_embeddings"], form=FaissIndexRun, libraries=["faiss-cpu", "numpy"], kinds=["faiss"])
 def faiss_index(context: dg.AssetExecutionContext, config: FaissIndexRun, lake: LakeResource) -> Published:
-    """The item vectors, searchable by inner product: exact up to a size, an inverted file above it."""
+    """The item vectors, searchable by inner product: exact up to a size, an inverted file above it.
+
+    A request can then look at a few hundred of all items; to score every item with the ranker would take too long.
+    """
     from recsys_core.retrieval.embeddings import ItemEmbeddings
     from recsys_core.retrieval.index import build_index
 
@@ -89,11 +104,8 @@ def retrieval_report(context: dg.AssetExecutionContext, lake: LakeResource) -> P
 
     run = AssetRun(context, lake)
     ratings, splits, towers = run.table("ratings"), Splits.load(run.folder("splits")), run.folder("two_tower")
-    report = make_report(
-        ratings,
-        splits,
-        load_tower(towers, VALIDATION),
-        load_tower(towers, TEST),
-        ItemIndex.load(run.folder("faiss_index")),
+    validated, serving = load_tower(towers, VALIDATION), load_tower(towers, TEST)
+    report = make_report(ratings, splits, validated, serving, ItemIndex.load(run.folder("faiss_index")))
+    return run.publish(
+        report.save, facts=report.headline(), metadata=retrieval_metadata(report, ratings, splits, serving)
     )
-    return run.publish(report.save, facts=report.headline(), metadata=retrieval_metadata(report))

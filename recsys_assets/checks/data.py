@@ -3,22 +3,47 @@
 import dagster as dg
 
 from recsys_assets.resources import LakeResource
+from recsys_assets.verdicts import kept
+
+
+@dg.asset_check(asset="movies", blocking=True)
+def movies_keep_their_schema(lake: LakeResource) -> dg.AssetCheckResult:
+    """One row per movie, with an id, a title, genres, and a year that can be."""
+    from recsys_core.contracts import violations
+    from recsys_core.data.schemas import MOVIES
+    from recsys_core.tables import read_table
+
+    table = read_table(lake.store.open("movies") / "movies.parquet")
+    return kept(violations(table, MOVIES), table.height)
 
 
 @dg.asset_check(asset="ratings", blocking=True)
 def ratings_keep_their_schema(lake: LakeResource) -> dg.AssetCheckResult:
     """One rating per user and movie, on the half-star grid, at a possible time."""
-    from pandera.errors import SchemaError
-
-    from recsys_core.data.schemas import RATINGS
+    from recsys_core.contracts import violations
+    from recsys_core.data.schemas import MERGED_RATINGS
     from recsys_core.tables import read_table
 
     table = read_table(lake.store.open("ratings") / "ratings.parquet")
-    try:
-        RATINGS.validate(table)
-    except SchemaError as fault:
-        return dg.AssetCheckResult(passed=False, metadata={"fault": str(fault)[:2000]})
-    return dg.AssetCheckResult(passed=True, metadata={"n_rows": table.height})
+    return kept(violations(table, MERGED_RATINGS), table.height)
+
+
+@dg.asset_check(asset="ratings", additional_deps=["movies"])
+def ratings_are_of_known_movies(lake: LakeResource) -> dg.AssetCheckResult:
+    """Every rated movie is in the movie table; one that a log brought is recommended all the same, without a title."""
+    from recsys_core.tables import read_table
+
+    ratings = read_table(lake.store.open("ratings") / "ratings.parquet")
+    unknown = ratings.join(read_table(lake.store.open("movies") / "movies.parquet"), on="item_id", how="anti")
+    return dg.AssetCheckResult(
+        passed=unknown.is_empty(),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "n_ratings_of_unknown": unknown.height,
+            "share_of_unknown": unknown.height / max(ratings.height, 1),
+            "unknown": dg.MetadataValue.json(unknown["item_id"].unique().sort().head(20).to_list()),
+        },
+    )
 
 
 @dg.asset_check(asset="splits", blocking=True, additional_deps=["ratings"])

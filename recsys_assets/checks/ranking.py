@@ -3,6 +3,7 @@
 import dagster as dg
 
 from recsys_assets.resources import LakeResource
+from recsys_assets.verdicts import kept
 
 MOST_CALIBRATION_ERROR = 1 / 3
 """As a share of the base rate, since an error of one point is little beside 20 % and everything beside 1 %. On the
@@ -13,11 +14,12 @@ curve that is wrong, not for bad luck."""
 @dg.asset_check(asset="ranking_examples", blocking=True)
 def features_keep_their_contract(lake: LakeResource) -> dg.AssetCheckResult:
     """Every feature lies within its declared bounds and is missing only where that is declared."""
-    from recsys_core.features.schemas import example_schema, violations
+    from recsys_core.contracts import violations
+    from recsys_core.features.schemas import example_schema
     from recsys_core.ranking.examples import RankingExamples
 
-    found = violations(RankingExamples.load(lake.store.open("ranking_examples")).rows, example_schema())
-    return dg.AssetCheckResult(passed=not found, metadata={"violations": dg.MetadataValue.json(found)})
+    rows = RankingExamples.load(lake.store.open("ranking_examples")).rows
+    return kept(violations(rows, example_schema()), rows.height)
 
 
 @dg.asset_check(asset="ranking_report")

@@ -25,6 +25,23 @@ def no_tower_knows_its_future(lake: LakeResource) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=not wrong, metadata={"wrong": dg.MetadataValue.json(wrong)})
 
 
+@dg.asset_check(asset="two_tower", blocking=True, additional_deps=["item_features"])
+def towers_number_the_items_as_the_features(lake: LakeResource) -> dg.AssetCheckResult:
+    """Row n of a tower's items and row n of its slice's features are the same movie, in every slice."""
+    from recsys_core.data.splits import Splits
+    from recsys_core.features.slices import of_slice
+    from recsys_core.retrieval.storage import load_tower
+    from recsys_core.tables import read_table
+
+    items, folder = read_table(lake.store.open("item_features") / "item_features.parquet"), lake.store.open("two_tower")
+    wrong = [
+        name
+        for name in Splits.load(lake.store.open("splits")).names
+        if load_tower(folder, name).catalogue.item_ids.tolist() != of_slice(items, name)["item_id"].to_list()
+    ]
+    return dg.AssetCheckResult(passed=not wrong, metadata={"slices_at_fault": dg.MetadataValue.json(wrong)})
+
+
 @dg.asset_check(asset="faiss_index", blocking=True, additional_deps=["two_tower", "item_embeddings"])
 def index_belongs_to_the_towers(lake: LakeResource) -> dg.AssetCheckResult:
     """Ids in the same order, and the index's scores are the towers' dot products."""

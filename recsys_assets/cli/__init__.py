@@ -26,6 +26,7 @@ app = typer.Typer(
 for command in (
     pipeline.run,
     pipeline.refresh,
+    pipeline.backfill,
     pipeline.status,
     answers.report,
     answers.recommend,

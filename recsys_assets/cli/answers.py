@@ -12,14 +12,12 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from recsys_assets.cli.console import errors, out, print_json
+from recsys_assets.cli.console import Json, errors, out, print_json
 
 if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--help` need not pay
     from recsys_core.evaluation.report import EvalReport
     from recsys_core.serving.descriptions import Recommendation
     from recsys_core.serving.requests import Answer
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
 def report(*, as_json: Json = False) -> None:

@@ -4,9 +4,13 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+"""What every command that prints a result takes."""
 
 out = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)

@@ -7,11 +7,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Column, Table
 
-from recsys_assets.cli.console import errors, out, print_json
+from recsys_assets.cli.console import Json, errors, out, print_json
 
 app = typer.Typer(help="The data sets: which there are, how to get one, which movies it holds.", no_args_is_help=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
 @app.command(name="list")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from recsys_assets.cli.console import errors, out, print_json
+from recsys_assets.cli.console import Json, errors, out, print_json
 
 
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 3000) -> None:
@@ -23,7 +23,7 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0
 def gc(
     *,
     keep_last: Annotated[int, typer.Option(min=0, help="Versions to keep of each artifact besides the current.")] = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Remove old versions of artifacts; what is current always stays."""
     from recsys_assets.resources import lake_root

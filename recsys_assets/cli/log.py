@@ -1,4 +1,4 @@
-"""Commands about the event log: append, stats, verify, quarantine."""
+"""Commands about the event log: append, demo, stats, gaps, verify, quarantine."""
 
 import os
 import sys
@@ -13,15 +13,13 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from recsys_assets.cli.console import errors, out, print_json
+from recsys_assets.cli.console import Json, errors, out, print_json
 
 if TYPE_CHECKING:  # polars and Dagster take a second to import, which `--help` need not pay
     from recsys_core.feedback.importing import Imported, Limits
     from recsys_core.feedback.log import Appended, EventLog
 
 app = typer.Typer(help="The event log: what was shown, and what users did.", no_args_is_help=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 SHOWN = 20
 """Rows of a table on the terminal; --json has all."""
@@ -50,6 +48,28 @@ def append(
 
 
 @app.command()
+def demo() -> None:
+    """Play the ratings that the settings hold back as a log: real ones, with made-up requests and clicks around them.
+
+    For trying out the feedback loop; see `recsys_assets/presets/demo.yaml`. Playing them twice does no harm.
+    """
+    from recsys_assets.assets.data import BaseRatingsRun
+    from recsys_assets.cli.pipeline import this_lake
+    from recsys_assets.recipes import RECIPES
+    from recsys_core.data.holding import ratings_held_back
+    from recsys_core.serving.bundle import load_bundle
+    from recsys_core.serving.demonstration import demo_log
+
+    lake, dataset = this_lake(), str(RECIPES["raw_data"].parameters()["dataset"])
+    held = ratings_held_back(dataset, lake.raw_folder, BaseRatingsRun())
+    with _log() as log, errors.status("playing the ratings that were held back"):
+        made = demo_log(load_bundle(lake.store), held)
+        appended = log.append(requests=made.requests, impressions=made.impressions, events=made.events)
+    _show_appended(appended)
+    out.print("\n`recsys log stats` shows the days, `recsys refresh --plan` what follows from them.")
+
+
+@app.command()
 def stats(*, as_json: Json = False) -> None:
     """Show what arrived on which day, and up to which day the log is closed."""
     from recsys_core.feedback.arrivals import last_closed_day
@@ -72,6 +92,26 @@ def stats(*, as_json: Json = False) -> None:
     out.print(
         f"{found.n_quarantined} lines are in quarantine" + (": `recsys log quarantine`" * (found.n_quarantined > 0))
     )
+
+
+@app.command()
+def gaps(*, as_json: Json = False) -> None:
+    """Show closed days whose log is not ingested as it is now, and days on which nothing arrived."""
+    from recsys_assets.cli.pipeline import this_lake
+    from recsys_assets.planning import log_gaps
+
+    found = log_gaps(this_lake())
+    if as_json:
+        print_json(found.to_dicts())
+        return
+    if found.is_empty():
+        out.print("no gaps: every closed day of the log is ingested as it is")
+        return
+    table = Table(*found.columns, box=None)
+    for row in found.iter_rows():
+        table.add_row(*map(str, row))
+    out.print(table)
+    out.print("\n`recsys refresh` ingests what waits or has changed; whether a silent day is right, only you can tell.")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Commands that build: run, refresh, status."""
+"""Commands that build: run, refresh, backfill, status."""
 
 import time
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,13 +8,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from recsys_assets.cli.answers import show_report
-from recsys_assets.cli.console import errors, out, print_json, progress_shown
+from recsys_assets.cli.console import Json, errors, out, print_json, progress_shown
 
 if TYPE_CHECKING:  # Dagster takes a second to import, which `--help` need not pay
     from recsys_assets.resources import LakeResource
     from recsys_core.lake.staleness import State
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
 def run() -> None:
@@ -41,11 +39,30 @@ def refresh(
         print_json({"built": built})
 
 
+def backfill(
+    first: Annotated[str, typer.Argument(help="The first day, YYYY-MM-DD, UTC.")],
+    last: Annotated[str | None, typer.Argument(help="The last day; by default the first alone.")] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Read the log of some days of arrival again, in one run; new days are read by `recsys refresh` unasked."""
+    from recsys_assets.backfilling import backfill as ingest
+    from recsys_assets.definitions import defs
+    from recsys_assets.instance import instance
+
+    with instance() as dagster, progress_shown():
+        days = ingest(defs.get_repository_def(), dagster, first, last or first)
+    if as_json:
+        print_json({"days": days})
+    else:
+        errors.print(f"Ingested {len(days)} days; `recsys refresh` brings up to date what lies below.")
+
+
 def status(*, as_json: Json = False) -> None:
     """Every artifact: its version, when it was made, and whether it is up to date."""
     from recsys_assets.planning import make_plan
 
-    lake = _lake()
+    lake = this_lake()
     verdicts = make_plan(lake, deep=True)
     made = lake.store.survey(verdicts)
     rows = [_row(name, made[name], verdict.reasons) for name, verdict in verdicts.items()]
@@ -82,7 +99,7 @@ def _refresh() -> list[str]:
     started, repository = time.monotonic(), defs.get_repository_def()
     with instance() as dagster:
         with progress_shown():
-            built = rebuild(repository, _lake(), dagster)
+            built = rebuild(repository, this_lake(), dagster)
         took = f"Rebuilt {len(built)} assets in {time.monotonic() - started:.0f} s."
         errors.print(took if built else "Everything is up to date: nothing to rebuild.")
         for key in unproven(repository, dagster, RECIPES, blocking=False):
@@ -94,7 +111,7 @@ def _refresh() -> list[str]:
 def _show_plan(*, as_json: bool) -> None:
     from recsys_assets.planning import make_plan
 
-    stale = {name: verdict.reasons for name, verdict in make_plan(_lake(), deep=True).items() if verdict.is_stale}
+    stale = {name: verdict.reasons for name, verdict in make_plan(this_lake(), deep=True).items() if verdict.is_stale}
     if as_json:
         print_json(stale)
     elif not stale:
@@ -106,7 +123,8 @@ def _show_plan(*, as_json: bool) -> None:
         out.print(table)
 
 
-def _lake() -> "LakeResource":
+def this_lake() -> "LakeResource":
+    """The lake that the command line is about, with the assets declared that a plan asks for."""
     import recsys_assets.definitions  # noqa: F401  # declares the assets, whose recipes the plan reads
     from recsys_assets.resources import LakeResource, lake_root
 

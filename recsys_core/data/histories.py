@@ -17,6 +17,9 @@ from recsys_core.data.schemas import LIKED
 Int64s = npt.NDArray[np.int64]
 Float32s = npt.NDArray[np.float32]
 
+NEVER = int(np.iinfo(np.int64).max)
+"""Later than any second."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Catalogue:
@@ -110,6 +113,42 @@ class Histories:
         return matrix
 
 
+@dataclass(frozen=True, kw_only=True)
+class Chronicle:
+    """Every rating that was ever given, also those that were replaced later: cut at any moment, it gives histories."""
+
+    user_ids: Int64s  # (n_ratings,) ascending
+    item_idx: Int64s  # (n_ratings,)
+    ratings: Float32s  # (n_ratings,) stars
+    timestamps: Int64s  # (n_ratings,) seconds UTC, ascending within a user
+    replaced_at: Int64s  # (n_ratings,) when the user rated the item the next time; NEVER for the latest
+    n_items: int
+
+    def before(self, user_ids: Int64s, times: Int64s) -> Histories:
+        """What was known of users strictly before moments: one row per question (user, moment), in the order asked.
+
+        The cost is linear in the lengths of the users' histories.
+
+        Args:
+            user_ids: (n,) may repeat; one without ratings has an empty history.
+            times: (n,) seconds UTC.
+        """
+        first, last = (np.searchsorted(self.user_ids, user_ids, side=side) for side in ("left", "right"))
+        lengths = last - first
+        rows = np.repeat(np.arange(len(user_ids)), lengths)
+        flat = np.arange(len(rows)) + np.repeat(first - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
+        known = (self.timestamps[flat] < times[rows]) & (self.replaced_at[flat] >= times[rows])
+        kept, counts = flat[known], np.bincount(rows[known], minlength=len(user_ids))
+        return Histories(
+            user_ids=user_ids,
+            offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            item_idx=self.item_idx[kept],
+            ratings=self.ratings[kept],
+            timestamps=self.timestamps[kept],
+            n_items=self.n_items,
+        )
+
+
 def catalogue_of(ratings: pl.DataFrame) -> Catalogue:
     """Every item that was rated at least once in `ratings`.
 
@@ -146,41 +185,22 @@ def histories_of(ratings: pl.DataFrame, catalogue: Catalogue, user_ids: Int64s |
     )
 
 
-def histories_at(ratings: pl.DataFrame, catalogue: Catalogue, user_ids: Int64s, times: Int64s) -> Histories:
-    """What was known of users strictly before moments: one row per question (user, moment), in the order asked.
+def chronicle_of(ratings: pl.DataFrame, catalogue: Catalogue) -> Chronicle:
+    """The ratings by user, oldest first; the cost is that of sorting them.
 
     Args:
         ratings: columns user_id, item_id, rating, timestamp: every rating that was ever given, also those that a later
-            one of the same item replaced; of an item the latest before the moment counts, of equal times the last row.
+            one of the same item replaced; of an item the latest before a moment counts, of equal times the last row.
         catalogue: gives the dense numbers; items outside it are left out.
-        user_ids: (n,) may repeat; one without ratings has an empty history.
-        times: (n,) seconds UTC.
-
-    The cost is linear in the ratings, after a sort, and in the length of the histories that come back.
     """
-    ordered = _in_catalogue(ratings, catalogue)
-    users, stamps = ordered["user_id"].to_numpy(), ordered["timestamp"].to_numpy()
-    replaced_at = ordered["replaced_at"].to_numpy()
-    first, last = np.searchsorted(users, user_ids, side="left"), np.searchsorted(users, user_ids, side="right")
-    lengths = last - first
-    rows = np.repeat(np.arange(len(user_ids)), lengths)
-    flat = np.arange(len(rows)) + np.repeat(first - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
-    known = (stamps[flat] < times[rows]) & (replaced_at[flat] >= times[rows])
-    kept = flat[known]
-    return Histories(
-        user_ids=user_ids,
-        offsets=np.concatenate([[0], np.cumsum(np.bincount(rows[known], minlength=len(user_ids)))]).astype(np.int64),
-        item_idx=ordered["item_idx"].to_numpy()[kept],
-        ratings=ordered["rating"].to_numpy()[kept],
-        timestamps=stamps[kept],
-        n_items=catalogue.n_items,
-    )
-
-
-def _in_catalogue(ratings: pl.DataFrame, catalogue: Catalogue) -> pl.DataFrame:
-    """The ratings of known items by user, oldest first, with `item_idx` and when the next of the same item came."""
     known = ratings.with_columns(item_idx=pl.Series(catalogue.idx_of(ratings["item_id"].to_numpy())))
     ordered = known.filter(pl.col("item_idx") >= 0).sort("user_id", "timestamp", "item_id", maintain_order=True)
-    never = np.iinfo(np.int64).max
-    replaced_at = pl.col("timestamp").shift(-1).over("user_id", "item_id").fill_null(never)
-    return ordered.with_columns(replaced_at=replaced_at)
+    again = ordered.select(pl.col("timestamp").shift(-1).over("user_id", "item_id").fill_null(NEVER)).to_series()
+    return Chronicle(
+        user_ids=ordered["user_id"].to_numpy(),
+        item_idx=ordered["item_idx"].to_numpy(),
+        ratings=ordered["rating"].to_numpy(),
+        timestamps=ordered["timestamp"].to_numpy(),
+        replaced_at=again.to_numpy(),
+        n_items=catalogue.n_items,
+    )

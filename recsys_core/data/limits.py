@@ -55,3 +55,14 @@ class ReadingConfig(BaseModel):
         description="Text encoding; `layout` takes what GroupLens uses in that layout: latin-1 for 100K and 1M, else "
         "UTF-8.",
     )
+
+
+class RatingsReadingConfig(ReadingConfig):
+    """How strictly ratings are read, and from when on they are left out."""
+
+    hold_back_from: str | None = Field(
+        default=None,
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+        description="Ratings given on this day (UTC) or later are left out, as if they had not happened yet: "
+        "`recsys log demo` then plays them as a log. For trying out the feedback loop; by default there is none.",
+    )

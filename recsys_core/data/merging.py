@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from recsys_core.data.schemas import RATINGS, RATINGS_COLUMNS
+from recsys_core.data.schemas import MERGED_RATINGS, MERGED_RATINGS_COLUMNS, RATINGS_COLUMNS
 
 
 def every_rating(base: pl.DataFrame, logged: pl.DataFrame) -> pl.DataFrame:
@@ -15,11 +15,7 @@ def every_rating(base: pl.DataFrame, logged: pl.DataFrame) -> pl.DataFrame:
     Returns:
         RATINGS columns, sorted by timestamp, user_id, item_id; of a pair's ratings in one second the last counts.
     """
-    both = pl.concat(
-        [base.select(*RATINGS_COLUMNS).with_columns(arrival=0), logged.select(*RATINGS_COLUMNS).with_columns(arrival=1)]
-    )
-    # Two logged ratings of one pair in the same second leave nothing but their value to settle the matter.
-    return both.sort("timestamp", "user_id", "item_id", "arrival", "rating").select(*RATINGS_COLUMNS)
+    return _in_order(base, logged.with_columns(event_id=pl.lit(None, pl.String))).select(*RATINGS_COLUMNS)
 
 
 def merge_ratings(base: pl.DataFrame, logged: pl.DataFrame) -> pl.DataFrame:
@@ -27,10 +23,19 @@ def merge_ratings(base: pl.DataFrame, logged: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         base: RATINGS, the shipped data set.
-        logged: user_id, item_id, rating, timestamp of newly logged ratings, in any order; may be empty.
+        logged: MERGED_RATINGS columns of newly logged ratings, in any order; may be empty.
 
     Returns:
-        RATINGS, sorted by timestamp, user_id, item_id.
+        MERGED_RATINGS, sorted by timestamp, user_id, item_id.
     """
-    latest = every_rating(base, logged).unique(["user_id", "item_id"], keep="last", maintain_order=True)
-    return RATINGS.validate(latest)
+    latest = _in_order(base, logged).unique(["user_id", "item_id"], keep="last", maintain_order=True)
+    return MERGED_RATINGS.validate(latest)
+
+
+def _in_order(base: pl.DataFrame, logged: pl.DataFrame) -> pl.DataFrame:
+    """MERGED_RATINGS columns of both, a pair's rating that counts after those that it replaces."""
+    tables = [base.with_columns(event_id=pl.lit(None, pl.String), arrival=0), logged.with_columns(arrival=1)]
+    both = pl.concat([table.select(*MERGED_RATINGS_COLUMNS, "arrival") for table in tables])
+    # Two logged ratings of one pair in the same second leave nothing but their value and id to settle the matter.
+    ordered = both.sort("timestamp", "user_id", "item_id", "arrival", "rating", "event_id")
+    return ordered.select(*MERGED_RATINGS_COLUMNS)

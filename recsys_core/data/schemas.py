@@ -25,6 +25,8 @@ RATINGS_COLUMNS: dict[str, pl.DataType] = {
     "timestamp": pl.Int64(),
 }
 
+MERGED_RATINGS_COLUMNS: dict[str, pl.DataType] = {**RATINGS_COLUMNS, "event_id": pl.String()}
+
 MOVIES_COLUMNS: dict[str, pl.DataType] = {
     "item_id": pl.Int64(),
     "title": pl.String(),
@@ -32,26 +34,42 @@ MOVIES_COLUMNS: dict[str, pl.DataType] = {
     "year": pl.Int32(),
 }
 
-RATINGS = pa.DataFrameSchema(
+_RATING = {
+    "user_id": pa.Column(pl.Int64, pa.Check.ge(0), description="Who rated, as the source numbers them."),
+    "item_id": pa.Column(pl.Int64, pa.Check.ge(0), description="What was rated: MovieLens' movieId."),
+    "rating": pa.Column(pl.Float32, pa.Check.isin(RATING_STEPS), description="Stars; four or more are a like."),
+    "timestamp": pa.Column(
+        pl.Int64,
+        pa.Check.in_range(EARLIEST_TIMESTAMP, LATEST_TIMESTAMP),
+        description="When it was rated, in seconds UTC.",
+    ),
+}
+
+RATINGS = pa.DataFrameSchema(_RATING, name="ratings", strict=True, ordered=True, unique=["user_id", "item_id"])
+"""One row per (user, item): the rating in stars and when it was given; sorted by timestamp, user_id, item_id."""
+
+MERGED_RATINGS = pa.DataFrameSchema(
     {
-        "user_id": pa.Column(pl.Int64, pa.Check.ge(0)),
-        "item_id": pa.Column(pl.Int64, pa.Check.ge(0)),
-        "rating": pa.Column(pl.Float32, pa.Check.isin(RATING_STEPS)),
-        "timestamp": pa.Column(pl.Int64, pa.Check.in_range(EARLIEST_TIMESTAMP, LATEST_TIMESTAMP)),
+        **_RATING,
+        "event_id": pa.Column(
+            pl.String, nullable=True, description="The logged event that it comes from; null for the data set's own."
+        ),
     },
-    name="ratings",
+    name="merged_ratings",
     strict=True,
     ordered=True,
     unique=["user_id", "item_id"],
 )
-"""One row per (user, item): the rating in stars and when it was given; sorted by timestamp, user_id, item_id."""
+"""RATINGS, and where each comes from: the logged event, or null for the data set."""
 
 MOVIES = pa.DataFrameSchema(
     {
-        "item_id": pa.Column(pl.Int64, pa.Check.ge(0), unique=True),
-        "title": pa.Column(pl.String),
-        "genres": pa.Column(pl.List(pl.String)),
-        "year": pa.Column(pl.Int32, pa.Check.in_range(1870, 2100), nullable=True),
+        "item_id": pa.Column(pl.Int64, pa.Check.ge(0), unique=True, description="MovieLens' movieId."),
+        "title": pa.Column(pl.String, description="Title without its year; empty where unknown."),
+        "genres": pa.Column(pl.List(pl.String), description="Genres; an empty list where none are listed."),
+        "year": pa.Column(
+            pl.Int32, pa.Check.in_range(1870, 2100), nullable=True, description="Year of release, told by the title."
+        ),
     },
     name="movies",
     strict=True,
@@ -62,10 +80,10 @@ MOVIES = pa.DataFrameSchema(
 
 USERS = pa.DataFrameSchema(
     {
-        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), unique=True),
-        "age": pa.Column(pl.Int32, pa.Check.in_range(0, 130)),
-        "gender": pa.Column(pl.String, pa.Check.isin(["F", "M"])),
-        "occupation": pa.Column(pl.String),
+        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), unique=True, description="As in the ratings."),
+        "age": pa.Column(pl.Int32, pa.Check.in_range(0, 130), description="Years; 1M: the lower end of an age group."),
+        "gender": pa.Column(pl.String, pa.Check.isin(["F", "M"]), description="As recorded."),
+        "occupation": pa.Column(pl.String, description="In words."),
     },
     name="users",
     strict=True,
@@ -76,11 +94,11 @@ recorded, occupation; sorted by user_id. The zip code is left behind: nobody her
 
 QUARANTINE = pa.DataFrameSchema(
     {
-        "file": pa.Column(pl.String),
-        "line": pa.Column(pl.Int64, pa.Check.ge(1)),
-        "column": pa.Column(pl.String),
-        "reason": pa.Column(pl.String),
-        "value": pa.Column(pl.String),
+        "file": pa.Column(pl.String, description="Name of the file inside the data set."),
+        "line": pa.Column(pl.Int64, pa.Check.ge(1), description="Line on which the row starts, from 1."),
+        "column": pa.Column(pl.String, description="The column at fault; empty where it is the whole row."),
+        "reason": pa.Column(pl.String, description="Why the row was set aside."),
+        "value": pa.Column(pl.String, description="What stood there, cut short."),
     },
     name="quarantine",
     strict=True,

@@ -142,6 +142,12 @@ def source_version(path: Path) -> str:
     return whole.hexdigest()
 
 
+def source_bytes(path: Path) -> int:
+    """Size of what `source_version` reads."""
+    files = [path] if path.is_file() else [entry for entry in path.iterdir() if entry.is_file()]
+    return sum(file.stat().st_size for file in files)
+
+
 def file_digest(path: Path, algorithm: str) -> str:
     """Digest of a file's bytes, read in pieces."""
     digest = hashlib.new(algorithm, usedforsecurity=algorithm != "md5")

@@ -86,7 +86,7 @@ def holdout_prefix(exam: str) -> str:
 
 
 def fit_ratings(ratings: pl.DataFrame, splits: Splits, name: str) -> pl.DataFrame:
-    """The ratings that models of a slice may be fitted on, in the order given.
+    """The ratings, or clicks, that models of a slice may be fitted on, in the order given.
 
     Everything strictly before its cut-off, but of the slice's own users only what lies strictly before their cut.
     """

@@ -12,10 +12,10 @@ Int64s = npt.NDArray[np.int64]
 
 RANKED_LISTS = pa.DataFrameSchema(
     {
-        "model": pa.Column(pl.String),
-        "user_id": pa.Column(pl.Int64),
-        "item_id": pa.Column(pl.Int64),
-        "rank": pa.Column(pl.Int64, pa.Check.ge(1)),
+        "model": pa.Column(pl.String, description="Who handed in the list."),
+        "user_id": pa.Column(pl.Int64, description="For whom."),
+        "item_id": pa.Column(pl.Int64, description="What is recommended."),
+        "rank": pa.Column(pl.Int64, pa.Check.ge(1), description="The place in the list, from 1."),
     },
     name="ranked_lists",
     strict=True,

@@ -9,7 +9,7 @@ import numpy as np
 
 from recsys_core.data.schemas import LIKED
 from recsys_core.features.feature import Float32s, feature
-from recsys_core.features.pairs import Pairs, dots
+from recsys_core.features.pairs import Pairs, dots, largest_dots
 from recsys_core.features.users import OWN
 
 N_STRONGEST = 50
@@ -34,8 +34,7 @@ def pair_strongest_association(pairs: Pairs) -> Float32s:
         own = slice(histories.offsets[user], histories.offsets[user + 1])
         likes = histories.item_idx[own][histories.ratings[own] >= LIKED][-N_STRONGEST:]
         if len(likes):
-            shown = pairs.items.learned.shown[likes]
-            strongest[user] = np.einsum("cr,lr->cl", pairs.offered[user], shown).max(axis=1)
+            strongest[user] = largest_dots(pairs.offered[user], pairs.items.learned.shown[likes])
     return strongest
 
 

@@ -6,11 +6,8 @@ Times are UTC, here as everywhere: a server that reckoned in its own time zone w
 import numpy as np
 
 from recsys_core.features.counts import DAY
-from recsys_core.features.feature import Float32s, feature
+from recsys_core.features.feature import CENTURY, Float32s, feature
 from recsys_core.features.state import Requests
-
-CENTURY = 36_525.0
-"""Days."""
 
 
 @feature(entity="context", unit="hour", high=23.0, sources=("ratings.timestamp",))

@@ -22,6 +22,12 @@ Function = Callable[[Inputs], Float32s]
 MISSING = float("nan")
 """The default of a feature whose absence the ranker has met in training: its trees have a branch for it."""
 
+CENTURY = 36_525.0
+"""Days. A bound that no value in days reaches and nearly every value in seconds passes: it guards the unit."""
+
+CENTURIES = 250.0
+"""Years, for the same reason: from the first films to the last date that a rating may have."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Feature(Generic[Inputs]):

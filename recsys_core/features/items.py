@@ -7,13 +7,7 @@ import numpy as np
 import polars as pl
 
 from recsys_core.features.counts import DAY, ItemCounts, ratio, share
-from recsys_core.features.feature import Float32s, feature
-
-CENTURY = 36_525.0
-"""Days. A bound that no value in days reaches and nearly every value in seconds passes: it guards the unit."""
-
-CENTURIES = 250.0
-"""Years, for the same reason: from the first films to the last date that a rating may have."""
+from recsys_core.features.feature import CENTURIES, CENTURY, Float32s, feature
 
 RATINGS = ("ratings.item_id", "ratings.timestamp")
 

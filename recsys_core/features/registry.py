@@ -59,8 +59,7 @@ def feature_set() -> FeatureSet:
 
 def feature_set_version(declared: FeatureSet | None = None) -> str:
     """Sixteen hex digits over a feature set, by default that of this code: order, declarations and code."""
-    text = json.dumps(list((feature_set() if declared is None else declared).items()), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return _own_version() if declared is None else _version_of(declared)
 
 
 def differences(theirs: FeatureSet) -> list[str]:
@@ -81,3 +80,13 @@ def differences(theirs: FeatureSet) -> list[str]:
     if not found and list(ours) != list(theirs):
         found.append("the order of the features changed")
     return found
+
+
+@cache
+def _own_version() -> str:
+    return _version_of(feature_set())
+
+
+def _version_of(declared: FeatureSet) -> str:
+    text = json.dumps(list(declared.items()), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

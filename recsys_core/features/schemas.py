@@ -5,8 +5,6 @@ from typing import Any
 
 import pandera.polars as pa
 import polars as pl
-import polars.selectors as cs
-from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
 
 from recsys_core.features.feature import Feature
 from recsys_core.features.registry import FEATURES, features_of
@@ -30,6 +28,18 @@ EXAMPLE_KEYS: dict[str, pl.DataType] = {
     "label": pl.Int8(),
 }
 
+KEY_TEXTS = {
+    "slice": "Name of a question asked of the past: as of when all of the row is.",
+    "item_id": "MovieLens' movieId.",
+    "user_id": "Who is asked, as the source numbers them.",
+    "genres": "Genres of the movie; an empty list where none are listed.",
+    "year": "Year of release; null where the title names none.",
+    "n_ratings": "Ratings of the item so far.",
+    "n_likes": "Ratings of four stars and more so far.",
+    "label": "1 where the user went on to like the item, else 0.",
+}
+"""What the keys mean, for people."""
+
 
 def item_schema() -> pa.DataFrameSchema:
     """Of `item_features`: a row per slice and item."""
@@ -51,18 +61,11 @@ def table_schema(
 ) -> pa.DataFrameSchema:
     """A strict schema: the keys, then the features with their declared ranges, in this order."""
     nullable = {"year"}  # of some movies the title names none
-    columns = {key: pa.Column(dtype, nullable=key in nullable) for key, dtype in keys.items()}
+    columns = {
+        key: pa.Column(dtype, nullable=key in nullable, description=KEY_TEXTS[key]) for key, dtype in keys.items()
+    }
     columns |= {one.name: _column(one) for one in features}
     return pa.DataFrameSchema(columns, name=name, strict=True, ordered=True, unique=unique)
-
-
-def violations(table: pl.DataFrame, schema: pa.DataFrameSchema) -> list[str]:
-    """Where a table breaks its schema, as sentences; empty when it keeps it. NaN counts as missing, as null does."""
-    try:
-        schema.validate(table.with_columns(cs.float().fill_nan(None)), lazy=True)
-    except SchemaErrors as faults:
-        return sorted({_sentence(fault) for fault in faults.schema_errors})
-    return []
 
 
 def _column(one: Feature[Any]) -> pa.Column:
@@ -73,18 +76,3 @@ def _column(one: Feature[Any]) -> pa.Column:
     if one.high is not None:
         checks.append(pa.Check.le(one.high, error=f"is above {one.high:g}"))
     return pa.Column(pl.Float32, checks, nullable=one.may_be_missing, description=one.description)
-
-
-def _sentence(fault: SchemaError) -> str:
-    """Which column breaks which rule, and in how many rows where it is about rows."""
-    words = {
-        SchemaErrorReason.COLUMN_NOT_IN_DATAFRAME: f"{fault.failure_cases} is absent",
-        SchemaErrorReason.COLUMN_NOT_IN_SCHEMA: f"{fault.failure_cases} is not declared",
-        SchemaErrorReason.COLUMN_NOT_ORDERED: f"{fault.failure_cases} stands in another place",
-        SchemaErrorReason.WRONG_DATATYPE: f"{fault.schema.name} is of type {fault.failure_cases}",
-        SchemaErrorReason.CHECK_ERROR: f"{fault.schema.name} cannot be checked",
-        SchemaErrorReason.SERIES_CONTAINS_NULLS: f"{fault.schema.name} is missing",
-        SchemaErrorReason.DUPLICATES: f"{fault.schema.name} names one key twice",
-    }
-    rule = words.get(fault.reason_code) or f"{fault.schema.name} {getattr(fault.check, 'error', fault.check)}"
-    return f"{rule} in {len(fault.failure_cases)} rows" if isinstance(fault.failure_cases, pl.DataFrame) else rule

@@ -2,12 +2,9 @@
 
 import numpy as np
 
-from recsys_core.features.feature import Float32s, feature
+from recsys_core.features.feature import CENTURIES, Float32s, feature
 from recsys_core.features.pairs import Pairs, dots
 from recsys_core.features.users import OWN, user_mean_liked_year
-
-CENTURIES = 250.0
-"""Years: a bound that guards the unit."""
 
 GENRES = (*OWN, "ratings.rating", "movies.genres")
 

@@ -13,6 +13,7 @@ import datetime
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 
 import polars as pl
 
@@ -89,13 +90,14 @@ def day_versions(log: EventLog, table: LogTable) -> dict[str, str]:
     return {str(day): version_of(rows, table) for (day,), rows in sorted(days.items())}
 
 
-def version_until(log: EventLog, table: LogTable, last_day: str) -> str:
-    """One version over all days of a table up to and with `last_day` (YYYY-MM-DD).
+def version_until(versions: Mapping[str, str], last_day: str) -> str:
+    """One version over all days up to and with `last_day` (YYYY-MM-DD).
 
-    Raises:
-        LogError: the log cannot be read.
+    Args:
+        versions: of `day_versions`.
+        last_day: the last day that counts.
     """
-    days = {day: version for day, version in day_versions(log, table).items() if day <= last_day}
+    days = {day: version for day, version in versions.items() if day <= last_day}
     return hashlib.sha256(json.dumps(days).encode()).hexdigest() if days else NO_VERSION
 
 

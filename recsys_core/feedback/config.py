@@ -29,3 +29,44 @@ class InteractionsConfig(BaseModel):
         description="Seconds after its end (UTC) for which a day stays open. An event is stamped with its arrival "
         "before it is on the disk, and a slow disk or queue lies between; who reads too early reads twice.",
     )
+
+
+class OutcomesConfig(BaseModel):
+    """When it is known what came of a shown item."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    answer_s: int = Field(
+        default=86_400,
+        ge=60,
+        le=86_400,
+        description="Seconds after an answer within which a click or a rating belongs to it; one that was not clicked "
+        "by then is a negative. A day: most clicks come at once, and a longer wait would delay every lesson.",
+    )
+
+
+class ImplicitConfig(BaseModel):
+    """What a click is worth to the towers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    click_weight: float = Field(
+        default=0.1,
+        ge=0.0,
+        le=1.0,
+        description="Weight of a clicked, unrated item as a target, beside 1 for a like: half of what a rating below a "
+        "like has, since who clicks has not watched yet. Chosen, not measured: MovieLens has no clicks.",
+    )
+    position_exponent: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=2.0,
+        description="How fast people stop looking down a list; a click at position k counts k^this times. 0 corrects "
+        "nothing: in simulation the correction raised no reward.",
+    )
+    most_clicks: float = Field(
+        default=10.0,
+        ge=1.0,
+        le=1000.0,
+        description="The most clicks that one click at the end of a list can stand for: bounds the variance.",
+    )

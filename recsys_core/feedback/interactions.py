@@ -4,6 +4,7 @@ The day is that of *arrival*, UTC, so that a day which is closed does not change
 own, earlier time. Which deliveries count is the matter of `arrivals`.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import polars as pl
@@ -67,6 +68,17 @@ def read_day(log: EventLog, day: str, config: InteractionsConfig = DEFAULT) -> D
         counts=counts,
         version=version_of(rows, EVENTS_TABLE),
     )
+
+
+def read_days(
+    log: EventLog, days: Iterable[str], config: InteractionsConfig = DEFAULT
+) -> Iterator[tuple[str, DayRead]]:
+    """Each day and its interactions, one after the other: a day is read when the one before it has been dealt with.
+
+    The arguments and errors are those of `read_day`.
+    """
+    for day in days:
+        yield day, read_day(log, day, config)
 
 
 def versions_of_days(log: EventLog) -> dict[str, str]:

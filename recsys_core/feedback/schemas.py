@@ -63,13 +63,17 @@ _MICROSECONDS = pa.Check.ge(EARLIEST_TIMESTAMP * 1_000_000)
 
 REQUESTS = pa.DataFrameSchema(
     {
-        "request_id": pa.Column(pl.String, _ID, unique=True),
-        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), nullable=True),
-        "history": pa.Column(pl.String, nullable=True),
-        "k": pa.Column(pl.Int64, pa.Check.ge(1)),
-        "requested_at": pa.Column(pl.Int64, _SECONDS),
-        "served_at": pa.Column(pl.Int64, _MICROSECONDS),
-        "release": pa.Column(pl.String, _ID),
+        "request_id": pa.Column(pl.String, _ID, unique=True, description="Names the request."),
+        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), nullable=True, description="Who asked; null: nobody we know."),
+        "history": pa.Column(
+            pl.String,
+            nullable=True,
+            description="What came with the request: JSON [[item_id, rating, timestamp], ...]; null where nothing did.",
+        ),
+        "k": pa.Column(pl.Int64, pa.Check.ge(1), description="How many items were asked for."),
+        "requested_at": pa.Column(pl.Int64, _SECONDS, description="The second (UTC) as of which it was answered."),
+        "served_at": pa.Column(pl.Int64, _MICROSECONDS, description="When it was answered, in microseconds UTC."),
+        "release": pa.Column(pl.String, _ID, description="The release that answered."),
     },
     name="requests",
     strict=True,
@@ -81,22 +85,40 @@ it was answered; `served_at`, when it was answered, in microseconds; the release
 
 IMPRESSIONS = pa.DataFrameSchema(
     {
-        "request_id": pa.Column(pl.String, _ID),
-        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), nullable=True),
-        "item_id": pa.Column(pl.Int64, pa.Check.ge(0)),
-        "position": pa.Column(pl.Int64, pa.Check.ge(1)),
-        "release": pa.Column(pl.String, _ID),
-        "policy": pa.Column(pl.String, _ID),
-        "propensity": pa.Column(pl.Float64, pa.Check.in_range(0, 1, include_min=False)),
-        "score": pa.Column(pl.Float64),
-        "retrieval_score": pa.Column(pl.Float64, nullable=True),
-        "retrieval_rank": pa.Column(pl.Int64, pa.Check.ge(1), nullable=True),
-        "probability": pa.Column(pl.Float64, pa.Check.in_range(0, 1), nullable=True),
-        "feature_set": pa.Column(pl.String, _ID),
-        "features": pa.Column(pl.Binary),
-        "feature_states": pa.Column(pl.Binary),
-        "requested_at": pa.Column(pl.Int64, _SECONDS),
-        "served_at": pa.Column(pl.Int64, _MICROSECONDS),
+        "request_id": pa.Column(pl.String, _ID, description="The request that was answered."),
+        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), nullable=True, description="Who saw it; null: nobody we know."),
+        "item_id": pa.Column(pl.Int64, pa.Check.ge(0), description="What was shown."),
+        "position": pa.Column(pl.Int64, pa.Check.ge(1), description="The place in the list, from 1."),
+        "release": pa.Column(pl.String, _ID, description="The release that answered."),
+        "policy": pa.Column(pl.String, _ID, description="The policy that filled the slot."),
+        "propensity": pa.Column(
+            pl.Float64,
+            pa.Check.in_range(0, 1, include_min=False),
+            description="The chance with which this item stood there.",
+        ),
+        "score": pa.Column(pl.Float64, description="What ordered the list: higher stands first."),
+        "retrieval_score": pa.Column(
+            pl.Float64, nullable=True, description="Score of retrieval; null where the item did not come from there."
+        ),
+        "retrieval_rank": pa.Column(
+            pl.Int64,
+            pa.Check.ge(1),
+            nullable=True,
+            description="Place in the order of retrieval, from 1; null likewise.",
+        ),
+        "probability": pa.Column(
+            pl.Float64,
+            pa.Check.in_range(0, 1),
+            nullable=True,
+            description="Stated probability of a like; null where the ranker is not calibrated.",
+        ),
+        "feature_set": pa.Column(pl.String, _ID, description="Version of the features that were read."),
+        "features": pa.Column(
+            pl.Binary, description="What the ranker read: float32, little-endian, NaN where missing."
+        ),
+        "feature_states": pa.Column(pl.Binary, description="A byte per feature: 0 fresh, 1 missing, 2 stale."),
+        "requested_at": pa.Column(pl.Int64, _SECONDS, description="The second (UTC) as of which it was answered."),
+        "served_at": pa.Column(pl.Int64, _MICROSECONDS, description="When it was answered, in microseconds UTC."),
     },
     name="impressions",
     strict=True,
@@ -110,14 +132,20 @@ float32 as little-endian bytes, NaN where missing; `feature_states`, d bytes: FR
 answer without a ranker); `requested_at` in seconds and `served_at` in microseconds, as in REQUESTS."""
 
 _EVENT = {
-    "event_id": pa.Column(pl.String, _ID, unique=True),
-    "request_id": pa.Column(pl.String, _ID, nullable=True),
-    "user_id": pa.Column(pl.Int64, pa.Check.ge(0)),
-    "item_id": pa.Column(pl.Int64, pa.Check.ge(0)),
-    "kind": pa.Column(pl.String, pa.Check.isin(KINDS)),
-    "value": pa.Column(pl.Float32, pa.Check.in_range(0.5, 5.0), nullable=True),
-    "timestamp": pa.Column(pl.Int64, _SECONDS),
-    "received_at": pa.Column(pl.Int64, _SECONDS),
+    "event_id": pa.Column(
+        pl.String, _ID, unique=True, description="Names the event; a second delivery of it is a repeat."
+    ),
+    "request_id": pa.Column(
+        pl.String, _ID, nullable=True, description="The request that it followed; null where it followed none of ours."
+    ),
+    "user_id": pa.Column(pl.Int64, pa.Check.ge(0), description="Who did it."),
+    "item_id": pa.Column(pl.Int64, pa.Check.ge(0), description="With which item."),
+    "kind": pa.Column(pl.String, pa.Check.isin(KINDS), description="What was done."),
+    "value": pa.Column(
+        pl.Float32, pa.Check.in_range(0.5, 5.0), nullable=True, description="Stars of a rating; null for other kinds."
+    ),
+    "timestamp": pa.Column(pl.Int64, _SECONDS, description="When it happened, in seconds UTC."),
+    "received_at": pa.Column(pl.Int64, _SECONDS, description="When it arrived, in seconds UTC."),
 }
 
 INTERACTIONS = pa.DataFrameSchema(_EVENT, name="interactions", strict=True, ordered=True)
@@ -126,9 +154,56 @@ which item, a rating's stars (null for other kinds), when it happened and when i
 timestamp, user_id, item_id, event_id."""
 
 REJECTED_EVENTS = pa.DataFrameSchema(
-    {**_EVENT, "event_id": pa.Column(pl.String, _ID), "reason": pa.Column(pl.String)},
+    {
+        **_EVENT,
+        "event_id": pa.Column(pl.String, _ID, description="Names the event."),
+        "reason": pa.Column(pl.String, description="Why it was left out."),
+    },
     name="rejected_events",
     strict=True,
     ordered=True,
 )
 """One row per event of one arrival day that the log holds and the interactions leave out, and why; sorted alike."""
+
+OUTCOMES = pa.DataFrameSchema(
+    {
+        "request_id": pa.Column(pl.String, _ID),
+        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), nullable=True),
+        "item_id": pa.Column(pl.Int64, pa.Check.ge(0)),
+        "position": pa.Column(pl.Int64, pa.Check.ge(1)),
+        "release": pa.Column(pl.String, _ID),
+        "policy": pa.Column(pl.String, _ID),
+        "propensity": pa.Column(pl.Float64, pa.Check.in_range(0, 1, include_min=False)),
+        "feature_set": pa.Column(pl.String, _ID),
+        "features": pa.Column(pl.Binary),
+        "feature_states": pa.Column(pl.Binary),
+        "shown_at": pa.Column(pl.Int64, _SECONDS),
+        "settled_at": pa.Column(pl.Int64, _SECONDS),
+        "label": pa.Column(pl.Int8, pa.Check.isin((0, 1))),
+        "event_id": pa.Column(pl.String, _ID, nullable=True),
+    },
+    name="impression_outcomes",
+    strict=True,
+    ordered=True,
+    unique=["request_id", "position"],
+)
+"""One row per shown slot that can be judged: what stood where, by which release and policy and with what chance, what
+the ranker read; when it was shown and from when on nothing changes the label, in seconds; whether it was liked, and the
+event that says so (null where there was none); sorted by request_id, position."""
+
+IMPLICIT = pa.DataFrameSchema(
+    {
+        "user_id": pa.Column(pl.Int64, pa.Check.ge(0)),
+        "item_id": pa.Column(pl.Int64, pa.Check.ge(0)),
+        "timestamp": pa.Column(pl.Int64, _SECONDS),
+        "request_id": pa.Column(pl.String, _ID, nullable=True),
+        "event_id": pa.Column(pl.String, _ID, unique=True),
+        "position": pa.Column(pl.Int64, pa.Check.ge(1), nullable=True),
+        "weight": pa.Column(pl.Float32, pa.Check.ge(0)),
+    },
+    name="implicit_feedback",
+    strict=True,
+    ordered=True,
+)
+"""One row per click: who, what, when (seconds), after which request and at which position (null where unknown), and its
+weight as a target of the towers, beside 1 for a like; sorted by timestamp, user_id, item_id, event_id."""

@@ -9,11 +9,13 @@ import polars as pl
 
 from recsys_core.features.assembler import UInt8s
 from recsys_core.features.registry import FEATURE_NAMES
-from recsys_core.feedback.arrivals import FIRST, by_day, day_rows, start_of
+from recsys_core.feedback.closed import rows_until
+from recsys_core.feedback.impressions import read_history
 from recsys_core.feedback.log import EventLog
-from recsys_core.feedback.records import DAY_S, IMPRESSIONS_TABLE, REQUESTS_TABLE, LogTable, unpack_features
+from recsys_core.feedback.records import DAY_S, IMPRESSIONS_TABLE, REQUESTS_TABLE, unpack_features
 from recsys_core.feedback.schemas import FRESH, MISSING, STALE
 from recsys_core.monitoring.sample import Float32s, Sample, scored_sample
+from recsys_core.serving.requests import Rated, Request
 from recsys_core.tables import load_tables, save_tables
 
 
@@ -54,6 +56,23 @@ class Served:
         since = pl.col("requested_at") > pl.col("requested_at").max() - n_days * DAY_S
         requests = self.requests.filter(since)
         return Served(requests=requests, impressions=self.impressions.join(requests, on="request_id", how="semi"))
+
+    def last_asked(self, n: int) -> list[Request]:
+        """The latest n requests, as they were asked, oldest first."""
+        latest = self.requests.sort("requested_at", "request_id").tail(n)
+        return [
+            Request(
+                request_id=row["request_id"],
+                user_id=row["user_id"],
+                history=tuple(
+                    Rated(item_id=item, rating=stars, timestamp=at)
+                    for item, stars, at in read_history(row["history"] or "[]")
+                ),
+                requested_at=row["requested_at"],
+                k=row["k"],
+            )
+            for row in latest.iter_rows(named=True)
+        ]
 
     def and_also(self, other: "Served") -> "Served":
         """Both together."""
@@ -106,14 +125,6 @@ def served_until(log: EventLog, last_day: str) -> Served:
 
     Of a row that was delivered twice, the first arrival counts.
     """
-    requests = _logged(log, REQUESTS_TABLE, last_day)
-    return Served(
-        requests=requests,
-        impressions=_logged(log, IMPRESSIONS_TABLE, last_day).join(requests, on="request_id", how="semi"),
-    )
-
-
-def _logged(log: EventLog, table: LogTable, last_day: str) -> pl.DataFrame:
-    days = by_day(log.deliveries(table), table).filter(pl.col("day") <= last_day)["day"].unique().sort()
-    rows = [day_rows(log.read_day(table, start_of(day)), table).filter(standing=FIRST) for day in days]
-    return pl.concat([table.frame([]), *(one.select(*table.columns) for one in rows)]).sort(*table.key)
+    requests = rows_until(log, REQUESTS_TABLE, last_day)
+    impressions = rows_until(log, IMPRESSIONS_TABLE, last_day)
+    return Served(requests=requests, impressions=impressions.join(requests, on="request_id", how="semi"))

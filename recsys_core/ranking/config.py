@@ -29,8 +29,10 @@ class RankerConfig(BaseModel, frozen=True, extra="forbid"):
     n_pairs: int = Field(20, ge=1, le=200, description="Top places whose order the loss cares about: what users see.")
     seed: int = Field(17, ge=0, description="Seed of the row and column samples.")
     n_threads: int = Field(
-        2,
+        1,
         ge=1,
         le=64,
-        description="Threads of XGBoost; another count has given the same bytes so far, but that is not promised.",
+        description="Threads of XGBoost for each of the two rankers, which are trained side by side: on two cores one "
+        "for each is as fast as two for one after the other, and two take four times as long where something else "
+        "wants a core. Another count has given the same bytes so far, but that is not promised.",
     )

@@ -6,7 +6,7 @@ far better in training than they are when serving: a ranker trained on such scor
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +24,9 @@ from recsys_core.tables import read_table, tables_writer
 class RankingExamples:
     """Training rows: slice, user_id, item_id, label (0 or 1), then the features in the order of the contract.
 
-    Rows of one (slice, user_id) stand together in retrieval order and form one group of the ranking loss. `n_targets`
-    has slice, user_id, n_targets: all that was to be found, also what retrieval missed. The feature set says what
-    the features are: another one makes other examples, even where all values stay.
+    Rows of one (slice, user_id) stand together, in retrieval order or as they were shown, and form one group of the
+    ranking loss. `n_targets` has slice, user_id, n_targets: all that was to be found, also what retrieval missed. The
+    feature set says what the features are: another one makes other examples, even where all values stay.
     """
 
     rows: pl.DataFrame
@@ -34,8 +34,12 @@ class RankingExamples:
     feature_set: FeatureSet
 
     def lessons(self, exam: str) -> pl.DataFrame:
-        """The rows from which a ranker learns for an exam: those of its hold-outs."""
+        """The rows from which a ranker learns for an exam: what was shown before it, and its hold-outs."""
         return self.rows.filter(pl.col("slice").str.starts_with(holdout_prefix(exam)))
+
+    def with_shown(self, rows: pl.DataFrame) -> "RankingExamples":
+        """The same, with rows of `shown_rows` before the others."""
+        return replace(self, rows=pl.concat([rows, self.rows]))
 
     def save(self, folder: Path) -> None:
         """Write both tables and the feature set."""

@@ -8,6 +8,7 @@ probabilities.
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,9 @@ from recsys_core.errors import ArtifactError, DataError
 from recsys_core.features.registry import FEATURE_NAMES, FeatureSet, differences, feature_set_version
 from recsys_core.ranking.calibration import Calibration, load_calibration, save_calibration
 from recsys_core.ranking.config import RankerConfig
+from recsys_core.ranking.shown import is_shown
 from recsys_core.seeding import child_seed
+from recsys_core.side_by_side import Check
 
 Float32s = npt.NDArray[np.float32]
 Float64s = npt.NDArray[np.float64]
@@ -95,10 +98,12 @@ class Ranker:
         return cls(booster=booster, feature_set=feature_set, n_candidates=n_candidates, calibration=calibration)
 
 
-def fit_ranker(rows: pl.DataFrame, feature_set: FeatureSet, config: RankerConfig) -> Ranker:
+def fit_ranker(
+    rows: pl.DataFrame, feature_set: FeatureSet, config: RankerConfig, check: Check = lambda: None
+) -> Ranker:
     """Train on rows of `RankingExamples`, whose features are those of a set.
 
-    A group without a like teaches no order, and is left out.
+    A group without a like teaches no order, and is left out. The check is called before each tree.
 
     Raises:
         DataError: no candidate of any user was liked, so there is nothing to learn.
@@ -106,15 +111,32 @@ def fit_ranker(rows: pl.DataFrame, feature_set: FeatureSet, config: RankerConfig
     if not rows["label"].sum():
         raise DataError("no candidate in the ranker's training rows was liked: use more data or more candidates")
     rank = pl.col("pair_retrieval_rank").cast(pl.Int64)
-    teaches = (rank <= config.top_candidates) | (rank % config.tail_step == 0)
+    teaches = (rank <= config.top_candidates) | (rank % config.tail_step == 0) | is_shown()
     taught = rows.filter(teaches).filter(pl.col("label").sum().over("slice", "user_id") > 0)
     with threadpool_limits(limits=config.n_threads, user_api="openmp"):  # its own setting cannot raise OMP_NUM_THREADS
-        booster = xgb.train(_parameters(config), _matrix(taught, config.n_threads), num_boost_round=config.n_rounds)
+        booster = xgb.train(
+            _parameters(config),
+            _matrix(taught, config.n_threads),
+            num_boost_round=config.n_rounds,
+            callbacks=[_Checked(check)],
+        )
     return Ranker(
         booster=booster,
         feature_set=feature_set,
-        n_candidates=int(rows["pair_retrieval_rank"].max()),  # type: ignore[arg-type]  # ranks are numbers, never null
+        n_candidates=int(rows.filter(~is_shown())["pair_retrieval_rank"].max()),  # type: ignore[arg-type]  # never null
     )
+
+
+class _Checked(xgb.callback.TrainingCallback):
+    """Calls a check before each tree."""
+
+    def __init__(self, check: Check) -> None:
+        self.check = check
+
+    def before_iteration(self, model: xgb.Booster, epoch: int, evals_log: dict[str, Any]) -> bool:
+        """Never asks for an early end: the check raises where there should be one."""
+        self.check()
+        return False
 
 
 def _matrix(rows: pl.DataFrame, n_threads: int) -> xgb.DMatrix:

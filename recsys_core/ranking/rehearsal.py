@@ -6,6 +6,7 @@ scores have not seen.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -16,6 +17,7 @@ from recsys_core.ranking.calibration import fit_calibration
 from recsys_core.ranking.config import RankerConfig
 from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import Ranker, fit_ranker
+from recsys_core.side_by_side import Check, side_by_side
 
 FOLDER = "rehearsal"
 
@@ -60,11 +62,11 @@ def load_rehearsal(folder: Path) -> Ranker:
 
 def fit_before_validation(examples: RankingExamples, config: RankerConfig) -> Ranker:
     """The rehearsal alone, trained on the hold-outs of what came before the validation slice."""
-    return fit_ranker(examples.lessons(VALIDATION), examples.feature_set, config)
+    return _fit_for(VALIDATION, examples, config)
 
 
 def fit_rehearsed(examples: RankingExamples, config: RankerConfig) -> RehearsedRanker:
-    """Train both, and calibrate the one that serves.
+    """Train both, side by side, and calibrate the one that serves.
 
     The curve is fitted on the rehearsal's scores of the validation slice and used for scores of the other ranker: the
     same settings on more of the same data, whose scores spread alike.
@@ -72,8 +74,12 @@ def fit_rehearsed(examples: RankingExamples, config: RankerConfig) -> RehearsedR
     Raises:
         DataError: the hold-outs of either hold no like that retrieval found.
     """
-    rehearsal = fit_before_validation(examples, config)
+    tasks = [partial(_fit_for, name, examples, config) for name in (VALIDATION, TEST)]
+    rehearsal, serving = side_by_side(tasks, at_once=2)
     exam = examples.rows.filter(slice=VALIDATION)
     calibration = fit_calibration(rehearsal.score(exam.select(FEATURE_NAMES).to_numpy()), exam["label"].to_numpy())
-    serving = fit_ranker(examples.lessons(TEST), examples.feature_set, config)
     return RehearsedRanker(serving=replace(serving, calibration=calibration), rehearsal=rehearsal)
+
+
+def _fit_for(exam: str, examples: RankingExamples, config: RankerConfig, check: Check = lambda: None) -> Ranker:
+    return fit_ranker(examples.lessons(exam), examples.feature_set, config, check)

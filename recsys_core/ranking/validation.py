@@ -10,7 +10,7 @@ from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import Ranker
 
 
-def validate_ranker(ranker: Ranker, examples: RankingExamples, k: int = 10) -> pl.DataFrame:
+def validate_ranker(ranker: Ranker, examples: RankingExamples, k: int = 10, *, name: str = VALIDATION) -> pl.DataFrame:
     """NDCG and MAP of each user of the validation slice in either order: order, user_id, ndcg, map.
 
     `order` is 'retrieval' or 'ranking'. Both are end to end: a liked item that is no candidate counts as missed, so a
@@ -20,9 +20,10 @@ def validate_ranker(ranker: Ranker, examples: RankingExamples, k: int = 10) -> p
         ranker: the rehearsal, which never saw the slice.
         examples: the rows in the order of retrieval, and how much was to be found.
         k: length of the list.
+        name: another slice instead, such as one that the ranker learned from, to see by how much it does better there.
     """
-    rows = examples.rows.filter(slice=VALIDATION)
-    n_targets = examples.n_targets.filter(slice=VALIDATION).sort("user_id")
+    rows = examples.rows.filter(slice=name)
+    n_targets = examples.n_targets.filter(slice=name).sort("user_id")
     scored = rows.select("user_id", "label", score=ranker.score(rows.select(FEATURE_NAMES).to_numpy()))
     by_score = scored.sort("user_id", "score", descending=[False, True], maintain_order=True)
     return pl.concat([_per_user("retrieval", scored, n_targets, k), _per_user("ranking", by_score, n_targets, k)])

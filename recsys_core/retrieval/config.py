@@ -68,6 +68,13 @@ class TwoTowerConfig(BaseModel, frozen=True, extra="forbid"):
     n_threads: int = Field(
         1, ge=1, le=64, description="Threads of torch. Sums depend on their order, so another count gives other bytes."
     )
+    towers_at_once: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="Towers of different slices in training at a time, as each core can have one: no byte changes, and "
+        "two take half the time of one after the other on two cores, and twice its memory.",
+    )
 
 
 class IndexConfig(BaseModel, frozen=True, extra="forbid"):

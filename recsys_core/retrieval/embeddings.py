@@ -41,6 +41,12 @@ class ItemEmbeddings:
         return cls(vectors=vectors, item_ids=item_ids)
 
 
+def lengths_of(embeddings: ItemEmbeddings) -> Float32s:
+    """(n_items,) Euclidean lengths of the vectors: a long one has a high score with everybody who is near it."""
+    lengths: Float32s = np.linalg.norm(embeddings.vectors, axis=1)
+    return lengths
+
+
 def embed_items(tower: FittedTower) -> ItemEmbeddings:
     """The vectors of all items that a tower knows."""
     return ItemEmbeddings(vectors=item_vectors(tower), item_ids=tower.catalogue.item_ids)

@@ -5,6 +5,7 @@ predicts the rest, which uses the data more fully). Alone, the first loses recal
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
 
 Bools = npt.NDArray[np.bool_]
+Float32s = npt.NDArray[np.float32]
 
 NEXT_SHARE = 0.15
 """Share of a history, right after the cut, that a temporal example asks for: the same sitting, mostly."""
@@ -24,6 +26,7 @@ class Examples:
 
     shown: Histories
     asked: Histories
+    click_weights: Float32s | None = None  # (n_asked,) of what was clicked and not rated, NaN of what was rated
 
 
 def temporal(users: Histories, rng: np.random.Generator) -> Examples:
@@ -53,12 +56,47 @@ def denoising(users: Histories, rng: np.random.Generator) -> Examples:
     return Examples(shown=_part(users, ~is_hidden), asked=_part(users, is_hidden))
 
 
-def target_weights(asked: Histories, other_weight: float) -> npt.NDArray[np.float32]:
-    """(n,) weight of each asked rating: 1 for a like, less for another, over the root of the user's number of targets.
+def with_clicks(examples: Examples, clicked: Histories, *, only_later: bool) -> Examples:
+    """The same examples, with clicks asked for as well; clicks are never shown, as no answer reads them.
 
-    The root lies between two extremes: one vote per user, and one vote per rating, with which few users rule.
+    Args:
+        examples: one per user.
+        clicked: clicks of the same users, on items that they have not rated, with weights in place of stars.
+        only_later: ask only for clicks after what is shown.
     """
+    last_shown = np.full(clicked.n_users, np.iinfo(np.int64).min)
+    np.maximum.at(last_shown, examples.shown.rows, examples.shown.timestamps)
+    kept = _part(clicked, (clicked.timestamps > last_shown[clicked.rows]) | (not only_later))
+    asked, unrated = examples.asked, np.full(len(kept.item_idx), np.nan, dtype=np.float32)
+    order = np.argsort(np.concatenate([asked.rows, kept.rows]), kind="stable")
+
+    def joined(ours: npt.NDArray[Any], theirs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.concatenate([ours, theirs])[order]
+
+    return Examples(
+        shown=examples.shown,
+        asked=Histories(
+            user_ids=asked.user_ids,
+            offsets=asked.offsets + kept.offsets,
+            item_idx=joined(asked.item_idx, kept.item_idx),
+            ratings=joined(asked.ratings, unrated),
+            timestamps=joined(asked.timestamps, kept.timestamps),
+            n_items=asked.n_items,
+        ),
+        click_weights=joined(np.full_like(asked.ratings, np.nan), kept.ratings),
+    )
+
+
+def target_weights(examples: Examples, other_weight: float) -> Float32s:
+    """(n_asked,) weight of each asked item: 1 for a like, less for another rating, its own for a click.
+
+    It is divided by the root of the user's number of targets, which lies between two extremes: one vote per user, and
+    one vote per rating, with which few users rule.
+    """
+    asked, clicks = examples.asked, examples.click_weights
     weight = np.where(asked.ratings >= LIKED, 1.0, other_weight)
+    if clicks is not None:
+        weight = np.where(np.isnan(clicks), weight, clicks)
     return (weight / np.sqrt(np.maximum(asked.lengths, 1))[asked.rows]).astype(np.float32)
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import torch
 
-from recsys_core.data.histories import Histories
 from recsys_core.retrieval.examples import Examples, target_weights
 from recsys_core.retrieval.negatives import Negatives
 from recsys_core.retrieval.towers import TwoTower
@@ -26,8 +25,11 @@ def full_softmax(
         other_weight: weight of a rating below a like.
     """
     logits = user_vectors @ item_vectors.T  # (n_users, n_items)
-    # What was shown is never an answer: seen items are filtered when serving, so their mass must not count here.
-    logits = logits.masked_fill(_mask(examples.shown), -torch.inf)
+    # What was shown is never an answer: seen items are filtered when serving, so their mass must not count here. As a
+    # step of its own that would copy all scores, there and back. The softmax of the least of all floats is 0, and so
+    # its gradient; that of -inf is not, for a user who was shown the whole catalogue.
+    shown = torch.from_numpy(examples.shown.rows), torch.from_numpy(examples.shown.item_idx)
+    logits.detach()[shown] = torch.finfo(logits.dtype).min
     rows, items = torch.from_numpy(examples.asked.rows), torch.from_numpy(examples.asked.item_idx)
     return _mean_loss(torch.log_softmax(logits, dim=1)[rows, items], examples, other_weight)
 
@@ -37,9 +39,9 @@ def sampled_softmax(
 ) -> torch.Tensor:
     """`full_softmax`, its sum over the catalogue estimated; nothing here is as large as the catalogue.
 
-    Everything that a user rated and was not shown is in the sum as it is. The rest is drawn, and each drawn score s
-    counts as s + log(times drawn / times expected): the logQ correction, without which what is drawn often would be
-    pushed down for being popular. Then the expected sum is that of the full softmax, and the expected gradient
+    Everything that a user rated or clicked and was not shown is in the sum as it is. The rest is drawn, and each drawn
+    score s counts as s + log(times drawn / times expected): the logQ correction, without which what is drawn often
+    would be pushed down for being popular. Then the expected sum is that of the full softmax, and the expected gradient
     approaches that of the full softmax as more is drawn (Bengio & Senécal 2008, doi:10.1109/TNN.2007.912312; Yi et al.
     2019, doi:10.1145/3298689.3346996). Scores for serving are not corrected: they stay the plain dot product.
 
@@ -100,11 +102,5 @@ def sampled_scores(
 
 def _mean_loss(log_shares: torch.Tensor, examples: Examples, other_weight: float) -> torch.Tensor:
     """Minus the mean, by weight of the target, of log softmax at what was asked, (n_asked,)."""
-    weights = torch.from_numpy(target_weights(examples.asked, other_weight))
+    weights = torch.from_numpy(target_weights(examples, other_weight))
     return -(weights * log_shares).sum() / weights.sum().clamp(min=1e-6)
-
-
-def _mask(shown: Histories) -> torch.Tensor:
-    mask = torch.zeros(shown.n_users, shown.n_items, dtype=torch.bool)
-    mask[torch.from_numpy(shown.rows), torch.from_numpy(shown.item_idx)] = True
-    return mask

@@ -32,7 +32,7 @@ class Negatives:
     item_idx: Int64s  # (n,) ascending, each drawn item once
     n_drawn: Int64s  # (n,) how often it was drawn, at least 1
     n_expected: Float64s  # (n,) how often it was to be expected for a user who has not rated it, above 0
-    is_own: Bools  # (n_users, n) the user has rated it: an accidental hit
+    is_own: Bools  # (n_users, n) the user has rated it, or is asked for it: an accidental hit
     later_rows: Int64s  # (n_later,) user row of each rating that was neither shown nor asked for
     later_items: Int64s  # (n_later,) its item
 
@@ -66,9 +66,10 @@ class Sampler:
         of_others = (n_batch - 1) / n_batch * n_all / max(n_all - 1, 1)
         item_idx, n_drawn = np.unique(np.concatenate([from_batch, from_catalogue]), return_counts=True)
         is_own = np.zeros((n_batch, len(item_idx)), dtype=np.bool_)
-        at = np.minimum(np.searchsorted(item_idx, batch.item_idx), len(item_idx) - 1)
-        drawn = item_idx[at] == batch.item_idx
-        is_own[batch.rows[drawn], at[drawn]] = True
+        for own in (batch, examples.asked):  # what is asked for may have been clicked alone
+            at = np.minimum(np.searchsorted(item_idx, own.item_idx), len(item_idx) - 1)
+            drawn = item_idx[at] == own.item_idx
+            is_own[own.rows[drawn], at[drawn]] = True
         used = np.concatenate([_keys(examples.shown), _keys(examples.asked)])
         is_later = ~np.isin(_keys(batch), used)
         return Negatives(

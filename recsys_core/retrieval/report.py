@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from recsys_core.data.histories import histories_of
@@ -16,6 +17,8 @@ from recsys_core.retrieval.encoding import item_vectors, user_vectors
 from recsys_core.retrieval.index import ItemIndex, index_recall
 from recsys_core.retrieval.training import FittedTower
 from recsys_core.tables import load_tables, save_tables
+
+Float32s = npt.NDArray[np.float32]
 
 RECALL_AT = (10, 20, 50, 100, 200, 500)
 INDEX_RECALL_AT = 100
@@ -61,10 +64,10 @@ def retrieval_report(
     ratings: pl.DataFrame, splits: Splits, validation_tower: FittedTower, tower: FittedTower, index: ItemIndex
 ) -> RetrievalReport:
     """Recall of the validation tower, and of the index for the test users' queries, whose targets are not read."""
-    queries = _queries(ratings, splits, tower, TEST)
+    queries = queries_of(ratings, splits, tower, TEST)
     found = index_recall(index, item_vectors(tower), queries, INDEX_RECALL_AT)
     return RetrievalReport(
-        recall=_validation_recall(ratings, splits, validation_tower),
+        recall=validation_recall(ratings, splits, validation_tower),
         index_recall=pl.DataFrame({"user_id": splits.users_of(TEST), "recall": found}),
     )
 
@@ -88,14 +91,14 @@ def embeddings_match(embeddings: ItemEmbeddings, index: ItemIndex, tower: Fitted
     return float(np.abs(scores - expected)[item_idx >= 0].max())  # an inverted file may find fewer
 
 
-def _queries(
-    ratings: pl.DataFrame, splits: Splits, tower: FittedTower, name: str
-) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+def queries_of(ratings: pl.DataFrame, splits: Splits, tower: FittedTower, name: str) -> Float32s:
+    """(n_users, d) vectors of the users of a slice as of their cut, by ascending id."""
     known = known_ratings(ratings, splits, name)
     return user_vectors(tower, histories_of(known, tower.catalogue, splits.users_of(name)))
 
 
-def _validation_recall(ratings: pl.DataFrame, splits: Splits, tower: FittedTower) -> pl.DataFrame:
+def validation_recall(ratings: pl.DataFrame, splits: Splits, tower: FittedTower) -> pl.DataFrame:
+    """k, user_id, recall: the tower's candidates, by exact search, for the users of the validation slice."""
     users = histories_of(known_ratings(ratings, splits, VALIDATION), tower.catalogue, splits.users_of(VALIDATION))
     n = min(max(RECALL_AT), tower.catalogue.n_items)
     candidates = exact_candidates(item_vectors(tower), user_vectors(tower, users), users, n)

@@ -1,9 +1,10 @@
 """Ratings before a cut-off -> a fitted tower."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,10 +15,11 @@ import torch
 from recsys_core.data.digests import ratings_digest
 from recsys_core.data.histories import Catalogue, Histories, histories_of
 from recsys_core.features.content import content_matrix
+from recsys_core.feedback.implicit import still_implicit
 from recsys_core.retrieval.closed_form import ClosedForm, fit_closed_form
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.covisits import CoVisits, fit_covisits
-from recsys_core.retrieval.examples import Examples, denoising, temporal
+from recsys_core.retrieval.examples import Examples, denoising, temporal, with_clicks
 from recsys_core.retrieval.losses import full_softmax, sampled_softmax
 from recsys_core.retrieval.negatives import Negatives, sampler_of
 from recsys_core.retrieval.towers import TwoTower, history_batch, standardised_log_popularity
@@ -28,8 +30,11 @@ from recsys_core.seeding import child, child_seed
 logger = logging.getLogger(__name__)
 
 Float32s = npt.NDArray[np.float32]
-Progress = Callable[[int, int], None]
+AfterStep = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
+
+_DRAWING = threading.Lock()
+"""Torch's layers draw their first weights from the generator of the process, which has one state for all threads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +57,39 @@ class FittedTower:
         return user_encoder(self.model)
 
 
+AfterEpoch = Callable[[int, FittedTower], None]
+"""Called with (epochs done, the tower as it then is), while that is still being trained."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Onlooker:
+    """Who looks on while a tower is trained. What it draws of torch's chance meanwhile changes nothing."""
+
+    after_step: AfterStep | None = None
+    after_epoch: AfterEpoch | None = None
+
+    def stepped(self, done: int, n_steps: int) -> None:
+        """A step is done."""
+        if self.after_step is not None:
+            self.after_step(done, n_steps)
+
+    def passed(self, epoch: int, tower: FittedTower) -> None:
+        """So many epochs are done, and this is the tower, to be looked at now: it goes on changing."""
+        if self.after_epoch is not None:
+            with _DRAWING, torch.random.fork_rng(devices=[]):
+                self.after_epoch(epoch, replace(tower))  # a copy, since a tower keeps the encoder that it made first
+
+
+NOBODY = Onlooker()
+
+
 def fit_two_tower(
-    ratings: pl.DataFrame, items: pl.DataFrame, fit_end: int, config: TwoTowerConfig, progress: Progress | None = None
+    ratings: pl.DataFrame,
+    items: pl.DataFrame,
+    fit_end: int,
+    config: TwoTowerConfig,
+    onlooker: Onlooker = NOBODY,
+    clicks: pl.DataFrame | None = None,
 ) -> FittedTower:
     """Train both towers on the ratings before `fit_end`, with the softmax over the catalogue, all of it or a sample.
 
@@ -62,33 +98,63 @@ def fit_two_tower(
         items: `item_features` as of `fit_end`: the catalogue, with genres, year and likes so far.
         fit_end: seconds UTC.
         config: shape and schedule.
-        progress: told after each step.
+        onlooker: told of the training while it goes on.
+        clicks: IMPLICIT_COLUMNS; rows at or after `fit_end` are ignored, and so are clicks on what the user rated and
+            those of users with fewer than two ratings. They are asked for in training and read nowhere else.
 
-    The same inputs, settings, thread count and version of torch give the same weights to the bit on one machine.
+    The same inputs, settings, thread count and version of torch give the same weights to the bit on one machine, also
+    where other towers are trained in the same process at the same time.
     """
     catalogue = Catalogue(item_ids=items["item_id"].to_numpy())
     seen = ratings.filter(pl.col("timestamp") < fit_end)
     users = histories_of(seen, catalogue)
     closed_form, trend, covisits = fit_closed_form(users, config), fit_trend(users, config), fit_covisits(users)
     users = users.select(np.flatnonzero(users.lengths >= 2))  # one rating cannot be both question and answer
-    with _deterministic(config):
-        popularity = standardised_log_popularity(items["n_likes"].to_numpy())
+    clicked = None if clicks is None else _clicked(clicks.filter(pl.col("timestamp") < fit_end), seen, users, catalogue)
+    with _threads(config.n_threads):
+        model, chance = _untrained(items, config)
+        tower = FittedTower(
+            model=model,
+            closed_form=closed_form,
+            closed_form_weight=config.closed_form_weight,
+            trend=trend,
+            covisits=covisits,
+            catalogue=catalogue,
+            fit_end=fit_end,
+            fitted_on=ratings_digest(seen),
+            losses=np.zeros(config.n_epochs, dtype=np.float32),
+        )
+        losses = _train(tower, Lessons(users=users, clicked=clicked, chance=chance), config, onlooker)
+    return replace(tower, model=model.eval(), losses=losses)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lessons:
+    """What users rated, what the same users clicked and did not rate, with weights in place of stars, and chance."""
+
+    users: Histories
+    clicked: Histories | None = None
+    chance: torch.Generator
+
+
+def _clicked(clicks: pl.DataFrame, ratings: pl.DataFrame, users: Histories, catalogue: Catalogue) -> Histories | None:
+    """The clicks that are asked for; None where there are none."""
+    kept = still_implicit(clicks, ratings).rename({"weight": "rating"})
+    clicked = histories_of(kept, catalogue, users.user_ids)
+    return clicked if len(clicked.item_idx) else None
+
+
+def _untrained(items: pl.DataFrame, config: TwoTowerConfig) -> tuple[TwoTower, torch.Generator]:
+    """A model as it begins, and the chance of its training, which goes on where the draws of the model ended."""
+    popularity = standardised_log_popularity(items["n_likes"].to_numpy())
+    with _DRAWING, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(child_seed(config.seed, "two_tower", "torch"))
         model = TwoTower(content_matrix(items), popularity, config.dim)
-        losses = _train(model, users, config, progress)
-    return FittedTower(
-        model=model.eval(),
-        closed_form=closed_form,
-        closed_form_weight=config.closed_form_weight,
-        trend=trend,
-        covisits=covisits,
-        catalogue=catalogue,
-        fit_end=fit_end,
-        fitted_on=ratings_digest(seen),
-        losses=losses,
-    )
+        return model, torch.Generator().set_state(torch.get_rng_state())
 
 
-def _train(model: TwoTower, users: Histories, config: TwoTowerConfig, progress: Progress | None) -> Float32s:
+def _train(tower: FittedTower, lessons: Lessons, config: TwoTowerConfig, onlooker: Onlooker) -> Float32s:
+    model, users, chance = tower.model, lessons.users, lessons.chance
     sampler = sampler_of(users, config.n_negatives) if users.n_items > config.full_softmax_until else None
     optimisers = _optimisers(model, config, sparse=sampler is not None)
     n_steps = config.n_epochs * max(1, -(-users.n_users // config.batch_users))
@@ -98,9 +164,9 @@ def _train(model: TwoTower, users: Histories, config: TwoTowerConfig, progress: 
     for epoch in range(config.n_epochs):
         rng = child(config.seed, "two_tower", "epoch", str(epoch))
         draws = child(config.seed, "two_tower", "negatives", str(epoch))
-        batches = list(_batches(users, config, rng))
+        batches = list(_batches(lessons, config, rng))
         for examples in batches:
-            loss = _loss(model, examples, config, sampler.draw(examples, draws) if sampler else None)
+            loss = _loss(model, examples, config, chance, sampler.draw(examples, draws) if sampler else None)
             model.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch ships no annotation for it
             for optimiser, schedule in zip(optimisers, schedules, strict=True):
@@ -108,8 +174,8 @@ def _train(model: TwoTower, users: Histories, config: TwoTowerConfig, progress: 
                 schedule.step()
             losses[epoch] += loss.item() / len(batches)
             done += 1
-            if progress is not None:
-                progress(done, n_steps)
+            onlooker.stepped(done, n_steps)
+        onlooker.passed(epoch + 1, tower)
     logger.info("two-tower trained on %d users: loss %.3f -> %.3f", users.n_users, losses[0], losses[-1])
     return losses
 
@@ -124,41 +190,52 @@ def _optimisers(model: TwoTower, config: TwoTowerConfig, *, sparse: bool) -> lis
     return optimisers
 
 
-def _batches(users: Histories, config: TwoTowerConfig, rng: np.random.Generator) -> Iterator[Examples]:
+def _batches(lessons: Lessons, config: TwoTowerConfig, rng: np.random.Generator) -> Iterator[Examples]:
     """One pass over the users in random order; temporal and denoising batches in random turn."""
+    users, clicked = lessons.users, lessons.clicked
     order = rng.permutation(users.n_users)
     for start in range(0, users.n_users, config.batch_users):
-        chosen = users.select(np.sort(order[start : start + config.batch_users]))
-        make = temporal if rng.random() < config.temporal_share else denoising
-        yield make(chosen, rng)
+        chosen = np.sort(order[start : start + config.batch_users])
+        is_temporal = rng.random() < config.temporal_share
+        examples = (temporal if is_temporal else denoising)(users.select(chosen), rng)
+        yield examples if clicked is None else with_clicks(examples, clicked.select(chosen), only_later=is_temporal)
 
 
 def _loss(
-    model: TwoTower, examples: Examples, config: TwoTowerConfig, negatives: Negatives | None = None
+    model: TwoTower,
+    examples: Examples,
+    config: TwoTowerConfig,
+    chance: torch.Generator,
+    negatives: Negatives | None = None,
 ) -> torch.Tensor:
     """Cross-entropy of the asked items; over the whole catalogue unless there are negatives to stand for it."""
     shown = history_batch(examples.shown)
     keep = 1 - config.history_dropout
-    kept = torch.bernoulli(torch.full((len(shown.item),), keep)) / keep
+    kept = torch.bernoulli(torch.full((len(shown.item),), keep), generator=chance) / keep
     vectors = model.users(shown, kept, only_needed=negatives is not None)  # (n_users, dim + 1)
-    body = torch.nn.functional.dropout(vectors[:, :-1], config.vector_dropout)
+    body = _dropout(vectors[:, :-1], config.vector_dropout, chance)
     vectors = torch.cat([body, vectors[:, -1:]], dim=1)
     if negatives is None:
         return full_softmax(vectors, model.items(), examples, config.other_weight)
     return sampled_softmax(vectors, model, examples, negatives, config.other_weight)
 
 
+def _dropout(values: torch.Tensor, share: float, chance: torch.Generator) -> torch.Tensor:
+    """What torch's own dropout does, which can draw from the generator of the process alone."""
+    if not share:
+        return values
+    return values * torch.empty_like(values).bernoulli_(1 - share, generator=chance).div_(1 - share)
+
+
 @contextmanager
-def _deterministic(config: TwoTowerConfig) -> Iterator[None]:
-    """Seed and thread count for the block; the process gets its own back afterwards."""
-    threads, state = torch.get_num_threads(), torch.get_rng_state()
-    torch.set_num_threads(config.n_threads)
-    torch.manual_seed(child_seed(config.seed, "two_tower", "torch"))
+def _threads(n: int) -> Iterator[None]:
+    """Torch's number of threads for the block; the thread gets its own back afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
-        torch.set_rng_state(state)
+        torch.set_num_threads(before)
 
 
 def encode_items(model: TwoTower) -> Float32s:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +23,8 @@ from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.index import ItemIndex
 from recsys_core.retrieval.storage import load_tower
 from recsys_core.retrieval.training import FittedTower
+from recsys_core.serving.parts import LOGS, PARTS
 from recsys_core.tables import read_table
-
-LOGS = ("base_ratings", "interaction_log_head")
-
-PARTS = ("movies", *LOGS, "item_features", "two_tower", "item_embeddings", "faiss_index", "ranker")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +37,7 @@ class Bundle:
     ranker: Ranker
     versions: dict[str, str]  # part -> version
 
-    @property
+    @cached_property
     def release(self) -> str:
         """Sixteen hex digits over the versions of all parts but the ratings, which grow while a release answers."""
         parts = {part: version for part, version in self.versions.items() if part not in LOGS}

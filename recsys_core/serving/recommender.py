@@ -24,11 +24,7 @@ class Recommender:
 
     def __post_init__(self) -> None:
         proposer = self.bundle.proposer
-        self.users = Users(
-            catalogue=proposer.tower.catalogue,
-            items=proposer.side,
-            ratings=self.bundle.ratings.sort("user_id", maintain_order=True),  # of ratings at once the last one counts
-        )
+        self.users = Users(catalogue=proposer.tower.catalogue, items=proposer.side, ratings=self.bundle.ratings)
 
     def answer(self, request: Request) -> Answer:
         """The k best unseen items for whoever asks, best first.
@@ -83,7 +79,7 @@ class Recommender:
 
     def _state(self, request: Request) -> UserStates:
         state = self.users.state_before(request.user_id, request.requested_at)
-        for rated in sorted(request.history, key=lambda one: one.timestamp):
+        for rated in request.history:  # a state takes late ratings too, so the order does not count
             if rated.timestamp < request.requested_at:
                 state = self.users.after(state, rated)
         return state

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from recsys_core.data.histories import Catalogue, histories_of
@@ -39,9 +40,15 @@ class Users:
 
     catalogue: Catalogue
     items: ItemSide
-    ratings: pl.DataFrame  # RATINGS columns, every rating that was ever given, sorted by user_id and timestamp
+    ratings: pl.DataFrame  # RATINGS columns, every rating that was ever given, in the order of arrival
+    _user_ids: npt.NDArray[np.int64] = field(init=False, repr=False)
     _known: OrderedDict[int, _Known] = field(default_factory=OrderedDict, repr=False)
     _added: dict[int, list[Rated]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        # Each user's ratings in one piece, which a binary search finds; of ratings at once the last to arrive counts.
+        self.ratings = self.ratings.sort("user_id", maintain_order=True)
+        self._user_ids = self.ratings["user_id"].to_numpy()
 
     def state_before(self, user_id: int | None, time: int) -> UserStates:
         """What was known of a user strictly before a time, seconds UTC; the state of nobody for an unknown user."""
@@ -73,17 +80,18 @@ class Users:
 
     def _of(self, user_id: int) -> _Known:
         if user_id not in self._known:
-            rows = self.ratings.filter(user_id=user_id).sort("timestamp", maintain_order=True)
-            own = [
-                Rated(item_id=item, rating=stars, timestamp=time)
-                for item, stars, time in rows.select("item_id", "rating", "timestamp").iter_rows()
-            ]
             added = self._added.get(user_id, [])
-            self._known[user_id] = _Known(ratings=sorted([*own, *added], key=_time_of))
+            self._known[user_id] = _Known(ratings=sorted([*self._logged(user_id), *added], key=_time_of))
             if len(self._known) > MOST_STATES:
                 self._known.popitem(last=False)
         self._known.move_to_end(user_id)
         return self._known[user_id]
+
+    def _logged(self, user_id: int) -> list[Rated]:
+        """What the table holds of a user, in the order of arrival."""
+        first, last = (int(np.searchsorted(self._user_ids, user_id, side=side)) for side in ("left", "right"))
+        rows = self.ratings[first:last].select("item_id", "rating", "timestamp")
+        return [Rated(item_id=item, rating=stars, timestamp=time) for item, stars, time in rows.iter_rows()]
 
     def _afresh(self, user_id: int, ratings: list[Rated]) -> UserStates:
         """The state after some ratings; of one item the last counts."""

@@ -14,17 +14,17 @@ from recsys_core.feedback.records import Event
 from tests.assets.observing import make_by_hand, restore_another
 from tests.assets.projects import DATA_SET, Project
 from tests.assets.test_monitoring import CLOSED_DAY, log_answers
-from tests.assets.test_planning import click, write_log
+from tests.assets.test_planning import skip, write_log
 
 DAY, NEXT_DAY = "interactions/2016-10-18", "interactions/2016-10-19"
 HEAD = "interaction_log_head"
-CLICKS = [click("a"), click("b", item=2)]
+SKIPS = [skip("a"), skip("b", item=2)]
 """The log of `lived_in`, all of one day."""
 
 
 def live_in(project: Project) -> None:
     """Two refreshes of a built project."""
-    write_log(project, CLICKS)
+    write_log(project, SKIPS)
     change(project, "training_reference", n_bins=40)
     project.refresh()
     change(project, "training_reference", n_bins=50)
@@ -169,11 +169,11 @@ def build(project: Project) -> None:
 WEEK = 604_800
 OPEN_AT = int(time.time()) - 3 * 86_400
 OPEN_DAY = datetime.fromtimestamp(OPEN_AT, UTC).date().isoformat()
-OPEN = replace(click("open"), timestamp=OPEN_AT, received_at=OPEN_AT)
-"""A click of a day that is over, but within the grace of a week."""
+OPEN = replace(skip("open"), timestamp=OPEN_AT, received_at=OPEN_AT)
+"""An event of a day that is over, but within the grace of a week."""
 
 MERGING = body(
-    "recsys_core/data/merging.py", "    latest = every_rating(", "    logged = logged\n    latest = every_rating("
+    "recsys_core/data/merging.py", "    latest = _in_order(", "    logged = logged\n    latest = _in_order("
 )
 READING_DAYS = body(
     "recsys_core/feedback/interactions.py",

@@ -158,14 +158,15 @@ def make_by_hand(asset: str, day: str, config: str) -> None:
     from recsys_assets.definitions import defs
     from recsys_assets.instance import instance
     from recsys_assets.jobs import QUIET
+    from recsys_assets.refreshing import RANGE_TAGS
 
     settings = json.loads(config)
     with instance() as opened:
         defs.resolve_job_def("ingest_interactions" if day else "full_refresh").execute_in_process(
             instance=opened,
             asset_selection=[_key(asset)],
-            partition_key=day or None,
             run_config=QUIET | ({"ops": {asset: {"config": settings}}} if settings else {}),
+            tags=dict.fromkeys(RANGE_TAGS, day) if day else {},
         )
 
 

@@ -99,10 +99,10 @@ def test_nothing_is_built_upon_a_red_check(world: World) -> None:
 
 
 def test_a_day_asks_for_the_head_alone_and_the_head_for_the_rest_if_it_differs(world: World) -> None:
-    world.make("interactions", "clicks", DAY)
+    world.make("interactions", "skips", DAY)
     assert world.requested() == {"interaction_log_head"}
     world.make("interaction_log_head", "first")
-    assert world.requested() == set(), "a day of clicks ends here"
+    assert world.requested() == set(), "a day of skips ends here"
     world.make("interactions", "ratings", DAY)
     assert world.requested() == {"interaction_log_head"}
     world.make("interaction_log_head", "second")

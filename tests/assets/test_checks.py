@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -10,26 +11,37 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys_assets.checks import data, evaluation, features, monitoring, ranking, retrieval
+from recsys_assets.checks import data, evaluation, features, feedback, monitoring, ranking, retrieval
 from recsys_assets.resources import LakeResource
 from recsys_core.evaluation.report import OURS
 from recsys_core.features.registry import FEATURE_NAMES
-from recsys_core.feedback.records import pack_features
+from recsys_core.feedback.implicit import IMPLICIT_COLUMNS
+from recsys_core.feedback.outcomes import OUTCOMES_COLUMNS
+from recsys_core.feedback.records import DAY_S, pack_features
 from recsys_core.lake.store import Lake
 from recsys_core.monitoring.parity import parity_report
 from recsys_core.monitoring.served import Served
-from recsys_core.serving.bundle import PARTS, read_bundle
+from recsys_core.serving.bundle import read_bundle
+from recsys_core.serving.parts import PARTS
 from recsys_core.tables import read_table, write_table
+from tests.assets.projects import Project
+from tests.assets.test_planning import skip, write_log
 from tests.conftest import Built
 
 CHECKS = {
     check.check_key.name: check
     for check in (
+        data.movies_keep_their_schema,
         data.ratings_keep_their_schema,
+        data.ratings_are_of_known_movies,
         data.no_slice_knows_its_future,
+        feedback.every_closed_day_is_ingested,
+        feedback.outcomes_keep_their_contract,
+        feedback.clicks_keep_their_contract,
         features.item_features_keep_their_schema,
         features.user_features_keep_their_schema,
         retrieval.no_tower_knows_its_future,
+        retrieval.towers_number_the_items_as_the_features,
         retrieval.index_belongs_to_the_towers,
         retrieval.index_finds_what_is_there,
         ranking.features_keep_their_contract,
@@ -38,6 +50,7 @@ CHECKS = {
         evaluation.report_counts_everybody,
         evaluation.system_beats_popularity,
         evaluation.no_slice_is_served_worse_than_by_popularity,
+        monitoring.answers_take_less_than_their_budget,
         monitoring.online_features_equal_offline_ones,
         monitoring.served_features_are_like_the_learned_ones,
     )
@@ -50,6 +63,9 @@ WEAK_ON_SMOKE = {
     "served_features_are_like_the_learned_ones",
 }
 """They judge the model, which the smoke settings make small, or people, who change; none blocks."""
+
+TRIED_APART = {"no_tower_knows_its_future", "every_closed_day_is_ingested", "answers_take_less_than_their_budget"}
+"""By tests of their own: their faults lie in two artifacts, in the log, or in the machine."""
 
 
 def judge(name: str, lake: Path) -> dg.AssetCheckResult:
@@ -82,7 +98,7 @@ def test_every_check_of_the_project_is_tried_here() -> None:
 
     keys = defs.resolve_asset_graph().asset_check_keys
     assert {key.name for key in keys} == CHECKS.keys()
-    assert {fault[0] for fault in FAULTS} == CHECKS.keys() - WEAK_ON_SMOKE - {"no_tower_knows_its_future"}
+    assert {fault[0] for fault in FAULTS} == CHECKS.keys() - WEAK_ON_SMOKE - TRIED_APART
 
 
 @pytest.mark.parametrize("name", sorted(CHECKS.keys() - WEAK_ON_SMOKE))
@@ -135,7 +151,43 @@ def without_one_user(table: str) -> Callable[[Path], None]:
 
 HOLE = pl.lit(float("nan"), pl.Float32)
 
+OUTCOME = pl.DataFrame(
+    [("r1", 1, 2, 1, "v1", "greedy", 1.0, "f1", b"", b"", 1_476_748_800, 1_476_835_200, 0, None)],
+    schema=OUTCOMES_COLUMNS,
+    orient="row",
+)
+CLICK = pl.DataFrame([(1, 2, 1_476_748_800, None, "e1", None, 0.1)], schema=IMPLICIT_COLUMNS, orient="row")
+
+
+def outcome(**changes: object) -> Callable[[Path], None]:
+    """The only slot that was judged, with a fault in it."""
+    return altered("impression_outcomes.parquet", lambda t: pl.concat([t, changed(OUTCOME, changes)]))
+
+
+def click(**changes: object) -> Callable[[Path], None]:
+    """The only click, with a fault in it."""
+    return altered("implicit_feedback.parquet", lambda t: pl.concat([t, changed(CLICK, changes)]))
+
+
+def changed(row: pl.DataFrame, changes: dict[str, object]) -> pl.DataFrame:
+    return row.with_columns(pl.lit(value, row.schema[name]).alias(name) for name, value in changes.items())
+
+
 FAULTS = [
+    ("movies_keep_their_schema", "movies", altered("movies.parquet", lambda t: pl.concat([t, t.head(1)]))),
+    ("movies_keep_their_schema", "movies",
+     altered("movies.parquet", lambda t: t.with_columns(year=pl.lit(18_700, pl.Int32)))),
+    ("ratings_are_of_known_movies", "movies", altered("movies.parquet", lambda t: t.filter(pl.col("item_id") > 1))),
+    ("outcomes_keep_their_contract", "impression_outcomes", outcome(label=2)),
+    ("outcomes_keep_their_contract", "impression_outcomes", outcome(propensity=0.0)),
+    ("outcomes_keep_their_contract", "impression_outcomes", outcome(settled_at=0)),
+    ("clicks_keep_their_contract", "implicit_feedback", click(weight=-0.1)),
+    ("clicks_keep_their_contract", "implicit_feedback", click(weight=float("nan"))),
+    ("clicks_keep_their_contract", "implicit_feedback", click(position=0)),
+    ("towers_number_the_items_as_the_features", "item_features",
+     altered("item_features.parquet", lambda t: t.sort("item_id", descending=True))),
+    ("towers_number_the_items_as_the_features", "item_features",
+     altered("item_features.parquet", lambda t: t.with_columns(item_id=pl.col("item_id") + 1))),
     ("ratings_keep_their_schema", "ratings", altered("ratings.parquet", lambda t: pl.concat([t, t.head(1)]))),
     ("ratings_keep_their_schema", "ratings",
      altered("ratings.parquet", lambda t: t.with_columns(pl.col("rating") * 2))),
@@ -296,3 +348,36 @@ def test_drift_and_too_few_users_to_tell_are_warned_of(
     assert result.severity == dg.AssetCheckSeverity.WARN
     assert result.metadata["drifted"].value == (["context_hour"] if p_holm < 0.05 else [])
     assert ("not judged" in str(result.metadata["verdict"].value)) == (not is_judged)
+
+
+def test_a_day_that_waits_turns_the_check_of_the_log_red_and_a_silent_one_does_not(project: Project) -> None:
+    name = "every_closed_day_is_ingested"
+    write_log(project, [skip("a"), replace(skip("b"), received_at=skip().received_at + 2 * DAY_S)])
+    waiting = judge(name, project.lake)
+    assert not waiting.passed
+    assert waiting.metadata["n_days_waiting"].value == 2
+    assert waiting.metadata["n_silent_days"].value == 1
+    assert "2016-10-18" in str(waiting.metadata["gaps"].value)
+    assert project.recsys("backfill", "2016-10-18", "2016-10-20").code == 0
+    done = judge(name, project.lake)
+    assert done.passed
+    assert done.metadata["n_silent_days"].value == 1
+
+
+def test_a_slot_and_a_click_without_fault_pass(built: Built, tmp_path: Path) -> None:
+    shutil.copytree(built.project.lake / "artifacts", tmp_path / "artifacts")
+    for name, asset, change in (
+        ("outcomes_keep_their_contract", "impression_outcomes", outcome()),
+        ("clicks_keep_their_contract", "implicit_feedback", click()),
+    ):
+        inject(tmp_path, asset, change)
+        assert judge(name, tmp_path).passed
+
+
+def test_answers_that_take_longer_than_their_budget_are_told(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitoring, "BUDGET_MS", 1e-6)
+    slow = judge("answers_take_less_than_their_budget", built.project.lake)
+    assert not slow.passed
+    assert slow.severity == dg.AssetCheckSeverity.WARN
+    assert slow.metadata["n_answers"].value == 200
+    assert 0 < float(slow.metadata["p50_ms"].value) <= float(slow.metadata["p99_ms"].value)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 """What is made after an edit is what was foretold and what must be, and the UI agrees: for every kind of edit.
 
 A row of the table says by hand what the plan must call certain, in its words, and what must be made in the end; what
-may follow is everything below that. All rows start from a project that has ingested a day of clicks and keeps an older
+may follow is everything below that. All rows start from a project that has ingested a day of skips and keeps an older
 `training_reference`.
 """
 
@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from tests.assets.edits import (
-    CLICKS,
     DAY,
     HEAD,
     MERGING,
@@ -24,6 +23,7 @@ from tests.assets.edits import (
     OPEN_DAY,
     READING,
     READING_DAYS,
+    SKIPS,
     WEEK,
     answers,
     both,
@@ -45,7 +45,7 @@ from tests.assets.edits import (
 )
 from tests.assets.observing import Said, see
 from tests.assets.projects import REPOSITORY, Project
-from tests.assets.test_planning import PARENTS, below, click, rating
+from tests.assets.test_planning import PARENTS, below, rating, skip
 from tests.conftest import Built
 
 WAITS = "waits for: "
@@ -137,22 +137,22 @@ EDITS = [
         slow=True,
     ),
     Edit(
-        what="a new day of clicks",
-        make=log(*CLICKS, on_next_day(click("c"))),
+        what="a new day of skips",
+        make=log(*SKIPS, on_next_day(skip("c"))),
         certain={NEXT_DAY: ["missing"], HEAD: [f"input {NEXT_DAY} added"]},
         built={NEXT_DAY, HEAD},
     ),
     Edit(
         what="late ratings: of years ago, arrived on a new day",
-        make=log(*CLICKS, on_next_day(replace(rating("late"), timestamp=1_300_000_000))),
+        make=log(*SKIPS, on_next_day(replace(rating("late"), timestamp=1_300_000_000))),
         certain={NEXT_DAY: ["missing"], HEAD: [f"input {NEXT_DAY} added"]},
         built={NEXT_DAY, HEAD} | below(HEAD),
         slow=True,
     ),
-    Edit(what="the log of an old day, delivered again in another order", make=log(*reversed(CLICKS), CLICKS[0])),
+    Edit(what="the log of an old day, delivered again in another order", make=log(*reversed(SKIPS), SKIPS[0])),
     Edit(
         what="the log of an old day, with more in it",
-        make=log(*CLICKS, click("c", item=3)),
+        make=log(*SKIPS, skip("c", item=3)),
         certain={DAY: [f"input log/{DAY[-10:]} changed"]},
         built={DAY, HEAD},
     ),
@@ -173,7 +173,7 @@ EDITS = [
         make=both(
             setting("interactions", grace_s=WEEK),
             build,
-            log(*CLICKS, click("c"), OPEN),
+            log(*SKIPS, skip("c"), OPEN),
             by_hand("interactions", OPEN_DAY),
         ),
         certain={DAY: [f"input log/{DAY[-10:]} changed"]},
@@ -183,7 +183,7 @@ EDITS = [
     Edit(what="an old day ingested again, to the same bytes", make=by_hand("interactions", DAY[-10:])),
     Edit(
         what="an old day ingested again, to other bytes",
-        make=both(log(*CLICKS, click("c", item=3)), by_hand("interactions", DAY[-10:])),
+        make=both(log(*SKIPS, skip("c", item=3)), by_hand("interactions", DAY[-10:])),
         certain={HEAD: [f"input {DAY} changed"]},
         built={HEAD},
     ),

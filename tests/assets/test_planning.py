@@ -30,15 +30,17 @@ PARENTS = {
     "movies": ["raw_data"],
     "base_ratings": ["raw_data", "movies"],
     "interaction_log_head": [],
+    "impression_outcomes": ["interaction_log_head"],
+    "implicit_feedback": ["interaction_log_head", "impression_outcomes"],
     "ratings": ["base_ratings", "interaction_log_head"],
     "splits": ["ratings"],
     "item_features": ["ratings", "movies", "splits"],
     "user_features": ["ratings", "item_features", "splits"],
-    "two_tower": ["ratings", "splits", "item_features"],
+    "two_tower": ["ratings", "splits", "item_features", "implicit_feedback"],
     "item_embeddings": ["two_tower"],
     "faiss_index": ["item_embeddings"],
     "retrieval_report": ["ratings", "splits", "two_tower", "faiss_index"],
-    "ranking_examples": ["ratings", "splits", "item_features", "user_features", "two_tower"],
+    "ranking_examples": ["ratings", "splits", "item_features", "user_features", "two_tower", "impression_outcomes"],
     "ranker": ["ranking_examples"],
     "ranking_report": ["ranking_examples", "ranker"],
     "baselines": ["ratings", "splits"],
@@ -64,7 +66,8 @@ BY_REGISTRY = {"ranking_examples", "ranker", "ranking_report", "eval_report", *M
 """They import `features.registry`, which imports all features; towers do not."""
 
 MODELS = {"baselines"} | set(PARENTS) - {
-    "raw_data", "movies", "base_ratings", "interaction_log_head", "ratings", "splits", "item_features", "user_features"
+    "raw_data", "movies", "base_ratings", "interaction_log_head", "impression_outcomes", "implicit_feedback", "ratings",
+    "splits", "item_features", "user_features",
 }  # fmt: skip
 """Everything from the towers on."""
 
@@ -103,7 +106,7 @@ def test_what_was_just_built_is_fresh(project: Project) -> None:
         ("recsys_core/evaluation/funnel.py", {"eval_report"}),
         ("recsys_core/serving/recommender.py", {"past_requests"}),
         ("recsys_assets/publishing.py", set()),
-        ("recsys_assets/metadata.py", set()),
+        ("recsys_assets/metadata/retrieval.py", set()),
         ("recsys_assets/checks/data.py", set()),
     ],
 )
@@ -239,6 +242,11 @@ def test_the_embedded_data_set_is_refused_when_its_bytes_changed(project: Projec
         stream.write(b"x")
     answer = project.recsys("refresh", "--plan")
     assert f"{DATA_SET} is not the expected file" in answer.sentence
+
+
+def skip(event: str = "e1", item: int = 1) -> Event:
+    """An event that teaches nothing."""
+    return replace(rating(event, item), kind="skip", value=None)
 
 
 def click(event: str = "e1", item: int = 1) -> Event:

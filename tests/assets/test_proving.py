@@ -6,8 +6,8 @@ from tests.assets.edits import change
 from tests.assets.projects import Project
 from tests.assets.test_planning import below
 
-RED = ("    return dg.AssetCheckResult(passed=not found, metadata={\"violations\"",
-       "    return dg.AssetCheckResult(passed=False, metadata={\"violations\"")  # fmt: skip
+RED = ("    return kept(violations(rows, example_schema()), rows.height)",
+       "    return kept([\"red\", *violations(rows, example_schema())], rows.height)")  # fmt: skip
 
 
 @pytest.mark.slow

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.assets.edits import CLICKS, DAY, HEAD, change
+from tests.assets.edits import DAY, HEAD, SKIPS, change
 from tests.assets.observing import see
 from tests.assets.projects import Project
-from tests.assets.test_planning import PARENTS, certain, click, write_log
+from tests.assets.test_planning import PARENTS, certain, skip, write_log
 
 
 @pytest.mark.slow
@@ -40,9 +40,9 @@ def edit_then_refresh(path: str) -> None:
 
 @pytest.mark.slow
 def test_a_log_that_grows_during_a_refresh_is_read_again_by_the_same_refresh(project: Project) -> None:
-    write_log(project, CLICKS[:1])
+    write_log(project, SKIPS[:1])
     project.refresh()
-    write_log(project, CLICKS)
+    write_log(project, SKIPS)
     answer = project.call(refresh_while_the_log_grows)
     assert answer.code == 0, answer.err
     assert json.loads(answer.out) == [[DAY], [HEAD], [DAY], [HEAD]]
@@ -58,7 +58,7 @@ def refresh_while_the_log_grows() -> None:
         waves.append(wave)
         if len(waves) == 2:
             with lake.open_log() as log:
-                log.append(events=[click("c", item=3)])
+                log.append(events=[skip("c", item=3)])
 
     refresh_and_tell(tell)
     print(json.dumps(waves))  # noqa: T201

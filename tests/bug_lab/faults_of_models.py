@@ -217,7 +217,7 @@ FAULTS_OF_MODELS = (
         number=26,
         what="candidates are not filtered",
         file="recsys_core/retrieval/candidates.py",
-        before="(items >= 0) & ~np.isin(items, seen)",
+        before="(items >= 0) & ~is_seen[items]",
         after="(items >= 0) & ~np.isin(items, seen[:0])",
         tests=(
             "tests/core/retrieval/test_candidates.py::test_no_rated_item_is_ever_a_candidate",
@@ -238,8 +238,8 @@ FAULTS_OF_MODELS = (
         number=26,
         what="serving knows only the likes of a user",
         file="recsys_core/serving/users.py",
-        before="rows = self.ratings.filter(user_id=user_id)",
-        after='rows = self.ratings.filter(pl.col("user_id") == user_id, pl.col("rating") >= 4)',
+        before="rows = self.ratings[first:last]",
+        after='rows = self.ratings[first:last].filter(pl.col("rating") >= 4)',
         tests=("tests/core/serving/test_recommender.py::test_a_known_users_history_is_all_of_it",),
     ),
 )

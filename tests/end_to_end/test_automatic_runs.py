@@ -7,7 +7,7 @@ import pytest
 
 from tests.assets.edits import change
 from tests.assets.projects import Project
-from tests.assets.test_planning import below, click, write_log
+from tests.assets.test_planning import below, skip, write_log
 from tests.end_to_end.served import Served, said, served, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="needs flock between processes")]
@@ -55,7 +55,7 @@ def more(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
 
 def test_changed_settings_and_new_days_become_runs_once_switched_on(project: Project) -> None:
     change(project, "ranker", n_rounds=11)
-    write_log(project, [click()])
+    write_log(project, [skip()])
     with served(project) as ui:
         before = n_made(ui)
 

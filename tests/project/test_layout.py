@@ -14,6 +14,9 @@ MODULES = sorted(path for path in CORE.rglob("*.py") if path.stem != "__init__")
 
 WITHOUT_ASSETS = {"serving": "it answers from the assets of other stages and stores nothing"}
 
+SHARED = {"tables", "pictures", "pages"}
+"""What the modules of all stages say in `recsys_assets/metadata` is said with these."""
+
 WITHOUT_TESTS_OF_THEIR_OWN = {
     "data/config.py": "settings; test_docs holds every setting to bounds and reasons",
     "evaluation/config.py": "settings; as above",
@@ -24,7 +27,9 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "retrieval/baselines/config.py": "settings; as above",
     "feedback/schemas.py": "tables are checked where they are made: test_interactions",
     "feedback/postgres_tables.py": "tested through what reads and fills them: test_postgres_log, test_log",
+    "contracts.py": "tested with the schemas that features declare: test_schemas",
     "errors.py": "names without behaviour",
+    "serving/parts.py": "names; test_bundle reads by them",
     "serving/requests.py": "plain data without behaviour; test_recommender asks and answers with it",
     "lake/locks.py": "tested through what it guards: test_store, test_drafts, test_collection",
     "lake/shelf.py": "tested through what it holds: test_store, test_corruption",
@@ -35,6 +40,7 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
 def test_a_stage_has_package_assets_and_page(stage: str) -> None:
     assert (CORE / stage / "__init__.py").is_file()
     assert (PROJECT / "recsys_assets/assets" / f"{stage}.py").is_file() or stage in WITHOUT_ASSETS
+    assert (PROJECT / "recsys_assets/metadata" / f"{stage}.py").is_file() or stage in WITHOUT_ASSETS
     assert (PROJECT / "docs/stages" / f"{stage}.md").is_file()
 
 
@@ -43,8 +49,9 @@ def test_there_is_nothing_of_a_stage_that_does_not_exist() -> None:
         ("docs/stages", "*.md"),
         ("recsys_assets/assets", "*.py"),
         ("recsys_assets/checks", "*.py"),
+        ("recsys_assets/metadata", "*.py"),
     ):
-        stems = {path.stem for path in (PROJECT / folder).glob(pattern)} - {"__init__"}
+        stems = {path.stem for path in (PROJECT / folder).glob(pattern)} - {"__init__"} - SHARED
         assert stems <= set(STAGES), folder
 
 

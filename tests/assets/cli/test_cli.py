@@ -26,8 +26,8 @@ COMMANDS = dict(commands())
 
 def test_the_commands_are_those_of_the_guide() -> None:
     words = (
-        "run, refresh, status, report, recommend, ui, gc, data, data list, data fetch, data movies, "
-        "log, log append, log stats, log verify, log quarantine, bench, bench rank"
+        "run, refresh, backfill, status, report, recommend, ui, gc, data, data list, data fetch, data movies, "
+        "log, log append, log demo, log stats, log gaps, log verify, log quarantine, bench, bench rank"
     )
     assert COMMANDS.keys() == {"", *words.split(", ")}
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from recsys_core.tables import read_table
 from tests.assets.projects import Project
+from tests.conftest import Built
 
 AT = 1_476_748_800 + 3_600  # on 2016-10-18
 
@@ -132,3 +134,25 @@ def test_a_log_in_postgresql_is_planned_from_as_one_in_the_lake_is(
     assert project.recsys("log", "verify").code == 0
     monkeypatch.delitem(os.environ, "RECSYS_LOG_URL")
     assert project.plan() == {}
+
+
+@pytest.mark.slow
+def test_the_month_that_is_played_makes_the_data_set_whole_again(bare: Project, built: Built) -> None:
+    settings = yaml.safe_load(bare.settings.read_text())
+    demo = yaml.safe_load((bare.source / "recsys_assets/presets/demo.yaml").read_text())
+    bare.settings.write_text(yaml.safe_dump(settings | demo))
+    assert bare.recsys("run").code == 0
+    assert "requests: 69 new" in bare.recsys("log", "demo").out
+    assert "events: 0 new" in bare.recsys("log", "demo").out
+    assert bare.recsys("backfill", "2016-09-17", "2016-10-16").code == 0
+    assert {"interactions/2016-10-17", "interaction_log_head", "impression_outcomes"} <= bare.plan().keys()
+    assert bare.recsys("refresh").code == 0
+    whole, played = (read_table(one.folder("ratings") / "ratings.parquet") for one in (built.project, bare))
+    assert played.drop("event_id").equals(whole.drop("event_id"))
+    assert played["event_id"].count() == 327
+    assert bare.recsys("log", "demo").sentence.startswith("recsys: the release knows 327 of the 327 ratings")
+
+
+def test_without_ratings_that_are_held_back_there_is_nothing_to_play(project: Project) -> None:
+    said = project.recsys("log", "demo").sentence
+    assert "recsys_assets/presets/demo.yaml" in said

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_core.data.merging import every_rating, merge_ratings
-from recsys_core.data.schemas import RATINGS_COLUMNS
+from recsys_core.data.schemas import MERGED_RATINGS_COLUMNS, RATINGS_COLUMNS
 from tests import tiny_world
 from tests.core.tables_by_hand import T0, random_ratings, ratings_of, shuffled
 
@@ -20,7 +20,15 @@ RATING = st.tuples(
 
 def logged_of(rows: Rows) -> pl.DataFrame:
     """As they are logged: one pair may come several times."""
-    return pl.DataFrame([(u, i, r, T0 + at) for u, i, r, at in rows], schema=RATINGS_COLUMNS, orient="row")
+    numbered = [(u, i, r, T0 + at, f"event {n}") for n, (u, i, r, at) in enumerate(rows)]
+    return pl.DataFrame(numbered, schema=MERGED_RATINGS_COLUMNS, orient="row")
+
+
+def as_logged(ratings: pl.DataFrame) -> pl.DataFrame:
+    """The same ratings, as if they had come by the log."""
+    return ratings.select(*RATINGS_COLUMNS).with_row_index("n").with_columns(
+        event_id=pl.format("event {}", "n")
+    ).drop("n")  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -54,14 +62,25 @@ def test_it_agrees_with_the_slow_loop(base: Rows, logged: Rows, seed: int) -> No
 
 def test_an_empty_log_changes_nothing() -> None:
     base = tiny_world.ratings()
-    assert merge_ratings(base, base.head(0)).equals(base)
-    assert merge_ratings(base.head(0), base).equals(base)
+    nothing = as_logged(base.head(0))
+    assert merge_ratings(base, nothing).drop("event_id").equals(base)
+    assert merge_ratings(base, nothing)["event_id"].is_null().all()
+    assert merge_ratings(base.head(0), as_logged(base)).drop("event_id").equals(base)
 
 
 def test_the_same_log_twice_counts_once() -> None:
-    base, logged = random_ratings(0, 30), random_ratings(1, 30)
+    base, logged = random_ratings(0, 30), as_logged(random_ratings(1, 30))
     once = merge_ratings(base, logged)
-    assert merge_ratings(once, logged).equals(once)
+    assert merge_ratings(once.select(*RATINGS_COLUMNS), logged).drop("event_id").equals(once.drop("event_id"))
+    assert merge_ratings(base, pl.concat([logged, logged])).equals(once)
+
+
+def test_each_rating_says_which_event_it_comes_from() -> None:
+    base = ratings_of([(1, 1, 2.0, 5), (1, 2, 3.0, 5)])
+    merged = merge_ratings(base, logged_of([(1, 1, 4.0, 6), (1, 2, 5.0, 4), (1, 3, 1.0, 9)]))
+    assert merged.select("item_id", "rating", "event_id").rows() == [
+        (2, 3.0, None), (1, 4.0, "event 0"), (3, 1.0, "event 2")
+    ]  # fmt: skip
 
 
 def test_a_logged_rating_off_the_grid_is_refused() -> None:
@@ -80,7 +99,7 @@ def test_every_rating_is_kept_and_the_last_of_each_pair_is_the_one_that_counts(
     assert sorted(every.rows()) == sorted(given)
     assert every.select("timestamp", "user_id", "item_id").rows() == sorted((at, u, i) for u, i, _, at in given)
     latest = every.unique(["user_id", "item_id"], keep="last", maintain_order=True)
-    assert latest.equals(merge_ratings(ratings_of(base), logged_of(logged)))
+    assert latest.equals(merge_ratings(ratings_of(base), logged_of(logged)).drop("event_id"))
 
 
 def test_of_one_pair_in_one_second_the_logged_rating_comes_last() -> None:

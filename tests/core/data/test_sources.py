@@ -12,6 +12,7 @@ from recsys_core.data.sources import (
     file_digest,
     locate,
     record_path,
+    source_bytes,
     source_version,
     verify,
 )
@@ -94,3 +95,12 @@ def test_the_version_of_a_folder_changes_with_any_name_or_byte(tmp_path: Path) -
 def test_nothing_has_no_version(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         source_version(tmp_path / "nothing")
+
+
+def test_the_size_is_that_of_the_zip_or_of_the_files_directly_in_the_folder(embedded: Path, tmp_path: Path) -> None:
+    assert source_bytes(embedded) == len(embedded.read_bytes())
+    (tmp_path / "one").write_bytes(b"12345")
+    (tmp_path / "two").write_bytes(b"123")
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "three").write_bytes(b"1")
+    assert source_bytes(tmp_path) == 8

@@ -7,12 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from recsys_core.contracts import violations
 from recsys_core.data.histories import Catalogue
 from recsys_core.features.assembler import FRESH, MISSING, STALE, FeatureBlock, state_counts, user_feature_values
 from recsys_core.features.counts import DAY
 from recsys_core.features.pairs import Asking
 from recsys_core.features.registry import DEFAULTS, FEATURE_NAMES, FEATURES, features_of, names_of
-from recsys_core.features.schemas import EXAMPLE_KEYS, example_schema, violations
+from recsys_core.features.schemas import EXAMPLE_KEYS, example_schema
 from recsys_core.features.sides import ItemSide, item_side
 from recsys_core.features.tables import user_features
 from tests import tiny_world

@@ -225,7 +225,7 @@ EDITS = {
     ),
     "its docstring": Edit("items.py", "Mean of the item's ratings.", "Mean of all ratings.", ()),
     "the docstring of a helper": Edit("counts.py", "0 of 0 is 0, because", "0 of 0 is zero, since", ()),
-    "a comment": Edit("items.py", "CENTURY = 36_525.0\n", "CENTURY = 36_525.0  # days\n", ()),
+    "a comment": Edit("items.py", "RATINGS = (", "RATINGS = (  # columns\n", ()),
     "an empty line": Edit("tastes.py", "\n\n\ndef _covered", "\n\n\n\ndef _covered", ()),
     "how a table is stored": Edit("../tables.py", "import", "import os\nimport", ()),
     "how a tower is trained": Edit("../retrieval/training.py", "import logging", "import logging\nimport os", ()),

@@ -6,6 +6,7 @@ import pandera.polars as pa
 import polars as pl
 import pytest
 
+from recsys_core.contracts import violations
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.slicing import make_splits
 from recsys_core.features.registry import FEATURE_NAMES, FEATURES, features_of, names_of
@@ -16,7 +17,6 @@ from recsys_core.features.schemas import (
     example_schema,
     item_schema,
     user_schema,
-    violations,
 )
 from recsys_core.features.slices import item_features_by_slice, user_features_by_slice
 from tests import tiny_world

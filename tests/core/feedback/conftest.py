@@ -1,6 +1,5 @@
 """An empty event log of each kind, and children that may be killed."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -49,20 +48,3 @@ def sqlite(tmp_path: Path) -> Iterator[SqliteLog]:
     """An empty log in SQLite, for what does not depend on the kind."""
     with SqliteLog(tmp_path / "log") as one:
         yield one
-
-
-@pytest.fixture
-def forked() -> Callable[[Callable[[], object]], int]:
-    """Starts an action in a forked child, which leaves by _exit, and returns the child's id."""
-
-    def start(action: Callable[[], object]) -> int:
-        pid = os.fork()
-        if pid == 0:
-            try:
-                action()
-                os._exit(0)
-            finally:
-                os._exit(1)  # reached after an error alone
-        return pid
-
-    return start

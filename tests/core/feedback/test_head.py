@@ -1,9 +1,11 @@
-"""The head of the log: every day's ratings in one table."""
+"""The head of the log: every day's ratings in one table, the clicks in another."""
+
+from collections.abc import Callable
 
 import polars as pl
+import pytest
 
-from recsys_core.data.schemas import RATINGS_COLUMNS
-from recsys_core.feedback.head import log_head
+from recsys_core.feedback.head import CLICKS_COLUMNS, LOGGED_COLUMNS, logged_clicks, logged_ratings
 from recsys_core.feedback.schemas import INTERACTIONS_COLUMNS
 
 
@@ -13,23 +15,30 @@ def _day(*rows: tuple[str, int, int, str, float | None, int, int]) -> pl.DataFra
     return pl.DataFrame(with_request, schema=INTERACTIONS_COLUMNS, orient="row")
 
 
-def test_no_days_give_an_empty_table_of_ratings() -> None:
-    assert log_head({}).schema == pl.Schema(RATINGS_COLUMNS)
-    assert log_head({}).is_empty()
+def test_no_days_give_empty_tables() -> None:
+    assert logged_ratings({}).schema == pl.Schema(LOGGED_COLUMNS)
+    assert logged_clicks({}).schema == pl.Schema(CLICKS_COLUMNS)
+    assert logged_ratings({}).is_empty()
+    assert logged_clicks({}).is_empty()
 
 
-def test_only_ratings_pass_clicks_and_skips_do_not() -> None:
+def test_ratings_and_clicks_go_their_own_ways_and_skips_nowhere() -> None:
     day = _day(
         ("a", 1, 10, "click", None, 1_500_000_000, 1_500_000_001),
         ("b", 1, 11, "rating", 4.5, 1_500_000_002, 1_500_000_003),
         ("c", 2, 12, "skip", None, 1_500_000_004, 1_500_000_005),
     )
-    assert log_head({"2017-07-14": day}).rows() == [(1, 11, 4.5, 1_500_000_002)]
+    assert logged_ratings({"2017-07-14": day}).rows() == [(1, 11, 4.5, 1_500_000_002, "b")]
+    assert logged_clicks({"2017-07-14": day}).rows() == [(1, 10, 1_500_000_000, None, "a")]
 
 
-def test_the_order_of_the_days_does_not_matter() -> None:
-    late = _day(("a", 1, 10, "rating", 3.0, 1_500_000_000, 1_500_100_001))
-    early = _day(("b", 2, 11, "rating", 4.5, 1_500_000_000, 1_500_000_003))
-    one, two = log_head({"x": late, "y": early}), log_head({"y": early, "x": late})
+@pytest.mark.parametrize(("kind", "table"), [("rating", logged_ratings), ("click", logged_clicks)])
+def test_the_order_of_the_days_does_not_matter(
+    kind: str, table: Callable[[dict[str, pl.DataFrame]], pl.DataFrame]
+) -> None:
+    value = 3.0 if kind == "rating" else None
+    late = _day(("a", 1, 10, kind, value, 1_500_000_000, 1_500_100_001))
+    early = _day(("b", 2, 11, kind, value, 1_500_000_000, 1_500_000_003))
+    one, two = table({"x": late, "y": early}), table({"y": early, "x": late})
     assert one.equals(two)
     assert one["user_id"].to_list() == [1, 2]

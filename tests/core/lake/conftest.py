@@ -38,27 +38,6 @@ def text() -> Callable[[str], Write]:
 
 
 @pytest.fixture
-def forked() -> Callable[[Callable[[], object]], int]:
-    """Starts an action in a forked child and returns the child's id; its status is 0, 1 after an error, -9 if killed.
-
-    A fork starts in a millisecond where a new interpreter takes a hundred, and hundreds of kills are wanted. The
-    child leaves by _exit, so that nothing of pytest runs twice.
-    """
-
-    def start(action: Callable[[], object]) -> int:
-        pid = os.fork()
-        if pid == 0:
-            try:
-                action()
-                os._exit(0)
-            finally:
-                os._exit(1)  # reached after an error alone
-        return pid
-
-    return start
-
-
-@pytest.fixture
 def child(forked: Callable[[Callable[[], object]], int]) -> Callable[[Callable[[], object]], int]:
     """Runs an action in a forked child and returns its status."""
     return lambda action: os.waitstatus_to_exitcode(os.waitpid(forked(action), 0)[1])

@@ -4,8 +4,7 @@ import contextlib
 import errno
 import os
 import resource
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,20 +30,6 @@ def attempt(lake: Lake, content: bytes) -> tuple[Manifest | None, str]:
 
 def is_whole(lake: Lake) -> bool:
     return not list((lake.root / "drafts").iterdir()) and lake.verify("a") == lake.current("a")
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB of its own; only root may mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("mounting a small disk needs root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_disk_that_fills_at_any_stage_of_a_publication_leaves_the_old_version(small_disk: Path) -> None:

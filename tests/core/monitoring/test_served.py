@@ -235,3 +235,15 @@ def test_how_often_a_default_stood_in_is_told_by_feature_worst_first() -> None:
 def test_of_nothing_served_no_share_is_degraded() -> None:
     nothing = Served(requests=REQUESTS_TABLE.frame([]), impressions=IMPRESSIONS_TABLE.frame([]))
     assert nothing.degraded_shares().select("missing_share", "stale_share").sum().row(0) == (0.0, 0.0)
+
+
+def test_requests_can_be_asked_again_as_they_were(log: SqliteLog, release: Bundle) -> None:
+    given = answers(release)
+    for at, answer in enumerate(given):
+        appended(log, release, answer, (START + at) * 1_000_000)
+    in_order = sorted((one.request for one in given), key=lambda one: (one.requested_at, one.request_id))
+    served = served_until(log, DAY)
+    assert served.last_asked(len(given)) == in_order
+    assert served.last_asked(2) == in_order[-2:]
+    assert any(one.history for one in in_order)
+    assert any(one.user_id is None for one in in_order)

@@ -6,9 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from recsys_core.contracts import violations
 from recsys_core.data.splits import TEST, known_ratings
 from recsys_core.features.registry import FEATURE_NAMES, FEATURES, names_of
-from recsys_core.features.schemas import table_schema, violations
+from recsys_core.features.schemas import table_schema
 from recsys_core.features.slices import of_slice
 from recsys_core.features.state import Requests, user_states
 from recsys_core.ranking import inputs as inputs_module

@@ -128,6 +128,19 @@ def test_it_remembers_how_many_candidates_it_learnt_to_order() -> None:
     assert fit_ranker(planted_rows(0, n_rows=15), feature_set(), QUICK_RANKER).n_candidates == 15
 
 
+def test_a_check_that_raises_ends_the_training_before_the_next_tree() -> None:
+    calls: list[int] = []
+
+    def check() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_ranker(planted_rows(0), feature_set(), QUICK_RANKER, check)
+    assert len(calls) == 3
+
+
 def test_two_fits_give_the_same_bytes_and_another_seed_others(tiny: TinyRun, tmp_path: Path) -> None:
     contents = []
     for name, seed in (("one", 17), ("two", 17), ("three", 18)):

@@ -104,3 +104,15 @@ def test_the_judged_ranker_never_saw_the_validation_slice(tiny: TinyRun) -> None
     features = tiny.examples.rows.select(FEATURE_NAMES).to_numpy()
     assert np.array_equal(blind.score(features), again.score(features))
     assert not np.array_equal(blind.score(features), tiny.ranker.score(features))
+
+
+def test_another_slice_can_be_judged_as_well(tiny: TinyRun) -> None:
+    name = "validation_holdout_15"
+    table = validate_ranker(tiny.rehearsal, tiny.examples, name=name)
+    own = replace(
+        tiny.examples,
+        rows=tiny.examples.rows.filter(slice=name).with_columns(slice=pl.lit(VALIDATION)),
+        n_targets=tiny.examples.n_targets.filter(slice=name).with_columns(slice=pl.lit(VALIDATION)),
+    )
+    assert table.equals(validate_ranker(tiny.rehearsal, own))
+    assert not table.equals(validate_ranker(tiny.rehearsal, tiny.examples))

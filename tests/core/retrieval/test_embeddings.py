@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recsys_core.errors import ArtifactError
-from recsys_core.retrieval.embeddings import ItemEmbeddings, embed_items
+from recsys_core.retrieval.embeddings import ItemEmbeddings, embed_items, lengths_of
 from recsys_core.retrieval.encoding import item_vectors
 from tests import tiny_world
 from tests.core.worlds import QUICK_TOWER, TinyRun
@@ -60,3 +60,8 @@ def test_ids_of_another_build_are_refused(tiny: TinyRun, tmp_path: Path) -> None
     np.save(tmp_path / "item_ids.npy", tiny.embeddings.item_ids[:-1])
     with pytest.raises(ArtifactError, match="79 vectors for 78 items"):
         ItemEmbeddings.load(tmp_path)
+
+
+def test_a_length_is_that_of_the_whole_vector() -> None:
+    embeddings = ItemEmbeddings(vectors=np.array([[3.0, 4.0], [0.0, 0.0]], dtype=np.float32), item_ids=np.array([1, 2]))
+    assert lengths_of(embeddings).tolist() == [5.0, 0.0]

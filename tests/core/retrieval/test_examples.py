@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recsys_core.data.histories import Histories
-from recsys_core.retrieval.examples import Examples, denoising, target_weights, temporal
+from recsys_core.retrieval.examples import Examples, denoising, target_weights, temporal, with_clicks
 from tests.core.worlds import histories_from, pairs_of, random_histories
 
 Make = Callable[[Histories, np.random.Generator], Examples]
@@ -122,6 +122,30 @@ def test_target_weights_by_hand() -> None:
     one = [(0, 4.0, 1), (1, 3.5, 2), (2, 5.0, 3), (3, 0.5, 4)]
     asked = histories_from([one, [], [(0, 4.5, 1)]], n_items=4)
     # Four targets: over the root of four. One target: as it is.
-    assert target_weights(asked, other_weight=0.1).tolist() == pytest.approx([0.5, 0.05, 0.5, 0.05, 1.0])
-    assert target_weights(asked, other_weight=0.0).tolist() == [0.5, 0.0, 0.5, 0.0, 1.0]
-    assert target_weights(histories_from([[]], n_items=1), other_weight=0.1).shape == (0,)
+    examples = Examples(shown=asked, asked=asked)
+    assert target_weights(examples, other_weight=0.1).tolist() == pytest.approx([0.5, 0.05, 0.5, 0.05, 1.0])
+    assert target_weights(examples, other_weight=0.0).tolist() == [0.5, 0.0, 0.5, 0.0, 1.0]
+    nobody = histories_from([[]], n_items=1)
+    assert target_weights(Examples(shown=nobody, asked=nobody), other_weight=0.1).shape == (0,)
+
+
+def test_clicks_are_asked_for_with_their_own_weight_and_never_shown() -> None:
+    shown = histories_from([[(0, 4.0, 10)], []], n_items=6)
+    asked = histories_from([[(1, 5.0, 20)], [(2, 3.0, 5)]], n_items=6)
+    clicked = histories_from([[(3, 0.25, 9), (4, 0.5, 11)], [(5, 0.25, 1)]], n_items=6)
+    examples = Examples(shown=shown, asked=asked)
+    later = with_clicks(examples, clicked, only_later=True)
+    assert later.shown is shown
+    assert later.asked.item_idx.tolist() == [1, 4, 2, 5], "the click at 9 lies before what is shown"
+    assert later.asked.offsets.tolist() == [0, 2, 4]
+    assert target_weights(later, other_weight=0.1) == pytest.approx(np.array([1, 0.5, 0.1, 0.25]) / np.sqrt(2))
+    anytime = with_clicks(examples, clicked, only_later=False)
+    assert anytime.asked.item_idx.tolist() == [1, 3, 4, 2, 5]
+
+
+def test_without_clicks_nothing_moves() -> None:
+    users = histories_from([[(0, 4.0, 10), (1, 2.0, 20)]], n_items=2)
+    examples = Examples(shown=users, asked=users)
+    none = with_clicks(examples, histories_from([[]], n_items=2), only_later=False)
+    assert none.asked.item_idx.tolist() == [0, 1]
+    assert target_weights(none, 0.2).tolist() == target_weights(examples, 0.2).tolist()

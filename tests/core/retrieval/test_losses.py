@@ -218,6 +218,15 @@ def test_a_user_alone_in_a_batch_and_one_who_knows_the_catalogue_give_finite_gra
             negatives = sampler_of(users, 4).draw(examples, rng)
             vectors = model.users(history_batch(examples.shown), only_needed=True)
             assert np.isfinite(gradient(model, sampled_softmax(vectors, model, examples, negatives, WEIGHT))).all()
+            vectors = model.users(history_batch(examples.shown))
+            assert np.isfinite(gradient(model, full_softmax(vectors, model.items(), examples, WEIGHT))).all()
+
+
+def test_who_was_shown_the_whole_catalogue_teaches_nothing() -> None:
+    knows_all, none = [(item, 5.0, item) for item in range(6)], histories_from([[]], 6)
+    model, examples = model_of(6), Examples(shown=histories_from([knows_all], 6), asked=none)
+    loss = full_softmax(model.users(history_batch(examples.shown)), model.items(), examples, WEIGHT)
+    assert not gradient(model, loss).any()
 
 
 def test_the_serving_score_is_the_plain_dot_product(tiny: TinyRun) -> None:
@@ -254,8 +263,8 @@ def test_a_step_makes_nothing_that_grows_with_users_times_items() -> None:
     examples = denoising(users, np.random.default_rng(0))
     negatives = sampler_of(users, 32).draw(examples, np.random.default_rng(0))
     with Largest() as largest:
-        _loss(model, examples, TwoTowerConfig(), negatives).backward()  # type: ignore[no-untyped-call]
+        _loss(model, examples, TwoTowerConfig(), torch.Generator(), negatives).backward()  # type: ignore[no-untyped-call]
     assert largest.entries == n_items
     with Largest() as largest:
-        _loss(model, examples, TwoTowerConfig())
+        _loss(model, examples, TwoTowerConfig(), torch.Generator())
     assert largest.entries == 64 * n_items

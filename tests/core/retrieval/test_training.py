@@ -16,12 +16,13 @@ from recsys_core.data.schemas import RATINGS_COLUMNS
 from recsys_core.data.slicing import make_splits
 from recsys_core.data.splits import TEST, VALIDATION
 from recsys_core.features.tables import item_features
+from recsys_core.feedback.implicit import IMPLICIT_COLUMNS
 from recsys_core.retrieval.candidates import exact_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.examples import Examples
-from recsys_core.retrieval.report import RECALL_AT, _validation_recall
+from recsys_core.retrieval.report import RECALL_AT, validation_recall
 from recsys_core.retrieval.towers import HistoryBatch, TwoTower
-from recsys_core.retrieval.training import FittedTower, encode_items, fit_two_tower
+from recsys_core.retrieval.training import FittedTower, Onlooker, encode_items, fit_two_tower
 from recsys_core.retrieval.user_encoder import user_encoder
 from tests import tiny_world
 from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
@@ -87,8 +88,8 @@ def test_the_towers_recover_the_tiny_worlds_truth_better_than_popularity(tiny: T
 def test_the_towers_predict_the_tiny_worlds_future_better_than_popularity(tiny: TinyRun) -> None:
     tower = tiny.towers[VALIDATION]
     n_likes = tiny.items.filter(slice=VALIDATION)["n_likes"].to_numpy()
-    learned = _validation_recall(tiny.ratings, tiny.splits, tower).filter(k=10)["recall"].mean()
-    popular = _validation_recall(tiny.ratings, tiny.splits, by_popularity(tower, n_likes)).filter(k=10)["recall"].mean()
+    learned = validation_recall(tiny.ratings, tiny.splits, tower).filter(k=10)["recall"].mean()
+    popular = validation_recall(tiny.ratings, tiny.splits, by_popularity(tower, n_likes)).filter(k=10)["recall"].mean()
     assert learned > popular + 0.15
 
 
@@ -100,6 +101,44 @@ def test_permuted_items_teach_nothing_beyond_popularity() -> None:
     tower = fitted(shuffled)
     likes = item_features(shuffled, tiny_world.movies(), FOREVER)["n_likes"].to_numpy()
     assert share_of_own_camp(tower, shuffled) < share_of_own_camp(by_popularity(tower, likes), shuffled) + 0.06
+
+
+def clicks_of(rows: list[tuple[int, int, int]]) -> pl.DataFrame:
+    """(user_id, item_id, timestamp), each of weight 1."""
+    full = [(user, item, at, None, f"e{n}", None, 1.0) for n, (user, item, at) in enumerate(rows)]
+    return pl.DataFrame(full, schema=IMPLICIT_COLUMNS, orient="row")
+
+
+def test_clicks_pull_what_was_clicked_towards_those_who_clicked(tiny: TinyRun) -> None:
+    ratings, end = tiny.ratings, int(tiny.ratings["timestamp"].max()) + 100  # type: ignore[arg-type]
+    item = int(tiny.tower.catalogue.item_ids[0])
+    raters = ratings.filter(item_id=item)["user_id"]
+    others = ratings.filter(~pl.col("user_id").is_in(raters.implode()))["user_id"].unique().sort().to_list()[:6]
+    items = item_features(ratings, tiny_world.movies(), end)
+
+    def mean_score(clicks: pl.DataFrame | None) -> float:
+        tower = fit_two_tower(ratings, items, end, QUICK_TOWER, clicks=clicks)
+        users = histories_of(ratings, tower.catalogue, np.array(others))
+        return float((user_encoder(tower.model).encode(users) @ encode_items(tower.model)[0]).mean())
+
+    clicks = clicks_of([(user, item, end - 50) for user in others])
+    assert mean_score(clicks) > mean_score(None) + 0.5
+    assert mean_score(clicks.clear()) == mean_score(None)
+
+
+def test_clicks_that_say_nothing_change_no_bit(tiny: TinyRun) -> None:
+    """From the end on; on what the same user has rated; of an unknown item; of somebody who rated next to nothing."""
+    end = tiny.splits.fit_end(TEST)
+    seen = tiny.ratings.filter(pl.col("timestamp") < end)
+    user, item = seen.select("user_id", "item_id").row(0)
+    unrated = next(one for one in tiny.tower.catalogue.item_ids if one not in seen.filter(user_id=user)["item_id"])
+    mute = clicks_of([(user, unrated, end), (user, item, end - 5), (user, 999_999, end - 5), (999_999, item, end - 5)])
+    assert same_weights(fitted_with(tiny, end, mute), fitted_with(tiny, end, None))
+    assert not same_weights(fitted_with(tiny, end, clicks_of([(user, unrated, end - 1)])), fitted_with(tiny, end, None))
+
+
+def fitted_with(tiny: TinyRun, end: int, clicks: pl.DataFrame | None) -> FittedTower:
+    return fit_two_tower(tiny.ratings, item_features(tiny.ratings, tiny.movies, end), end, QUICK_TOWER, clicks=clicks)
 
 
 def test_ratings_from_the_end_on_change_no_bit(tiny: TinyRun) -> None:
@@ -145,14 +184,16 @@ def test_a_failing_training_gives_back_the_threads_as_well(tiny: TinyRun) -> Non
     threads = torch.get_num_threads()
     config = TwoTowerConfig(dim=4, n_epochs=1, n_threads=threads + 1)
     with pytest.raises(KeyboardInterrupt):
-        fit_two_tower(tiny.ratings, tiny.item_rows, tiny.tower.fit_end, config, progress=stop)
+        fit_two_tower(tiny.ratings, tiny.item_rows, tiny.tower.fit_end, config, Onlooker(after_step=stop))
     assert torch.get_num_threads() == threads
 
 
 def test_progress_counts_every_step_once(tiny: TinyRun) -> None:
     told: list[tuple[int, int]] = []
     config = TwoTowerConfig(dim=4, n_epochs=3, batch_users=50)
-    fit_two_tower(tiny.ratings, tiny.item_rows, tiny.tower.fit_end, config, lambda *step: told.append(step))
+    fit_two_tower(
+        tiny.ratings, tiny.item_rows, tiny.tower.fit_end, config, Onlooker(after_step=lambda *step: told.append(step))
+    )
     n = told[0][1]
     assert told == [(done, n) for done in range(1, n + 1)]
     assert n % 3 == 0
@@ -211,7 +252,7 @@ def test_the_loss_by_hand() -> None:
     with torch.no_grad():
         model.offered.weight.zero_()
     one, other = histories_from([[(0, 5.0, 1)], []], 3), histories_from([[(1, 5.0, 2), (2, 1.0, 3)], []], 3)
-    loss = _loss(model, Examples(shown=one, asked=other), TwoTowerConfig())
+    loss = _loss(model, Examples(shown=one, asked=other), TwoTowerConfig(), torch.Generator())
     assert loss.item() == pytest.approx(np.log(2))
 
 
@@ -250,7 +291,7 @@ def test_on_real_ratings_the_towers_beat_popularity() -> None:
     )
     tower = fit_two_tower(ratings, items, fit_end, TwoTowerConfig(n_epochs=20))
     popular = by_popularity(tower, items["n_likes"].to_numpy())
-    learned, base = (_validation_recall(ratings, splits, one) for one in (tower, popular))
+    learned, base = (validation_recall(ratings, splits, one) for one in (tower, popular))
     assert learned["k"].unique().sort().to_list() == list(RECALL_AT)
     for k in (20, 100):
         assert learned.filter(k=k)["recall"].mean() > 1.1 * base.filter(k=k)["recall"].mean()

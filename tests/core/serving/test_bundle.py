@@ -23,7 +23,8 @@ from recsys_core.retrieval.encoding import item_vectors
 from recsys_core.retrieval.index import build_index
 from recsys_core.retrieval.storage import save_towers
 from recsys_core.retrieval.training import fit_two_tower
-from recsys_core.serving.bundle import LOGS, PARTS, load_bundle
+from recsys_core.serving.bundle import load_bundle
+from recsys_core.serving.parts import LOGS, PARTS
 from recsys_core.tables import write_table
 from tests.core.worlds import QUICK_RANKER, QUICK_TOWER, TinyRun
 

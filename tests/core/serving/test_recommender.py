@@ -124,6 +124,7 @@ def test_the_history_of_a_request_is_not_kept(recommender: Recommender) -> None:
 def test_the_order_of_the_history_in_a_request_does_not_matter(recommender: Recommender) -> None:
     now, items = recommender.now, tiny_world.ITEM_IDS[:8].tolist()
     history = [Rated(item_id=item, rating=4.0, timestamp=now - at - 1) for at, item in enumerate(items)]
+    history.append(Rated(item_id=items[0], rating=0.5, timestamp=now - 9))  # of an item that is rated again later
     assert same(asked(recommender, history=history), asked(recommender, history=history[::-1]))
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_core.data.histories import Catalogue, histories_at, histories_of
+from recsys_core.data.histories import Catalogue, chronicle_of, histories_of
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.state import Requests, UserStates, user_states
 from recsys_core.features.sums import UserSums, user_sums
@@ -176,14 +176,15 @@ def test_states_histories_and_running_totals_agree_on_what_was_rated_again(
     rows = [(user, 10 * item, stars, T0 + at) for user, item, stars, at in rated]
     ratings = pl.DataFrame(rows, schema=LOGGED.schema, orient="row").sort("timestamp", maintain_order=True)
     user_ids, times = np.tile([5, 7, 8], len(asked)), np.repeat([T0 + at for at in asked], 3)
-    batch = user_states(histories_at(ratings, CATALOGUE, user_ids, times), SIDE)
+    known = chronicle_of(ratings, CATALOGUE)
+    batch = user_states(known.before(user_ids, times), SIDE)
     items = pl.DataFrame({"item_id": CATALOGUE.item_ids, "n_ratings": SIDE.n_ratings, "year": SIDE.years})
     sums = user_sums(ratings, items, user_ids, times)
     for field in fields(UserSums):
         assert np.array_equal(getattr(batch.sums(SIDE), field.name), getattr(sums, field.name)), field.name
     users = users_with(ratings)
     for row, (user, time) in enumerate(zip(user_ids.tolist(), times.tolist(), strict=True)):
-        one = histories_at(ratings, CATALOGUE, user_ids[[row]], times[[row]])
+        one = known.before(user_ids[[row]], times[[row]])
         assert same(users.state_before(user, time), user_states(one, SIDE))
 
 

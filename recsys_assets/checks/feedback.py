@@ -1,0 +1,50 @@
+"""What must hold of the log's days, and of what models learn from them."""
+
+import dagster as dg
+
+from recsys_assets.planning import log_gaps
+from recsys_assets.resources import LakeResource
+from recsys_assets.verdicts import kept
+
+
+@dg.asset_check(asset="interaction_log_head")
+def every_closed_day_is_ingested(lake: LakeResource) -> dg.AssetCheckResult:
+    """No closed day waits to be ingested, or has changed since; days on which nothing arrived are only told."""
+    from recsys_core.evaluation.rendering import markdown_table
+    from recsys_core.feedback.gaps import SILENT
+
+    found = log_gaps(lake)
+    is_silent = found["what"] == SILENT
+    waiting, silent = sum(found.filter(~is_silent)["n_days"]), sum(found.filter(is_silent)["n_days"])
+    rows = [[str(cell) for cell in row] for row in found.iter_rows()]
+    return dg.AssetCheckResult(
+        passed=not waiting,
+        metadata={
+            "n_days_waiting": waiting,
+            "n_silent_days": silent,
+            "gaps": dg.MetadataValue.md(markdown_table(found.columns, rows) if rows else "none"),
+            "remedy": "recsys refresh",
+        },
+    )
+
+
+@dg.asset_check(asset="impression_outcomes", blocking=True)
+def outcomes_keep_their_contract(lake: LakeResource) -> dg.AssetCheckResult:
+    """One outcome per shown slot, a like or none, settled after it was shown, with a propensity above 0."""
+    from recsys_core.contracts import violations
+    from recsys_core.feedback.schemas import OUTCOMES
+    from recsys_core.tables import read_table
+
+    table = read_table(lake.store.open("impression_outcomes") / "impression_outcomes.parquet")
+    return kept(violations(table, OUTCOMES), table.height)
+
+
+@dg.asset_check(asset="implicit_feedback", blocking=True)
+def clicks_keep_their_contract(lake: LakeResource) -> dg.AssetCheckResult:
+    """Each click once, at a possible time and place, with a weight that is a number and not below 0."""
+    from recsys_core.contracts import violations
+    from recsys_core.feedback.schemas import IMPLICIT
+    from recsys_core.tables import read_table
+
+    table = read_table(lake.store.open("implicit_feedback") / "implicit_feedback.parquet")
+    return kept(violations(table, IMPLICIT), table.height)

@@ -1,0 +1,128 @@
+"""What is worth seeing of the data: counts, columns, and how ratings spread over stars and movies."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import polars as pl
+
+from recsys_assets.metadata.pictures import ACCENT, ALARM, bars, picture
+from recsys_assets.metadata.tables import Lineage, Metadata, table_metadata
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from recsys_core.data.reading import Read
+    from recsys_core.data.splits import Splits
+
+RATED = ("user_id", "item_id", "rating", "timestamp")
+
+RATINGS_LINEAGE: Lineage = {name: (f"base_ratings.{name}", f"interaction_log_head.{name}") for name in RATED} | {
+    "event_id": ("interaction_log_head.event_id",)
+}
+
+SPLITS_LINEAGE: Lineage = {name: (f"ratings.{name}",) for name in RATED} | {
+    "slice": ("ratings.timestamp",),
+    "users.slice": ("ratings.timestamp",),
+    "users.user_id": ("ratings.user_id",),
+    "users.cut": ("ratings.timestamp",),
+    "cutoffs.slice": ("ratings.timestamp",),
+    "cutoffs.fit_end": ("ratings.timestamp",),
+    "cutoffs.until": ("ratings.timestamp",),
+}
+
+
+def raw_data_metadata(table: pl.DataFrame, path: Path) -> Metadata:
+    """Which bytes these are, where they lie, and how many."""
+    from recsys_core.data.bookkeeping import RAW_DATA
+    from recsys_core.data.sources import source_bytes
+
+    about = table.row(0, named=True)
+    return {**about, "path": str(path), "source_bytes": source_bytes(path), **table_metadata(table, RAW_DATA)}
+
+
+def movies_metadata(read: "Read") -> Metadata:
+    """The movies, and what became of the lines they were read from."""
+    from recsys_core.data.schemas import MOVIES, QUARANTINE
+
+    return {
+        **table_metadata(read.table, MOVIES, rejected=(read.rejected, QUARANTINE)),
+        **rejected_metadata(read.rejected, read.counts, read.notes),
+    }
+
+
+def base_ratings_metadata(kept: pl.DataFrame, read: "Read") -> Metadata:
+    """The ratings that are not held back, and what became of the lines they were read from."""
+    from recsys_core.data.distributions import about_ratings
+    from recsys_core.data.schemas import QUARANTINE, RATINGS
+
+    return {
+        **table_metadata(kept, RATINGS, rejected=(read.rejected, QUARANTINE)),
+        **about_ratings(kept),
+        **rejected_metadata(read.rejected, read.counts, read.notes),
+    }
+
+
+def rejected_metadata(rejected: pl.DataFrame, counts: Mapping[str, int], notes: list[str]) -> Metadata:
+    """What became of each line, the first of those that were set aside, and what was odd but accepted."""
+    from recsys_core.evaluation.rendering import markdown_table
+
+    first = [[str(cell) for cell in row] for row in rejected.head(20).iter_rows()]
+    names, values = list(counts), list(counts.values())
+    colours = [ALARM if name == "rejected" else ACCENT for name in names]
+    return {
+        "rejected_rows": dg.MetadataValue.md(markdown_table(rejected.columns, first) if first else "none"),
+        "notes": dg.MetadataValue.json(notes),
+        "fates_of_lines": picture(
+            bars([name.replace("_", " ") for name in names], values, "rows", colours, [f"{n:,}" for n in values]),
+            height=0.6 + 0.22 * len(names),
+        ),
+    }
+
+
+def ratings_metadata(ratings: pl.DataFrame) -> Metadata:
+    """Counts, and how stars and popularity are distributed."""
+    from recsys_core.data.distributions import about_ratings, ratings_by_rank, ratings_by_stars
+    from recsys_core.data.schemas import MERGED_RATINGS
+
+    stars, popularity = ratings_by_stars(ratings), ratings_by_rank(ratings)
+
+    def draw_stars(axes: "Axes") -> None:
+        axes.bar(stars["rating"].to_list(), stars["n"].to_list(), width=0.4, color=ACCENT)
+        axes.set(xlabel="stars given", ylabel="ratings", xticks=range(1, 6))
+
+    def draw_popularity(axes: "Axes") -> None:
+        axes.loglog(range(1, len(popularity) + 1), popularity, color=ACCENT)
+        axes.set(xlabel="rank of the movie by popularity (log scale)", ylabel="ratings of the movie (log)")
+
+    return {
+        **table_metadata(ratings, MERGED_RATINGS, RATINGS_LINEAGE),
+        **about_ratings(ratings),
+        "stars": picture(draw_stars),
+        "popularity": picture(draw_popularity),
+    }
+
+
+def splits_metadata(splits: "Splits") -> Metadata:
+    """Each slice's dates and number of users."""
+    from recsys_core.data.bookkeeping import CUTOFFS, SLICE_USERS, TARGETS
+    from recsys_core.evaluation.rendering import markdown_table
+
+    users, targets = (dict(table.group_by("slice").len().iter_rows()) for table in (splits.users, splits.targets))
+    dated = splits.cutoffs.with_columns(
+        pl.from_epoch(pl.col("fit_end", "until"), time_unit="s").dt.date().cast(pl.String)
+    )
+    rows = [[*row, str(users.get(row[0], 0)), str(targets.get(row[0], 0))] for row in dated.iter_rows()]
+    header = ["slice", "models see up to", "ends", "users", "likes to find"]
+    return {
+        **table_metadata(
+            splits.targets,
+            TARGETS,
+            SPLITS_LINEAGE,
+            users=(splits.users, SLICE_USERS),
+            cutoffs=(splits.cutoffs, CUTOFFS),
+        ),
+        **{f"n_users.{name}": n for name, n in users.items()},
+        "slices": dg.MetadataValue.md(markdown_table(header, rows)),
+    }

@@ -1,0 +1,124 @@
+"""What is worth seeing of the evaluation: ours beside the baselines, for whom, and where likes were lost."""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import polars as pl
+
+from recsys_assets.metadata.pictures import MARKS, SERIES, bars, intervals, picture
+from recsys_assets.metadata.tables import Lineage, Metadata, table_metadata
+
+if TYPE_CHECKING:  # these pull in torch, faiss and xgboost, which must not slow the loading of definitions
+    from matplotlib.axes import Axes
+
+    from recsys_core.evaluation.baselines import BaselineLists
+    from recsys_core.evaluation.report import EvalReport
+
+BASELINES_LINEAGE: Lineage = {"user_id": ("splits.users.user_id",), "item_id": ("ratings.item_id",)}
+
+REPORT_LINEAGE: Lineage = {
+    "per_user.user_id": ("splits.users.user_id",),
+    "per_user.n_targets": ("splits.item_id",),
+    "fates.user_id": ("splits.user_id",),
+    "fates.item_id": ("splits.item_id",),
+}
+
+
+def baselines_metadata(made: "BaselineLists") -> Metadata:
+    """Every setting tried, best first, and the best figure of each baseline on the validation slice."""
+    from recsys_core.evaluation.lists import RANKED_LISTS
+    from recsys_core.evaluation.rendering import markdown_table
+    from recsys_core.retrieval.schemas import TRIALS
+
+    ordered = made.trials.sort("model", "ndcg_at_10", descending=[False, True])
+    rows = [[str(row[0]), str(row[1]), *(f"{value:.4f}" for value in row[2:])] for row in ordered.iter_rows()]
+    best = ordered.group_by("model", maintain_order=True).agg(pl.col("ndcg_at_10", "recall_at_100").max())
+
+    def draw(axes: "Axes") -> None:
+        for colour, mark, ((model,), own) in zip(
+            SERIES, MARKS, ordered.group_by("model", maintain_order=True), strict=False
+        ):
+            axes.scatter(
+                own["recall_at_100"].to_list(),
+                own["ndcg_at_10"].to_list(),
+                color=colour,
+                marker=mark,
+                s=22,
+                label=model,
+            )
+        axes.set(xlabel="recall@100, validation", ylabel="NDCG@10, validation")
+        axes.legend(loc="best")
+
+    return {
+        **table_metadata(made.lists, RANKED_LISTS, BASELINES_LINEAGE, trials=(made.trials, TRIALS)),
+        "n_trials": made.trials.height,
+        **{f"validation_ndcg@10.{row['model']}": row["ndcg_at_10"] for row in best.iter_rows(named=True)},
+        "trials": dg.MetadataValue.md(markdown_table(made.trials.columns, rows)),
+        "tuning": picture(draw),
+    }
+
+
+def eval_metadata(report: "EvalReport") -> Metadata:
+    """The report's tables, as the terminal and the README show them, and the pictures that go with them."""
+    from recsys_core.evaluation import rendering
+    from recsys_core.evaluation.report import OURS
+
+    return {
+        **_tables(report),
+        **_numbers(report),
+        "results": dg.MetadataValue.md(rendering.headline_table(report)),
+        "ndcg_by_model": _by_model(report.summary),
+        "comparison": dg.MetadataValue.md(rendering.comparison_table(report)),
+        "funnel": dg.MetadataValue.md(rendering.funnel_table(report)),
+        "funnel_picture": picture(
+            bars(report.funnel["fate"].to_list(), report.funnel["share"].to_list(), "share of held-out likes")
+        ),
+        "beyond_accuracy": dg.MetadataValue.md(rendering.breadth_table(report)),
+        "user_slices": dg.MetadataValue.md(rendering.slices_table(report, OURS)),
+        "ndcg_by_slice": _by_slice(report.user_slices.filter(model=OURS)),
+        "item_slices": dg.MetadataValue.md(rendering.item_slices_table(report)),
+    }
+
+
+def _tables(report: "EvalReport") -> Metadata:
+    from recsys_core.evaluation import schemas
+
+    return table_metadata(
+        report.summary,
+        schemas.SUMMARY,
+        REPORT_LINEAGE,
+        comparison=(report.comparison, schemas.COMPARISON),
+        per_user=(report.per_user, schemas.PER_USER),
+        funnel=(report.funnel, schemas.FUNNEL),
+        fates=(report.fates, schemas.FATE_OF_EACH),
+        breadth=(report.breadth, schemas.BREADTH),
+        user_slices=(report.user_slices, schemas.USER_SLICES),
+        item_slices=(report.item_slices, schemas.ITEM_SLICES),
+    )
+
+
+def _numbers(report: "EvalReport") -> Metadata:
+    """What else plots over time beside the headline: where likes were lost, and what lies beyond accuracy."""
+    from recsys_core.evaluation.report import OURS
+
+    own = report.breadth.filter(model=OURS)
+    lost = {f"share {fate}": share for fate, _, share in report.funnel.iter_rows()}
+    return lost | dict(own.select("metric", "value").iter_rows())
+
+
+def _by_model(summary: pl.DataFrame) -> dg.MarkdownMetadataValue:
+    from recsys_core.evaluation.accuracy import HEADLINE
+
+    table = summary.filter(metric=HEADLINE).sort("mean", descending=True)
+    bounds = list(table.select("low", "high").iter_rows())
+    return picture(
+        intervals(table["model"].to_list(), table["mean"].to_list(), bounds, "NDCG@10, test, 95 % intervals")
+    )
+
+
+def _by_slice(table: pl.DataFrame) -> dg.MarkdownMetadataValue:
+    table = table.sort("dimension", pl.col("slice").str.extract(r"^(\d+)").cast(pl.Int64), maintain_order=True)
+    names = [f"{row['slice']}\n{row['dimension']}, n = {row['n']}" for row in table.iter_rows(named=True)]
+    bounds = list(table.select("low", "high").iter_rows())
+    label = "NDCG@10, test, 95 % intervals (no dot: too few users)"
+    return picture(intervals(names, table["mean"].to_list(), bounds, label))

@@ -1,0 +1,53 @@
+"""What is worth seeing of the features: columns as the registry declares them, and how often each is missing."""
+
+import polars as pl
+
+from recsys_assets.metadata.pictures import bars, picture
+from recsys_assets.metadata.tables import Lineage, Metadata, feature_table_metadata
+
+ITEM_LINEAGE: Lineage = {
+    "slice": ("splits.cutoffs.slice",),
+    "item_id": ("ratings.item_id",),
+    "genres": ("movies.genres",),
+    "year": ("movies.year",),
+    "n_ratings": ("ratings.item_id",),
+    "n_likes": ("ratings.rating",),
+}
+
+USER_LINEAGE: Lineage = {"slice": ("splits.users.slice",), "user_id": ("splits.users.user_id",)}
+
+MOST_MISSING = 12
+"""Features in the picture, worst first: of the others there is little to see."""
+
+
+def item_features_metadata(table: pl.DataFrame) -> Metadata:
+    """Columns, lineage, gaps."""
+    from recsys_core.features.schemas import item_schema
+
+    shown = feature_table_metadata(table, item_schema(), ITEM_LINEAGE)
+    return {**shown, "n_slices": table["slice"].n_unique(), **missing_metadata(table)}
+
+
+def user_features_metadata(table: pl.DataFrame) -> Metadata:
+    """Columns, lineage, gaps."""
+    from recsys_core.features.schemas import user_schema
+
+    shown = feature_table_metadata(table, user_schema(), USER_LINEAGE)
+    return {**shown, "n_slices": table["slice"].n_unique(), **missing_metadata(table)}
+
+
+def missing_metadata(table: pl.DataFrame) -> Metadata:
+    """How often a value is undefined: of all features, and of each."""
+    from recsys_core.features.missing import missing_shares
+
+    shares = missing_shares(table)
+    worst = shares.head(MOST_MISSING)
+    values = worst["share"].to_list()
+    drawn = bars(
+        worst["feature"].to_list(), values, "share of rows without a value", texts=[f"{x:.3%}" for x in values]
+    )
+    return {
+        "n_features": shares.height,
+        "missing_share": shares["share"].mean(),
+        "missing": picture(drawn, height=0.8 + 0.15 * worst.height),
+    }

@@ -1,0 +1,119 @@
+"""What is worth seeing of the event log: what arrived when, and what was left out."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import polars as pl
+
+from recsys_assets.metadata.data import rejected_metadata
+from recsys_assets.metadata.pictures import bars, picture, stacked
+from recsys_assets.metadata.tables import Lineage, Metadata, table_metadata
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from recsys_core.feedback.interactions import DayRead
+
+HEAD_LINEAGE: Lineage = {
+    "user_id": ("interactions.user_id",),
+    "item_id": ("interactions.item_id",),
+    "rating": ("interactions.value",),
+    "timestamp": ("interactions.timestamp",),
+    "event_id": ("interactions.event_id",),
+    **{
+        f"clicks.{name}": (f"interactions.{name}",)
+        for name in ("user_id", "item_id", "timestamp", "request_id", "event_id")
+    },
+}
+
+OUTCOMES_LINEAGE: Lineage = {
+    "label": ("interaction_log_head.rating", "interaction_log_head.timestamp", "interaction_log_head.clicks.timestamp"),
+    "event_id": ("interaction_log_head.event_id", "interaction_log_head.clicks.event_id"),
+}
+
+IMPLICIT_LINEAGE: Lineage = {
+    **{
+        name: (f"interaction_log_head.clicks.{name}",)
+        for name in ("user_id", "item_id", "timestamp", "request_id", "event_id")
+    },
+    "position": ("impression_outcomes.position",),
+    "weight": ("impression_outcomes.position",),
+}
+
+
+def interactions_metadata(read: "DayRead") -> Metadata:
+    """The day's events by hour and kind, and what became of each delivery."""
+    from recsys_core.feedback.schemas import INTERACTIONS, REJECTED_EVENTS
+    from recsys_core.feedback.summaries import N_HOURS, arrivals_by_hour
+
+    hours = arrivals_by_hour(read.interactions)
+
+    def draw(axes: "Axes") -> None:
+        stacked(axes, range(N_HOURS), _by_kind(hours), width=0.8)
+        axes.set(xlabel="hour of arrival (UTC)", ylabel="events", xticks=range(0, N_HOURS, 4))
+
+    return {
+        **table_metadata(read.interactions, INTERACTIONS, rejected=(read.rejected, REJECTED_EVENTS)),
+        **rejected_metadata(read.rejected, read.counts, []),
+        "n_users": read.interactions["user_id"].n_unique(),
+        "arrivals": picture(draw),
+    }
+
+
+def head_metadata(head: pl.DataFrame, clicks: pl.DataFrame, days: Mapping[str, pl.DataFrame]) -> Metadata:
+    """The logged ratings and clicks, and what arrived on each day."""
+    from recsys_core.feedback.derived import CLICKS, LOGGED
+    from recsys_core.feedback.summaries import arrivals_by_day
+
+    arrived = arrivals_by_day(days)
+
+    def draw(axes: "Axes") -> None:
+        stacked(axes, range(len(days)), _by_kind(arrived), width=0.8)
+        shown = sorted(days)
+        step = -(-len(shown) // 6)
+        axes.set(ylabel="events", xlabel="day of arrival (UTC)")
+        axes.set_xticks(range(0, len(shown), step), shown[::step])
+
+    picturable = picture(draw) if days else dg.MetadataValue.md("no day has been ingested yet")
+    return {
+        **table_metadata(head, LOGGED, HEAD_LINEAGE, clicks=(clicks, CLICKS)),
+        "n_events": int(arrived["n"].sum()),
+        "n_users": head["user_id"].n_unique(),
+        "arrivals": picturable,
+    }
+
+
+def outcomes_metadata(table: pl.DataFrame) -> Metadata:
+    """What came of what was shown, by place in the list."""
+    from recsys_core.feedback.derived import OUTCOMES
+    from recsys_core.feedback.summaries import like_share, likes_by_position
+
+    places = likes_by_position(table)
+    drawn = bars(
+        [str(position) for position in places["position"]],
+        places["share"].to_list(),
+        "share liked, by place in the list",
+        texts=[f"of {n:,}" for n in places["n"]],
+    )
+    return {
+        **table_metadata(table, OUTCOMES, OUTCOMES_LINEAGE),
+        "n_requests": table["request_id"].n_unique(),
+        "like_share": like_share(table),
+        "likes_by_position": picture(drawn) if places.height else dg.MetadataValue.md("nothing can be judged yet"),
+    }
+
+
+def implicit_metadata(table: pl.DataFrame) -> Metadata:
+    """The clicks, and what they weigh together."""
+    from recsys_core.feedback.derived import IMPLICIT
+
+    return {
+        **table_metadata(table, IMPLICIT, IMPLICIT_LINEAGE),
+        "n_users": table["user_id"].n_unique(),
+        "total_weight": float(table["weight"].sum()),
+    }
+
+
+def _by_kind(counted: pl.DataFrame) -> list[tuple[str, list[float]]]:
+    return [(str(kind), own["n"].to_list()) for (kind,), own in counted.group_by("kind", maintain_order=True)]

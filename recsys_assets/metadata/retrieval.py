@@ -1,0 +1,143 @@
+"""What is worth seeing of retrieval: how towers learn, how much is found, and what other indexes would cost."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from recsys_assets.metadata.pictures import ACCENT, ALARM, INK, MARKS, SERIES, legend_above, picture
+from recsys_assets.metadata.tables import Lineage, Metadata, figures, table_metadata
+
+if TYPE_CHECKING:  # these pull in torch and faiss, which must not slow the loading of definitions
+    from matplotlib.axes import Axes
+
+    from recsys_core.data.splits import Splits
+    from recsys_core.retrieval.config import TwoTowerConfig
+    from recsys_core.retrieval.embeddings import ItemEmbeddings
+    from recsys_core.retrieval.index import ItemIndex
+    from recsys_core.retrieval.learning import ValidationCurve
+    from recsys_core.retrieval.report import RetrievalReport
+    from recsys_core.retrieval.training import FittedTower
+
+REPORT_LINEAGE: Lineage = {
+    "user_id": ("splits.users.user_id",),
+    "recall": ("splits.item_id",),
+    "index_recall.user_id": ("splits.users.user_id",),
+}
+
+
+def validation_curve(
+    ratings: pl.DataFrame, splits: "Splits", config: "TwoTowerConfig", tell: Callable[[str], None]
+) -> "ValidationCurve":
+    """What looks at a training without changing it, and tells the name of each slice before its training.
+
+    Made here and not in the asset, because how a training is looked at is no reason to train again.
+    """
+    from recsys_core.retrieval.learning import ValidationCurve
+
+    return ValidationCurve(ratings=ratings, splits=splits, n_epochs=config.n_epochs, tell=tell)
+
+
+def training_metadata(towers: Mapping[str, "FittedTower"], curve: "ValidationCurve") -> Metadata:
+    """Loss of every tower by epoch, and what the tower of the validation slice found meanwhile."""
+    from recsys_core.data.splits import EXAMS
+
+    points = curve.points()
+
+    def draw_loss(axes: "Axes") -> None:
+        for name, tower in towers.items():
+            is_exam = name in EXAMS
+            colour = INK if not is_exam else ACCENT if name == EXAMS[-1] else ALARM
+            label = f"tower of {name}" if is_exam else "towers of the hold-outs" if colour not in drawn else None
+            drawn.add(colour)
+            epochs = range(1, len(tower.losses) + 1)
+            axes.plot(epochs, tower.losses, label=label, color=colour, linewidth=1.8 if is_exam else 0.7)
+        axes.set(xlabel="epoch", ylabel="training loss (nats)")
+        legend_above(axes, n_columns=3)
+
+    def draw_recall(axes: "Axes") -> None:
+        axes.plot(points["epoch"].to_list(), points["recall"].to_list(), marker="o", markersize=4, color=ALARM)
+        axes.set(xlabel="epoch", ylabel="recall@100, validation", xlim=(0, None))
+
+    drawn: set[str] = set()
+    last, best = list(towers.values())[-1], points.sort("recall", descending=True, maintain_order=True).row(0)
+    return {
+        "loss": float(last.losses[-1]),
+        "validation_recall@100": points["recall"][-1],
+        "best_validation_recall@100": best[1],
+        "best_epoch": best[0],
+        "n_items": last.catalogue.n_items,
+        "n_towers": len(towers),
+        "training": picture(draw_loss, draw_recall),
+    }
+
+
+def embeddings_metadata(embeddings: "ItemEmbeddings") -> Metadata:
+    """How long the vectors are: an item whose vector grows is recommended to everybody."""
+    from recsys_core.retrieval.embeddings import lengths_of
+
+    lengths = lengths_of(embeddings)
+
+    def draw(axes: "Axes") -> None:
+        axes.hist(lengths, bins=40, color=ACCENT)
+        axes.set(xlabel="length of an item's vector", ylabel="items")
+
+    return {"mean_length": float(lengths.mean()), "largest_length": float(lengths.max()), "lengths": picture(draw)}
+
+
+def index_metadata(index: "ItemIndex") -> Metadata:
+    """What kind of index it is and how much it holds."""
+    return {
+        "n_items": index.n_items,
+        "n_dimensions": int(index.faiss_index.d),
+        "kind": type(index.faiss_index).__name__,
+    }
+
+
+def retrieval_metadata(
+    report: "RetrievalReport", ratings: pl.DataFrame, splits: "Splits", tower: "FittedTower"
+) -> Metadata:
+    """Recall against the number of candidates, and recall against time of other indexes over the same vectors."""
+    from recsys_core.data.splits import TEST
+    from recsys_core.retrieval.encoding import item_vectors
+    from recsys_core.retrieval.frontier import frontier
+    from recsys_core.retrieval.report import queries_of
+    from recsys_core.retrieval.schemas import INDEX_RECALL, RECALL
+
+    means = report.recall.group_by("k").agg(pl.col("recall").mean()).sort("k")
+    # The users of the test ask as they would; what they went on to like is not read.
+    tried = frontier(item_vectors(tower), queries_of(ratings, splits, tower, TEST), time.perf_counter)
+
+    def draw_recall(axes: "Axes") -> None:
+        axes.plot(means["k"].to_list(), means["recall"].to_list(), marker="o", markersize=4)
+        axes.set(xlabel="candidates k", ylabel="recall@k, validation", xlim=(0, None), ylim=(0, 1))
+
+    exact = tried.filter(kind="exact").row(0, named=True)
+    return {
+        **table_metadata(report.recall, RECALL, REPORT_LINEAGE, index_recall=(report.index_recall, INDEX_RECALL)),
+        "recall_by_k": picture(draw_recall),
+        "exact_search_p50_ms": exact["p50_ms"],
+        "exact_search_p95_ms": exact["p95_ms"],
+        "index_frontier": picture(lambda axes: _draw_frontier(axes, tried)),
+        "index_settings": figures(tried),
+    }
+
+
+def _draw_frontier(axes: "Axes", tried: pl.DataFrame) -> None:
+    """Up and to the left is better."""
+    efforts = {"exact": "exact", "inverted file": "inverted file, by n_probe", "graph": "graph, by ef"}
+    for colour, mark, ((kind,), own) in zip(SERIES, MARKS, tried.group_by("kind", maintain_order=True), strict=False):
+        axes.plot(
+            own["p50_ms"].to_list(),
+            own["recall"].to_list(),
+            marker=mark,
+            markersize=5,
+            color=colour,
+            label=efforts[str(kind)],
+        )
+        for effort, at, recall in own.select("effort", "p50_ms", "recall").iter_rows():
+            if effort:
+                axes.annotate(str(effort), (at, recall), xytext=(4, -9), textcoords="offset points", fontsize=6)
+    axes.set(xlabel="median time of one query (ms)", ylabel="share of the exact answer", xlim=(0, None), ylim=(0, 1.05))
+    legend_above(axes, n_columns=3)

@@ -1,0 +1,34 @@
+"""What the log holds of closed days, read whole."""
+
+import datetime
+
+import polars as pl
+
+from recsys_core.feedback.arrivals import FIRST, by_day, day_rows, start_of
+from recsys_core.feedback.log import EventLog
+from recsys_core.feedback.records import LogTable
+
+
+def rows_until(log: EventLog, table: LogTable, last_day: str) -> pl.DataFrame:
+    """The rows of a table that arrived up to and with a day, sorted by key; of a key the first arrival.
+
+    Args:
+        log: the event log.
+        table: which of its tables.
+        last_day: YYYY-MM-DD.
+
+    Raises:
+        LogError: the log is damaged or cannot be read.
+    """
+    days = by_day(log.deliveries(table), table).filter(pl.col("day") <= last_day)["day"].unique().sort()
+    rows = [day_rows(log.read_day(table, start_of(day)), table).filter(standing=FIRST) for day in days]
+    return pl.concat([table.frame([]), *(one.select(*table.columns) for one in rows)]).sort(*table.key)
+
+
+def day_before(day: str) -> str:
+    """The day before, YYYY-MM-DD.
+
+    >>> day_before("2017-03-01")
+    '2017-02-28'
+    """
+    return (datetime.date.fromisoformat(day) - datetime.timedelta(days=1)).isoformat()

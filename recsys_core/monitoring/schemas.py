@@ -1,0 +1,90 @@
+"""The tables of the reports of this stage, as their readers see them described."""
+
+import pandera.polars as pa
+import polars as pl
+
+_SHARE = pa.Check.in_range(0, 1)
+_COUNT = pa.Check.ge(0)
+_COLUMN = pa.Column(pl.String, description="A feature, or the score.")
+
+PARITY_COLUMNS = pa.DataFrameSchema(
+    {
+        "column": pa.Column(pl.String, unique=True, description="A feature, or the score."),
+        "n_compared": pa.Column(pl.Int64, _COUNT, description="Slots that were compared."),
+        "n_mismatches": pa.Column(pl.Int64, _COUNT, description="Slots that differ in any bit."),
+        "largest_difference": pa.Column(
+            pl.Float64, _COUNT, nullable=True, description="Between logged and replayed; NaN where one is missing."
+        ),
+        "request_id": pa.Column(pl.String, nullable=True, description="The first request that differs."),
+        "item_id": pa.Column(pl.Int64, nullable=True, description="And its item."),
+        "logged": pa.Column(pl.Float64, nullable=True, description="What was read when it was served."),
+        "replayed": pa.Column(pl.Float64, nullable=True, description="What comes out of the raw ratings now."),
+    },
+    name="columns",
+    strict=True,
+    ordered=True,
+)
+
+PARITY_ABOUT = pa.DataFrameSchema(
+    {
+        "n_requests": pa.Column(pl.Int64, _COUNT, description="Requests that were asked again."),
+        "n_slots": pa.Column(pl.Int64, _COUNT, description="What they had shown."),
+        "n_absent": pa.Column(pl.Int64, _COUNT, description="Slots whose item is not proposed at all any more."),
+        "n_of_other_releases": pa.Column(pl.Int64, _COUNT, description="Requests of other releases, left out."),
+    },
+    name="about",
+    strict=True,
+    ordered=True,
+)
+
+DRIFT_COLUMNS = pa.DataFrameSchema(
+    {
+        "column": pa.Column(pl.String, unique=True, description="A feature, or the score."),
+        "ks": pa.Column(pl.Float64, _SHARE, nullable=True, description="Largest gap between the two distributions."),
+        "p_value": pa.Column(pl.Float64, _SHARE, nullable=True, description="How often chance alone gives such a gap."),
+        "p_holm": pa.Column(pl.Float64, _SHARE, nullable=True, description="The same, with all columns together."),
+        "is_drift": pa.Column(pl.Boolean, nullable=True, description="Beyond chance; null where nobody could judge."),
+        "psi": pa.Column(pl.Float64, _COUNT, nullable=True, description="Population stability index: an effect size."),
+        "reference_missing_share": pa.Column(pl.Float64, _SHARE, description="Missing when it was learned from."),
+        "window_missing_share": pa.Column(pl.Float64, _SHARE, nullable=True, description="Missing in the window."),
+    },
+    name="columns",
+    strict=True,
+    ordered=True,
+)
+
+DRIFT_ABOUT = pa.DataFrameSchema(
+    {
+        "is_judged": pa.Column(pl.Boolean, description="Whether there were enough users to say anything."),
+        "n_reference_clusters": pa.Column(pl.Int64, _COUNT, description="Users of the reference."),
+        "n_window_clusters": pa.Column(pl.Int64, _COUNT, description="Users of the window that were looked at."),
+        "n_window_clusters_seen": pa.Column(pl.Int64, _COUNT, description="Users of the window in all."),
+        "min_clusters": pa.Column(pl.Int64, _COUNT, description="Users needed on either side."),
+        "n_permutations": pa.Column(pl.Int64, _COUNT, description="Dealings behind a p-value."),
+        "alpha": pa.Column(pl.Float64, _SHARE, description="Chance of any false alarm in a report."),
+    },
+    name="about",
+    strict=True,
+    ordered=True,
+)
+
+DRIFT_PERIODS = pa.DataFrameSchema(
+    {
+        "period": pa.Column(pl.Int64, description="First second (UTC) of the period."),
+        "column": _COLUMN,
+        "n_clusters": pa.Column(pl.Int64, _COUNT, description="Users of the period."),
+        "psi": pa.Column(pl.Float64, _COUNT, nullable=True, description="Stability index beside the reference."),
+        "window_missing_share": pa.Column(pl.Float64, _SHARE, nullable=True, description="Missing in the period."),
+    },
+    name="periods",
+    strict=True,
+    ordered=True,
+    unique=["period", "column"],
+)
+
+DRIFT_SOURCE = pa.DataFrameSchema(
+    {"source": pa.Column(pl.String, description="Whose requests these are: logged ones, or those of the past.")},
+    name="source",
+    strict=True,
+    ordered=True,
+)

@@ -1,0 +1,29 @@
+"""The report is as its schemas describe it."""
+
+from dataclasses import fields
+
+import pandera.polars as pa
+import polars as pl
+import pytest
+from pandera.errors import SchemaError
+
+from recsys_core.evaluation import schemas
+from recsys_core.evaluation.report import EvalReport
+
+DECLARED = {one.name: one for one in vars(schemas).values() if isinstance(one, pa.DataFrameSchema)}
+
+
+def test_every_table_of_the_report_keeps_its_schema(report: EvalReport) -> None:
+    assert DECLARED.keys() == {field.name for field in fields(EvalReport)}
+    for name, schema in DECLARED.items():
+        schema.validate(getattr(report, name))
+
+
+def test_every_column_is_described() -> None:
+    columns = [(name, column, of) for name, one in DECLARED.items() for column, of in one.columns.items()]
+    assert [(name, column) for name, column, of in columns if not of.description] == []
+
+
+def test_a_share_above_one_is_refused(report: EvalReport) -> None:
+    with pytest.raises(SchemaError):
+        schemas.FUNNEL.validate(report.funnel.with_columns(share=pl.col("share") + 1.5))
