@@ -6,6 +6,7 @@ from recsys_assets import checks
 from recsys_assets.assets import data, evaluation, features, feedback, monitoring, ranking, retrieval
 from recsys_assets.automation import SWITCH, with_conditions
 from recsys_assets.jobs import full_refresh, ingest_interactions, stage_jobs
+from recsys_assets.plan_job import plan
 from recsys_assets.recipes import RECIPES
 from recsys_assets.refresh_job import refresh
 from recsys_assets.resources import LakeResource, lake_root, settings_file
@@ -27,7 +28,13 @@ def build_definitions(lake: LakeResource) -> dg.Definitions:
     return dg.Definitions(
         assets=with_conditions(declared_assets()),
         asset_checks=dg.load_asset_checks_from_modules(checks.STAGE_MODULES),
-        jobs=[refresh, full_refresh, ingest_interactions, *stage_jobs({recipe.stage for recipe in RECIPES.values()})],
+        jobs=[
+            refresh,
+            plan,
+            full_refresh,
+            ingest_interactions,
+            *stage_jobs({recipe.stage for recipe in RECIPES.values()}),
+        ],
         sensors=[SWITCH, new_feedback_arrived],
         schedules=[close_yesterday, refresh_every_night],
         resources={"lake": lake},

@@ -64,6 +64,11 @@ def days_to_ingest(lake: LakeResource, logged: Mapping[str, str]) -> list[str]:
     return sorted(day for day in known if day <= closed)
 
 
+def ingested_days(lake: LakeResource) -> list[str]:
+    """The closed days in the lake, in order. One that was ingested by hand before its end counts once it is closed."""
+    return days_to_ingest(lake, {})
+
+
 def days_out_of_date(lake: LakeResource) -> dict[str, str]:
     """Days of the log that are to be ingested, in order: day -> the version of what it would be made from.
 
@@ -99,16 +104,16 @@ def log_gaps(lake: LakeResource) -> pl.DataFrame:
 
 
 def _nodes(recipe: Recipe, days: list[str]) -> list[Node]:
-    parameters = recipe.parameters()
-    code, libraries = recipe.code_version(parameters), recipe.library_versions()
+    parameters, libraries = recipe.parameters(), recipe.library_versions()
     names = [f"{recipe.name}/{day}" for day in days] if recipe.is_partitioned else [recipe.name]
     return [
         Node(
             name=name,
-            code_version=code,
+            code_version=recipe.code_version(parameters, libraries),
             parents=_parents(recipe, name, days),
             parameters=parameters,
             libraries=libraries,
+            version_of=recipe.code_version,
         )
         for name in names
     ]

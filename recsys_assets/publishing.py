@@ -97,13 +97,18 @@ class AssetRun:
             times: timestamps of the events that went in; their range goes into the manifest.
             facts: numbers worth keeping with the artifact; shown in the UI as well.
             metadata: shown in the UI only.
+
+        Raises:
+            ArtifactError: an input is declared that was not read.
         """
-        code = self.recipe.code_version(self.parameters)
+        self._refuse_unread()
+        libraries = self.recipe.library_versions()
+        code = self.recipe.code_version(self.parameters, libraries)
         lineage = Lineage(
             inputs=dict(sorted(self._inputs.items())),
             code_version=code,
             parameters=self.parameters,
-            libraries=self.recipe.library_versions(),
+            libraries=libraries,
             data_from=None if times is None else _bound(times.min()),
             data_until=None if times is None else _bound(times.max()),
             facts=dict(facts or {}),
@@ -116,9 +121,19 @@ class AssetRun:
         return dg.MaterializeResult(
             data_version=dg.DataVersion(manifest.version),
             # The UI keeps this order: first what the asset says, then where it comes from.
-            metadata={**(metadata or {}), **(facts or {}), "duration_s": duration_s, **_described(manifest)},
+            metadata={**(metadata or {}), **(facts or {}), "duration_s": duration_s, **provenance(manifest)},
             tags={CODE_VERSION_TAG: code},
         )
+
+    def _refuse_unread(self) -> None:
+        """An input that the lineage lacks would look new for ever."""
+        read = {key.partition("/")[0] for key in self._inputs}
+        expected = [name for name in self.recipe.parents if not RECIPES[name].is_partitioned]  # there may be no day yet
+        unread = [name for name in (*expected, *self.recipe.outside) if name not in read]
+        if unread:
+            raise ArtifactError(
+                f"{self.recipe.name} declares {', '.join(unread)} without reading it: drop it from its deps"
+            )
 
     @property
     def _name(self) -> str:
@@ -145,11 +160,17 @@ def together(context: dg.AssetExecutionContext, made: Mapping[str, Published]) -
     return dg.MaterializeResult(data_version=dg.DataVersion(versions.hexdigest()), tags=first.tags)
 
 
+def _in_order(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """As the UI is to show it: tables and pictures, numbers, and at the end where it all comes from."""
+    return dict(sorted(metadata.items(), key=lambda one: not isinstance(one[1], dg.MarkdownMetadataValue)))
+
+
 def _bound(value: object) -> int | None:
     return int(value) if isinstance(value, int) else None
 
 
-def _described(manifest: Manifest) -> dict[str, Any]:
+def provenance(manifest: Manifest) -> dict[str, Any]:
+    """Where an artifact comes from, for the UI."""
     n_bytes = sum(entry.bytes for entry in manifest.files.values())
     return {
         "version": manifest.version[:12],

@@ -7,7 +7,6 @@ facts.
 
 import functools
 import hashlib
-import importlib.metadata
 import inspect
 import json
 import logging
@@ -25,7 +24,7 @@ from recsys_assets import pools
 from recsys_assets.metadata.pages import described, references
 from recsys_assets.resources import LakeResource
 from recsys_core.errors import RecsysError
-from recsys_core.fingerprint import code_version
+from recsys_core.fingerprint import code_version, library_version
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -36,8 +35,8 @@ CODE_VERSION_TAG = "dagster/code_version"
 class Recipe:
     """How one asset is made.
 
-    `source` is the version of the code and its libraries as this process loaded them. It is taken once, at declaration:
-    whoever edits a module while a long run is on must find the results stale afterwards, not labelled as new.
+    `source` is the version of the code alone, as this process loaded it. It is taken once, at declaration: who edits a
+    module while a long run is on must find the results stale afterwards, not labelled as new.
     """
 
     name: str
@@ -53,14 +52,14 @@ class Recipe:
         """The settings that a run without launchpad input uses."""
         return self.form().model_dump(mode="json") if self.form else {}
 
-    def code_version(self, parameters: Mapping[str, object]) -> str:
-        """The version of source, libraries and these parameters together."""
-        content = json.dumps([self.source, dict(parameters)], sort_keys=True)
+    def code_version(self, parameters: Mapping[str, object], libraries: Mapping[str, str]) -> str:
+        """The version of the source with these parameters and versions of libraries."""
+        content = json.dumps([self.source, dict(parameters), dict(libraries)], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def library_versions(self) -> dict[str, str]:
         """The installed version of each library."""
-        return {name: importlib.metadata.version(name) for name in self.libraries}
+        return {name: library_version(name) for name in self.libraries}
 
 
 RECIPES: dict[str, Recipe] = {}
@@ -99,7 +98,7 @@ def versioned_asset(
         recipe = Recipe(
             name=name,
             stage=stage,
-            source=code_version(function, parameters={}, libraries=libraries),
+            source=code_version(function, parameters={}, libraries=()),
             parents=tuple(deps),
             outside=tuple(outside),
             form=form,
@@ -116,7 +115,7 @@ def versioned_asset(
                 group_name=stage,
                 description=described(inspect.getdoc(function) or "", name, stage),
                 metadata=references(function, name, stage),
-                code_version=recipe.code_version(recipe.parameters()),
+                code_version=recipe.code_version(recipe.parameters(), recipe.library_versions()),
                 kinds=set(options.get("kinds", ())),
                 pool=pool,
                 partitions_def=partitions_def,

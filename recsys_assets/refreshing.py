@@ -3,11 +3,12 @@
 After each wave the plan is made again: an input that was rebuilt to the same bytes leaves everything below it alone.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError  # Dagster raises it, but exports no name for it
 
+from recsys_assets.catching_up import catch_up
 from recsys_assets.jobs import LAUNCHED, QUIET
 from recsys_assets.orphans import bury, owned
 from recsys_assets.partitions import Stretch, stretches
@@ -15,13 +16,16 @@ from recsys_assets.planning import make_plan
 from recsys_assets.proving import prove, refuse_unproven
 from recsys_assets.resources import LakeResource
 from recsys_core.errors import RecsysError
-from recsys_core.lake.staleness import Plan, next_wave
+from recsys_core.lake.staleness import Plan, Verdict, next_wave
 
 RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 """Dagster's own, by which a run knows its first and last partition; it exports no names for them."""
 
 Tell = Callable[[list[str], Plan], None]
 """Told of each wave before it is built, with the plan that it comes from."""
+
+Attempt = tuple[str, frozenset[tuple[str, str | None]]]
+"""An artifact, and the versions of its inputs when it was planned."""
 
 
 def refresh(
@@ -49,19 +53,22 @@ def refresh(
     lake.store.sweep()
     bury(instance)
     built: list[str] = []
+    done: set[Attempt] = set()
     plan = make_plan(lake, deep=True)  # whoever was told that an artifact is damaged is told to come here
     with owned(instance) as owner:
         marked = {**tags, **owner}
         while True:
+            catch_up(instance, lake, plan)
             prove(repository, instance, fresh(plan), marked)
             wave = next_wave(plan)
             if not wave:
                 return built
-            _refuse_repeats(wave, built, plan)
+            _refuse_repeats(wave, plan, done)
             tell(wave, plan)
             for assets, days in _runs(wave):
                 execute(repository, instance, assets, days, marked)
-            built += wave
+            built += [name for name in wave if name not in built]
+            done |= {_attempt(plan[name]) for name in wave}
             plan = make_plan(lake)
 
 
@@ -110,8 +117,13 @@ def execute(
         raise KeyboardInterrupt from interrupted
 
 
-def _refuse_repeats(wave: list[str], built: list[str], plan: Plan) -> None:
-    again = [name for name in wave if name in built]
+def _attempt(verdict: Verdict) -> Attempt:
+    return verdict.name, frozenset(verdict.inputs.items())
+
+
+def _refuse_repeats(wave: list[str], plan: Plan, done: Collection[Attempt]) -> None:
+    """Stop where making the same from the same did not help; after news from outside, a second time is in order."""
+    again = [name for name in wave if _attempt(plan[name]) in done]
     if again:
         why = "; ".join(f"{name}: {', '.join(plan[name].reasons)}" for name in again)
         raise dg.DagsterInvariantViolationError(f"rebuilt and still out of date: {why}")

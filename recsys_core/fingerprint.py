@@ -79,7 +79,7 @@ def code_version(
         "function": root.digest,
         "modules": _closure(root.imports, packages),
         "parameters": dict(parameters),
-        "libraries": {name: _library_version(name) for name in libraries},
+        "libraries": {name: library_version(name) for name in libraries},
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -292,7 +292,8 @@ def _module_file(module: str) -> Path | None:
 
 
 @cache
-def _library_version(name: str) -> str:
+def library_version(name: str) -> str:
+    """The installed version of a distribution, as this process first saw it."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -9,7 +9,7 @@ from recsys_assets.metadata.feedback import (
     outcomes_metadata,
 )
 from recsys_assets.partitions import arrival_days
-from recsys_assets.planning import settled_until
+from recsys_assets.planning import ingested_days, settled_until
 from recsys_assets.publishing import AssetRun, Published, together
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
@@ -72,7 +72,7 @@ def interaction_log_head(context: dg.AssetExecutionContext, lake: LakeResource) 
     from recsys_core.tables import read_table
 
     run = AssetRun(context, lake)
-    days = lake.store.partitions("interactions")
+    days = ingested_days(lake)
     tables = {day: read_table(run.folder("interactions", day) / "interactions.parquet") for day in days}
     head, clicks = logged_ratings(tables), logged_clicks(tables)
     return run.publish(

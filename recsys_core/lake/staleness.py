@@ -3,11 +3,14 @@
 A pure planner. Whoever refreshes the lake repeats: plan, make `next_wave`, plan again, until nothing is stale. Between
 two waves a rebuilt input may turn out to have the same content as before; then what lies below it is not stale after
 all, and is left alone (early cut-off).
+
+The promise: what is made in the end is all that the plan calls certain, nothing that it calls fresh, and of what waits
+only those whose inputs did come out different.
 """
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
 from pydantic import JsonValue
@@ -19,6 +22,10 @@ State = Manifest | ArtifactError | None
 """How an artifact stands, as `Lake.survey` tells: its manifest, its damage, or None where it was never made."""
 
 
+CodeVersion = Callable[[Mapping[str, JsonValue], Mapping[str, str]], str]
+"""(parameters, libraries) -> the code version that today's source has with them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """An artifact as the code would make it now; `name` is "asset" or "asset/partition"."""
@@ -28,21 +35,24 @@ class Node:
     parents: tuple[str, ...] = ()
     parameters: Mapping[str, JsonValue] | None = None  # None: not compared, the code version may hold them
     libraries: Mapping[str, str] | None = None  # None: likewise
+    version_of: CodeVersion | None = None  # what the code version would be with other parameters and libraries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What the planner found about one artifact; fresh where both lists are empty."""
+    """What the planner found about one artifact; fresh where there are neither causes nor any to wait for."""
 
     name: str
-    parents: tuple[str, ...] = ()
+    inputs: Mapping[str, str | None] = field(default_factory=dict)  # present versions; None: missing or damaged
     causes: tuple[str, ...] = ()  # why it must certainly be made again, in words
     waits_for: tuple[str, ...] = ()  # the nearest certain ancestors, whose new content decides
+    unsettled: tuple[str, ...] = ()  # inputs that differ from what was read, but are out of date themselves
 
     @property
     def reasons(self) -> list[str]:
         """Why it is stale, in words for people; empty if it is fresh."""
-        return [*self.causes, *(f"waits for: {name}" for name in self.waits_for)]
+        waiting = dict.fromkeys([*self.waits_for, *self.unsettled])
+        return [*self.causes, *(f"waits for: {name}{self._note(name)}" for name in waiting)]
 
     @property
     def is_certain(self) -> bool:
@@ -53,6 +63,9 @@ class Verdict:
     def is_stale(self) -> bool:
         """Whether it must be made again, or may have to be."""
         return bool(self.causes or self.waits_for)
+
+    def _note(self, name: str) -> str:
+        return " (has changed, may change back)" if name in self.unsettled else ""
 
 
 Plan = dict[str, Verdict]
@@ -74,12 +87,14 @@ def plan(nodes: Iterable[Node], current: Mapping[str, State], raw: Mapping[str, 
     verdicts: Plan = {}
     for name in _parents_first(by_name, raw):
         node, state = by_name[name], current.get(name)
-        versions = {parent: _version(parent, current, raw) for parent in node.parents}
+        inputs = {parent: _version(parent, current, raw) for parent in node.parents}
+        stale = {parent for parent in node.parents if parent in verdicts and verdicts[parent].is_stale}
         verdicts[name] = Verdict(
             name=name,
-            parents=node.parents,
-            causes=tuple(_causes(node, state, versions)),
+            inputs=inputs,
+            causes=tuple(_causes(node, state, inputs, stale)),
             waits_for=_nearest_certain(node, verdicts),
+            unsettled=tuple(sorted(stale.intersection(_changed_inputs(state, inputs)))),
         )
     return verdicts
 
@@ -92,7 +107,7 @@ def next_wave(verdicts: Plan) -> list[str]:
     """
     wave: list[str] = []
     for name, verdict in verdicts.items():
-        stale_parents = {parent for parent in verdict.parents if parent in verdicts and verdicts[parent].is_stale}
+        stale_parents = {parent for parent in verdict.inputs if parent in verdicts and verdicts[parent].is_stale}
         if verdict.is_certain and stale_parents <= set(wave):
             wave.append(name)
     return wave
@@ -116,22 +131,33 @@ def _version(name: str, current: Mapping[str, State], raw: Mapping[str, str]) ->
     return state.version if isinstance(state, Manifest) else raw.get(name)
 
 
-def _causes(node: Node, state: State, versions: Mapping[str, str | None]) -> list[str]:
+def _causes(node: Node, state: State, inputs: Mapping[str, str | None], stale: Collection[str]) -> list[str]:
     if state is None:
         return ["missing"]
     if isinstance(state, ArtifactError):
         return ["damaged"]
     read = state.lineage.inputs
-    # A missing input is no change yet: it will be made first, perhaps as it was.
-    changed = [name for name, version in versions.items() if version is not None and read.get(name) != version]
-    return [*_changes_of_code(node, state.lineage), *(f"input {name} changed" for name in changed)]
+    # An input that is out of date itself will be made first, perhaps as it was when it was read.
+    changed = [name for name in _changed_inputs(state, inputs) if name not in stale]
+    return [
+        *_changes_of_code(node, state.lineage),
+        *(f"input {name} added" for name in inputs if name not in read),
+        *(f"input {name} removed" for name in read if name not in inputs),
+        *(f"input {name} changed" for name in changed),
+    ]
+
+
+def _changed_inputs(state: State, inputs: Mapping[str, str | None]) -> list[str]:
+    """The inputs whose present version is another one than was read; a missing one is no change yet."""
+    read = state.lineage.inputs if isinstance(state, Manifest) else {}
+    return [name for name, version in inputs.items() if version is not None and read.get(name, version) != version]
 
 
 def _changes_of_code(node: Node, made: Lineage) -> list[str]:
     """How the way of making it differs.
 
-    A code version also hashes parameters and libraries. So "code changed" is said only where neither explains it;
-    where one does, the code itself may have changed as well.
+    A code version also hashes parameters and libraries. Where these changed, the code did too if it would give another
+    version with those of then as well.
     """
     changes = [
         f"{what} changed: {differences}"
@@ -141,9 +167,10 @@ def _changes_of_code(node: Node, made: Lineage) -> list[str]:
         )
         if now is not None and (differences := _differences(before, now))
     ]
-    if not changes and node.code_version != made.code_version:
-        return ["code changed"]
-    return changes
+    if changes and node.version_of is None:
+        return changes
+    then = node.version_of(made.parameters, made.libraries) if changes and node.version_of else node.code_version
+    return [*changes, *(["code changed"] if then != made.code_version else [])]
 
 
 def _differences(before: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> str:

@@ -5,6 +5,7 @@ the lake stale. Every question is asked of a fresh process, which imports that c
 that has imported Dagster already, since that takes longer than all the rest of most commands.
 """
 
+import importlib
 import json
 import multiprocessing
 import os
@@ -21,7 +22,9 @@ DATA_SET = "ml-latest-small-2016.zip"
 SMOKE = "recsys_assets/presets/smoke.yaml"
 
 _warm = multiprocessing.get_context("forkserver")
-_warm.set_forkserver_preload(["dagster", "typer", "rich.console", "pandera.polars", "alembic", "sqlalchemy.orm"])
+_warm.set_forkserver_preload(
+    ["dagster", "typer", "rich.console", "pandera.polars", "alembic", "sqlalchemy.orm", "dagster_graphql.test.utils"]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +101,10 @@ class Project:
         return self.call(_command_line, "recsys", *arguments)
 
     def call(self, function: Callable[..., None], *arguments: str) -> Answer:
-        """Run a function that imports the project's packages itself, in a forked process."""
+        """Run a function of a module of tests in a forked process; what it imports of ours is the project's."""
         out, err = self.root / "out.txt", self.root / "err.txt"
         settled = (str(self.source), self.environment, str(out), str(err))
-        process = _warm.Process(target=_in_child, args=(settled, function, arguments))
+        process = _warm.Process(target=_in_child, args=(settled, function.__module__, function.__name__, arguments))
         process.start()
         process.join()
         assert process.exitcode is not None
@@ -153,7 +156,7 @@ class Project:
 
 
 def _in_child(
-    settled: tuple[str, dict[str, str], str, str], function: Callable[..., None], arguments: tuple[str, ...]
+    settled: tuple[str, dict[str, str], str, str], module: str, function: str, arguments: tuple[str, ...]
 ) -> None:
     source, environment, out, err = settled
     for descriptor, path in ((1, out), (2, err)):
@@ -162,7 +165,8 @@ def _in_child(
     os.environ.update(environment)
     os.chdir(Path(source).parent)
     sys.path.insert(0, source)
-    function(*arguments)
+    # Only now: what its module imports of ours must come from the project, not from the checkout.
+    getattr(importlib.import_module(module), function)(*arguments)
 
 
 def _command_line(*arguments: str) -> None:

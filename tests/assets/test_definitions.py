@@ -62,7 +62,8 @@ def test_an_asset_says_what_it_is(name: str) -> None:
     assert (node.description or "").split("\n")[0].endswith((".", ":"))
     assert node.kinds
     assert node.owners == ["team:recsys"]
-    assert node.code_version == RECIPES[name].code_version(RECIPES[name].parameters())
+    recipe = RECIPES[name]
+    assert node.code_version == recipe.code_version(recipe.parameters(), recipe.library_versions())
 
 
 def test_the_stages_come_in_their_order() -> None:

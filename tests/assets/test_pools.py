@@ -14,8 +14,8 @@ import pytest
 
 from recsys_assets.definitions import defs
 from recsys_assets.pools import REFRESH, TRAINING, alone
+from tests.assets.edits import change
 from tests.assets.projects import Project
-from tests.assets.test_refreshing import change
 
 fork = multiprocessing.get_context("forkserver")
 

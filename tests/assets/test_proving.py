@@ -2,9 +2,9 @@
 
 import pytest
 
+from tests.assets.edits import change
 from tests.assets.projects import Project
 from tests.assets.test_planning import below
-from tests.assets.test_refreshing import change
 
 RED = ("    return kept(violations(rows, example_schema()), rows.height)",
        "    return kept([\"red\", *violations(rows, example_schema())], rows.height)")  # fmt: skip

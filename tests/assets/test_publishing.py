@@ -2,31 +2,8 @@
 
 import json
 
-import pytest
-
+from tests.assets.edits import DECLARING_MOVIES
 from tests.assets.projects import Project
-from tests.assets.test_planning import certain, click, write_log
-from tests.assets.test_refreshing import change
-
-
-def print_stale() -> None:
-    """What Dagster holds stale, and why, by its own reckoning: {asset: [causes]}."""
-    from dagster._core.definitions.data_version import CachingStaleStatusResolver
-    from dagster._core.loader import LoadingContextForTest
-
-    from recsys_assets.definitions import defs
-    from recsys_assets.instance import instance
-
-    graph = defs.resolve_asset_graph()
-    with instance() as dagster:
-        resolver = CachingStaleStatusResolver(dagster, graph, LoadingContextForTest(dagster))
-        keys = [key for key in graph.get_all_asset_keys() if not graph.get(key).is_partitioned]
-        stale = {
-            key.to_user_string(): [cause.reason for cause in resolver.get_stale_causes(key)]
-            for key in keys
-            if resolver.get_status(key).value != "FRESH"
-        }
-    print(json.dumps(stale))  # noqa: T201  # the answer of the process
 
 
 def materialize(asset: str, config: str) -> None:
@@ -66,42 +43,12 @@ def test_dagster_knows_each_artifact_by_its_content_hash(project: Project) -> No
     assert counted == {name: [1, version] for name, version in project.versions().items()}
 
 
-@pytest.mark.slow
-def test_dagster_and_the_planner_hold_the_same_stale(project: Project) -> None:
-    assert project.call(print_stale).json() == {}
-    assert project.plan() == {}
-    change(project, "ranker", n_rounds=11)
-    assert project.call(print_stale).json() == {"ranker": ["has a new code version"]}
-    assert list(certain(project.plan())) == ["ranker"]
-    project.refresh()
-    assert project.call(print_stale).json() == {}
-
-
-def test_what_the_planner_sees_and_dagster_does_not(project: Project) -> None:
-    """Dagster judges by its event log: it looks neither at the log's folder nor at the stored files.
-
-    So `recsys refresh`, not the UI's "Materialize unsynced", is what to trust after new days and after damage.
-    """
-    write_log(project, [click()])
-    folder = project.folder("ranker")
-    folder.rename(folder.with_name("away"))
-    assert project.call(print_stale).json() == {}
-    plan = project.plan()
-    assert plan["interactions/2016-10-18"] == ["missing"]
-    assert plan["ranker"][0] == "damaged"
-
-
-def test_settings_from_the_launchpad_are_recorded_and_seen_as_a_difference(project: Project) -> None:
-    assert project.call(materialize, "ranker", json.dumps({"n_rounds": 7})).code == 0
-    assert project.manifest("ranker")["lineage"]["parameters"]["n_rounds"] == 7
-    plan = project.plan()
-    assert plan["ranker"] == ["parameters changed: n_rounds: 7 -> 10"]
-    assert plan["ranking_report"] == ["input ranker changed", "waits for: ranker"]
-    by_dagster = project.call(print_stale).json()
-    assert by_dagster["ranker"] == ["has a new code version"], (
-        "its materialization carries the code version of 7 rounds"
-    )
-    assert by_dagster.keys() == certain(plan).keys()
+def test_a_dependency_that_is_not_read_is_refused(project: Project) -> None:
+    """Its version would be missing in the lineage, so that the asset would be out of date for ever."""
+    before = project.versions()
+    DECLARING_MOVIES(project)
+    assert "faiss_index declares movies without reading it: drop it from its deps" in project.recsys("refresh").sentence
+    assert project.versions() == before
 
 
 def test_the_launchpad_refuses_what_is_out_of_bounds(project: Project) -> None:

@@ -1,84 +1,21 @@
-"""What is rebuilt is what was predicted, less what turned out the same on the way."""
+"""A refresh beside edits, failures and kills. What one makes after which edit is in `test_minimal_rerun`."""
 
-import shutil
+import json
+import logging
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
 
+from tests.assets.edits import DAY, HEAD, SKIPS, change
+from tests.assets.observing import see
 from tests.assets.projects import Project
-from tests.assets.test_planning import below, certain, rating, skip, write_log
-
-
-@pytest.mark.slow
-def test_a_changed_setting_rebuilds_its_cone_parents_first(project: Project) -> None:
-    change(project, "ranker", n_rounds=11)
-    predicted = project.plan()
-    built = project.refresh()
-    assert set(built) == predicted.keys() == {"ranker"} | below("ranker")
-    assert built[0] == "ranker"
-    assert len(built) == len(set(built)), "each asset once"
-    assert project.plan() == {}
-
-
-def test_a_rebuild_to_the_same_bytes_goes_no_further(project: Project) -> None:
-    before = project.versions()
-    change(project, "faiss_index", n_probe=9)  # of no effect on an exact index
-    assert project.plan().keys() == {"faiss_index"} | below("faiss_index")
-    assert project.refresh() == ["faiss_index"]
-    assert project.versions() == before
-    assert project.manifest("faiss_index")["lineage"]["parameters"]["n_probe"] == 9
-    assert project.plan() == {}
-
-
-@pytest.mark.slow
-def test_changed_code_without_effect_goes_no_further(project: Project) -> None:
-    path = project.source / "recsys_core/data/movies.py"
-    path.write_text(path.read_text(encoding="utf-8") + "\n\nADDED = 1\n", encoding="utf-8")
-    predicted = project.plan()
-    assert predicted.keys() > certain(predicted).keys()
-    assert set(project.refresh()) == certain(predicted).keys()
-    assert project.plan() == {}
-
-
-def test_a_damaged_artifact_is_made_again_and_nothing_below_it(project: Project) -> None:
-    before = project.versions()
-    file = project.folder("item_embeddings") / "vectors.npy"
-    file.chmod(0o644)
-    file.write_bytes(file.read_bytes()[:-1] + b"?")
-    assert project.refresh() == ["item_embeddings"]
-    assert project.versions() == before
-    assert project.plan() == {}
-
-
-@pytest.mark.slow
-def test_a_day_of_skips_stops_at_the_head_of_the_log(project: Project) -> None:
-    day = "interactions/2016-10-18"
-    write_log(project, [skip("a"), skip("b", item=2)])
-    assert project.refresh() == [day, "interaction_log_head"]
-    assert project.manifest("interaction_log_head")["lineage"]["inputs"].keys() == {day}
-    write_log(project, [skip("b", item=2), skip("a"), skip("a")])  # the same, in another order
-    assert project.plan() == {}
-    write_log(project, [skip("a")])
-    assert project.plan()[day] == ["input log/2016-10-18 changed"]
-    assert project.refresh() == [day, "interaction_log_head"]
-    shutil.rmtree(project.lake / "log")
-    assert project.refresh() == [day, "interaction_log_head"]
-    assert project.plan() == {}
-
-
-@pytest.mark.slow
-def test_a_new_rating_reaches_everything_below_the_log(project: Project) -> None:
-    write_log(project, [rating("a", item=2), rating("b", item=3)])
-    predicted = project.plan()
-    built = project.refresh()
-    assert set(built) == predicted.keys()
-    assert built[0] == "interactions/2016-10-18"
-    assert predicted.keys() - {built[0]} == {"interaction_log_head"} | below("interaction_log_head")
-    assert project.manifest("ratings")["lineage"]["facts"]["n_logged"] == 2
+from tests.assets.test_planning import PARENTS, certain, skip, write_log
 
 
 @pytest.mark.slow
@@ -99,6 +36,118 @@ def edit_then_refresh(path: str) -> None:
     edited = Path(path)
     edited.write_text(edited.read_text(encoding="utf-8") + "\n\nADDED = 1\n", encoding="utf-8")
     _command_line("recsys", "refresh")
+
+
+@pytest.mark.slow
+def test_a_log_that_grows_during_a_refresh_is_read_again_by_the_same_refresh(project: Project) -> None:
+    write_log(project, SKIPS[:1])
+    project.refresh()
+    write_log(project, SKIPS)
+    answer = project.call(refresh_while_the_log_grows)
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out) == [[DAY], [HEAD], [DAY], [HEAD]]
+    assert project.manifest(DAY)["lineage"]["facts"]["accepted"] == 3
+    assert project.plan() == {}
+
+
+def refresh_while_the_log_grows() -> None:
+    """Prints the waves; an old day gets another event when it has just been read."""
+    waves = []
+
+    def tell(lake: Any, wave: list[str]) -> None:
+        waves.append(wave)
+        if len(waves) == 2:
+            with lake.open_log() as log:
+                log.append(events=[skip("c", item=3)])
+
+    refresh_and_tell(tell)
+    print(json.dumps(waves))  # noqa: T201
+
+
+def refresh_and_tell(tell: Callable[[Any, list[str]], None]) -> None:
+    """A refresh that tells of each wave before it is built."""
+    from recsys_assets.definitions import defs
+    from recsys_assets.instance import instance
+    from recsys_assets.refreshing import refresh
+    from recsys_assets.resources import LakeResource, lake_root
+
+    lake = LakeResource(root=str(lake_root()))
+    with instance() as opened:
+        refresh(defs.get_repository_def(), lake, opened, tell=lambda wave, _plan: tell(lake, wave))
+
+
+def test_a_refresh_that_was_killed_between_two_waves_is_gone_on_with(project: Project) -> None:
+    change(project, "training_reference", n_bins=60)
+    assert project.call(die_before_the_second_wave).code == -signal.SIGKILL
+    seen = see(project)
+    assert seen.plan == {"drift_report": ["input training_reference changed"]}
+    assert seen.ui == seen.ui_told == {"drift_report": ["training_reference has a new data version"]}
+    assert seen.materialized == ["drift_report"]
+    assert seen.published == {"drift_report"}
+    assert seen.plan_after == seen.ui_after == {}
+
+
+def die_before_the_second_wave() -> None:
+    """A kill that nothing can prepare for."""
+    told = []
+
+    def tell(_lake: object, wave: list[str]) -> None:
+        told.append(wave)
+        if len(told) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    refresh_and_tell(tell)
+
+
+def test_what_was_published_by_a_killed_run_is_noted_by_the_next_refresh(project: Project) -> None:
+    change(project, "training_reference", n_bins=60)
+    assert project.call(die_between_publishing_and_noting, "training_reference").code == -signal.SIGKILL
+    seen = see(project)
+    assert seen.plan == {"drift_report": ["input training_reference changed"]}
+    assert seen.ui == {"training_reference": ["has a new code version"]}, "Dagster knows the older one alone"
+    assert seen.ui_told == {"drift_report": ["training_reference has a new data version"]}
+    assert seen.materialized == ["drift_report"]
+    assert seen.plan_after == seen.ui_after == {}
+
+
+def die_between_publishing_and_noting(asset: str) -> None:
+    """An asset tells that it is done once it is in the lake, and returns to Dagster after that."""
+
+    class Die(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage().startswith(f"{asset} in "):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    logger = logging.getLogger("recsys.progress")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(Die())
+    refresh_and_tell(lambda _lake, _wave: None)
+
+
+@pytest.mark.slow
+def test_a_lost_event_log_is_noted_again_and_nothing_is_rebuilt(project: Project) -> None:
+    (project.lake / "dagster").rename(project.root / "away")
+    seen = see(project)
+    assert seen.plan == {}
+    assert seen.ui == {name: ["never materialized"] for name in PARENTS}
+    assert seen.ui_told == {}
+    assert seen.materialized == []
+    assert seen.published == set()
+    assert seen.plan_after == seen.ui_after == {}
+
+
+def test_a_refresh_without_work_leaves_no_trace(project: Project) -> None:
+    before = project.call(print_last_event).out
+    assert project.refresh() == []
+    assert project.call(print_last_event).out == before
+
+
+def print_last_event() -> None:
+    """The number of Dagster's latest event."""
+    from recsys_assets.instance import instance
+
+    with instance() as opened:
+        print(opened.event_log_storage.get_maximum_record_id())  # noqa: T201
 
 
 def test_a_failed_asset_leaves_the_rest_as_it_was(project: Project) -> None:
@@ -129,10 +178,3 @@ def test_ctrl_c_is_one_sentence_and_the_next_refresh_goes_on(tmp_path: Path) -> 
     assert "Traceback" not in said
     assert first.split()[1] not in project.plan()
     assert "eval_report" in project.plan()
-
-
-def change(project: Project, asset: str, **values: object) -> None:
-    """Write settings of an asset into the settings file."""
-    settings = yaml.safe_load(project.settings.read_text())
-    settings[asset] = settings.get(asset, {}) | values
-    project.settings.write_text(yaml.safe_dump(settings))

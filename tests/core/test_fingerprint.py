@@ -191,7 +191,7 @@ def test_parameters_and_libraries_count_and_their_order_does_not(monkeypatch: py
     assert base == version("cleaned", parameters={"y": [1, 2], "x": 1}, libraries=["numpy", "pytest"])
     assert base != version("cleaned", parameters={"x": 1, "y": [2, 1]}, libraries=["pytest", "numpy"])
     assert base != version("cleaned", parameters={"x": 1, "y": [1, 2]}, libraries=["pytest"])
-    monkeypatch.setattr(fingerprint, "_library_version", lambda name: "99")
+    monkeypatch.setattr(fingerprint, "library_version", lambda name: "99")
     assert base != version("cleaned", parameters={"x": 1, "y": [1, 2]}, libraries=["pytest", "numpy"])
 
 

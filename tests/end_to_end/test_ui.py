@@ -12,9 +12,9 @@ import pytest
 
 from recsys_assets.refresh_job import PARENT_TAG
 from recsys_core.feedback.records import DAY_S
+from tests.assets.edits import change
 from tests.assets.projects import Project
 from tests.assets.test_planning import PARENTS, below, skip, write_log
-from tests.assets.test_refreshing import change
 from tests.end_to_end.served import Served, makers, served, wait_until
 
 BUILD_S = 540
@@ -43,6 +43,7 @@ def materialize_all(page: Any, ui: Served) -> None:
 
 def take_pictures(page: Any, url: str, folder: Path) -> None:
     """The graph with all groups open, and the page of the evaluation report."""
+    page.set_viewport_size({"width": 1600, "height": 1200})
     page.goto(f"{url}/asset-groups")
     page.get_by_text("Hide navigation").click()
     page.get_by_text("retrieval", exact=True).last.wait_for()
@@ -52,17 +53,13 @@ def take_pictures(page: Any, url: str, folder: Path) -> None:
     page.keyboard.press("Alt+KeyE")  # opens all groups
     page.wait_for_timeout(5_000)  # the layout moves into place, fitted in width alone: what lies below is not drawn yet
     for _ in range(3):
-        page.mouse.click(1572, 852)  # smaller
+        page.mouse.click(1572, 1052)  # smaller
         page.wait_for_timeout(1_000)
-    page.mouse.move(200, 500)  # and down, so that the stages above come into view
-    page.mouse.down()
-    page.mouse.move(200, 640, steps=10)
-    page.mouse.up()
-    page.wait_for_timeout(1_000)
     page.get_by_text("eval_report", exact=True).first.wait_for()
-    page.screenshot(path=folder / "lineage.png")
+    page.screenshot(path=folder / "lineage.png", clip={"x": 400, "y": 110, "width": 860, "height": 1080})
     page.goto(f"{url}/assets/eval_report")
     page.get_by_text("two-stage", exact=True).first.wait_for()
+    page.set_viewport_size({"width": 1600, "height": 1000})
     page.get_by_text("Metadata", exact=True).first.evaluate("heading => heading.scrollIntoView({block: 'start'})")
     page.wait_for_timeout(2_000)
     page.screenshot(path=folder / "eval_report.png")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.assets.edits import change
 from tests.assets.projects import DATA_SET, Project
 from tests.assets.test_planning import PARENTS, below
-from tests.assets.test_refreshing import change
 from tests.conftest import Built
 
 
