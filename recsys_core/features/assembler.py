@@ -21,7 +21,8 @@ Int64s = npt.NDArray[np.int64]
 _AT = {name: at for at, name in enumerate(FEATURE_NAMES)}
 _ITEM, _USER, _PAIR, _CONTEXT = (features_of(entity) for entity in ("item", "user", "user-item", "context"))
 _ITEM_COLUMNS = [_AT[one.name] for one in _ITEM]
-_MAX_AGES = np.array([np.inf if one.max_age_days is None else one.max_age_days for one in _ITEM])
+_USER_COLUMNS = [_AT[one.name] for one in _USER]
+_MAX_AGES_S = DAY * np.array([np.inf if one.max_age_days is None else one.max_age_days for one in _ITEM])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +47,9 @@ def assemble(requests: Requests, pairs: Pairs, user_values: Float32s | None = No
         user_values: (n_users, n_user_features) as `user_feature_values` gives them, where they are known already.
     """
     values = np.empty((*pairs.item_idx.shape, len(FEATURES)), dtype=np.float32)
-    values[..., _ITEM_COLUMNS] = pairs.items.features[pairs.item_idx]
+    values[..., _ITEM_COLUMNS] = pairs.items.features.take(pairs.item_idx, axis=0)
     by_user = user_feature_values(pairs) if user_values is None else user_values
-    for at, one in enumerate(_USER):
-        values[..., _AT[one.name]] = by_user[:, at, None]
+    values[..., _USER_COLUMNS] = by_user[:, None]
     for one in _PAIR:
         values[..., _AT[one.name]] = pairs.value(one)
     for one in _CONTEXT:
@@ -87,7 +87,7 @@ def state_counts(block: FeatureBlock) -> dict[str, dict[str, int]]:
 
 def _mark_stale(states: UInt8s, requested_at: Int64s, as_of: int) -> None:
     """Item features are as old as the cut-off that they were counted at; a value that is missing stays missing."""
-    is_old = (requested_at - as_of)[:, None] > _MAX_AGES * DAY  # (n_users, n_item_features)
+    is_old = (requested_at - as_of)[:, None] > _MAX_AGES_S  # (n_users, n_item_features)
     if is_old.any():
         columns = states[..., _ITEM_COLUMNS]
         states[..., _ITEM_COLUMNS] = np.where(is_old[:, None, :] & (columns == FRESH), STALE, columns)

@@ -53,4 +53,4 @@ def pair_trained_score(pairs: Pairs) -> Float32s:
 @feature(entity="user-item", unit="logit", low=None, sources=VECTORS)
 def pair_trend_score(pairs: Pairs) -> Float32s:
     """The part that the trend gives: how much of the item's popularity falls to these months."""
-    return dots(pairs.items.learned.trend[pairs.item_idx], pairs.asking.trend)
+    return dots(pairs.items.learned.trend.take(pairs.item_idx, axis=0), pairs.asking.trend)

@@ -19,5 +19,6 @@ def pair_recent_similarity_mean(pairs: Pairs) -> Float32s:
 @feature(entity="user-item", unit="cosine", low=-1.0, high=1.0, sources=SOURCES, may_be_missing=True)
 def pair_recent_similarity_max(pairs: Pairs) -> Float32s:
     """The highest of these cosines: near to one recent item is enough."""
-    highest = np.where(pairs.recent[:, None, :] >= 0, pairs.recent_cosines, np.float32(-np.inf)).max(axis=2)
+    cosines = np.where(pairs.recent[:, None, :] >= 0, pairs.recent_cosines, np.float32(-np.inf))
+    highest = np.maximum.reduce([cosines[:, :, at] for at in range(cosines.shape[2])])  # max(axis=2), much faster
     return np.where(np.isneginf(highest), np.float32(np.nan), highest)

@@ -5,6 +5,7 @@ followed a user rating by rating equals, to the bit, one that is built from the 
 """
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from recsys_core.features.sums import UserSums, counted
 
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
+Column = TypeVar("Column", Float32s, Int64s)
 
 DISLIKED = 2.5
 """A rating of at most this many stars is a dislike."""
@@ -106,13 +108,13 @@ def with_rating(user: UserStates, items: ItemSide, item_idx: int, stars: float, 
     columns = own.item_idx[kept], own.ratings[kept], own.timestamps[kept]
     is_later = (columns[2] > timestamp) | ((columns[2] == timestamp) & (columns[0] > item_idx))
     place = len(is_later) - int(is_later.sum())
-    added = np.array([stars], dtype=np.float32)
+    one, added = np.array([item_idx]), np.array([stars], dtype=np.float32)
     history = replace(
         own,
         offsets=np.array([0, len(is_later) + 1]),
-        item_idx=np.insert(columns[0], place, item_idx),
-        ratings=np.insert(columns[1], place, added),
-        timestamps=np.insert(columns[2], place, timestamp),
+        item_idx=_with_one_more(columns[0], place, one),
+        ratings=_with_one_more(columns[1], place, added),
+        timestamps=_with_one_more(columns[2], place, np.array([timestamp])),
     )
     return replace(_moved(user, items, item_idx, added, +1), histories=history)
 
@@ -145,6 +147,11 @@ def _moved(user: UserStates, items: ItemSide, item_idx: int, stars: Float32s, si
         disliked=user.disliked + sign * is_disliked * items.shown_grains[one],
         liked_genres=user.liked_genres + sign * is_genred * items.genre_grains[one],
     )
+
+
+def _with_one_more(values: Column, place: int, one: Column) -> Column:
+    """What np.insert gives; a request takes several, and each of that costs more than a feature."""
+    return np.concatenate([values[:place], one, values[place:]])
 
 
 def _mean(total: Int64s, n: Int64s) -> Float32s:

@@ -64,7 +64,8 @@ def _unseen(search: Search, n_items: int, user_vectors: Float32s, users: Histori
         k = min(n_items, n + int(users.lengths[rows].max()))
         found, found_scores = search(user_vectors[rows], k)
         for row, items, values in zip(rows, found, found_scores, strict=True):
-            seen = users.item_idx[users.offsets[row] : users.offsets[row + 1]]
-            kept = np.flatnonzero((items >= 0) & ~np.isin(items, seen))[:n]
+            is_seen = np.zeros(n_items, dtype=np.bool_)
+            is_seen[users.item_idx[users.offsets[row] : users.offsets[row + 1]]] = True
+            kept = np.flatnonzero((items >= 0) & ~is_seen[items])[:n]
             item_idx[row, : len(kept)], scores[row, : len(kept)] = items[kept], values[kept]
     return Candidates(item_idx=item_idx, scores=scores)
