@@ -19,8 +19,8 @@ ITEM_KNN_GRID = tuple(
 """Likes only: with "all" each of these settings had a lower NDCG@10 on the validation period of the shipped data, and
 with "rating" the best of them stayed below the best here (0.140 against 0.147)."""
 
-BLOCK = 1024
-"""Items whose similarities to all others are held at once: 1024 x n_items floats."""
+BLOCK = 512
+"""Items whose similarities to all others are held at once: 512 x n_items floats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -27,6 +28,7 @@ from recsys_core.retrieval.baselines.popularity import (
 )
 from recsys_core.retrieval.baselines.recommend import recommend
 from recsys_core.retrieval.baselines.scorer import Scorer
+from recsys_core.side_by_side import Check, side_by_side
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +108,8 @@ def tune(baseline: Baseline, task: ValidationTask, config: BaselinesConfig) -> T
     """
     if not task.targets.counts.any():
         raise DataError("no user of the validation period has a liked item to find: widen the period")
-    trials = tuple(_try(baseline, settings, task, config) for settings in baseline.grid[: config.n_trials])
+    tries = [partial(_try, baseline, settings, task, config) for settings in baseline.grid[: config.n_trials]]
+    trials = tuple(side_by_side(tries, at_once=2))
     best = max(trials, key=lambda trial: getattr(trial, config.selection_metric))
     logger.info("%s: best of %d trials is %s", baseline.name, len(trials), best)
     return TuningResult(best=with_settings(config, best.settings), trials=trials)
@@ -126,7 +129,8 @@ def with_settings(config: BaselinesConfig, settings: Settings) -> BaselinesConfi
     return BaselinesConfig.model_validate({**config.model_dump(), **settings})
 
 
-def _try(baseline: Baseline, settings: Settings, task: ValidationTask, config: BaselinesConfig) -> Trial:
+def _try(baseline: Baseline, settings: Settings, task: ValidationTask, config: BaselinesConfig, check: Check) -> Trial:
+    check()
     scorer = baseline.fit(task.train, with_settings(config, settings), task.fit_end)
     hits = hits_of(recommend(scorer, task.contexts, k=100), task.targets)
     n_relevant = task.targets.counts
