@@ -7,6 +7,7 @@ one number and reads another.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,14 @@ from recsys_core.monitoring.served import Served
 from recsys_core.ranking.inputs import Proposer, RankingInputs, candidate_features, proposer_of
 from recsys_core.retrieval.encoding import user_vectors
 from recsys_core.serving.bundle import Bundle
+from recsys_core.side_by_side import Check, side_by_side
 from recsys_core.tables import load_tables, save_tables
 
 BATCH = 1_024
-"""Requests replayed at once: bounds the memory at so many blocks of features."""
+"""Requests replayed together: bounds the memory at so many blocks of features, twice, for two batches run at a time."""
 
 Bools = npt.NDArray[np.bool_]
+Int64s = npt.NDArray[np.int64]
 
 COLUMNS = (*FEATURE_NAMES, SCORE)
 
@@ -131,31 +134,78 @@ def _compared(slots: pl.DataFrame, logged: Float32s, replayed: Float32s) -> pl.D
 
 def _replayed(requests: pl.DataFrame, slots: pl.DataFrame, bundle: Bundle) -> tuple[Float32s, Bools]:
     """(n_slots, n_features + 1) features and score of each slot, counted again; (n_slots,) whether it was proposed."""
-    asked, ratings = _with_own_histories(requests, bundle.ratings)
-    items = _counted_again(bundle)
-    proposer = proposer_of(bundle.proposer.tower, items, bundle.proposer.index)
-    known, n_candidates = chronicle_of(ratings, proposer.tower.catalogue), bundle.ranker.n_candidates
-    of_users = user_features(ratings, items, asked["who"].to_numpy(), asked["requested_at"].to_numpy())
-    user_values = of_users.select(names_of("user")).to_numpy()
+    replay = _replay_of(requests, bundle)
     numbered = slots.join(
-        asked.with_row_index("row").select("request_id", "row"), on="request_id", maintain_order="left"
+        replay.asked.with_row_index("row").select("request_id", "row"), on="request_id", maintain_order="left"
     )
-    rows, item_idx = numbered["row"].to_numpy(), proposer.tower.catalogue.idx_of(slots["item_id"].to_numpy())
+    rows, item_idx = numbered["row"].to_numpy(), replay.proposer.tower.catalogue.idx_of(slots["item_id"].to_numpy())
     values = np.full((slots.height, len(FEATURE_NAMES) + 1), np.nan, dtype=np.float32)
     found = np.zeros(slots.height, dtype=np.bool_)
-    for start in range(0, asked.height, BATCH):
-        batch = slice(start, start + BATCH)
-        inputs = _asked_again(proposer, known, asked[batch], user_values[batch], n_candidates)
-        block = candidate_features(inputs)  # (n_requests, n_candidates, n_features)
+
+    def fill(start: int, check: Check) -> None:
+        check()
         own = np.flatnonzero((rows >= start) & (rows < start + BATCH))
-        of_request = rows[own] - start
-        # (n_own, n_candidates); an unknown item and a place without a candidate are both -1, and not the same.
-        is_item = (inputs.candidates.item_idx[of_request] == item_idx[own, None]) & (item_idx[own, None] >= 0)
-        found[own] = is_item.any(axis=1)
-        values[own, :-1] = block[of_request, is_item.argmax(axis=1)]
+        values[own, :-1], found[own] = replay.features(start, rows[own], item_idx[own])
+
+    side_by_side([partial(fill, start) for start in range(0, requests.height, BATCH)], at_once=2)
     if len(values):
         values[:, -1] = bundle.ranker.score(values[:, :-1])
     return values, found
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Replay:
+    """The other road to an answer, with what all requests share."""
+
+    proposer: Proposer
+    known: Chronicle
+    asked: pl.DataFrame  # (n_requests,) REQUESTS and `who`
+    user_values: Float32s  # (n_requests, n_user_features)
+    n_candidates: int
+
+    def features(self, start: int, rows: Int64s, item_idx: Int64s) -> tuple[Float32s, Bools]:
+        """(n, n_features) features of slots, from a batch of requests; (n,) whether the item was proposed at all.
+
+        Args:
+            start: where the batch begins among the requests.
+            rows: (n,) the request of each slot, within the batch.
+            item_idx: (n,) what it showed.
+        """
+        inputs = self._inputs(slice(start, start + BATCH))
+        block = candidate_features(inputs)  # (n_requests, n_candidates, n_features)
+        of_request = rows - start
+        # (n, n_candidates); an unknown item and a place without a candidate are both -1, and not the same.
+        is_item = (inputs.candidates.item_idx[of_request] == item_idx[:, None]) & (item_idx[:, None] >= 0)
+        return block[of_request, is_item.argmax(axis=1)], is_item.any(axis=1)
+
+    def _inputs(self, batch: slice) -> RankingInputs:
+        """The requests of a batch, as evaluation would make them."""
+        asked, tower = self.asked[batch], self.proposer.tower
+        times = asked["requested_at"].to_numpy()
+        users = self.known.before(asked["who"].to_numpy(), times)
+        vectors = user_vectors(tower, users)
+        return RankingInputs(
+            proposer=self.proposer,
+            users=users,
+            requested_at=times,
+            user_vectors=vectors,
+            candidates=self.proposer.candidates(vectors, users, self.n_candidates),
+            user_values=self.user_values[batch],
+        )
+
+
+def _replay_of(requests: pl.DataFrame, bundle: Bundle) -> _Replay:
+    """Item features counted again, and the features of all who ask."""
+    asked, ratings = _with_own_histories(requests, bundle.ratings)
+    items, tower = _counted_again(bundle), bundle.proposer.tower
+    users = user_features(ratings, items, asked["who"].to_numpy(), asked["requested_at"].to_numpy())
+    return _Replay(
+        proposer=proposer_of(tower, items, bundle.proposer.index),
+        known=chronicle_of(ratings, tower.catalogue),
+        asked=asked,
+        user_values=users.select(names_of("user")).to_numpy(),
+        n_candidates=bundle.ranker.n_candidates,
+    )
 
 
 def _counted_again(bundle: Bundle) -> pl.DataFrame:
@@ -163,23 +213,6 @@ def _counted_again(bundle: Bundle) -> pl.DataFrame:
     # As the pipeline merges them: of a user and item the latest rating alone, also where it came after the cut-off.
     merged = bundle.ratings.unique(["user_id", "item_id"], keep="last", maintain_order=True)
     return item_features(merged, bundle.movies, bundle.proposer.tower.fit_end)
-
-
-def _asked_again(
-    proposer: Proposer, known: Chronicle, asked: pl.DataFrame, user_values: Float32s, n_candidates: int
-) -> RankingInputs:
-    """The requests of a batch, as evaluation would make them."""
-    tower, times = proposer.tower, asked["requested_at"].to_numpy()
-    users = known.before(asked["who"].to_numpy(), times)
-    vectors = user_vectors(tower, users)
-    return RankingInputs(
-        proposer=proposer,
-        users=users,
-        requested_at=times,
-        user_vectors=vectors,
-        candidates=proposer.candidates(vectors, users, n_candidates),
-        user_values=user_values,
-    )
 
 
 def _with_own_histories(requests: pl.DataFrame, ratings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
