@@ -21,6 +21,7 @@ Int64s = npt.NDArray[np.int64]
 _AT = {name: at for at, name in enumerate(FEATURE_NAMES)}
 _ITEM, _USER, _PAIR, _CONTEXT = (features_of(entity) for entity in ("item", "user", "user-item", "context"))
 _ITEM_COLUMNS = [_AT[one.name] for one in _ITEM]
+_USER_COLUMNS = [_AT[one.name] for one in _USER]
 _MAX_AGES_S = DAY * np.array([np.inf if one.max_age_days is None else one.max_age_days for one in _ITEM])
 
 
@@ -48,8 +49,7 @@ def assemble(requests: Requests, pairs: Pairs, user_values: Float32s | None = No
     values = np.empty((*pairs.item_idx.shape, len(FEATURES)), dtype=np.float32)
     values[..., _ITEM_COLUMNS] = pairs.items.features.take(pairs.item_idx, axis=0)
     by_user = user_feature_values(pairs) if user_values is None else user_values
-    for at, one in enumerate(_USER):
-        values[..., _AT[one.name]] = by_user[:, at, None]
+    values[..., _USER_COLUMNS] = by_user[:, None]
     for one in _PAIR:
         values[..., _AT[one.name]] = pairs.value(one)
     for one in _CONTEXT:

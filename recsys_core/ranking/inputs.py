@@ -5,6 +5,7 @@ sees. What belongs to the items alone is made once, in a `Proposer`, and serves 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.sides import ItemSide, ItemVectors, item_side
 from recsys_core.features.state import Requests, UserStates, user_states
 from recsys_core.retrieval.candidates import Candidates, exact_candidates, find_candidates
-from recsys_core.retrieval.encoding import item_vectors, parts_of, user_vectors
+from recsys_core.retrieval.encoding import Parts, item_vectors, parts_of, user_vectors
 from recsys_core.retrieval.index import ItemIndex
 from recsys_core.retrieval.training import FittedTower
 
@@ -37,6 +38,11 @@ class Proposer:
     item_vectors: Float32s  # (n_items, d)
     side: ItemSide
 
+    @cached_property
+    def parts(self) -> Parts:
+        """Where each part of a user's vector lies."""
+        return parts_of(self.tower)
+
     def candidates(self, vectors: Float32s, users: Histories, n: int) -> Candidates:
         """The n best unseen items of each user, by the users' vectors, (n_users, d)."""
         if self.index is None:
@@ -54,11 +60,10 @@ class Proposer:
             item_idx: (n_users, n_candidates), best first; -1 where there is none.
             user_values: (n_users, n_user_features), where they have been computed already.
         """
-        parts = parts_of(self.tower)
         asking = Asking(
-            trained=vectors[:, parts.trained],
-            closed_form=vectors[:, parts.closed_form] * np.float32(self.tower.closed_form_weight),
-            trend=vectors[:, parts.trend],
+            trained=vectors[:, self.parts.trained],
+            closed_form=vectors[:, self.parts.closed_form] * np.float32(self.tower.closed_form_weight),
+            trend=vectors[:, self.parts.trend],
         )
         pairs = Pairs(users=requests.users, items=self.side, asking=asking, item_idx=item_idx)
         return assemble(requests, pairs, user_values)
