@@ -3,6 +3,7 @@
 Exit status: 0 done, 1 a problem that the message names together with its remedy, 2 wrong usage, 130 interrupted.
 """
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ from recsys_assets.cli.console import errors
 from recsys_core.errors import RecsysError
 
 INTERRUPTED = 130
+GC_THRESHOLD = (20_000, 10, 10)
+"""Python's own is 700 new objects; importing Dagster and the definitions makes four hundred thousand."""
 
 app = typer.Typer(
     help="A movie recommender whose every artifact is a versioned Dagster asset.",
@@ -55,6 +58,8 @@ def choose_lake(
 
 def main() -> None:
     """Run the command line; a problem that the user can mend is one sentence, not a traceback."""
+    # Half a second of most commands would go into looking for garbage among freshly imported modules.
+    gc.set_threshold(*GC_THRESHOLD)
     try:
         app()
     except RecsysError as problem:
