@@ -12,6 +12,7 @@ from recsys_assets.jobs import SCOPE_TAG
 from recsys_assets.planning import make_plan
 from recsys_assets.resources import LakeResource
 from recsys_core.errors import RecsysError
+from recsys_core.lake.staleness import in_short
 
 
 @dg.op(out=dg.Out(dg.Nothing), tags={"kind": "plan"})
@@ -22,7 +23,7 @@ def look_what_is_out_of_date(context: dg.OpExecutionContext, lake: LakeResource)
     except RecsysError as problem:
         raise dg.Failure(description=str(problem), allow_retries=False) from problem
     noted = catch_up(context.instance, lake, plan)
-    why = {name: "; ".join(verdict.reasons) for name, verdict in plan.items() if verdict.is_stale}
+    why = {name: in_short(verdict.reasons) for name, verdict in plan.items() if verdict.is_stale}
     for name, reasons in why.items():
         context.log.info("%s: %s", name, reasons)
     if not why:

@@ -110,6 +110,7 @@ def _refresh() -> list[str]:
 
 def _show_plan(*, as_json: bool) -> None:
     from recsys_assets.planning import make_plan
+    from recsys_core.lake.staleness import in_short
 
     stale = {name: verdict.reasons for name, verdict in make_plan(this_lake(), deep=True).items() if verdict.is_stale}
     if as_json:
@@ -119,7 +120,7 @@ def _show_plan(*, as_json: bool) -> None:
     else:
         table = Table("asset", "why it would be rebuilt", box=None)
         for name, reasons in stale.items():
-            table.add_row(name, escape("; ".join(reasons)))
+            table.add_row(name, escape(in_short(reasons)))
         out.print(table)
 
 

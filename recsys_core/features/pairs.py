@@ -137,7 +137,7 @@ def largest_dots(vectors: Float32s, others: Float32s) -> Float32s:
     if len(others) < FEW:
         plain: Float32s = np.einsum("nd,md->nm", vectors, others).max(axis=1)
         return plain
-    step = max(1, AT_ONCE // others.size)
+    step = max(1, AT_ONCE // max(1, others.size))
     rough = np.concatenate([vectors[at : at + step] @ others.T for at in range(0, len(vectors), step)])  # (n, m)
     # A sum of d products is off by less than d eps times the lengths, whatever its order (Higham 2002, Accuracy and
     # Stability of Numerical Algorithms, section 3.1); two products are compared, each added up in two orders.

@@ -9,7 +9,8 @@ only those whose inputs did come out different.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
@@ -66,6 +67,32 @@ class Verdict:
 
     def _note(self, name: str) -> str:
         return " (has changed, may change back)" if name in self.unsettled else ""
+
+
+FEW = 3
+"""Partitions of one asset that are named one by one where a plan is shown."""
+
+_OF_A_PARTITION = re.compile(r"(?P<before>.* )?(?P<asset>[^ /]+)/(?P<partition>[^ ]+)(?P<after> .*)?")
+
+
+def in_short(reasons: Sequence[str]) -> str:
+    """Reasons in one line; many partitions of one asset, of which the same is said, by their first and last.
+
+    >>> in_short([f"input log/{day} changed" for day in range(1, 6)] + ["code changed"])
+    'input log/1 to 5 changed (5 of them); code changed'
+    """
+    alike: dict[tuple[str, str], list[str]] = {}
+    for reason in reasons:
+        found = _OF_A_PARTITION.fullmatch(reason)
+        around = (f"{found['before'] or ''}{found['asset']}/", found["after"] or "") if found else (reason, "")
+        alike.setdefault(around, []).append(found["partition"] if found else "")
+    told = []
+    for (before, after), partitions in alike.items():
+        if len(partitions) <= FEW:
+            told += [f"{before}{one}{after}" for one in partitions]
+        else:
+            told.append(f"{before}{partitions[0]} to {partitions[-1]}{after} ({len(partitions)} of them)")
+    return "; ".join(told)
 
 
 Plan = dict[str, Verdict]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from recsys_core.errors import ArtifactError
 from recsys_core.lake import Lineage, Manifest
-from recsys_core.lake.staleness import Node, State, next_wave, plan
+from recsys_core.lake.staleness import Node, State, in_short, next_wave, plan
 
 RAW = {"archive": "z1"}
 
@@ -258,3 +258,14 @@ def differs(node: Node, found: State, after: dict[str, State], raw: dict[str, st
     wanted = {parent: raw.get(parent) or after[parent].version for parent in node.parents}
     is_there = isinstance(found, Manifest)
     return not is_there or (found.lineage.code_version, found.lineage.inputs) != (node.code_version, wanted)
+
+
+def test_a_plan_in_short_names_few_partitions_and_spans_many() -> None:
+    days = [f"2017-01-{day:02}" for day in range(1, 31)]
+    changed = [f"input interactions/{day} changed" for day in days]
+    assert in_short(changed[:3]) == "; ".join(changed[:3])
+    assert in_short(["code changed", *changed, "waits for: interactions/2017-02-01"]) == (
+        "code changed; input interactions/2017-01-01 to 2017-01-30 changed (30 of them); "
+        "waits for: interactions/2017-02-01"
+    )
+    assert in_short([]) == ""
