@@ -21,6 +21,7 @@ import dagster as dg
 import pydantic
 
 from recsys_assets import pools
+from recsys_assets.interrupts import insistent_interrupts
 from recsys_assets.metadata.pages import described, references
 from recsys_assets.resources import LakeResource
 from recsys_core.errors import RecsysError
@@ -138,7 +139,7 @@ def _run_of(function: Callable[..., object], name: str, pool: str | None) -> Cal
             logging.getLogger("recsys.progress").warning(said)  # for the command line; see `publishing`
 
         try:
-            with pools.alone(Path(lake.root), pool, tell) if pool else nullcontext():
+            with insistent_interrupts(), pools.alone(Path(lake.root), pool, tell) if pool else nullcontext():
                 return function(context, lake=lake, **others)
         except RecsysError as problem:
             # The UI shows the description by itself, not below a traceback. Trying again would meet the same problem.
