@@ -32,7 +32,7 @@ def every_closed_day_is_ingested(lake: LakeResource) -> dg.AssetCheckResult:
 def outcomes_keep_their_contract(lake: LakeResource) -> dg.AssetCheckResult:
     """One outcome per shown slot, a like or none, settled after it was shown, with a propensity above 0."""
     from recsys_core.contracts import violations
-    from recsys_core.feedback.schemas import OUTCOMES
+    from recsys_core.feedback.derived import OUTCOMES
     from recsys_core.tables import read_table
 
     table = read_table(lake.store.open("impression_outcomes") / "impression_outcomes.parquet")
@@ -43,7 +43,7 @@ def outcomes_keep_their_contract(lake: LakeResource) -> dg.AssetCheckResult:
 def clicks_keep_their_contract(lake: LakeResource) -> dg.AssetCheckResult:
     """Each click once, at a possible time and place, with a weight that is a number and not below 0."""
     from recsys_core.contracts import violations
-    from recsys_core.feedback.schemas import IMPLICIT
+    from recsys_core.feedback.derived import IMPLICIT
     from recsys_core.tables import read_table
 
     table = read_table(lake.store.open("implicit_feedback") / "implicit_feedback.parquet")

@@ -9,8 +9,16 @@ import polars as pl
 from recsys_core.data.schemas import MERGED_RATINGS
 from recsys_core.feedback.schemas import IMPRESSIONS, INTERACTIONS
 
+KEPT = (
+    "request_id", "user_id", "item_id", "position", "release", "policy", "propensity", "feature_set", "features",
+    "feature_states",
+)  # fmt: skip
+"""What a judged slot carries on: propensity for evaluation alone, which policy and release showed it, what the ranker
+read."""
+
 _CLICK = {name: INTERACTIONS.columns[name] for name in ("user_id", "item_id", "timestamp", "request_id")}
-_EVENT_ID = pa.Column(pl.String, description="The event of the log that it comes from.")
+_ID = INTERACTIONS.columns["event_id"].checks
+_EVENT_ID = pa.Column(pl.String, _ID, unique=True, description="The event of the log that it comes from.")
 _SECONDS = INTERACTIONS.columns["timestamp"].checks
 
 LOGGED = pa.DataFrameSchema(
@@ -26,27 +34,21 @@ CLICKS = pa.DataFrameSchema({**_CLICK, "event_id": _EVENT_ID}, name="clicks", st
 
 OUTCOMES = pa.DataFrameSchema(
     {
-        **{
-            name: IMPRESSIONS.columns[name]
-            for name in (
-                "request_id", "user_id", "item_id", "position", "release", "policy", "propensity", "feature_set",
-                "features", "feature_states",
-            )
-        },
+        **{name: IMPRESSIONS.columns[name] for name in KEPT},
         "shown_at": pa.Column(pl.Int64, _SECONDS, description="When it was shown, in seconds UTC."),
         "settled_at": pa.Column(
             pl.Int64, _SECONDS, description="First second (UTC) in which nothing can change the label any more."
         ),
         "label": pa.Column(pl.Int8, pa.Check.isin([0, 1]), description="1: liked; 0: seen, or could be, and left."),
         "event_id": pa.Column(
-            pl.String, nullable=True, description="The rating or click that made the label; null without one."
+            pl.String, _ID, nullable=True, description="The rating or click that made the label; null without one."
         ),
     },
     name="impression_outcomes",
     strict=True,
     ordered=True,
     unique=["request_id", "position"],
-)  # fmt: skip
+)
 """One row per shown slot that can be judged: `outcomes.OUTCOMES_COLUMNS`."""
 
 IMPLICIT = pa.DataFrameSchema(

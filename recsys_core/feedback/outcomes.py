@@ -8,13 +8,8 @@ import polars as pl
 
 from recsys_core.data.schemas import LIKED
 from recsys_core.feedback.config import OutcomesConfig
-from recsys_core.feedback.schemas import IMPRESSIONS_COLUMNS, OUTCOMES
-
-KEPT = (
-    "request_id", "user_id", "item_id", "position", "release", "policy", "propensity", "feature_set", "features",
-    "feature_states",
-)  # fmt: skip
-"""What a slot carries on: propensity for evaluation alone, which policy and release showed it, what the ranker read."""
+from recsys_core.feedback.derived import KEPT, OUTCOMES
+from recsys_core.feedback.schemas import IMPRESSIONS_COLUMNS
 
 OUTCOMES_COLUMNS: dict[str, pl.DataType] = {
     **{name: IMPRESSIONS_COLUMNS[name] for name in KEPT},
