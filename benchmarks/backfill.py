@@ -14,16 +14,15 @@ import tempfile
 import time
 import warnings
 from contextlib import closing
-from datetime import date, timedelta
 from pathlib import Path
 
 from benchmarks.spread import spread_of
+from recsys_core.days import DAY_S, day_of, start_of
 from recsys_core.evaluation.rendering import markdown_table
-from recsys_core.feedback.records import DAY_S, Event
+from recsys_core.feedback.records import Event
 from recsys_core.feedback.sqlite_log import SqliteLog
 
-FIRST = date(2016, 10, 18)
-FIRST_SECOND = 1_476_748_800
+FIRST_SECOND = start_of("2016-10-18")
 
 
 def write_log(folder: Path, n_days: int, n_events: int) -> None:
@@ -69,7 +68,7 @@ def main() -> None:
     parser.add_argument("--single", type=int, default=30)
     parser.add_argument("--runs", type=int, default=3)
     asked = parser.parse_args()
-    days = [(FIRST + timedelta(days=n)).isoformat() for n in range(asked.days)]
+    days = [day_of(FIRST_SECOND + number * DAY_S) for number in range(asked.days)]
     ways = {
         f"{asked.days} days in one run": [(days[0], days[-1])],
         f"{asked.single} days in {asked.single} runs": [(day, day) for day in days[: asked.single]],

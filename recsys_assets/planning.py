@@ -9,8 +9,8 @@ from recsys_assets.partitions import arrival_days
 from recsys_assets.recipes import RECIPES, Recipe
 from recsys_assets.resources import LakeResource
 from recsys_core.data.sources import locate, source_version
-from recsys_core.feedback.arrivals import NO_VERSION, day_versions, last_closed_day, version_until
-from recsys_core.feedback.closed import day_before
+from recsys_core.days import day_before
+from recsys_core.feedback.arrivals import NO_VERSION, last_closed_day, version_until
 from recsys_core.feedback.gaps import gaps
 from recsys_core.feedback.interactions import versions_of_days
 from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE
@@ -30,15 +30,14 @@ def make_plan(lake: LakeResource, *, deep: bool = False) -> Plan:
     """
     with lake.open_log() as log:
         logged = versions_of_days(log)
-        requests, impressions = (day_versions(log, table) for table in (REQUESTS_TABLE, IMPRESSIONS_TABLE))
+        outside = {
+            "source": _source(lake),
+            "served": version_until(log, REQUESTS_TABLE, closed_until()),
+            "shown": version_until(log, IMPRESSIONS_TABLE, settled_until()),
+        }
     days = days_to_ingest(lake, logged)
     nodes = [node for recipe in RECIPES.values() for node in _nodes(recipe, days)]
-    outside = {
-        "source": _source(lake),
-        "served": version_until(requests, closed_until()),
-        "shown": version_until(impressions, settled_until()),
-        **{f"log/{day}": logged.get(day, NO_VERSION) for day in days},
-    }
+    outside |= {f"log/{day}": logged.get(day, NO_VERSION) for day in days}
     return plan(nodes, lake.store.survey([node.name for node in nodes], deep=deep), outside)
 
 

@@ -11,10 +11,10 @@ from dagster._core.errors import DagsterAssetCheckFailedError  # Dagster raises 
 from recsys_assets.catching_up import catch_up
 from recsys_assets.jobs import LAUNCHED, QUIET
 from recsys_assets.orphans import bury, owned
-from recsys_assets.partitions import Stretch, stretches
 from recsys_assets.planning import make_plan
 from recsys_assets.proving import prove, refuse_unproven
 from recsys_assets.resources import LakeResource
+from recsys_core.days import Stretch, stretches
 from recsys_core.errors import RecsysError
 from recsys_core.lake.staleness import Plan, Verdict, next_wave
 

@@ -3,29 +3,23 @@
 import dagster as dg
 
 from recsys_assets.resources import LakeResource
-from recsys_assets.verdicts import kept
+from recsys_assets.verdicts import keeps_schema
 
 
 @dg.asset_check(asset="movies", blocking=True)
 def movies_keep_their_schema(lake: LakeResource) -> dg.AssetCheckResult:
     """One row per movie, with an id, a title, genres, and a year that can be."""
-    from recsys_core.contracts import violations
     from recsys_core.data.schemas import MOVIES
-    from recsys_core.tables import read_table
 
-    table = read_table(lake.store.open("movies") / "movies.parquet")
-    return kept(violations(table, MOVIES), table.height)
+    return keeps_schema(lake, "movies", MOVIES)
 
 
 @dg.asset_check(asset="ratings", blocking=True)
 def ratings_keep_their_schema(lake: LakeResource) -> dg.AssetCheckResult:
     """One rating per user and movie, on the half-star grid, at a possible time."""
-    from recsys_core.contracts import violations
     from recsys_core.data.schemas import MERGED_RATINGS
-    from recsys_core.tables import read_table
 
-    table = read_table(lake.store.open("ratings") / "ratings.parquet")
-    return kept(violations(table, MERGED_RATINGS), table.height)
+    return keeps_schema(lake, "ratings", MERGED_RATINGS)
 
 
 @dg.asset_check(asset="ratings", additional_deps=["movies"])

@@ -4,7 +4,7 @@ import dagster as dg
 
 from recsys_assets.planning import log_gaps
 from recsys_assets.resources import LakeResource
-from recsys_assets.verdicts import kept
+from recsys_assets.verdicts import keeps_schema
 
 
 @dg.asset_check(asset="interaction_log_head")
@@ -31,20 +31,14 @@ def every_closed_day_is_ingested(lake: LakeResource) -> dg.AssetCheckResult:
 @dg.asset_check(asset="impression_outcomes", blocking=True)
 def outcomes_keep_their_contract(lake: LakeResource) -> dg.AssetCheckResult:
     """One outcome per shown slot, a like or none, settled after it was shown, with a propensity above 0."""
-    from recsys_core.contracts import violations
     from recsys_core.feedback.derived import OUTCOMES
-    from recsys_core.tables import read_table
 
-    table = read_table(lake.store.open("impression_outcomes") / "impression_outcomes.parquet")
-    return kept(violations(table, OUTCOMES), table.height)
+    return keeps_schema(lake, "impression_outcomes", OUTCOMES)
 
 
 @dg.asset_check(asset="implicit_feedback", blocking=True)
 def clicks_keep_their_contract(lake: LakeResource) -> dg.AssetCheckResult:
     """Each click once, at a possible time and place, with a weight that is a number and not below 0."""
-    from recsys_core.contracts import violations
     from recsys_core.feedback.derived import IMPLICIT
-    from recsys_core.tables import read_table
 
-    table = read_table(lake.store.open("implicit_feedback") / "implicit_feedback.parquet")
-    return kept(violations(table, IMPLICIT), table.height)
+    return keeps_schema(lake, "implicit_feedback", IMPLICIT)

@@ -1,6 +1,5 @@
 """A data set cut in two by time: what has happened, and what has not yet."""
 
-import datetime
 from pathlib import Path
 
 import polars as pl
@@ -8,6 +7,7 @@ import polars as pl
 from recsys_core.data.limits import RatingsReadingConfig
 from recsys_core.data.reading import read_ratings
 from recsys_core.data.sources import locate
+from recsys_core.days import start_of
 from recsys_core.errors import DataError
 
 
@@ -24,9 +24,9 @@ def held_back(ratings: pl.DataFrame, first_day: str | None) -> tuple[pl.DataFram
     if first_day is None:
         return ratings, ratings.clear()
     try:
-        start = int(datetime.datetime.fromisoformat(first_day).replace(tzinfo=datetime.UTC).timestamp())
-    except ValueError as fault:
-        raise DataError(f"hold_back_from: {first_day!r} is no day: write it as YYYY-MM-DD") from fault
+        start = start_of(first_day)
+    except DataError as fault:
+        raise DataError(f"hold_back_from: {fault}") from fault
     is_later = pl.col("timestamp") >= start
     before, later = ratings.filter(~is_later), ratings.filter(is_later)
     if before.is_empty() and later.height:

@@ -9,47 +9,28 @@ So every delivery is kept, and the same rule reads them all, from however many f
   the lesser digest counts, for want of a better rule that every reader can follow.
 """
 
-import datetime
 import hashlib
 import json
-import re
-from collections.abc import Mapping
 
 import polars as pl
 
-from recsys_core.errors import DataError
+from recsys_core.days import DAY_S, day_of
 from recsys_core.feedback.log import DaySnapshot, EventLog
-from recsys_core.feedback.records import DAY_S, LogTable
+from recsys_core.feedback.records import LogTable
 
-DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 FIRST, REPEAT, CONFLICT = "first", "repeat", "conflict"
 
 NO_VERSION = hashlib.sha256().hexdigest()
 """The version of a day on which nothing arrived."""
 
 
-def start_of(day: str) -> int:
-    """The first second of a day.
-
-    Raises:
-        DataError: `day` is not written as YYYY-MM-DD.
-    """
-    try:
-        if not DAY.fullmatch(day):
-            raise ValueError
-        return int(datetime.datetime.fromisoformat(day).replace(tzinfo=datetime.UTC).timestamp())
-    except ValueError as error:
-        raise DataError(f"{day!r} is not a day: write it as YYYY-MM-DD") from error
-
-
 def last_closed_day(now: int, grace_s: int) -> str:
     """The latest day that is over and has had its grace.
 
-    >>> last_closed_day(start_of("2017-07-15") + 3_600, grace_s=3_600)
-    '2017-07-14'
+    >>> last_closed_day(now=2 * DAY_S + 3_600, grace_s=3_600)
+    '1970-01-02'
     """
-    start = (now - grace_s) // DAY_S * DAY_S - DAY_S
-    return datetime.datetime.fromtimestamp(start, datetime.UTC).date().isoformat()
+    return day_of(now - grace_s - DAY_S)
 
 
 def with_standing(deliveries: pl.DataFrame, table: LogTable) -> pl.DataFrame:
@@ -90,14 +71,13 @@ def day_versions(log: EventLog, table: LogTable) -> dict[str, str]:
     return {str(day): version_of(rows, table) for (day,), rows in sorted(days.items())}
 
 
-def version_until(versions: Mapping[str, str], last_day: str) -> str:
-    """One version over all days up to and with `last_day` (YYYY-MM-DD).
+def version_until(log: EventLog, table: LogTable, last_day: str) -> str:
+    """One version over all days of a table up to and with `last_day` (YYYY-MM-DD).
 
-    Args:
-        versions: of `day_versions`.
-        last_day: the last day that counts.
+    Raises:
+        LogError: the log cannot be read.
     """
-    days = {day: version for day, version in versions.items() if day <= last_day}
+    days = {day: version for day, version in day_versions(log, table).items() if day <= last_day}
     return hashlib.sha256(json.dumps(days).encode()).hexdigest() if days else NO_VERSION
 
 

@@ -1,10 +1,9 @@
 """What the log holds of closed days, read whole."""
 
-import datetime
-
 import polars as pl
 
-from recsys_core.feedback.arrivals import FIRST, by_day, day_rows, start_of
+from recsys_core.days import start_of
+from recsys_core.feedback.arrivals import FIRST, by_day, day_rows
 from recsys_core.feedback.log import EventLog
 from recsys_core.feedback.records import LogTable
 
@@ -23,12 +22,3 @@ def rows_until(log: EventLog, table: LogTable, last_day: str) -> pl.DataFrame:
     days = by_day(log.deliveries(table), table).filter(pl.col("day") <= last_day)["day"].unique().sort()
     rows = [day_rows(log.read_day(table, start_of(day)), table).filter(standing=FIRST) for day in days]
     return pl.concat([table.frame([]), *(one.select(*table.columns) for one in rows)]).sort(*table.key)
-
-
-def day_before(day: str) -> str:
-    """The day before, YYYY-MM-DD.
-
-    >>> day_before("2017-03-01")
-    '2017-02-28'
-    """
-    return (datetime.date.fromisoformat(day) - datetime.timedelta(days=1)).isoformat()

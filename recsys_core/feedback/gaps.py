@@ -1,10 +1,10 @@
 """Which days are missing: of the log, or of what was ingested from it."""
 
-import datetime
 from collections.abc import Mapping
 
 import polars as pl
 
+from recsys_core.days import days_from, stretches
 from recsys_core.feedback.arrivals import NO_VERSION
 
 WAITING = "not ingested"
@@ -34,17 +34,13 @@ def gaps(logged: Mapping[str, str], ingested: Mapping[str, str], closed_until: s
         GAPS_COLUMNS: first and last day of a stretch, its days, and WAITING, CHANGED or SILENT.
     """
     known = sorted(day for day in {*logged, *ingested} if day <= closed_until)
-    stretches: list[tuple[str, str, int, str]] = []
-    for day in _between(known[0], known[-1]) if known else []:
-        what = _missing(day, logged, ingested)
-        if what is None:
-            continue
-        if stretches and stretches[-1][3] == what and _next(stretches[-1][1]) == day:
-            first, _, n_days, _ = stretches.pop()
-            stretches.append((first, day, n_days + 1, what))
-        else:
-            stretches.append((day, day, 1, what))
-    return pl.DataFrame(stretches, schema=GAPS_COLUMNS, orient="row")
+    missing = {day: _missing(day, logged, ingested) for day in (days_from(known[0], known[-1]) if known else [])}
+    rows = [
+        (first, last, len(days_from(first, last)), what)
+        for what in (WAITING, CHANGED, SILENT)
+        for first, last in stretches([day for day, found in missing.items() if found == what])
+    ]
+    return pl.DataFrame(rows, schema=GAPS_COLUMNS, orient="row").sort("first")
 
 
 def _missing(day: str, logged: Mapping[str, str], ingested: Mapping[str, str]) -> str | None:
@@ -54,12 +50,3 @@ def _missing(day: str, logged: Mapping[str, str], ingested: Mapping[str, str]) -
     if then is None:
         return WAITING
     return None if then == now else CHANGED
-
-
-def _between(first: str, last: str) -> list[str]:
-    start, end = datetime.date.fromisoformat(first), datetime.date.fromisoformat(last)
-    return [(start + datetime.timedelta(days=n)).isoformat() for n in range((end - start).days + 1)]
-
-
-def _next(day: str) -> str:
-    return (datetime.date.fromisoformat(day) + datetime.timedelta(days=1)).isoformat()

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from recsys_core.days import start_of
 from recsys_core.errors import DataError
-from recsys_core.feedback.arrivals import CONFLICT, FIRST, day_rows, day_versions, start_of, version_of
+from recsys_core.feedback.arrivals import CONFLICT, FIRST, day_rows, day_versions, version_of
 from recsys_core.feedback.config import InteractionsConfig
 from recsys_core.feedback.log import EventLog
 from recsys_core.feedback.records import EVENTS_TABLE

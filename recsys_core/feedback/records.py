@@ -14,12 +14,12 @@ import numpy.typing as npt
 import polars as pl
 
 from recsys_core.data.quarantine import BadRow
+from recsys_core.days import DAY_S
 from recsys_core.errors import LogError
 from recsys_core.feedback import values
 from recsys_core.feedback.schemas import IMPRESSIONS_COLUMNS, INTERACTIONS_COLUMNS, REQUESTS_COLUMNS
 from recsys_core.feedback.values import Check, optional
 
-DAY_S = 86_400
 DIGEST_BYTES = 16
 
 Row = tuple[Any, ...]

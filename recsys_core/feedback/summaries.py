@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from recsys_core.feedback.records import DAY_S
+from recsys_core.days import DAY_S
 from recsys_core.feedback.schemas import KINDS
 
 HOUR_S = 3_600

@@ -7,12 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from recsys_core.days import DAY_S
 from recsys_core.features.assembler import UInt8s
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.feedback.closed import rows_until
 from recsys_core.feedback.impressions import read_history
 from recsys_core.feedback.log import EventLog
-from recsys_core.feedback.records import DAY_S, IMPRESSIONS_TABLE, REQUESTS_TABLE, unpack_features
+from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, unpack_features
 from recsys_core.feedback.schemas import FRESH, MISSING, STALE
 from recsys_core.monitoring.sample import Float32s, Sample, scored_sample
 from recsys_core.serving.requests import Rated, Request

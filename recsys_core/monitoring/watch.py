@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 from pydantic import JsonValue
 
+from recsys_core.days import DAY_S
 from recsys_core.features.registry import feature_set_version
-from recsys_core.feedback.records import DAY_S
 from recsys_core.monitoring.config import DriftConfig
 from recsys_core.monitoring.drift import DriftReport, drift_report, stability_over_time
 from recsys_core.monitoring.reference import Reference

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import polars as pl
 
+from recsys_core.days import DAY_S
 from recsys_core.errors import DataError
-from recsys_core.feedback.records import DAY_S, Event, Impression
+from recsys_core.feedback.records import Event, Impression
 from recsys_core.feedback.records import Request as RequestRecord
 from recsys_core.seeding import child
 from recsys_core.serving.bundle import Bundle

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from recsys_core.feedback.records import DAY_S, Event
+from recsys_core.days import DAY_S
+from recsys_core.feedback.records import Event
 from tests.assets.projects import Project
 from tests.assets.test_planning import click, rating, write_log
 

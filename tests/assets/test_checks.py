@@ -13,11 +13,12 @@ import pytest
 
 from recsys_assets.checks import data, evaluation, features, feedback, monitoring, ranking, retrieval
 from recsys_assets.resources import LakeResource
+from recsys_core.days import DAY_S
 from recsys_core.evaluation.report import OURS
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.feedback.implicit import IMPLICIT_COLUMNS
 from recsys_core.feedback.outcomes import OUTCOMES_COLUMNS
-from recsys_core.feedback.records import DAY_S, pack_features
+from recsys_core.feedback.records import pack_features
 from recsys_core.lake.store import Lake
 from recsys_core.monitoring.parity import parity_report
 from recsys_core.monitoring.served import Served

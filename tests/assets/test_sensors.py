@@ -12,7 +12,7 @@ from recsys_assets.definitions import defs
 from recsys_assets.planning import days_out_of_date, make_plan
 from recsys_assets.resources import LakeResource
 from recsys_assets.sensors import MAX_DAYS, new_feedback_arrived, refresh_every_night
-from recsys_core.feedback.arrivals import start_of
+from recsys_core.days import start_of
 from recsys_core.feedback.records import Event
 
 FIRST, SECOND = "2016-10-18", "2016-10-19"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from recsys_assets.refresh_job import PARENT_TAG
-from recsys_core.feedback.records import DAY_S
+from recsys_core.days import DAY_S
 from tests.assets.edits import change
 from tests.assets.projects import Project
 from tests.assets.test_planning import PARENTS, below, skip, write_log

@@ -36,7 +36,7 @@ def test_without_a_day_nothing_is_held_back() -> None:
 @pytest.mark.parametrize(
     ("day", "said"),
     [
-        ("2016-02-30", "hold_back_from: '2016-02-30' is no day: write it as YYYY-MM-DD"),
+        ("2016-02-30", "hold_back_from: '2016-02-30' is not a day: write it as YYYY-MM-DD"),
         ("1970-01-01", "hold_back_from: no rating was given before 1970-01-01: choose a later day"),
     ],
 )

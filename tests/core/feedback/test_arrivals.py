@@ -9,15 +9,13 @@ import pytest
 from recsys_core.feedback.arrivals import (
     NO_VERSION,
     by_day,
-    day_versions,
     last_closed_day,
-    start_of,
     version_of,
     version_until,
     with_standing,
 )
 from recsys_core.feedback.log import EventLog, deliveries_schema
-from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE, REQUESTS_TABLE, LogTable
+from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE, REQUESTS_TABLE
 from recsys_core.feedback.sqlite_log import SqliteLog
 from tests.core.feedback.rows import DAY, START, request
 
@@ -90,38 +88,30 @@ def test_a_day_is_closed_when_it_is_over_and_has_had_its_grace(now: int, grace_s
     assert last_closed_day(now, grace_s) == day
 
 
-def test_a_day_starts_at_midnight_utc() -> None:
-    assert start_of("2017-07-14") == START
-
-
-def version(log: EventLog, table: LogTable, last_day: str) -> str:
-    return version_until(day_versions(log, table), last_day)
-
-
 def test_the_version_of_all_days_is_of_those_up_to_the_last_closed_one(log: EventLog) -> None:
-    assert version(log, REQUESTS_TABLE, DAY) == NO_VERSION
+    assert version_until(log, REQUESTS_TABLE, DAY) == NO_VERSION
     log.append(requests=[request(1)])
-    first = version(log, REQUESTS_TABLE, DAY)
+    first = version_until(log, REQUESTS_TABLE, DAY)
     assert first != NO_VERSION
-    assert version(log, REQUESTS_TABLE, "2017-07-13") == NO_VERSION
-    assert version(log, EVENTS_TABLE, DAY) == NO_VERSION
+    assert version_until(log, REQUESTS_TABLE, "2017-07-13") == NO_VERSION
+    assert version_until(log, EVENTS_TABLE, DAY) == NO_VERSION
     log.append(requests=[request(2, served_at=(START + 86_400) * 1_000_000)])
-    assert version(log, REQUESTS_TABLE, DAY) == first, "what arrives on an open day makes nothing stale"
-    both = version(log, REQUESTS_TABLE, "2017-07-15")
+    assert version_until(log, REQUESTS_TABLE, DAY) == first, "what arrives on an open day makes nothing stale"
+    both = version_until(log, REQUESTS_TABLE, "2017-07-15")
     assert len({first, both, NO_VERSION}) == 3
-    assert version(log, REQUESTS_TABLE, "2999-01-01") == both
+    assert version_until(log, REQUESTS_TABLE, "2999-01-01") == both
 
 
 def test_the_version_of_all_days_changes_with_what_counts_and_with_nothing_else(log: EventLog) -> None:
     versions = []
     for rows in ([request(1), request(2)], [request(3)], [request(1, k=9)]):
         log.append(requests=rows)
-        versions.append(version(log, REQUESTS_TABLE, DAY))
+        versions.append(version_until(log, REQUESTS_TABLE, DAY))
     assert len(set(versions)) == 3, "a new row, and one that contradicts another"
     log.append(requests=[request(1), request(2), request(3), request(1, k=9)])
     later = request(2).served_at + 5
     log.append(requests=[request(2, served_at=later)])
-    assert version(log, REQUESTS_TABLE, DAY) == versions[-1], "repeats"
+    assert version_until(log, REQUESTS_TABLE, DAY) == versions[-1], "repeats"
 
 
 def test_the_version_of_all_days_tells_one_day_from_another(log: EventLog, tmp_path: Path) -> None:
@@ -129,4 +119,4 @@ def test_the_version_of_all_days_tells_one_day_from_another(log: EventLog, tmp_p
     log.append(requests=[request(1)])
     with SqliteLog(tmp_path / "other") as other:
         other.append(requests=[request(1, served_at=request(1).served_at + 86_400 * 1_000_000)])
-        assert version(other, REQUESTS_TABLE, "2999-01-01") != version(log, REQUESTS_TABLE, "2999-01-01")
+        assert version_until(other, REQUESTS_TABLE, "2999-01-01") != version_until(log, REQUESTS_TABLE, "2999-01-01")

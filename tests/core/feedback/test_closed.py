@@ -2,9 +2,10 @@
 
 import polars as pl
 
+from recsys_core.days import DAY_S
 from recsys_core.feedback.closed import rows_until
 from recsys_core.feedback.log import EventLog
-from recsys_core.feedback.records import DAY_S, IMPRESSIONS_TABLE, REQUESTS_TABLE
+from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE
 from recsys_core.feedback.schemas import IMPRESSIONS, REQUESTS
 from tests.core.feedback.rows import DAY, START, impression, request
 

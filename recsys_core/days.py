@@ -1,0 +1,71 @@
+"""Days of the calendar, UTC, written YYYY-MM-DD, so that they sort as text."""
+
+import datetime
+import re
+from collections.abc import Sequence
+
+from recsys_core.errors import DataError
+
+DAY_S = 86_400
+"""Seconds of a day."""
+
+Stretch = tuple[str, str]
+"""First and last of days in a row."""
+
+_WRITTEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_ONE = datetime.timedelta(days=1)
+
+
+def start_of(day: str) -> int:
+    """The first second of a day, since 1970.
+
+    Raises:
+        DataError: `day` is not written as YYYY-MM-DD.
+    """
+    try:
+        if not _WRITTEN.fullmatch(day):
+            raise ValueError
+        return int(datetime.datetime.fromisoformat(day).replace(tzinfo=datetime.UTC).timestamp())
+    except ValueError as error:
+        raise DataError(f"{day!r} is not a day: write it as YYYY-MM-DD") from error
+
+
+def day_of(second: int) -> str:
+    """The day of a second since 1970.
+
+    >>> day_of(86_399), day_of(86_400)
+    ('1970-01-01', '1970-01-02')
+    """
+    return datetime.datetime.fromtimestamp(second, datetime.UTC).date().isoformat()
+
+
+def day_before(day: str) -> str:
+    """The day before.
+
+    >>> day_before("2017-03-01")
+    '2017-02-28'
+    """
+    return (datetime.date.fromisoformat(day) - _ONE).isoformat()
+
+
+def days_from(first: str, last: str) -> list[str]:
+    """Every day from the first to the last, both with it; none, if the last comes before the first.
+
+    >>> days_from("2017-02-28", "2017-03-01")
+    ['2017-02-28', '2017-03-01']
+    """
+    start, end = datetime.date.fromisoformat(first), datetime.date.fromisoformat(last)
+    return [(start + number * _ONE).isoformat() for number in range((end - start).days + 1)]
+
+
+def stretches(days: Sequence[str]) -> list[Stretch]:
+    """Days, in order, as the fewest stretches without a gap.
+
+    >>> stretches(["2017-02-27", "2017-02-28", "2017-03-01", "2017-03-05"])
+    [('2017-02-27', '2017-03-01'), ('2017-03-05', '2017-03-05')]
+    """
+    found: list[Stretch] = []
+    for day in days:
+        follows = found and found[-1][1] == day_before(day)
+        found[-1:] = [(found[-1][0], day)] if follows else [*found[-1:], (day, day)]
+    return found
