@@ -1,7 +1,6 @@
 """How a check says what it found."""
 
 from collections.abc import Sequence
-
 from typing import TYPE_CHECKING
 
 import dagster as dg

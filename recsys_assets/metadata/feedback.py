@@ -15,16 +15,15 @@ if TYPE_CHECKING:
 
     from recsys_core.feedback.interactions import DayRead
 
+CLICKED = ("user_id", "item_id", "timestamp", "request_id", "event_id")
+
 HEAD_LINEAGE: Lineage = {
     "user_id": ("interactions.user_id",),
     "item_id": ("interactions.item_id",),
     "rating": ("interactions.value",),
     "timestamp": ("interactions.timestamp",),
     "event_id": ("interactions.event_id",),
-    **{
-        f"clicks.{name}": (f"interactions.{name}",)
-        for name in ("user_id", "item_id", "timestamp", "request_id", "event_id")
-    },
+    **{f"clicks.{name}": (f"interactions.{name}",) for name in CLICKED},
 }
 
 OUTCOMES_LINEAGE: Lineage = {
@@ -33,10 +32,7 @@ OUTCOMES_LINEAGE: Lineage = {
 }
 
 IMPLICIT_LINEAGE: Lineage = {
-    **{
-        name: (f"interaction_log_head.clicks.{name}",)
-        for name in ("user_id", "item_id", "timestamp", "request_id", "event_id")
-    },
+    **{name: (f"interaction_log_head.clicks.{name}",) for name in CLICKED},
     "position": ("impression_outcomes.position",),
     "weight": ("impression_outcomes.position",),
 }

@@ -12,11 +12,10 @@ from recsys_core.ranking.ranker import Ranker
 def trained_sample(ranker: Ranker, examples: RankingExamples, k: int) -> Sample:
     """The first k places of every request that the serving ranker learned from, in its own order; a cluster is a user.
 
-    Of the hold-outs the last is taken, whose users are known best. The ranker has seen these rows, and so its scores
+    The requests are those of the nearest hold-out. The ranker has seen these rows, and so its scores
     of them are a little more extreme than of rows that it meets anew.
     """
-    lessons = examples.lessons(TEST)
-    rows = lessons.filter(slice=lessons["slice"][-1])
+    rows = examples.rows.filter(slice=examples.nearest_holdout(TEST))
     scored = rows.with_columns(score=ranker.score(rows.select(FEATURE_NAMES).to_numpy()))
     shown = (
         scored.sort("user_id", "score", descending=[False, True], maintain_order=True)

@@ -37,6 +37,13 @@ class RankingExamples:
         """The rows from which a ranker learns for an exam: what was shown before it, and its hold-outs."""
         return self.rows.filter(pl.col("slice").str.starts_with(holdout_prefix(exam)))
 
+    def nearest_holdout(self, exam: str) -> str:
+        """The name of the exam's latest hold-out, whose users are known best.
+
+        What was shown stands before the hold-outs, and these come in growing nearness, as `make_splits` makes them.
+        """
+        return str(self.lessons(exam)["slice"][-1])
+
     def with_shown(self, rows: pl.DataFrame) -> "RankingExamples":
         """The same, with rows of `shown_rows` before the others."""
         return replace(self, rows=pl.concat([rows, self.rows]))

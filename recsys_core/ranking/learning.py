@@ -12,7 +12,6 @@ import polars as pl
 from recsys_core.data.splits import VALIDATION
 from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import Ranker
-from recsys_core.ranking.shown import is_shown
 from recsys_core.ranking.validation import validate_ranker
 
 N_LOOKS = 10
@@ -28,8 +27,7 @@ def learning_curve(rehearsal: Ranker, examples: RankingExamples) -> pl.DataFrame
         rehearsal: from `fit_rehearsed`.
         examples: what it was trained on, and the validation slice.
     """
-    # Every exam's hold-outs come in growing nearness; see `make_splits`.
-    nearest = examples.lessons(VALIDATION).filter(~is_shown())["slice"].unique(maintain_order=True)[-1]
+    nearest = examples.nearest_holdout(VALIDATION)
     rounds = rehearsal.booster.num_boosted_rounds()
     looks = np.unique(np.linspace(1, rounds, min(N_LOOKS, rounds)).round().astype(int)).tolist()
     rows = []

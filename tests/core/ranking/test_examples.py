@@ -84,6 +84,7 @@ def test_a_ranker_learns_for_an_exam_from_its_own_holdouts(tiny: TinyRun) -> Non
     for exam in EXAMS:
         lessons = tiny.examples.lessons(exam)
         assert lessons["slice"].unique(maintain_order=True).to_list() == tiny.splits.holdouts(exam)
+        assert tiny.examples.nearest_holdout(exam) == tiny.splits.holdouts(exam)[-1]
         until = tiny.splits.fit_end(exam)
         labels = lessons.filter(label=1).join(tiny.ratings, on=["user_id", "item_id"])
         assert labels["timestamp"].max() < until

@@ -90,9 +90,10 @@ def test_the_ranker_learns_from_what_was_shown(tiny: TinyRun) -> None:
         for position in range(1, 11)
     ]
     rows = rows_of(tiny, *requests)
-    lessons = tiny.examples.with_shown(rows).lessons(TEST)
+    both = tiny.examples.with_shown(rows)
+    assert both.nearest_holdout(TEST) == tiny.splits.holdouts(TEST)[-1], "what was shown is none"
+    lessons = both.lessons(TEST)
     assert lessons.filter(is_shown()).height == 2000
-    assert lessons["slice"].tail(1).item() in tiny.splits.holdouts(TEST), "hold-outs stand last"
     taught = fit_ranker(lessons, tiny.examples.feature_set, QUICK_RANKER)
     probe = np.array([[position] * len(FEATURE_NAMES) for position in range(1, 11)], dtype=np.float32)
     scores = taught.score(probe)
