@@ -42,7 +42,7 @@ def materialize_all(page: Any, ui: Served) -> None:
 
 
 def take_pictures(page: Any, url: str, folder: Path) -> None:
-    """The graph with all groups open, and the page of the evaluation report."""
+    """The graph with all groups open, and a picture of the evaluation report, as its page shows it."""
     page.set_viewport_size({"width": 1600, "height": 1200})
     page.goto(f"{url}/asset-groups")
     page.get_by_text("Hide navigation").click()
@@ -55,13 +55,19 @@ def take_pictures(page: Any, url: str, folder: Path) -> None:
     for _ in range(3):
         page.mouse.click(1572, 1052)  # smaller
         page.wait_for_timeout(1_000)
+    page.mouse.move(300, 900)
+    page.mouse.down()
+    page.mouse.move(300, 970, steps=5)  # down a little, so that the highest group is whole
+    page.mouse.up()
+    page.wait_for_timeout(1_000)
     page.get_by_text("eval_report", exact=True).first.wait_for()
-    page.screenshot(path=folder / "lineage.png", clip={"x": 400, "y": 110, "width": 860, "height": 1080})
+    page.screenshot(path=folder / "lineage.png", clip={"x": 420, "y": 130, "width": 860, "height": 1000})
+    page.set_viewport_size({"width": 1200, "height": 800})
     page.goto(f"{url}/assets/eval_report")
-    page.get_by_text("two-stage", exact=True).first.wait_for()
-    page.set_viewport_size({"width": 1600, "height": 1000})
-    page.get_by_text("Metadata", exact=True).first.evaluate("heading => heading.scrollIntoView({block: 'start'})")
-    page.wait_for_timeout(2_000)
+    page.get_by_placeholder("Filter metadata keys").fill("ndcg_by_model")
+    page.get_by_text("[Show Markdown]").click()
+    page.locator("img[src^='data:image/png;base64,']").first.wait_for()
+    page.wait_for_timeout(1_000)
     page.screenshot(path=folder / "eval_report.png")
 
 
