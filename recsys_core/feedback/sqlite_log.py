@@ -4,7 +4,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -199,15 +199,11 @@ def _faults(path: Path) -> Iterator[str]:
         connection = open_reader(path)
         if connection is None:
             return
-        try:
-            with explained(path):
-                for (said,) in connection.execute("PRAGMA integrity_check(10)"):
-                    if said != "ok":
-                        yield f"{path}: {said}: restore it from a copy"
-                for table in TABLES.values():
-                    yield from _altered(path, connection, table)
-        finally:
-            connection.close()
+        with closing(connection), explained(path):
+            said = [one for (one,) in connection.execute("PRAGMA integrity_check(10)") if one != "ok"]
+            yield from (f"{path}: {one}: restore it from a copy" for one in said)
+            for table in TABLES.values():
+                yield from _altered(path, connection, table)
     except LogError as error:
         yield str(error)
 
