@@ -14,6 +14,15 @@ from recsys_core.errors import ArtifactError
 PASSED = "SUCCEEDED"
 
 
+class UnprovenError(ArtifactError):
+    """Blocking checks did not pass; `assets` names whose."""
+
+    def __init__(self, message: str, assets: Collection[str]) -> None:
+        """The message, and the assets that nothing may be built upon."""
+        super().__init__(message)
+        self.assets = assets
+
+
 def unproven(
     repository: dg.RepositoryDefinition, instance: dg.DagsterInstance, assets: Collection[str], *, blocking: bool = True
 ) -> list[dg.AssetCheckKey]:
@@ -33,33 +42,30 @@ def prove(
     instance: dg.DagsterInstance,
     assets: Collection[str],
     tags: Mapping[str, str],
-) -> None:
-    """Run those blocking checks of the assets that have not passed.
-
-    Raises:
-        ArtifactError: one of them still does not.
-    """
+) -> set[str]:
+    """Run those blocking checks of the assets that have not passed; returns the assets of which one still does not."""
     keys = unproven(repository, instance, assets)
     if not keys:
-        return
+        return set()
     job = repository.get_job("full_refresh").get_subset(asset_check_selection=set(keys))
     # A check that fails or breaks leaves no passing record, and that is what counts.
     job.execute_in_process(instance=instance, run_config=QUIET, tags=dict(tags), raise_on_error=False)
-    refuse_unproven(repository, instance, assets)
+    return {key.asset_key.to_user_string() for key in unproven(repository, instance, assets)}
 
 
 def refuse_unproven(repository: dg.RepositoryDefinition, instance: dg.DagsterInstance, assets: Collection[str]) -> None:
     """Stop where a blocking check has not passed.
 
     Raises:
-        ArtifactError: naming each such check and what it found.
+        UnprovenError: naming each such check and what it found.
     """
     red = unproven(repository, instance, assets)
     if red:
         found = "; ".join(f"{key.asset_key.to_user_string()}: {key.name}{_found(instance, key)}" for key in red)
-        raise ArtifactError(
+        raise UnprovenError(
             f"a check did not pass, so nothing was built upon its asset ({found}): mend what it names, then `recsys "
-            "refresh`; `recsys ui` shows all that it found"
+            "refresh`; `recsys ui` shows all that it found",
+            {key.asset_key.to_user_string() for key in red},
         )
 
 

@@ -12,7 +12,7 @@ from recsys_assets.catching_up import catch_up
 from recsys_assets.jobs import LAUNCHED, QUIET
 from recsys_assets.orphans import bury, owned
 from recsys_assets.planning import make_plan
-from recsys_assets.proving import prove, refuse_unproven
+from recsys_assets.proving import UnprovenError, prove, refuse_unproven
 from recsys_assets.resources import LakeResource
 from recsys_core.days import Stretch, stretches
 from recsys_core.errors import RecsysError
@@ -46,7 +46,8 @@ def refresh(
         tell: called before each wave.
 
     Raises:
-        RecsysError: an asset failed with a problem that the user can mend, or a blocking check did not pass.
+        RecsysError: an asset failed with a problem that the user can mend; or all is up to date but what lies below
+            an asset of which a blocking check did not pass.
         KeyboardInterrupt: somebody stopped it; what was published by then is safe.
         dg.DagsterError: Dagster itself failed.
     """
@@ -59,17 +60,18 @@ def refresh(
         marked = {**tags, **owner}
         while True:
             catch_up(instance, lake, plan)
-            prove(repository, instance, fresh(plan), marked)
-            wave = next_wave(plan)
+            unproven = prove(repository, instance, fresh(plan), marked)
+            wave = next_wave(plan, unproven)
             if not wave:
+                refuse_unproven(repository, instance, unproven)
                 return built
             _refuse_repeats(wave, plan, done)
             tell(wave, plan)
-            for assets, days in _runs(wave):
-                execute(repository, instance, assets, days, marked)
-            built += [name for name in wave if name not in built]
-            done |= {_attempt(plan[name]) for name in wave}
-            plan = make_plan(lake)
+            red = _build(repository, instance, wave, marked)
+            before, plan = plan, make_plan(lake, deep=True)
+            made = [name for name in wave if red is None or name in red.assets or not plan[name].is_stale]
+            built += [name for name in made if name not in built]
+            done |= {_attempt(before[name]) for name in made}
 
 
 def fresh(plan: Plan) -> list[str]:
@@ -82,6 +84,18 @@ def _runs(wave: list[str]) -> list[tuple[list[str], Stretch | None]]:
     days = [(["interactions"], stretch) for stretch in stretches([one.split("/")[1] for one in wave if "/" in one])]
     whole = [one for one in wave if "/" not in one]
     return [*days, *([(whole, None)] if whole else [])]
+
+
+def _build(
+    repository: dg.RepositoryDefinition, instance: dg.DagsterInstance, wave: list[str], tags: Mapping[str, str]
+) -> UnprovenError | None:
+    """Make a wave; returns why it ended early where a blocking check did not pass."""
+    try:
+        for assets, days in _runs(wave):
+            execute(repository, instance, assets, days, tags)
+    except UnprovenError as red:
+        return red  # what does not lie below it is gone on with
+    return None
 
 
 def execute(

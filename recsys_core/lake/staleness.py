@@ -126,16 +126,24 @@ def plan(nodes: Iterable[Node], current: Mapping[str, State], raw: Mapping[str, 
     return verdicts
 
 
-def next_wave(verdicts: Plan) -> list[str]:
+def next_wave(verdicts: Plan, unproven: Collection[str] = ()) -> list[str]:
     """The artifacts to make now, parents first: those certain whose stale ancestors are all certain too.
 
     An artifact below an undecided one is left for a later wave, even if it is certain itself: otherwise it might be
-    made twice, first from an input that is replaced right afterwards. Empty only when nothing is stale.
+    made twice, first from an input that is replaced right afterwards. Empty only when nothing is stale, or when all
+    that is lies below something unproven.
+
+    Args:
+        verdicts: of `plan`.
+        unproven: fresh artifacts that nothing may be made from.
     """
     wave: list[str] = []
+    barred = set(unproven)
     for name, verdict in verdicts.items():
         stale_parents = {parent for parent in verdict.inputs if parent in verdicts and verdicts[parent].is_stale}
-        if verdict.is_certain and stale_parents <= set(wave):
+        if not barred.isdisjoint(verdict.inputs):
+            barred.add(name)
+        elif verdict.is_certain and stale_parents <= set(wave):
             wave.append(name)
     return wave
 

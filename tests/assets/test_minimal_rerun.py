@@ -206,6 +206,12 @@ EDITS = [
         built={"item_embeddings"},
     ),
     Edit(
+        what="a corrupted artifact, below one that may change and does not",
+        make=both(MERGING, corrupt),
+        certain=dict.fromkeys(["ratings", "past_requests", "parity_report"], CODE) | {"item_embeddings": ["damaged"]},
+        built={"ratings", "past_requests", "parity_report", "item_embeddings"},
+    ),
+    Edit(
         what="a deleted artifact",
         make=delete("item_embeddings"),
         certain={"item_embeddings": ["missing"]},

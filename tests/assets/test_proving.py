@@ -2,12 +2,14 @@
 
 import pytest
 
-from tests.assets.edits import change
+from tests.assets.edits import DAY, SKIPS, change
 from tests.assets.projects import Project
-from tests.assets.test_planning import below
+from tests.assets.test_planning import below, write_log
 
 RED = ("    return kept(violations(rows, example_schema()), rows.height)",
        "    return kept([\"red\", *violations(rows, example_schema())], rows.height)")  # fmt: skip
+
+RED_REPORT = ("passed=agree and whole and not missing", "passed=False")
 
 
 @pytest.mark.slow
@@ -30,6 +32,20 @@ def test_a_red_check_does_not_stop_the_rebuild_that_mends_it(project: Project) -
     project.edit("recsys_assets/checks/ranking.py", *reversed(RED))
     change(project, "ranking_examples", n_candidates=50)
     assert project.refresh()[0] == "ranking_examples"
+
+
+@pytest.mark.slow
+def test_a_red_check_stops_nothing_that_does_not_lie_below(project: Project) -> None:
+    project.edit("recsys_assets/checks/evaluation.py", *RED_REPORT)
+    change(project, "eval_report", n_draws=110)
+    change(project, "training_reference", n_bins=40)
+    first = project.recsys("refresh")
+    assert "report_counts_everybody" in first.sentence
+    assert project.plan() == {}, "what stood in the same wave is built"
+    write_log(project, SKIPS)
+    assert project.recsys("refresh").sentence == first.sentence
+    assert DAY in project.versions(), "a day is ingested whatever a report of models says"
+    assert project.plan() == {}
 
 
 @pytest.mark.slow

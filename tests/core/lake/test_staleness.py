@@ -170,6 +170,13 @@ def test_one_below_an_undecided_one_is_left_for_a_later_wave_even_if_certain() -
     assert wave(current, {"archive": "z2"}) == ["ratings"]
 
 
+def test_what_lies_below_something_unproven_waits_and_all_else_is_made() -> None:
+    found = plan(DIAMOND, fresh() | {"tower": None, "report": None}, RAW)
+    assert next_wave(found) == ["tower", "report"]
+    assert next_wave(found, {"features"}) == ["tower"]
+    assert next_wave(found, {"ratings"}) == [], "not through something that waits itself either"
+
+
 def test_after_an_identical_rebuild_nothing_further_is_stale() -> None:
     current = fresh() | {"ratings": made(RATINGS, "r1", {"archive": "z2"})}
     assert reasons(current, {"archive": "z2"}) == {}
