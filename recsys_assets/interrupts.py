@@ -6,35 +6,30 @@ often while libraries are imported, it is only printed and forgotten, and whoeve
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
-AGAIN_S = 4.0
-"""How long an interrupt has to end the block before it is sent again."""
+import dagster as dg
+
+AGAIN_S = 0.1
+"""How long until a lost interrupt is sent again: by then Python has left the callback."""
 
 
 @contextmanager
 def insistent_interrupts() -> Iterator[None]:
-    """An interrupt that does not end the block is sent again until one does; in the main thread alone."""
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield
-        return
-    ended = threading.Event()
+    """An interrupt that Python printed and forgot is sent again, until it is heard."""
+    before = sys.unraisablehook
 
-    def send_again() -> None:
-        if not ended.wait(AGAIN_S):
-            os.kill(os.getpid(), signal.SIGINT)
+    def told(lost: "sys.UnraisableHookArgs") -> None:
+        before(lost)
+        if issubclass(lost.exc_type, KeyboardInterrupt | dg.DagsterExecutionInterruptedError):
+            # From a thread: it would be raised in this very callback otherwise, and lost once more.
+            threading.Timer(AGAIN_S, os.kill, (os.getpid(), signal.SIGINT)).start()
 
-    def heard(number: int, frame: FrameType | None) -> None:
-        threading.Thread(target=send_again, daemon=True).start()
-        before(number, frame)
-
-    signal.signal(signal.SIGINT, heard)
+    sys.unraisablehook = told
     try:
         yield
     finally:
-        ended.set()
-        signal.signal(signal.SIGINT, before)
+        sys.unraisablehook = before

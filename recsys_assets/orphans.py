@@ -33,7 +33,10 @@ def bury(instance: dg.DagsterInstance) -> list[str]:
 
     A run that neither a code server nor `owned` started is left alone: nobody can tell whether it lives.
     """
-    dead = [run for run in instance.get_runs(dg.RunsFilter(statuses=RUNNING)) if _is_dead(instance, run.tags)]
+    suspects = [run for run in instance.get_runs(dg.RunsFilter(statuses=RUNNING)) if _is_dead(instance, run.tags)]
+    # A process may have ended its run well after this was listed, and only then have let go of its folder.
+    known = [instance.get_run_by_id(run.run_id) for run in suspects]
+    dead = [run for run in known if run is not None and run.status in RUNNING]
     for run in dead:
         instance.report_run_failed(
             run, "The process of this run is dead: it was killed, or the machine went down. Start the run again."

@@ -4,6 +4,8 @@
     webserver     the pages, behind the guard
     daemon        queue, sensors, schedules, and the watch over runs
 
+Waves of the job `refresh` and runs of the command line are none that the daemon watches, so this process does.
+
 `dagster dev` starts the same three, but its webserver is open to every web page. Each process leads a process group of
 its own, so that what it started can be stopped with it.
 """
@@ -22,12 +24,15 @@ from typing import Self
 
 import yaml
 
-from recsys_assets.instance import ready_for_runs
+from recsys_assets.instance import instance, ready_for_runs
+from recsys_assets.orphans import bury
 from recsys_core.errors import RecsysError, SettingsError
 from recsys_core.lake import locks
 
 DEFINITIONS = "recsys_assets.definitions"
 START_S, STOP_S, POLL_S = 120.0, 20.0, 0.2
+WATCH_S = 10.0
+"""How long a run stays unnoticed whose process is dead."""
 
 
 class ServiceError(RecsysError):
@@ -45,13 +50,15 @@ def serve_ui(port: int, announce: Callable[[str], None]) -> None:
         SettingsError: the port is taken, or the UI of this lake is open already.
         ServiceError: one of the processes ended by itself; what it said stands above.
     """
-    _refuse_taken(port)
     with _alone(ready_for_runs(), port), tempfile.TemporaryDirectory(prefix="recsys-ui-") as folder, _interruptible():
+        _refuse_taken(port)
         try:
-            with Services() as services:
+            with Services() as services, instance() as dagster:
                 _start(services, Path(folder), port)
                 announce(_address(port))
-                services.wait_until(lambda: False)
+                while True:
+                    services.wait(WATCH_S)
+                    bury(dagster)
         except KeyboardInterrupt:
             return
 
@@ -76,7 +83,7 @@ class Services:
         command = [sys.executable, "-m", "recsys_assets.leash", module, *arguments]
         self.running[name] = subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)
 
-    def wait_until(self, holds: Callable[[], bool], limit_s: float = float("inf")) -> None:
+    def wait_until(self, holds: Callable[[], bool], limit_s: float) -> None:
         """Wait for a condition while every process lives.
 
         Raises:
@@ -84,15 +91,29 @@ class Services:
         """
         end = time.monotonic() + limit_s
         while not holds():
-            for name, process in self.running.items():
-                if process.poll() is not None:
-                    raise ServiceError(
-                        f"the {name} of the UI ended by itself with status {process.returncode}: see what it said "
-                        "above, then `recsys ui` again"
-                    )
+            self._refuse_dead()
             if time.monotonic() > end:
                 raise ServiceError(f"the UI did not come up in {limit_s:.0f} s: see what it said above")
             time.sleep(POLL_S)
+
+    def wait(self, for_s: float) -> None:
+        """Let some time pass while every process lives.
+
+        Raises:
+            ServiceError: one of them ended.
+        """
+        end = time.monotonic() + for_s
+        while time.monotonic() < end:
+            self._refuse_dead()
+            time.sleep(POLL_S)
+
+    def _refuse_dead(self) -> None:
+        for name, process in self.running.items():
+            if process.poll() is not None:
+                raise ServiceError(
+                    f"the {name} of the UI ended by itself with status {process.returncode}: see what it said above, "
+                    "then `recsys ui` again"
+                )
 
 
 def _start(services: Services, folder: Path, port: int) -> None:

@@ -70,7 +70,7 @@ def test_our_settings_are_what_they_say(home: Path) -> None:
         assert isinstance(opened.run_coordinator, dg.QueuedRunCoordinator)
         concurrency = opened.get_concurrency_config()
         assert concurrency.run_queue_config is not None
-        assert concurrency.run_queue_config.max_concurrent_runs == 2
+        assert concurrency.run_queue_config.max_concurrent_runs == 3
         assert (concurrency.pool_config.pool_granularity.value, concurrency.pool_config.default_pool_limit) == (
             "run",
             1,

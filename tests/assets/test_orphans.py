@@ -2,12 +2,13 @@
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from recsys_assets import orphans
 from recsys_assets.orphans import OWNER_TAG, SERVER_TAG, bury, owned
 
 
@@ -26,15 +27,15 @@ def started(instance: dg.DagsterInstance, tags: dict[str, str]) -> str:
     """A run that Dagster holds for running."""
     run = instance.create_run_for_job(nothing, tags=tags)
     instance.report_engine_event("started", run)
-    instance.handle_new_event(started_event(run))
+    event = dg.DagsterEvent(event_type_value=dg.DagsterEventType.RUN_START.value, job_name=run.job_name)
+    instance.handle_new_event(entry(event, run.run_id))
     assert status(instance, run.run_id) == "STARTED"
     return run.run_id
 
 
-def started_event(run: dg.DagsterRun) -> dg.EventLogEntry:
-    event = dg.DagsterEvent(event_type_value=dg.DagsterEventType.RUN_START.value, job_name=run.job_name)
+def entry(event: dg.DagsterEvent, run: str) -> dg.EventLogEntry:
     return dg.EventLogEntry(
-        error_info=None, level=10, user_message="", run_id=run.run_id, timestamp=1.0, job_name=run.job_name,
+        error_info=None, level=10, user_message="", run_id=run, timestamp=1.0, job_name=event.job_name,
         dagster_event=event,
     )  # fmt: skip
 
@@ -60,6 +61,22 @@ def test_an_owner_that_died_leaves_an_unlocked_folder_which_is_swept(instance: d
     run = started(instance, {OWNER_TAG: folder.name})
     assert bury(instance) == [run]
     assert not folder.exists()
+
+
+def test_a_run_that_ends_well_while_it_is_asked_after_is_left_as_it_ended(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = started(instance, {OWNER_TAG: "process-that-ended"})
+    ask = orphans._is_dead
+
+    def ends_meanwhile(asked: dg.DagsterInstance, tags: Mapping[str, str]) -> bool:
+        event = dg.DagsterEvent(event_type_value=dg.DagsterEventType.RUN_SUCCESS.value, job_name=nothing.name)
+        instance.handle_new_event(entry(event, run))
+        return ask(asked, tags)
+
+    monkeypatch.setattr(orphans, "_is_dead", ends_meanwhile)
+    assert bury(instance) == []
+    assert status(instance, run) == "SUCCESS"
 
 
 def test_a_launched_run_lives_as_long_as_its_code_server(instance: dg.DagsterInstance, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -69,7 +70,14 @@ def test_the_ui_listens_on_this_machine_alone(ui: Served) -> None:
 
 def test_a_second_ui_of_the_lake_is_one_sentence(ui: Served, project: Project) -> None:
     assert f"open already, at {ui.url}" in project.recsys("ui", "--port", "1").sentence
-    assert f"port {ui.port} of this machine is taken" in project.recsys("ui", "--port", str(ui.port)).sentence
+    assert f"open already, at {ui.url}" in project.recsys("ui", "--port", str(ui.port)).sentence
+
+
+def test_a_port_that_somebody_else_has_is_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        sentence = Project.new(tmp_path).recsys("ui", "--port", str(port)).sentence
+    assert f"port {port} of this machine is taken: choose another one, `recsys ui --port {port + 1}`" in sentence
 
 
 def test_ctrl_c_is_a_good_end_and_leaves_nothing(tmp_path: Path) -> None:
