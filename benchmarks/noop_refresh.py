@@ -18,10 +18,9 @@ from pathlib import Path
 
 from benchmarks.processes import Cost, cost_of
 from benchmarks.spread import spread_of
-from recsys_assets.partitions import FIRST_DAY
 from recsys_assets.resources import lake_root, settings_file
 from recsys_core.days import DAY_S, start_of
-from recsys_core.feedback.records import Event
+from recsys_core.feedback.records import FIRST_DAY, Event
 from recsys_core.feedback.sqlite_log import SqliteLog
 
 COMMANDS = {"refresh": ["refresh"], "refresh --plan": ["refresh", "--plan"]}

@@ -6,11 +6,11 @@ import dagster as dg
 
 from recsys_assets.jobs import LAUNCHED_BY_TAG
 from recsys_assets.orphans import bury, owned
-from recsys_assets.partitions import FIRST_DAY
 from recsys_assets.planning import closed_until
 from recsys_assets.refreshing import execute
 from recsys_core.days import days_from, start_of
 from recsys_core.errors import DataError
+from recsys_core.feedback.records import FIRST_DAY
 
 LAUNCHED = {LAUNCHED_BY_TAG: "recsys backfill"}
 

@@ -7,7 +7,6 @@ from recsys_assets.assets import data, evaluation, features, feedback, monitorin
 from recsys_assets.automation import SWITCH, with_conditions
 from recsys_assets.jobs import full_refresh, ingest_interactions, stage_jobs
 from recsys_assets.plan_job import plan
-from recsys_assets.recipes import RECIPES
 from recsys_assets.refresh_job import refresh
 from recsys_assets.resources import LakeResource, lake_root, settings_file
 from recsys_assets.sensors import close_yesterday, new_feedback_arrived, refresh_every_night
@@ -33,7 +32,7 @@ def build_definitions(lake: LakeResource) -> dg.Definitions:
             plan,
             full_refresh,
             ingest_interactions,
-            *stage_jobs({recipe.stage for recipe in RECIPES.values()}),
+            *stage_jobs(),
         ],
         sensors=[SWITCH, new_feedback_arrived],
         schedules=[close_yesterday, refresh_every_night],

@@ -1,6 +1,5 @@
 """What one asks for: jobs over the assets, under the names that one would look for."""
 
-from collections.abc import Collection
 from typing import Any
 
 import dagster as dg
@@ -43,8 +42,8 @@ ingest_interactions = dg.define_asset_job(
 )
 
 
-def stage_jobs(groups: Collection[str]) -> list[Any]:  # Dagster's type of an unresolved job has no public name
-    """A job for each stage of STAGE_JOBS that has assets."""
+def stage_jobs() -> list[Any]:  # Dagster's type of an unresolved job has no public name
+    """A job for each stage of STAGE_JOBS."""
     return [
         dg.define_asset_job(
             name,
@@ -56,5 +55,4 @@ def stage_jobs(groups: Collection[str]) -> list[Any]:  # Dagster's type of an un
             tags={SCOPE_TAG: stage},
         )
         for name, stage in STAGE_JOBS.items()
-        if stage in groups
     ]

@@ -2,8 +2,7 @@
 
 import dagster as dg
 
-FIRST_DAY = "2016-09-17"
-"""The month before the shipped data set ends, which `recsys log demo` can play as a log, is the earliest of any log."""
+from recsys_core.feedback.records import FIRST_DAY
 
 arrival_days = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, timezone="UTC")
 """One partition per day that is over; a day still running is not one yet, because its log may still grow. The planner

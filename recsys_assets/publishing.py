@@ -47,7 +47,7 @@ class AssetRun:
         self._started = time.perf_counter()
         progress.info("%s", self._name)
 
-    def folder(self, asset: str, partition: str | None = None, version: str | None = None) -> Path:
+    def folder(self, asset: str, partition: str | None = None) -> Path:
         """The verified files of an input, at the version that this run saw first.
 
         Raises:
@@ -56,7 +56,7 @@ class AssetRun:
         if asset not in self.recipe.parents:
             raise ArtifactError(f"{self.recipe.name} reads {asset} without declaring it: add it to its deps")
         key = asset if partition is None else f"{asset}/{partition}"
-        pinned = version or self._inputs.get(key)
+        pinned = self._inputs.get(key)
         if pinned is None:
             manifest = self.lake.store.current(asset, partition)
             if manifest is None:
@@ -158,11 +158,6 @@ def together(context: dg.AssetExecutionContext, made: Mapping[str, Published]) -
         context.add_asset_metadata(one.metadata or {}, partition_key=partition)
         versions.update(f"{partition} {one.data_version}\n".encode())
     return dg.MaterializeResult(data_version=dg.DataVersion(versions.hexdigest()), tags=first.tags)
-
-
-def _in_order(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """As the UI is to show it: tables and pictures, numbers, and at the end where it all comes from."""
-    return dict(sorted(metadata.items(), key=lambda one: not isinstance(one[1], dg.MarkdownMetadataValue)))
 
 
 def _bound(value: object) -> int | None:

@@ -4,25 +4,16 @@ A line is a flat JSON object with exactly the keys of INTERACTIONS_COLUMNS; `req
 """
 
 from recsys_core.data.quarantine import BadRow
-from recsys_core.feedback.lines import check_keys, object_of
+from recsys_core.feedback.lines import check_keys
 from recsys_core.feedback.records import EVENTS_TABLE, Event, checked_row
-
-
-def parse_event(line: bytes, future_tolerance_s: int) -> Event:
-    """The event of one line, without its line end.
-
-    Args:
-        line: JSON in UTF-8.
-        future_tolerance_s: how much later than its arrival an event may be dated.
-
-    Raises:
-        BadRow: the line is not such an event.
-    """
-    return event_of(object_of(line), future_tolerance_s)
 
 
 def event_of(values: dict[str, object], future_tolerance_s: int) -> Event:
     """The event that a line's keys and values say.
+
+    Args:
+        values: of one line.
+        future_tolerance_s: how much later than its arrival an event may be dated.
 
     Raises:
         BadRow: they say none.

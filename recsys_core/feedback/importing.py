@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from recsys_core.data.quarantine import BadRow
+from recsys_core.days import start_of
 from recsys_core.feedback.config import InteractionsConfig
 from recsys_core.feedback.events import event_of
 from recsys_core.feedback.impressions import impression_of, request_of
 from recsys_core.feedback.lines import MAX_LINE_BYTES, object_of
 from recsys_core.feedback.log import Appended, BadLine, EventLog, line_id_of
-from recsys_core.feedback.records import Event, Impression, Record, Request
+from recsys_core.feedback.records import FIRST_DAY, Event, Impression, Record, Request
 from recsys_core.feedback.values import described
 
 BATCH = 512
@@ -101,13 +102,13 @@ def record_of(line: bytes, limits: Limits) -> Record:
     record: Record
     if kind == "event":
         record = event_of(values, limits.future_tolerance_s)
-        _refuse_future("received_at", record.received_at, limits)
+        _refuse_arrival("received_at", record.received_at, limits)
     elif kind == "impression":
         record = impression_of(values)
-        _refuse_future("served_at", record.served_at // 1_000_000, limits)
+        _refuse_arrival("served_at", record.served_at // 1_000_000, limits)
     elif kind == "request":
         record = request_of(values)
-        _refuse_future("served_at", record.served_at // 1_000_000, limits)
+        _refuse_arrival("served_at", record.served_at // 1_000_000, limits)
     else:
         raise BadRow("type", "unknown type", described(kind))
     return record
@@ -128,10 +129,12 @@ def _store(batch: _Batch, log: EventLog) -> Appended:
     return append_records(log, batch.records) if batch.records else Appended()
 
 
-def _refuse_future(column: str, arrived: int, limits: Limits) -> None:
-    """Nothing arrives later than now; its day would stay open for years."""
+def _refuse_arrival(column: str, arrived: int, limits: Limits) -> None:
+    """Nothing arrives later than now, for its day would stay open for years; nor on a day that is never read."""
     if arrived > limits.now + limits.future_tolerance_s:
         raise BadRow(column, "from the future", str(arrived))
+    if arrived < start_of(FIRST_DAY):
+        raise BadRow(column, f"before {FIRST_DAY}, when the log begins", str(arrived))
 
 
 def _bad_line(line: _Line, source: str, bad: BadRow, now: int) -> BadLine:

@@ -22,6 +22,10 @@ from recsys_core.feedback.values import Check, optional
 
 DIGEST_BYTES = 16
 
+FIRST_DAY = "2016-09-17"
+"""No log begins earlier. It is the month before the shipped data set ends, which `recsys log demo` can play as a log; a
+day more is a partition more in every view of Dagster."""
+
 Row = tuple[Any, ...]
 """A row's values in the order of its table's columns: texts, whole numbers, floats, bytes or None."""
 

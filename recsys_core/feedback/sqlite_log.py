@@ -138,10 +138,6 @@ class SqliteLog:
         """Check the structure of every file, and every row against its digest; a sentence for each fault."""
         return [fault for path in log_files(self.folder) for fault in _faults(path)]
 
-    def files(self) -> dict[str, int]:
-        """Size in bytes of each file with its WAL."""
-        return {path.name: sum(one.stat().st_size for one in _with_wal(path)) for path in log_files(self.folder)}
-
     def close(self) -> None:
         """Give this writer's file back; the next append takes one again."""
         with self._one_at_a_time:
@@ -216,7 +212,3 @@ def _altered(path: Path, connection: sqlite3.Connection, table: LogTable) -> Ite
         for row in rows:
             if digest_of(table, row[:-1]) != row[-1]:
                 yield damaged_row(table, row, str(path))
-
-
-def _with_wal(path: Path) -> list[Path]:
-    return [one for one in (path, path.with_name(f"{path.name}-wal")) if one.exists()]

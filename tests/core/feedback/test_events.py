@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_core.data.quarantine import BadRow
-from recsys_core.feedback.events import Event, parse_event
+from recsys_core.feedback.events import Event, event_of
+from recsys_core.feedback.lines import object_of
 
 RATING: dict[str, object] = {
     "event_id": "e1",
@@ -23,6 +24,10 @@ CLICK = RATING | {"kind": "click", "value": None}
 
 def line(**changes: object) -> bytes:
     return json.dumps(RATING | changes).encode()
+
+
+def parse_event(data: bytes, future_tolerance_s: int) -> Event:
+    return event_of(object_of(data), future_tolerance_s)
 
 
 def refusal(data: bytes) -> tuple[str, str]:

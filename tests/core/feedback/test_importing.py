@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recsys_core.days import start_of
 from recsys_core.errors import LogError
 from recsys_core.feedback.importing import BATCH, Imported, Limits, import_lines
 from recsys_core.feedback.interactions import read_day
 from recsys_core.feedback.lines import MAX_LINE_BYTES
 from recsys_core.feedback.log import Counts
-from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE, REQUESTS_TABLE
+from recsys_core.feedback.records import EVENTS_TABLE, FIRST_DAY, IMPRESSIONS_TABLE, REQUESTS_TABLE
 from recsys_core.feedback.sqlite_log import SqliteLog
 from tests.core.feedback.rows import DAY, START, event
 from tests.core.feedback.test_impressions import IMPRESSION, REQUEST
@@ -69,6 +70,7 @@ def test_bad_lines_are_set_aside_with_their_place_and_the_others_stay(sqlite: Sq
         line(6, timestamp=START + 6 + 306),
         line(7, received_at=START + 86_400 + 301),
         IMPRESSION | {"type": "impression", "served_at": (START + 86_400 + 301) * 1_000_000},
+        line(7, timestamp=START - 365 * 86_400, received_at=start_of(FIRST_DAY) - 1),
         line(8, type="view"),
         line(8, type=["event"]),
         line(9),
@@ -87,8 +89,9 @@ def test_bad_lines_are_set_aside_with_their_place_and_the_others_stay(sqlite: Sq
         (10, "timestamp", "from the future"),
         (11, "received_at", "from the future"),
         (12, "served_at", "from the future"),
-        (13, "type", "unknown type"),
+        (13, "received_at", f"before {FIRST_DAY}, when the log begins"),
         (14, "type", "unknown type"),
+        (15, "type", "unknown type"),
     ]
     assert {(one.source, one.set_aside_at) for one in sqlite.quarantined()} == {("a.jsonl", NOW.now)}
     kept = {one.line: one.raw for one in sqlite.quarantined()}
