@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
+import yaml
 
 from recsys_assets import pools
 from recsys_assets.orphans import bury
 from recsys_assets.resources import dagster_home
+from recsys_core.errors import SettingsError
 
 TEMPLATE = Path(__file__).parent / "presets" / "dagster.yaml"
 
@@ -46,9 +48,20 @@ def prepare_home() -> Path:
 
 @contextmanager
 def instance() -> Iterator[dg.DagsterInstance]:
-    """The instance that the UI reads as well."""
-    prepare_home()
-    with dg.DagsterInstance.get() as opened:
+    """The instance that the UI reads as well.
+
+    Raises:
+        SettingsError: its settings were edited so that Dagster cannot read them.
+    """
+    settings = prepare_home() / "dagster.yaml"
+    try:
+        opening = dg.DagsterInstance.get()
+    except (yaml.YAMLError, dg.DagsterInvalidConfigError) as fault:
+        raise SettingsError(
+            f"{settings} cannot be read: {' '.join(str(fault).split())[:300]}: mend it, or remove it, and the next "
+            "command writes it as we ship it"
+        ) from fault
+    with opening as opened:
         yield opened
 
 

@@ -28,7 +28,7 @@ full_refresh = dg.define_asset_job(
     "full_refresh",
     selection=dg.AssetSelection.all() - dg.AssetSelection.assets("interactions"),
     description=(
-        "Builds everything again on what has been ingested, from the data set to the evaluation report, whether it is "
+        "Builds everything again on what has been ingested, from the data set to the reports, whether it is "
         "up to date or not. To build only what is out of date, launch `refresh`."
     ),
     tags={SCOPE_TAG: "full"},

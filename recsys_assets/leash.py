@@ -19,6 +19,8 @@ GRACE_S = 10.0
 
 def main() -> None:
     """Watch the pipe in a thread, and become the module."""
+    # A shell that starts something in the background has it ignore interrupts, and so would everything that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_follow, daemon=True).start()
     sys.argv = sys.argv[1:]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

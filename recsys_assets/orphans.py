@@ -39,7 +39,9 @@ def bury(instance: dg.DagsterInstance) -> list[str]:
     dead = [run for run in known if run is not None and run.status in RUNNING]
     for run in dead:
         instance.report_run_failed(
-            run, "The process of this run is dead: it was killed, or the machine went down. Start the run again."
+            run,
+            "The process of this run is dead: it was killed, or the machine went down. What it published is in order; "
+            "`recsys refresh`, or the job `refresh`, goes on from there.",
         )
     drafts.sweep(_owners(instance))
     return [run.run_id for run in dead]

@@ -3,13 +3,16 @@
 After each wave the plan is made again: an input that was rebuilt to the same bytes leaves everything below it alone.
 """
 
+import logging
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 
 import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError  # Dagster raises it, but exports no name for it
 
+from recsys_assets import pools
 from recsys_assets.catching_up import catch_up
-from recsys_assets.jobs import LAUNCHED, QUIET
+from recsys_assets.jobs import LAUNCHED, QUIET, SCOPE_TAG
 from recsys_assets.orphans import bury, owned
 from recsys_assets.planning import make_plan
 from recsys_assets.proving import UnprovenError, prove, refuse_unproven
@@ -51,13 +54,13 @@ def refresh(
         KeyboardInterrupt: somebody stopped it; what was published by then is safe.
         dg.DagsterError: Dagster itself failed.
     """
-    lake.store.sweep()
-    bury(instance)
-    built: list[str] = []
-    done: set[Attempt] = set()
-    plan = make_plan(lake, deep=True)  # whoever was told that an artifact is damaged is told to come here
-    with owned(instance) as owner:
-        marked = {**tags, **owner}
+    with pools.alone(Path(lake.root), pools.REFRESH, _say_that_it_waits), owned(instance) as owner:
+        lake.store.sweep()
+        bury(instance)
+        built: list[str] = []
+        done: set[Attempt] = set()
+        marked = {SCOPE_TAG: "stale", **tags, **owner}
+        plan = make_plan(lake, deep=True)  # whoever was told that an artifact is damaged is told to come here
         while True:
             catch_up(instance, lake, plan)
             unproven = prove(repository, instance, fresh(plan), marked)
@@ -72,6 +75,10 @@ def refresh(
             made = [name for name in wave if red is None or name in red.assets or not plan[name].is_stale]
             built += [name for name in made if name not in built]
             done |= {_attempt(before[name]) for name in made}
+
+
+def _say_that_it_waits() -> None:
+    logging.getLogger("recsys.progress").warning("waiting: another refresh of this lake is at work")
 
 
 def fresh(plan: Plan) -> list[str]:

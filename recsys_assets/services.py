@@ -10,6 +10,7 @@ Waves of the job `refresh` and runs of the command line are none that the daemon
 its own, so that what it started can be stopped with it.
 """
 
+import importlib
 import os
 import signal
 import socket
@@ -47,9 +48,10 @@ def serve_ui(port: int, announce: Callable[[str], None]) -> None:
         announce: told the address when pages can be opened.
 
     Raises:
-        SettingsError: the port is taken, or the UI of this lake is open already.
+        SettingsError: the settings are wrong, the port is taken, or the UI of this lake is open already.
         ServiceError: one of the processes ended by itself; what it said stands above.
     """
+    importlib.import_module(DEFINITIONS)  # wrong settings are refused here; a code server would only print them
     with _alone(ready_for_runs(), port), tempfile.TemporaryDirectory(prefix="recsys-ui-") as folder, _interruptible():
         _refuse_taken(port)
         try:
@@ -168,7 +170,7 @@ def _address(port: int) -> str:
 
 def _refuse_taken(port: int) -> None:
     if _answers(socket.AF_INET, ("127.0.0.1", port)):
-        raise SettingsError(f"port {port} of this machine is taken: choose another one, `recsys ui --port {port + 1}`")
+        raise SettingsError(f"port {port} of this machine is taken: choose another one, such as `--port {port + 1}`")
 
 
 @contextmanager
@@ -179,7 +181,9 @@ def _alone(home: Path, port: int) -> Iterator[None]:
     lock, address = locks.try_folder(folder), folder / "address"
     if lock is None:
         where = address.read_text(encoding="utf-8") if address.exists() else "another port"
-        raise SettingsError(f"the UI of this lake is open already, at {where}: use that one, or stop it first")
+        raise SettingsError(
+            f"the UI of this lake is open already, at {where}: use that one, or stop it first if it has other settings"
+        )
     try:
         address.write_text(_address(port), encoding="utf-8")
         yield

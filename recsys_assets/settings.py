@@ -13,7 +13,7 @@ import copy
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pydantic
 import yaml
@@ -22,6 +22,19 @@ from recsys_assets.resources import settings_file
 from recsys_core.errors import SettingsError
 
 Run = TypeVar("Run", bound=pydantic.BaseModel)
+
+
+class _NoRepeats(yaml.SafeLoader):
+    """YAML lets the last of two equal keys win; here the first would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        """A mapping, each key once."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        repeated = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if repeated:
+            raise yaml.constructor.ConstructorError(None, None, f"{', '.join(repeated)} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
 
 _known: set[str] = set()
 
@@ -37,7 +50,7 @@ def load_settings() -> dict[str, dict[str, object]]:
     if path is None:
         return {}
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        loaded = yaml.load(path.read_text(encoding="utf-8"), _NoRepeats) or {}  # a SafeLoader
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
         raise SettingsError(f"the settings file {path} cannot be read: {' '.join(str(fault).split())}") from fault
     if not _is_mapping(loaded) or not all(_is_mapping(section) for section in loaded.values()):
@@ -55,13 +68,14 @@ def from_settings(asset: str) -> Callable[[type[Run]], type[Run]]:
         section = load_settings().get(asset, {})
         unknown = sorted(set(section) - set(form.model_fields))
         if unknown:
-            raise SettingsError(f"{asset} has no setting {', '.join(unknown)}: it knows {', '.join(form.model_fields)}")
+            known = ", ".join(form.model_fields)
+            raise SettingsError(f"{settings_file()}: {asset} has no setting {', '.join(unknown)}: it knows {known}")
         if not section:
             return form
         try:
             checked = form(**section)
         except pydantic.ValidationError as fault:
-            raise SettingsError(f"settings of {asset}: {_in_words(fault)}") from fault
+            raise SettingsError(f"{settings_file()}: {asset}: {_in_words(fault)}") from fault
         fields = {
             # The value as checked: YAML reads 1e-3 as a text, which only the form makes a number.
             name: (form.model_fields[name].annotation, _with_default(form, name, getattr(checked, name)))

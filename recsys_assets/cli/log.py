@@ -166,12 +166,14 @@ def quarantine(
         return
     out.print(f"{len(lines)} lines are in quarantine")
     for reason, n_lines in reasons(lines).items():
-        out.print(f"  {n_lines} {escape(reason)}")
-    table = Table("file", "line", "reason", Column("value", overflow="ellipsis", no_wrap=True), box=None)
-    for one in lines[:SHOWN]:
-        table.add_row(escape(one.source), str(one.line), escape(one.reason), escape(one.value))
+        out.print(f"  {n_lines} {_printable(reason)}")
+    table = Table("file", "line", "field", "reason", Column("value", overflow="ellipsis", no_wrap=True), box=None)
+    for one in lines[-SHOWN:]:
+        table.add_row(*map(_printable, (one.source, str(one.line), one.column, one.reason, one.value)))
     if lines:
         out.print(table)
+    if len(lines) > SHOWN:
+        out.print(f"... and {len(lines) - SHOWN} earlier lines: --json has all")
 
 
 @contextmanager
@@ -222,6 +224,11 @@ def _show_appended(appended: "Appended") -> None:
     for name, counts in asdict(appended).items():
         if any(counts.values()):
             out.print(f"  {name}: {', '.join(f'{n} {what}' for what, n in counts.items())}")
+
+
+def _printable(text: str) -> str:
+    """As a terminal may show it: a line of a stranger must not move the cursor or change colours."""
+    return escape("".join(one if one.isprintable() else ascii(one)[1:-1] for one in text))
 
 
 def _shown(raw: bytes) -> str:

@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from recsys_assets import instance, pools
+from recsys_core.errors import SettingsError
 
 OURS = instance.TEMPLATE.read_text()
 FIRST = "# The local Dagster instance. Copied into Dagster's home when that is made; edit the copy there.\n" + (
@@ -60,6 +61,17 @@ def test_edited_settings_stay_and_the_user_is_told_once_of_each_change(
             assert (home / "dagster.yaml.shipped").read_text() == template.read_text()
             assert len(caplog.messages) == told
     assert "was edited and stays as it is" in caplog.text
+
+
+@pytest.mark.parametrize("text", ["nonsense: [", "no_such_section: {}"])
+def test_settings_that_dagster_cannot_read_are_one_sentence(home: Path, text: str) -> None:
+    home.mkdir()
+    (home / "dagster.yaml").write_text(text)
+    with (
+        pytest.raises(SettingsError, match="cannot be read"),
+        instance.instance(),
+    ):
+        pass
 
 
 def test_our_settings_are_what_they_say(home: Path) -> None:

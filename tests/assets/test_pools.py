@@ -20,16 +20,16 @@ from tests.assets.projects import Project
 fork = multiprocessing.get_context("forkserver")
 
 
-def hold(root: str, ready: Any) -> None:
-    """A process in the middle of a training."""
-    with alone(Path(root), TRAINING, lambda: None):
+def hold(root: str, pool: str, ready: Any) -> None:
+    """A process in the middle of a training, or of a refresh."""
+    with alone(Path(root), pool, lambda: None):
         ready.set()
         time.sleep(60)
 
 
 def test_a_pool_is_held_by_one_process_and_released_by_its_death(tmp_path: Path) -> None:
     ready, waited = fork.Event(), []
-    process = fork.Process(target=hold, args=(str(tmp_path), ready))
+    process = fork.Process(target=hold, args=(str(tmp_path), TRAINING, ready))
     process.start()
     assert ready.wait(30)
     with alone(tmp_path, "another", lambda: waited.append("another")):
@@ -54,10 +54,17 @@ def test_an_error_within_releases_the_pool(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_refresh_says_that_it_waits_for_a_training_and_goes_on_after_it(project: Project) -> None:
+@pytest.mark.parametrize(
+    ("pool", "said"),
+    [
+        (TRAINING, "baselines waits: another process of this machine holds the pool training"),
+        (REFRESH, "waiting: another refresh of this lake is at work"),
+    ],
+)
+def test_a_refresh_says_that_it_waits_and_goes_on_after_it(project: Project, pool: str, said: str) -> None:
     change(project, "baselines", n_trials=2)
     ready = fork.Event()
-    process = fork.Process(target=hold, args=(str(project.lake), ready))
+    process = fork.Process(target=hold, args=(str(project.lake), pool, ready))
     process.start()
     assert ready.wait(30)
     command = [sys.executable, "-m", "recsys_assets.cli", "refresh"]
@@ -69,7 +76,7 @@ def test_a_refresh_says_that_it_waits_for_a_training_and_goes_on_after_it(projec
         process.kill()
         rest = refresh.stderr.read()
     process.join()
-    assert first.strip() == "baselines waits: another process of this machine holds the pool training"
+    assert first.strip() == said
     assert refresh.returncode == 0, rest
     assert "built baselines" in rest
 

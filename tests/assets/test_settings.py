@@ -17,7 +17,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Project:
     [
         ("rnaker: {n_rounds: 3}", "no asset with settings is called rnaker; there are base_ratings, "),
         ("ranker: {n_round: 3}", "ranker has no setting n_round: it knows "),
-        ("ranker: {n_rounds: 0}", "settings of ranker: n_rounds: input should be greater than or equal to 1, found 0"),
+        ("ranker: {n_rounds: 0}", "ranker: n_rounds: input should be greater than or equal to 1, found 0"),
         ("ranker: {n_rounds: many}", "found 'many'"),
         ("ranker: 3", "expected a section of fields under each asset's name"),
         ("- ranker", "expected a section of fields under each asset's name"),
@@ -25,11 +25,18 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Project:
         ("ranker: {3: 4}", "expected a section of fields under each asset's name"),
         ("3: {}", "expected a section of fields under each asset's name"),
         ("ranker: {", "cannot be read"),
+        ("ranker: {n_rounds: 3}\nranker: {n_rounds: 4}", "ranker stands twice"),
+        ("ranker: {n_rounds: 3, n_rounds: 4}", "n_rounds stands twice"),
     ],
 )
 def test_a_mistake_in_the_settings_is_one_sentence(empty: Project, text: str, said: str) -> None:
     empty.settings.write_text(text)
     assert said in empty.recsys("refresh", "--plan").sentence
+
+
+def test_the_ui_does_not_open_on_settings_that_are_wrong(empty: Project) -> None:
+    empty.settings.write_text("ranker: {n_round: 3}")
+    assert f"{empty.settings}: ranker has no setting n_round" in empty.recsys("ui", "--port", "1").sentence
 
 
 def test_settings_that_are_no_text_are_one_sentence(empty: Project) -> None:

@@ -77,7 +77,7 @@ def test_a_port_that_somebody_else_has_is_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         sentence = Project.new(tmp_path).recsys("ui", "--port", str(port)).sentence
-    assert f"port {port} of this machine is taken: choose another one, `recsys ui --port {port + 1}`" in sentence
+    assert f"port {port} of this machine is taken: choose another one, such as `--port {port + 1}`" in sentence
 
 
 def test_ctrl_c_is_a_good_end_and_leaves_nothing(tmp_path: Path) -> None:

@@ -93,6 +93,18 @@ def test_the_quarantine_says_why_and_lets_lines_go_after_a_fix(bare: Project) ->
     assert len(bare.recsys("log", "quarantine", "--json").json()) == 1
 
 
+def test_the_quarantine_shows_the_latest_lines_and_moves_no_cursor(bare: Project) -> None:
+    bare.recsys("log", "append", lines_in(bare, *(line(number, user_id=f"u{number}") for number in range(25))))
+    bare.recsys("log", "append", lines_in(bare, "\033[31mred\007", line(1, kind="\033[2J")))
+    shown = bare.recsys("log", "quarantine").out
+    assert "27 lines are in quarantine" in shown
+    assert "... and 7 earlier lines: --json has all" in shown
+    assert "u24" in shown
+    assert "'u0'" not in shown
+    assert "user_id" in shown
+    assert all(one.isprintable() or one == "\n" for one in shown)
+
+
 def test_a_whole_log_is_told_to_be_whole_and_a_damaged_one_fails(bare: Project) -> None:
     bare.recsys("log", "append", lines_in(bare, line(1), line(2), line(2, value=1.0, received_at=AT + 1)))
     said = bare.recsys("log", "verify")
