@@ -88,14 +88,15 @@ def show_report(*, as_json: bool = False) -> None:
 
 
 def _show_answer(answer: "list[Recommendation]", *, explain: bool) -> None:
-    because = Column("because of", no_wrap=True)  # in a narrow terminal the titles wrap rather than these names
+    # In a narrow terminal titles and genres wrap, never a number. Reasons stand below the title, in place of genres.
+    about = [Column("movie, because of" if explain else "movie"), *([] if explain else [Column("genres")])]
+    figures = [Column(name, no_wrap=True) for name in ("id", "retrieved as")]
     chance = Column("liked later", justify="right", no_wrap=True)
-    table = Table("", "movie", "genres", "id", "retrieved as", chance, *([because] if explain else []), box=None)
+    table = Table(Column("", no_wrap=True), *about, *figures, chance, box=None)
     for one in answer:
-        title = f"{one.title or '(no title)'}{f' ({one.year})' if one.year else ''}"
-        about = [escape(title), escape(", ".join(one.genres))]
-        cells = [str(one.rank), *about, str(one.item_id), f"no. {one.retrieval_rank}", _chance(one.probability)]
-        table.add_row(*cells, *([_reasons(one)] if explain else []))
+        title = escape(f"{one.title or '(no title)'}{f' ({one.year})' if one.year else ''}")
+        said = [f"{title}\n{_reasons(one)}"] if explain else [title, escape(", ".join(one.genres))]
+        table.add_row(str(one.rank), *said, str(one.item_id), f"no. {one.retrieval_rank}", _chance(one.probability))
     out.print(table)
     if explain:
         out.print(
@@ -150,7 +151,7 @@ def _chance(probability: float | None) -> str:
 
 def _reasons(one: "Recommendation") -> str:
     strongest = sorted(one.contributions.items(), key=lambda pair: -abs(pair[1]))[:3]
-    return "\n".join(f"{name} = {one.features[name]:.3g} ({moved:+.2f})" for name, moved in strongest)
+    return "\n".join(f"{moved:+.2f} {name}: {one.features[name]:.3g}" for name, moved in strongest)
 
 
 def _without_nan(answer: dict[str, Any]) -> dict[str, Any]:
