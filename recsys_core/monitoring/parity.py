@@ -59,7 +59,8 @@ class ParityReport:
             where one side is missing), and the first slot that differs: request_id, item_id, logged, replayed (null
             where none does).
         about: one row: n_requests, n_slots, n_absent (slots whose item the replay does not propose at all),
-            n_of_other_releases (requests that this release did not answer, which are left out).
+            n_of_other_releases (requests that this release did not answer, which are left out), n_left_out (slots that
+            it says it showed, and that cannot be compared: another release answered their request).
     """
 
     columns: pl.DataFrame
@@ -110,6 +111,7 @@ def parity_report(served: Served, bundle: Bundle) -> ParityReport:
         "n_slots": slots.height,
         "n_absent": int((~found).sum()),
         "n_of_other_releases": served.requests.height - requests.height,
+        "n_left_out": served.impressions.filter(release=bundle.release).height - slots.height,
     }
     return ParityReport(
         columns=_compared(slots.filter(found), logged.astype(np.float32)[found], replayed[found]),

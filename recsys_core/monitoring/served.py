@@ -42,10 +42,12 @@ class Served:
         return load_tables(cls, folder)
 
     def of_release(self, release: str) -> "Served":
-        """What one release has answered."""
-        return Served(
-            requests=self.requests.filter(release=release), impressions=self.impressions.filter(release=release)
-        )
+        """What one release has answered, and of these requests the slots that it says it showed.
+
+        Two writers may use one request id: the request that counts is then of one, and slots may be of the other.
+        """
+        requests, slots = self.requests.filter(release=release), self.impressions.filter(release=release)
+        return Served(requests=requests, impressions=slots.join(requests, on="request_id", how="semi"))
 
     def of_feature_set(self, version: str) -> "Served":
         """What was answered with one version of the features: the only rows whose columns mean the same."""

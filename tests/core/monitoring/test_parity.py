@@ -61,7 +61,7 @@ def test_of_the_past_nothing_differs_in_any_column_of_any_slot(release: Bundle, 
     n_since = release.ratings.filter(pl.col("timestamp") >= release.proposer.tower.fit_end).height
     assert n_since > 250
     assert about(report) == {
-        "n_requests": n_since, "n_slots": 10 * n_since, "n_absent": 0, "n_of_other_releases": 0
+        "n_requests": n_since, "n_slots": 10 * n_since, "n_absent": 0, "n_of_other_releases": 0, "n_left_out": 0
     }  # fmt: skip
     assert report.columns["column"].to_list() == [*FEATURE_NAMES, SCORE] == list(COLUMNS)
     assert report.columns["n_compared"].to_list() == [10 * n_since] * len(COLUMNS)
@@ -145,7 +145,7 @@ def test_requests_with_histories_of_their_own_are_replayed_too(release: Bundle) 
     report = parity_report(served, release)
     assert report.at_fault() == []
     assert about(report) == {
-        "n_requests": len(asked), "n_slots": 10 * len(asked), "n_absent": 0, "n_of_other_releases": 0
+        "n_requests": len(asked), "n_slots": 10 * len(asked), "n_absent": 0, "n_of_other_releases": 0, "n_left_out": 0
     }  # fmt: skip
     without = served.requests.with_columns(history=pl.lit(None, pl.String))
     assert not parity_report(replace(served, requests=without), release).is_clean(), "the histories are read"
@@ -197,6 +197,20 @@ def test_what_another_release_answered_is_counted_and_not_compared(release: Bund
     assert not parity_report(past.and_also(theirs), newer).is_clean()
 
 
+def test_slots_of_a_request_that_another_release_answered_are_counted_and_misalign_nothing(
+    release: Bundle, past: Served
+) -> None:
+    """Two writers used one id: the request that counts is the other's, ours are the slots."""
+    asked = past.requests.sort("requested_at", "request_id")["request_id"][3]
+    others = pl.when(pl.col("request_id") == asked).then(pl.lit("of another")).otherwise("release")
+    report = parity_report(replace(past, requests=past.requests.with_columns(release=others)), release)
+    assert report.is_clean()
+    assert about(report) == {
+        "n_requests": past.requests.height - 1, "n_slots": past.impressions.height - 10, "n_absent": 0,
+        "n_of_other_releases": 1, "n_left_out": 10,
+    }  # fmt: skip
+
+
 def test_ratings_that_came_since_change_no_answer_of_the_past(release: Bundle, past: Served) -> None:
     """Of the same second, of days later, by the same people and by others."""
     later = release.ratings.with_columns(pl.col("user_id") + 1, pl.col("timestamp").max())
@@ -235,7 +249,7 @@ def test_an_unknown_item_beside_places_without_a_candidate_is_absent(release: Bu
 def test_where_nothing_was_served_nothing_is_proven(release: Bundle, past: Served) -> None:
     nothing = past.of_release("of nobody")
     report = parity_report(nothing, release)
-    assert about(report) == {"n_requests": 0, "n_slots": 0, "n_absent": 0, "n_of_other_releases": 0}
+    assert set(about(report).values()) == {0}
     assert report.columns["n_compared"].to_list() == [0] * len(COLUMNS)
     assert report.at_fault() == []
     assert not report.is_clean()
