@@ -60,7 +60,8 @@ class ParityReport:
             where none does).
         about: one row: n_requests, n_slots, n_absent (slots whose item the replay does not propose at all),
             n_of_other_releases (requests that this release did not answer, which are left out), n_left_out (slots that
-            it says it showed, and that cannot be compared: another release answered their request).
+            it says it showed, and that cannot be compared: another release answered their request, or they are not
+            READABLE).
     """
 
     columns: pl.DataFrame
@@ -223,9 +224,9 @@ def _with_own_histories(requests: pl.DataFrame, ratings: pl.DataFrame) -> tuple[
     A history that came with a request is nobody else's: it becomes, with the ratings of the user it came for, the
     history of a user made up for this request.
     """
-    unused = 1 + max(int(ids.max() or 0) for ids in (ratings["user_id"], requests["user_id"]))  # type: ignore[arg-type]
     is_own = pl.col("user_id").is_null() | pl.col("history").is_not_null()
-    numbered = requests.with_columns(who=pl.when(is_own).then(unused + pl.int_range(pl.len())).otherwise("user_id"))
+    # From -2 down: ids of people are 0 at least, and may be the greatest that there is; -1 stands for nobody.
+    numbered = requests.with_columns(who=pl.when(is_own).then(-2 - pl.int_range(pl.len())).otherwise("user_id"))
     tables = [ratings]
     for user_id, history, who in numbered.filter(is_own).select("user_id", "history", "who").iter_rows():
         of_user = ratings.filter(pl.col("user_id") == (-1 if user_id is None else user_id))

@@ -13,11 +13,14 @@ from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.feedback.closed import rows_until
 from recsys_core.feedback.impressions import read_history
 from recsys_core.feedback.log import EventLog
-from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, unpack_features
+from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, has_features, unpack_features
 from recsys_core.feedback.schemas import FRESH, MISSING, STALE
 from recsys_core.monitoring.sample import Float32s, Sample, scored_sample
 from recsys_core.serving.requests import Rated, Request
 from recsys_core.tables import load_tables, save_tables
+
+READABLE = has_features(len(FEATURE_NAMES)) & (pl.col("score").abs() <= float(np.finfo(np.float32).max))
+"""Whether a slot fits into a table of what rankers read and said. The log takes in others, and never loses a row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +48,17 @@ class Served:
         """What one release has answered, and of these requests the slots that it says it showed.
 
         Two writers may use one request id: the request that counts is then of one, and slots may be of the other.
+        Slots that are not READABLE are left out.
         """
-        requests, slots = self.requests.filter(release=release), self.impressions.filter(release=release)
+        requests, slots = self.requests.filter(release=release), self.impressions.filter(READABLE, release=release)
         return Served(requests=requests, impressions=slots.join(requests, on="request_id", how="semi"))
 
     def of_feature_set(self, version: str) -> "Served":
-        """What was answered with one version of the features: the only rows whose columns mean the same."""
-        impressions = self.impressions.filter(feature_set=version)
+        """What was answered with one version of the features: the only rows whose columns mean the same.
+
+        Slots that are not READABLE are left out.
+        """
+        impressions = self.impressions.filter(READABLE, feature_set=version)
         return Served(requests=self.requests.join(impressions, on="request_id", how="semi"), impressions=impressions)
 
     def of_last_days(self, n_days: int) -> "Served":

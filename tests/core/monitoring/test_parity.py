@@ -211,6 +211,35 @@ def test_slots_of_a_request_that_another_release_answered_are_counted_and_misali
     }  # fmt: skip
 
 
+def test_slots_with_another_number_of_features_are_counted_and_break_nothing(release: Bundle, past: Served) -> None:
+    """As an import may bring them: beside our own slots, under the name of our features."""
+    odd = past.impressions.head(2).with_columns(
+        position=pl.lit(99, pl.Int64),
+        features=pl.Series([b"", bytes(8)]),
+        feature_states=pl.Series([b"", bytes(2)]),
+    )
+    report = parity_report(replace(past, impressions=pl.concat([odd, past.impressions])), release)
+    assert report.is_clean()
+    assert (about(report)["n_slots"], about(report)["n_left_out"]) == (past.impressions.height, 2)
+
+
+def test_the_greatest_of_all_user_ids_may_rate_and_ask(release: Bundle) -> None:
+    greatest = 2**63 - 1
+    since = release.ratings.filter(pl.col("timestamp") >= release.proposer.tower.fit_end)
+    rating = since.head(1).with_columns(user_id=pl.lit(greatest, pl.Int64))
+    bundle = replace(release, ratings=pl.concat([release.ratings, rating]).sort("timestamp", maintain_order=True))
+    recommender = Recommender(bundle=bundle)
+    history = recommender.somebody_who_likes([5_000, 5_007], recommender.now)
+    asked: list[tuple[int | None, tuple[Rated, ...]]] = [(greatest, ()), (greatest, history), (None, history), (11, ())]
+    requests = [
+        Request(request_id=f"r{n}", requested_at=recommender.now, user_id=user_id, history=rated, k=5)
+        for n, (user_id, rated) in enumerate(asked)
+    ]
+    report = parity_report(served_to(recommender, requests), bundle)
+    assert report.is_clean()
+    assert about(report)["n_requests"] == len(asked)
+
+
 def test_ratings_that_came_since_change_no_answer_of_the_past(release: Bundle, past: Served) -> None:
     """Of the same second, of days later, by the same people and by others."""
     later = release.ratings.with_columns(pl.col("user_id") + 1, pl.col("timestamp").max())

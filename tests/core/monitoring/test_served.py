@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -170,6 +171,24 @@ def test_a_feature_set_has_its_own_requests_and_slots() -> None:
     of_ours = replace(served, impressions=older).of_feature_set("f1")
     assert of_ours.requests["request_id"].to_list() == ["b"]
     assert of_ours.features().shape == (1, D)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param({"features": b"", "feature_states": b""}, id="an answer without a ranker"),
+        pytest.param({"features": bytes(8), "feature_states": bytes(2)}, id="two features"),
+        pytest.param({"features": bytes(4 * D), "feature_states": bytes(D), "score": -1e39}, id="beyond float32"),
+    ],
+)
+def test_a_slot_that_fits_into_no_table_is_left_out_whatever_version_it_names(odd: dict[str, Any]) -> None:
+    served = by_hand(("a", 1, 0), ("b", 2, 0))
+    beside = IMPRESSIONS_TABLE.frame([impression(request_id="a", position=2, **odd)])
+    of_both = replace(served, impressions=pl.concat([beside, served.impressions]))
+    for readable in (of_both.of_feature_set("f1"), of_both.of_release("v1")):
+        assert readable.impressions.equals(served.impressions)
+        assert readable.sample().values.shape == (2, D + 1)
+        assert readable.states().shape == (2, D)
 
 
 def test_the_last_days_end_with_the_latest_request() -> None:
