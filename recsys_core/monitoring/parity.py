@@ -60,8 +60,8 @@ class ParityReport:
             where none does).
         about: one row: n_requests, n_slots, n_absent (slots whose item the replay does not propose at all),
             n_of_other_releases (requests that this release did not answer, which are left out), n_left_out (slots that
-            it says it showed, and that cannot be compared: another release answered their request, or they are not
-            READABLE).
+            it says it showed, and that cannot be compared: another release answered their request, or they hold
+            another number of features, or a score beyond float32).
     """
 
     columns: pl.DataFrame

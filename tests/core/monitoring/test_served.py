@@ -63,11 +63,13 @@ def appended(log: SqliteLog, release: Bundle, answer: Answer, served_at: int) ->
 def by_hand(*rows: tuple[str, int | None, int], values: float = 1.0) -> Served:
     """One slot each of (request_id, user_id, seconds after START)."""
     read, states = pack_features(np.full(D, values, dtype=np.float32)), bytes([FRESH] * D)
-    asked = [request(request_id=name, user_id=user, requested_at=START + at) for name, user, at in rows]
-    shown = [
-        impression(request_id=name, user_id=user, requested_at=START + at, features=read, feature_states=states)
-        for name, user, at in rows
-    ]
+    asked, shown = [], []
+    for name, user, at in rows:
+        of_row = {
+            "request_id": name, "user_id": user, "requested_at": START + at, "served_at": (START + at) * 1_000_000
+        }  # fmt: skip
+        asked.append(request(**of_row))
+        shown.append(impression(**of_row, features=read, feature_states=states))
     return Served(requests=REQUESTS_TABLE.frame(asked), impressions=IMPRESSIONS_TABLE.frame(shown))
 
 
@@ -197,6 +199,13 @@ def test_the_last_days_end_with_the_latest_request() -> None:
         window = served.of_last_days(n_days)
         assert window.requests["request_id"].to_list() == expected
         assert window.impressions["request_id"].to_list() == expected
+
+
+def test_a_request_as_of_the_future_counts_for_the_second_of_its_answer() -> None:
+    served = by_hand(("a", 1, 0), ("b", 2, 2 * SECONDS), ("ahead", 3, 2 * SECONDS))
+    far = pl.when(request_id="ahead").then(pl.lit(9_999_999_999)).otherwise("requested_at")
+    ahead = replace(served, requests=served.requests.with_columns(requested_at=far))
+    assert ahead.of_last_days(1).requests["request_id"].to_list() == ["b", "ahead"]
 
 
 def test_a_user_is_a_cluster_and_so_is_everybody_unnamed_by_themselves() -> None:
