@@ -51,7 +51,8 @@ def append(
 def demo() -> None:
     """Play the ratings that the settings hold back as a log: real ones, with made-up requests and clicks around them.
 
-    For trying out the feedback loop; see `recsys_assets/presets/demo.yaml`. Playing them twice does no harm.
+    For trying out the feedback loop; see `recsys_assets/presets/demo.yaml`. Playing them twice
+    to the same release does no harm; another release answers under ids of its own.
     """
     from recsys_assets.assets.data import BaseRatingsRun
     from recsys_assets.cli.pipeline import this_lake
