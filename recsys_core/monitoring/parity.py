@@ -21,6 +21,7 @@ from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.tables import item_features, user_features
 from recsys_core.feedback.impressions import read_history
 from recsys_core.monitoring.sample import SCORE, Float32s
+from recsys_core.monitoring.schemas import PARITY_ABOUT, PARITY_COLUMNS
 from recsys_core.monitoring.served import Served
 from recsys_core.ranking.inputs import Proposer, RankingInputs, candidate_features, proposer_of
 from recsys_core.retrieval.encoding import user_vectors
@@ -116,7 +117,7 @@ def parity_report(served: Served, bundle: Bundle) -> ParityReport:
     }
     return ParityReport(
         columns=_compared(slots.filter(found), logged.astype(np.float32)[found], replayed[found]),
-        about=pl.DataFrame(about),
+        about=PARITY_ABOUT.validate(pl.DataFrame(about)),
     )
 
 
@@ -132,7 +133,7 @@ def _compared(slots: pl.DataFrame, logged: Float32s, replayed: Float32s) -> pl.D
             row |= slots.select("request_id", "item_id").row(first, named=True)
             row["largest_difference"] = float(np.abs(ours - theirs)[differing].max())
         rows.append(row)
-    return pl.DataFrame(rows, schema=COLUMNS_SCHEMA)
+    return PARITY_COLUMNS.validate(pl.DataFrame(rows, schema=COLUMNS_SCHEMA))
 
 
 def _replayed(requests: pl.DataFrame, slots: pl.DataFrame, bundle: Bundle) -> tuple[Float32s, Bools]:

@@ -11,6 +11,7 @@ from recsys_core.features.registry import feature_set_version
 from recsys_core.monitoring.config import DriftConfig
 from recsys_core.monitoring.drift import DriftReport, drift_report, stability_over_time
 from recsys_core.monitoring.reference import Reference
+from recsys_core.monitoring.schemas import DRIFT_SOURCE
 from recsys_core.monitoring.served import Served, asked_at
 from recsys_core.tables import read_table, write_table
 
@@ -35,7 +36,8 @@ class Watch:
         """Write all tables."""
         self.drift.save(folder)
         write_table(self.periods, folder / "periods.parquet")
-        write_table(pl.DataFrame({"source": [self.source]}), folder / "source.parquet")
+        source = DRIFT_SOURCE.validate(pl.DataFrame({"source": [self.source]}))
+        write_table(source, folder / "source.parquet")
 
     @classmethod
     def load(cls, folder: Path) -> "Watch":
