@@ -11,9 +11,10 @@ from recsys_assets.resources import LakeResource
 from recsys_core.data.sources import locate, source_version
 from recsys_core.days import day_before
 from recsys_core.feedback.arrivals import NO_VERSION, last_closed_day, version_until
+from recsys_core.feedback.closed import served_version
 from recsys_core.feedback.gaps import gaps
 from recsys_core.feedback.interactions import versions_of_days
-from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE
+from recsys_core.feedback.records import IMPRESSIONS_TABLE
 from recsys_core.lake.staleness import Node, Plan, plan
 
 
@@ -32,7 +33,7 @@ def make_plan(lake: LakeResource, *, deep: bool = False) -> Plan:
         logged = versions_of_days(log)
         outside = {
             "source": _source(lake),
-            "served": version_until(log, REQUESTS_TABLE, closed_until()),
+            "served": served_version(log, closed_until()),
             "shown": version_until(log, IMPRESSIONS_TABLE, settled_until()),
         }
     days = days_to_ingest(lake, logged)

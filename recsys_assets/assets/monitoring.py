@@ -60,15 +60,14 @@ def parity_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     The requests are those of the event log, up to the last closed day, and those that the release was asked of the
     past.
     """
-    from recsys_core.feedback.arrivals import version_until
-    from recsys_core.feedback.records import REQUESTS_TABLE
+    from recsys_core.feedback.closed import served_version
     from recsys_core.monitoring.parity import parity_report as make_report
     from recsys_core.monitoring.served import Served, served_until
     from recsys_core.serving.bundle import read_bundle
 
     run, until = AssetRun(context, lake), closed_until()
     with lake.open_log() as log:
-        run.read_from_outside("served", version_until(log, REQUESTS_TABLE, until))
+        run.read_from_outside("served", served_version(log, until))
         logged = served_until(log, until)
     served = logged.and_also(Served.load(run.folder("past_requests")))
     report = make_report(served, read_bundle(run.folders(PARTS)))
@@ -112,15 +111,14 @@ def drift_report(context: dg.AssetExecutionContext, config: DriftReportRun, lake
 
     Of the event log, up to the last closed day, where enough users are in it; else of the past requests.
     """
-    from recsys_core.feedback.arrivals import version_until
-    from recsys_core.feedback.records import REQUESTS_TABLE
+    from recsys_core.feedback.closed import served_version
     from recsys_core.monitoring.reference import Reference
     from recsys_core.monitoring.served import Served, served_until
     from recsys_core.monitoring.watch import watch
 
     run, until = AssetRun(context, lake, config), closed_until()
     with lake.open_log() as log:
-        run.read_from_outside("served", version_until(log, REQUESTS_TABLE, until))
+        run.read_from_outside("served", served_version(log, until))
         logged = served_until(log, until)
     past = Served.load(run.folder("past_requests"))
     report = watch(Reference.load(run.folder("training_reference")), logged, past, config)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 from rich.markup import escape
@@ -51,7 +51,8 @@ def append(
 def demo() -> None:
     """Play the ratings that the settings hold back as a log: real ones, with made-up requests and clicks around them.
 
-    For trying out the feedback loop; see `recsys_assets/presets/demo.yaml`. Playing them twice does no harm.
+    For trying out the feedback loop; see `recsys_assets/presets/demo.yaml`. Playing them twice
+    to the same release does no harm; another release answers under ids of its own.
     """
     from recsys_assets.assets.data import BaseRatingsRun
     from recsys_assets.cli.pipeline import this_lake
@@ -72,12 +73,13 @@ def demo() -> None:
 @app.command()
 def stats(*, as_json: Json = False) -> None:
     """Show what arrived on which day, and up to which day the log is closed."""
-    from recsys_core.feedback.arrivals import last_closed_day
+    import recsys_assets.assets.feedback  # noqa: F401  # declares the days, whose settings say when one is closed
+    from recsys_assets.planning import closed_until
     from recsys_core.feedback.inspection import stats as stats_of
 
     with _log() as log:
         found, place = stats_of(log), log.place
-    closed = last_closed_day(int(time.time()), _settings()["grace_s"])
+    closed = closed_until()
     if as_json:
         days = found.days.to_dicts()
         print_json({"place": place, "closed_until": closed, "days": days, "quarantined": found.n_quarantined})
@@ -196,17 +198,12 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _settings() -> dict[str, Any]:
-    """The settings of `interactions`, which hold for imports as well."""
-    from recsys_assets.assets.feedback import InteractionsRun
-
-    return InteractionsRun().model_dump()
-
-
 def _limits() -> "Limits":
+    """As the settings of `interactions` say, which hold for imports as well."""
+    from recsys_assets.assets.feedback import InteractionsRun
     from recsys_core.feedback.importing import Limits
 
-    return Limits(now=int(time.time()), future_tolerance_s=_settings()["future_tolerance_s"])
+    return Limits(now=int(time.time()), future_tolerance_s=InteractionsRun().future_tolerance_s)
 
 
 def _show_imported(imported: "Imported") -> None:

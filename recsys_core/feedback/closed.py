@@ -1,11 +1,14 @@
 """What the log holds of closed days, read whole."""
 
+import hashlib
+import json
+
 import polars as pl
 
 from recsys_core.days import start_of
-from recsys_core.feedback.arrivals import FIRST, by_day, day_rows
+from recsys_core.feedback.arrivals import FIRST, NO_VERSION, by_day, day_rows, version_until
 from recsys_core.feedback.log import EventLog
-from recsys_core.feedback.records import LogTable
+from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, LogTable
 
 
 def rows_until(log: EventLog, table: LogTable, last_day: str) -> pl.DataFrame:
@@ -22,3 +25,17 @@ def rows_until(log: EventLog, table: LogTable, last_day: str) -> pl.DataFrame:
     days = by_day(log.deliveries(table), table).filter(pl.col("day") <= last_day)["day"].unique().sort()
     rows = [day_rows(log.read_day(table, start_of(day)), table).filter(standing=FIRST) for day in days]
     return pl.concat([table.frame([]), *(one.select(*table.columns) for one in rows)]).sort(*table.key)
+
+
+def served_version(log: EventLog, last_day: str) -> str:
+    """One version over the requests and what they showed, up to and with a day (YYYY-MM-DD); NO_VERSION of neither.
+
+    Of both tables, since slots may arrive on a later day than their request.
+
+    Raises:
+        LogError: the log cannot be read.
+    """
+    versions = [version_until(log, table, last_day) for table in (REQUESTS_TABLE, IMPRESSIONS_TABLE)]
+    if set(versions) == {NO_VERSION}:
+        return NO_VERSION
+    return hashlib.sha256(json.dumps(versions).encode()).hexdigest()

@@ -32,7 +32,7 @@ class DayRead:
     interactions: pl.DataFrame  # INTERACTIONS
     rejected: pl.DataFrame  # REJECTED_EVENTS
     counts: dict[str, int]
-    version: str  # of what was read, as `day_version` gives it
+    version: str  # of what was read, as `arrivals.version_of` gives it
 
 
 def read_day(log: EventLog, day: str, config: InteractionsConfig = DEFAULT) -> DayRead:

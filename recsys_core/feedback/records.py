@@ -248,6 +248,11 @@ def pack_features(features: npt.NDArray[np.float32]) -> bytes:
     return np.asarray(features, dtype="<f4").tobytes()
 
 
+def has_features(n: int) -> pl.Expr:
+    """Whether an impression holds n features: the log takes in any number of them, under any version's name."""
+    return pl.col("features").bin.size() == 4 * n
+
+
 def unpack_features(packed: Sequence[bytes]) -> npt.NDArray[np.float32]:
     """(n, d) feature values of n impressions of one feature set, bit for bit as they were packed.
 

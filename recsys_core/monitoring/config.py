@@ -59,8 +59,9 @@ class DriftConfig(BaseModel, frozen=True, extra="forbid"):
         5000,
         ge=100,
         le=100_000,
-        description="Dealings behind a p-value, whose least is 1 / (1 + this). Holm over 35 columns asks for 1 / 700; "
-        "with seven times as many the luck of single dealings no longer decides, and a report takes half a second.",
+        description="Dealings behind a p-value, whose least is 1 / (1 + this). Holm asks the least of all for alpha "
+        "divided by the number of columns; with several times as many dealings as that takes, the luck of single ones "
+        "no longer decides, and a report takes half a second.",
     )
     min_clusters: int = Field(
         50,

@@ -25,7 +25,8 @@ def largest_gap(reference: Shares, window: Shares) -> Float64s:
     >>> largest_gap(np.array([0.5, 0.5, 0.0]), np.array([0.25, 0.5, 0.25]))
     np.float64(0.25)
     """
-    gaps: Float64s = np.abs(np.cumsum(reference - window, axis=-1)[..., :-1]).max(axis=-1)
+    largest = np.abs(np.cumsum(reference - window, axis=-1)[..., :-1]).max(axis=-1)
+    gaps: Float64s = np.minimum(largest, 1)  # shares were rounded, and may sum up to a hair more than 1
     return gaps
 
 

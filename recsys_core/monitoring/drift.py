@@ -17,6 +17,7 @@ from recsys_core.monitoring.config import DriftConfig
 from recsys_core.monitoring.distances import Shares, cluster_shares, coarsened, largest_gap, stability_index
 from recsys_core.monitoring.reference import Reference
 from recsys_core.monitoring.sample import Int64s, Sample
+from recsys_core.monitoring.schemas import DRIFT_ABOUT, DRIFT_COLUMNS, DRIFT_PERIODS
 from recsys_core.monitoring.significance import gap_p_values, holm
 from recsys_core.seeding import child
 from recsys_core.tables import load_tables, save_tables
@@ -128,10 +129,8 @@ def drift_report(reference: Reference, window: Sample, config: DriftConfig) -> D
         "alpha": config.alpha,
     }
     blank = {name: None for name in COLUMNS_SCHEMA if name not in columns}
-    return DriftReport(
-        columns=pl.DataFrame(columns | blank, schema_overrides=COLUMNS_SCHEMA).select(*COLUMNS_SCHEMA),
-        about=pl.DataFrame(about),
-    )
+    made = pl.DataFrame(columns | blank, schema_overrides=COLUMNS_SCHEMA).select(*COLUMNS_SCHEMA)
+    return DriftReport(columns=DRIFT_COLUMNS.validate(made), about=DRIFT_ABOUT.validate(pl.DataFrame(about)))
 
 
 def stability_over_time(reference: Reference, served: Sample, periods: Int64s, config: DriftConfig) -> pl.DataFrame:
@@ -158,7 +157,7 @@ def stability_over_time(reference: Reference, served: Sample, periods: Int64s, c
         sizes = _effect_sizes(reference.names, before, now, config.n_psi_bins)
         of_period = sizes | {"period": int(period), "n_clusters": len(now)}
         tables.append(pl.DataFrame({name: of_period[name] for name in PERIODS_SCHEMA}, schema=PERIODS_SCHEMA))
-    return pl.concat(tables)
+    return DRIFT_PERIODS.validate(pl.concat(tables))
 
 
 def _effect_sizes(names: tuple[str, ...], before: Shares, now: Shares, n_psi_bins: int) -> dict[str, object]:

@@ -21,6 +21,7 @@ from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.tables import item_features, user_features
 from recsys_core.feedback.impressions import read_history
 from recsys_core.monitoring.sample import SCORE, Float32s
+from recsys_core.monitoring.schemas import PARITY_ABOUT, PARITY_COLUMNS
 from recsys_core.monitoring.served import Served
 from recsys_core.ranking.inputs import Proposer, RankingInputs, candidate_features, proposer_of
 from recsys_core.retrieval.encoding import user_vectors
@@ -59,7 +60,9 @@ class ParityReport:
             where one side is missing), and the first slot that differs: request_id, item_id, logged, replayed (null
             where none does).
         about: one row: n_requests, n_slots, n_absent (slots whose item the replay does not propose at all),
-            n_of_other_releases (requests that this release did not answer, which are left out).
+            n_of_other_releases (requests that this release did not answer, which are left out), n_left_out (slots that
+            it says it showed, and that cannot be compared: another release answered their request, or they hold
+            another number of features, or a score beyond float32).
     """
 
     columns: pl.DataFrame
@@ -110,10 +113,11 @@ def parity_report(served: Served, bundle: Bundle) -> ParityReport:
         "n_slots": slots.height,
         "n_absent": int((~found).sum()),
         "n_of_other_releases": served.requests.height - requests.height,
+        "n_left_out": served.impressions.filter(release=bundle.release).height - slots.height,
     }
     return ParityReport(
         columns=_compared(slots.filter(found), logged.astype(np.float32)[found], replayed[found]),
-        about=pl.DataFrame(about),
+        about=PARITY_ABOUT.validate(pl.DataFrame(about)),
     )
 
 
@@ -129,7 +133,7 @@ def _compared(slots: pl.DataFrame, logged: Float32s, replayed: Float32s) -> pl.D
             row |= slots.select("request_id", "item_id").row(first, named=True)
             row["largest_difference"] = float(np.abs(ours - theirs)[differing].max())
         rows.append(row)
-    return pl.DataFrame(rows, schema=COLUMNS_SCHEMA)
+    return PARITY_COLUMNS.validate(pl.DataFrame(rows, schema=COLUMNS_SCHEMA))
 
 
 def _replayed(requests: pl.DataFrame, slots: pl.DataFrame, bundle: Bundle) -> tuple[Float32s, Bools]:
@@ -221,9 +225,9 @@ def _with_own_histories(requests: pl.DataFrame, ratings: pl.DataFrame) -> tuple[
     A history that came with a request is nobody else's: it becomes, with the ratings of the user it came for, the
     history of a user made up for this request.
     """
-    unused = 1 + max(int(ids.max() or 0) for ids in (ratings["user_id"], requests["user_id"]))  # type: ignore[arg-type]
     is_own = pl.col("user_id").is_null() | pl.col("history").is_not_null()
-    numbered = requests.with_columns(who=pl.when(is_own).then(unused + pl.int_range(pl.len())).otherwise("user_id"))
+    # From -2 down: ids of people are 0 at least, and may be the greatest that there is; -1 stands for nobody.
+    numbered = requests.with_columns(who=pl.when(is_own).then(-2 - pl.int_range(pl.len())).otherwise("user_id"))
     tables = [ratings]
     for user_id, history, who in numbered.filter(is_own).select("user_id", "history", "who").iter_rows():
         of_user = ratings.filter(pl.col("user_id") == (-1 if user_id is None else user_id))

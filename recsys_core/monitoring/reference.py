@@ -1,7 +1,7 @@
 """What a model learned from, in bins: small enough to lie beside the model, and without any user's id.
 
 On disk, `reference.json` holds the names and sizes, `edges.npy` the edges, and `cells.npy` with `counts.npy` the bins
-that are not empty: 8 bytes each, about 1.7 kB for a user of ten rows of 31 columns (`python -m benchmarks.drift`).
+that are not empty: 8 bytes each, about 1.7 kB for a user of ten rows (`python -m benchmarks.drift`).
 """
 
 import json

@@ -31,6 +31,7 @@ PARITY_ABOUT = pa.DataFrameSchema(
         "n_slots": pa.Column(pl.Int64, _COUNT, description="What they had shown."),
         "n_absent": pa.Column(pl.Int64, _COUNT, description="Slots whose item is not proposed at all any more."),
         "n_of_other_releases": pa.Column(pl.Int64, _COUNT, description="Requests of other releases, left out."),
+        "n_left_out": pa.Column(pl.Int64, _COUNT, description="Slots of this release that cannot be compared."),
     },
     name="about",
     strict=True,

@@ -13,7 +13,7 @@ from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.feedback.closed import rows_until
 from recsys_core.feedback.impressions import read_history
 from recsys_core.feedback.log import EventLog
-from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, unpack_features
+from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, has_features, unpack_features
 from recsys_core.feedback.schemas import FRESH, MISSING, STALE
 from recsys_core.monitoring.sample import Float32s, Sample, scored_sample
 from recsys_core.serving.requests import Rated, Request
@@ -42,19 +42,28 @@ class Served:
         return load_tables(cls, folder)
 
     def of_release(self, release: str) -> "Served":
-        """What one release has answered."""
-        return Served(
-            requests=self.requests.filter(release=release), impressions=self.impressions.filter(release=release)
+        """What one release has answered, and of these requests the slots that it says it showed.
+
+        Two writers may use one request id: the request that counts is then of one, and slots may be of the other.
+        Slots that fit into no table of our features are left out.
+        """
+        requests, slots = (
+            self.requests.filter(release=release),
+            self.impressions.filter(_is_readable(), release=release),
         )
+        return Served(requests=requests, impressions=slots.join(requests, on="request_id", how="semi"))
 
     def of_feature_set(self, version: str) -> "Served":
-        """What was answered with one version of the features: the only rows whose columns mean the same."""
-        impressions = self.impressions.filter(feature_set=version)
+        """What was answered with one version of the features: the only rows whose columns mean the same.
+
+        Slots that fit into no table of our features are left out.
+        """
+        impressions = self.impressions.filter(_is_readable(), feature_set=version)
         return Served(requests=self.requests.join(impressions, on="request_id", how="semi"), impressions=impressions)
 
     def of_last_days(self, n_days: int) -> "Served":
-        """What was asked for in the days before, and with, the latest request."""
-        since = pl.col("requested_at") > pl.col("requested_at").max() - n_days * DAY_S
+        """What was asked for in the days before, and with, the latest request, by `asked_at`."""
+        since = asked_at() > asked_at().max() - n_days * DAY_S
         requests = self.requests.filter(since)
         return Served(requests=requests, impressions=self.impressions.join(requests, on="request_id", how="semi"))
 
@@ -121,6 +130,15 @@ class Served:
         return self.impressions.select(who.rank("dense").cast(pl.Int64)).to_series().to_numpy()
 
 
+def asked_at() -> pl.Expr:
+    """The second that a request, or a slot, counts for: as of which it was asked, or in which it was answered.
+
+    The earlier of them. One request as of a later time than it was would else end every window there; one as of the
+    past is answered later.
+    """
+    return pl.min_horizontal("requested_at", pl.col("served_at") // 1_000_000)
+
+
 def served_until(log: EventLog, last_day: str) -> Served:
     """All that was served up to and with a day (YYYY-MM-DD), as the event log says.
 
@@ -129,3 +147,8 @@ def served_until(log: EventLog, last_day: str) -> Served:
     requests = rows_until(log, REQUESTS_TABLE, last_day)
     impressions = rows_until(log, IMPRESSIONS_TABLE, last_day)
     return Served(requests=requests, impressions=impressions.join(requests, on="request_id", how="semi"))
+
+
+def _is_readable() -> pl.Expr:
+    """Whether a slot fits into a table of what rankers read and said: the log takes in others, and keeps them."""
+    return has_features(len(FEATURE_NAMES)) & (pl.col("score").abs() <= float(np.finfo(np.float32).max))

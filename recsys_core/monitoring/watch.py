@@ -11,7 +11,8 @@ from recsys_core.features.registry import feature_set_version
 from recsys_core.monitoring.config import DriftConfig
 from recsys_core.monitoring.drift import DriftReport, drift_report, stability_over_time
 from recsys_core.monitoring.reference import Reference
-from recsys_core.monitoring.served import Served
+from recsys_core.monitoring.schemas import DRIFT_SOURCE
+from recsys_core.monitoring.served import Served, asked_at
 from recsys_core.tables import read_table, write_table
 
 LOGGED, PAST = "logged requests", "past requests"
@@ -35,7 +36,8 @@ class Watch:
         """Write all tables."""
         self.drift.save(folder)
         write_table(self.periods, folder / "periods.parquet")
-        write_table(pl.DataFrame({"source": [self.source]}), folder / "source.parquet")
+        source = DRIFT_SOURCE.validate(pl.DataFrame({"source": [self.source]}))
+        write_table(source, folder / "source.parquet")
 
     @classmethod
     def load(cls, folder: Path) -> "Watch":
@@ -69,7 +71,7 @@ def watch(reference: Reference, logged: Served, past: Served, config: DriftConfi
     recent = logged.of_last_days(config.window_days)
     served, source = (logged, LOGGED) if recent.n_users >= config.min_clusters else (past, PAST)
     length = config.period_days * DAY_S
-    numbers = (served.impressions["requested_at"] // length).to_numpy()
+    numbers = served.impressions.select(asked_at() // length).to_series().to_numpy()
     periods = stability_over_time(reference, served.sample(), numbers, config)
     return Watch(
         drift=drift_report(reference, served.of_last_days(config.window_days).sample(), config),

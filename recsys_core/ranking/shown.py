@@ -8,7 +8,7 @@ import polars as pl
 
 from recsys_core.data.splits import EXAMS, Splits, holdout_prefix
 from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
-from recsys_core.feedback.records import unpack_features
+from recsys_core.feedback.records import has_features, unpack_features
 
 SHOWN = "shown/"
 """In the name of a slice: it is one request, `<hold-out prefix>shown/<request_id>`."""
@@ -23,7 +23,8 @@ def shown_rows(outcomes: pl.DataFrame, splits: Splits) -> pl.DataFrame:
     """Rows of `RankingExamples`: each request is a slice of its own, once for every exam that came after its outcome.
 
     Left out are requests of nobody we know, those in which all or none were liked, since they teach no order, and those
-    that were answered with other features than the code computes now.
+    that were answered with other features than the code computes now. Slots with another number of features are no
+    lessons, whatever version they name: the log takes in any.
 
     Args:
         outcomes: OUTCOMES_COLUMNS.
@@ -32,7 +33,8 @@ def shown_rows(outcomes: pl.DataFrame, splits: Splits) -> pl.DataFrame:
     Returns:
         slice, user_id, item_id, label, features; a request's slots together, in the order in which they were shown.
     """
-    usable = outcomes.filter(feature_set=feature_set_version()).filter(pl.col("user_id").is_not_null())
+    is_ours = has_features(len(FEATURE_NAMES)) & (pl.col("feature_set") == feature_set_version())
+    usable = outcomes.filter(is_ours, pl.col("user_id").is_not_null())
     n_likes = pl.col("label").sum().over("request_id")
     telling = usable.filter(n_likes > 0, n_likes < pl.len().over("request_id"))
     ordered = telling.sort("shown_at", "request_id", "position")

@@ -54,7 +54,8 @@ class DemoLog:
 def demo_log(bundle: Bundle, held: pl.DataFrame, k: int = 10, seed: int = 17) -> DemoLog:
     """What a release and its users would have logged while these ratings were given.
 
-    The same release, ratings and seed give the same rows, so that appending them twice does no harm.
+    The same release, ratings and seed give the same rows, so that appending them twice does no harm. Another release
+    asks under ids of its own, since its answers are others; the ratings keep theirs, and each still counts once.
 
     Args:
         bundle: the release that answers; it knows none of the ratings yet.
@@ -70,8 +71,10 @@ def demo_log(bundle: Bundle, held: pl.DataFrame, k: int = 10, seed: int = 17) ->
     latest: dict[int, Answer] = {}
     for user_id, item_id, stars, timestamp, asks in _played(held):
         if asks:
-            answer = _ask(recommender, user_id, timestamp - ASKED_BEFORE_S, k, len(log.requests))
-            served_at = answer.request.requested_at * 1_000_000
+            request_id = f"demo-{bundle.release[:8]}-{len(log.requests):06}"
+            at = timestamp - ASKED_BEFORE_S
+            answer = recommender.answer(Request(request_id=request_id, user_id=user_id, requested_at=at, k=k))
+            served_at = at * 1_000_000
             log.requests.append(request_record(answer, bundle.release, served_at))
             log.impressions += impression_records(answer, bundle.release, served_at)
             log.events += _clicks(answer, _wanted(held, user_id, timestamp), rng)
@@ -111,10 +114,6 @@ def _played(held: pl.DataFrame) -> Iterator[tuple[int, int, float, int, bool]]:
     place = pl.int_range(pl.len()).over("user_id", sitting)
     asks = place % RATED_PER_ANSWER == 0
     yield from ordered.select("user_id", "item_id", "rating", "timestamp", asks=asks).iter_rows()
-
-
-def _ask(recommender: Recommender, user_id: int, at: int, k: int, number: int) -> Answer:
-    return recommender.answer(Request(request_id=f"demo-{number:06}", user_id=user_id, requested_at=at, k=k))
 
 
 def _wanted(held: pl.DataFrame, user_id: int, since: int) -> set[int]:

@@ -7,6 +7,7 @@ import pytest
 
 from recsys_core.data.splits import TEST, Splits
 from recsys_core.feedback.arrivals import NO_VERSION
+from recsys_core.feedback.sqlite_log import SqliteLog
 from recsys_core.monitoring.parity import COLUMNS, ParityReport
 from recsys_core.monitoring.reference import Reference
 from recsys_core.monitoring.served import Served
@@ -15,6 +16,7 @@ from recsys_core.tables import read_table
 from tests.assets.projects import Project
 from tests.assets.test_planning import below
 from tests.conftest import Built
+from tests.core.feedback.rows import impression
 
 N_PLAYED = 300
 """`past_requests.max_requests` of the smoke settings."""
@@ -44,7 +46,7 @@ def test_not_one_bit_of_what_was_served_differs(built: Built) -> None:
     assert set(report.columns["n_compared"]) == {past["n_slots"]}
     assert report.columns["column"].to_list() == list(COLUMNS)
     assert lineage["facts"] == {
-        **past, "n_absent": 0, "n_of_other_releases": 0, "n_mismatches": 0, "n_columns_at_fault": 0
+        **past, "n_absent": 0, "n_of_other_releases": 0, "n_left_out": 0, "n_mismatches": 0, "n_columns_at_fault": 0
     }  # fmt: skip
     assert lineage["inputs"]["served"] == NO_VERSION, "nobody has asked yet"
 
@@ -72,6 +74,14 @@ def test_a_request_of_a_day_that_is_not_over_makes_nothing_stale(project: Projec
     assert project.recsys("recommend", "--user", "15").code == 0
     assert project.call(log_answers, str(int(time.time())), "3", "0").code == 0
     assert project.plan() == {}
+
+
+def test_slots_of_a_closed_day_are_news_even_when_no_request_came_with_them(project: Project) -> None:
+    with SqliteLog(project.lake / "log") as log:
+        log.append(impressions=[impression(served_at=int(CLOSED_DAY) * 1_000_000)])
+    plan = project.plan()
+    for report in ("parity_report", "drift_report"):
+        assert "input served changed" in plan[report]
 
 
 @pytest.mark.slow

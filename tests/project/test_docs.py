@@ -59,6 +59,12 @@ def test_every_link_resolves(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=names)
+def test_a_link_to_a_decision_bears_its_number(page: Path) -> None:
+    linked = re.findall(r"\[ADR (\d+)\]\((?:[^)\s]*/)?(\d{4})-[^)\s]*\)", text_of(page))
+    assert [(said, file) for said, file in linked if int(said) != int(file)] == []
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=names)
 def test_every_test_that_is_named_exists(page: Path) -> None:
     there = {
         name for path in (PROJECT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)", text_of(path))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import polars as pl
 import pytest
+from pandera.errors import SchemaError
 
 from recsys_core.feedback.head import CLICKS_COLUMNS, LOGGED_COLUMNS, logged_clicks, logged_ratings
 from recsys_core.feedback.schemas import INTERACTIONS_COLUMNS
@@ -42,3 +43,25 @@ def test_the_order_of_the_days_does_not_matter(
     one, two = table({"x": late, "y": early}), table({"y": early, "x": late})
     assert one.equals(two)
     assert one["user_id"].to_list() == [1, 2]
+
+
+@pytest.mark.parametrize(("kind", "table"), [("rating", logged_ratings), ("click", logged_clicks)])
+def test_an_event_that_two_days_hold_counts_as_it_arrived_first(
+    kind: str, table: Callable[[dict[str, pl.DataFrame]], pl.DataFrame]
+) -> None:
+    """An import of old lines changed both days, and only one of them has been ingested since."""
+    value = 3.0 if kind == "rating" else None
+    late = _day(("a", 1, 10, kind, value, 1_500_000_000, 1_500_100_001))
+    early = _day(("a", 2, 11, kind, value, 1_500_000_000, 1_500_000_003))
+    assert table({"x": late, "y": early})["user_id"].to_list() == [2]
+    first_a_skip = _day(("a", 2, 11, "skip", None, 1_500_000_000, 1_500_000_003))
+    assert table({"x": late, "y": first_a_skip}).is_empty()
+
+
+@pytest.mark.parametrize(("kind", "table"), [("rating", logged_ratings), ("click", logged_clicks)])
+def test_a_row_that_breaks_its_schema_is_refused(
+    kind: str, table: Callable[[dict[str, pl.DataFrame]], pl.DataFrame]
+) -> None:
+    value = 3.0 if kind == "rating" else None
+    with pytest.raises(SchemaError, match="user_id"):
+        table({"x": _day(("a", -1, 10, kind, value, 1_500_000_000, 1_500_000_001))})

@@ -16,6 +16,7 @@ from recsys_core.feedback.records import (
     Record,
     checked_row,
     digest_of,
+    has_features,
     pack_features,
     row_of,
     unpack_features,
@@ -101,3 +102,9 @@ def test_features_come_back_bit_for_bit() -> None:
     assert unpack_features([]).shape == (0, 0)
     with pytest.raises(ValueError, match="same shape"):
         unpack_features([packed[0], b""])
+
+
+def test_impressions_with_a_number_of_features_can_be_told_from_others() -> None:
+    rows = IMPRESSIONS_TABLE.frame([impression(), impression(features=b"", feature_states=b"")])
+    assert rows.select(has_features(3)).to_series().to_list() == [True, False]
+    assert rows.select(has_features(0)).to_series().to_list() == [False, True]

@@ -24,6 +24,12 @@ def test_a_change_of_the_missing_share_is_a_gap_of_that_size() -> None:
     assert largest_gap(np.array([0.5, 0.5, 0.0]), np.array([0.4, 0.4, 0.2])) == pytest.approx(0.2)
 
 
+def test_a_gap_is_never_above_one_although_shares_are_rounded() -> None:
+    low, high = np.array([0.2, 0.4, 0.3, 0.1, 0.0, 0.0]), np.array([0.0, 0.0, 0.0, 0.0, 1.0, 0.0])
+    assert low.cumsum()[-1] > 1
+    assert largest_gap(low, high) == 1
+
+
 @given(WHOLE, WHOLE)
 def test_the_gap_is_that_of_scipy_where_each_value_has_its_bin(before: list[int], now: list[int]) -> None:
     """The bins know each value of the first sample; eight copies make each frequent enough to have its own."""

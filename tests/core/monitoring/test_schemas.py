@@ -1,12 +1,14 @@
 """The reports of this stage are as their schemas describe them."""
 
+import numpy as np
 import polars as pl
 import pytest
 from pandera.errors import SchemaError
 
-from recsys_core.monitoring import schemas
+from recsys_core.monitoring import drift, schemas
+from recsys_core.monitoring import parity as parity_module
 from recsys_core.monitoring.config import DriftConfig, ReferenceConfig
-from recsys_core.monitoring.parity import ParityReport, parity_report
+from recsys_core.monitoring.parity import COLUMNS, ParityReport, parity_report
 from recsys_core.monitoring.reference import make_reference
 from recsys_core.monitoring.served import Served
 from recsys_core.monitoring.watch import Watch, watch
@@ -41,3 +43,25 @@ def test_drift_keeps_its_schemas_whether_it_can_judge_or_not(past: Served, min_c
     schemas.DRIFT_ABOUT.validate(found.drift.about)
     schemas.DRIFT_PERIODS.validate(found.periods)
     schemas.DRIFT_SOURCE.validate(pl.DataFrame({"source": [found.source]}))
+
+
+def test_a_parity_report_that_breaks_its_schema_is_not_made(
+    release: Bundle, past: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parity_module, "COLUMNS", ("score",) * len(COLUMNS))
+    with pytest.raises(SchemaError, match="column"):
+        parity_report(past.of_release("of nobody"), release)
+
+
+@pytest.mark.parametrize(("figure", "wrong"), [("largest_gap", 1.5), ("stability_index", -1.0)])
+def test_a_drift_report_that_breaks_its_schema_is_not_made(
+    past: Served, monkeypatch: pytest.MonkeyPatch, figure: str, wrong: float
+) -> None:
+    sample, config = past.sample(), DriftConfig(min_clusters=1_000, n_permutations=700)
+    reference, weeks = make_reference(sample, ReferenceConfig()), np.zeros(len(sample.values), dtype=np.int64)
+    monkeypatch.setattr(drift, figure, lambda before, *_: np.full(len(before), wrong))
+    with pytest.raises(SchemaError, match=r"'(ks|psi)'"):
+        drift.drift_report(reference, sample, config)
+    if figure == "stability_index":
+        with pytest.raises(SchemaError, match="'psi'"):
+            drift.stability_over_time(reference, sample, weeks, config)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -62,11 +63,13 @@ def appended(log: SqliteLog, release: Bundle, answer: Answer, served_at: int) ->
 def by_hand(*rows: tuple[str, int | None, int], values: float = 1.0) -> Served:
     """One slot each of (request_id, user_id, seconds after START)."""
     read, states = pack_features(np.full(D, values, dtype=np.float32)), bytes([FRESH] * D)
-    asked = [request(request_id=name, user_id=user, requested_at=START + at) for name, user, at in rows]
-    shown = [
-        impression(request_id=name, user_id=user, requested_at=START + at, features=read, feature_states=states)
-        for name, user, at in rows
-    ]
+    asked, shown = [], []
+    for name, user, at in rows:
+        of_row = {
+            "request_id": name, "user_id": user, "requested_at": START + at, "served_at": (START + at) * 1_000_000
+        }  # fmt: skip
+        asked.append(request(**of_row))
+        shown.append(impression(**of_row, features=read, feature_states=states))
     return Served(requests=REQUESTS_TABLE.frame(asked), impressions=IMPRESSIONS_TABLE.frame(shown))
 
 
@@ -156,7 +159,7 @@ def test_a_release_has_its_own_requests_and_slots(past: Served) -> None:
     assert both.requests.height == past.requests.height + 1
     assert both.impressions.height == past.impressions.height + 2
     assert both.of_release("v1").requests["request_id"].to_list() == ["x"]
-    assert both.of_release("v1").impressions["request_id"].to_list() == ["x", "y"]
+    assert both.of_release("v1").impressions["request_id"].to_list() == ["x"], "nobody asked y"
     assert both.of_release("v2").requests.is_empty()
 
 
@@ -172,12 +175,37 @@ def test_a_feature_set_has_its_own_requests_and_slots() -> None:
     assert of_ours.features().shape == (1, D)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param({"features": b"", "feature_states": b""}, id="an answer without a ranker"),
+        pytest.param({"features": bytes(8), "feature_states": bytes(2)}, id="two features"),
+        pytest.param({"features": bytes(4 * D), "feature_states": bytes(D), "score": -1e39}, id="beyond float32"),
+    ],
+)
+def test_a_slot_that_fits_into_no_table_is_left_out_whatever_version_it_names(odd: dict[str, Any]) -> None:
+    served = by_hand(("a", 1, 0), ("b", 2, 0))
+    beside = IMPRESSIONS_TABLE.frame([impression(request_id="a", position=2, **odd)])
+    of_both = replace(served, impressions=pl.concat([beside, served.impressions]))
+    for readable in (of_both.of_feature_set("f1"), of_both.of_release("v1")):
+        assert readable.impressions.equals(served.impressions)
+        assert readable.sample().values.shape == (2, D + 1)
+        assert readable.states().shape == (2, D)
+
+
 def test_the_last_days_end_with_the_latest_request() -> None:
     served = by_hand(("a", 1, 0), ("b", 2, 1), ("c", 3, SECONDS), ("d", 4, 2 * SECONDS))
     for n_days, expected in ((1, ["d"]), (2, ["b", "c", "d"]), (3, ["a", "b", "c", "d"])):
         window = served.of_last_days(n_days)
         assert window.requests["request_id"].to_list() == expected
         assert window.impressions["request_id"].to_list() == expected
+
+
+def test_a_request_as_of_the_future_counts_for_the_second_of_its_answer() -> None:
+    served = by_hand(("a", 1, 0), ("b", 2, 2 * SECONDS), ("ahead", 3, 2 * SECONDS))
+    far = pl.when(request_id="ahead").then(pl.lit(9_999_999_999)).otherwise("requested_at")
+    ahead = replace(served, requests=served.requests.with_columns(requested_at=far))
+    assert ahead.of_last_days(1).requests["request_id"].to_list() == ["b", "ahead"]
 
 
 def test_a_user_is_a_cluster_and_so_is_everybody_unnamed_by_themselves() -> None:

@@ -27,7 +27,8 @@ def served_on(days: list[int], *, first_user: int = 0, shift: float = 0.0, featu
     """A request of a user of its own on each of some days, with one slot; features are drawn from the user's number."""
     asked, shown = [], []
     for number, day in enumerate(days, start=first_user):
-        name, at = f"r{number}", {"requested_at": EPOCH + day * DAY, "user_id": number}
+        second = EPOCH + day * DAY
+        name, at = f"r{number}", {"requested_at": second, "served_at": second * 1_000_000, "user_id": number}
         values = np.random.default_rng(number).normal(size=D).astype(np.float32) + np.float32(shift)
         asked.append(request(request_id=name, **at))
         shown.append(
@@ -103,6 +104,29 @@ def test_the_window_ends_with_the_latest_request_and_periods_go_back_to_the_firs
     assert made.periods.schema.names() == ["period", "column", "n_clusters", "psi", "window_missing_share"]
     found = made.periods.group_by("period", maintain_order=True).agg(pl.col("n_clusters").unique(), pl.len())
     assert found.rows() == [(EPOCH + week * 7 * DAY, [n], D + 1) for week, n in ((0, 3), (1, 4), (2, 5))]
+
+
+def test_a_request_as_of_the_far_future_ends_no_window_and_is_no_period_of_its_own(reference: Reference) -> None:
+    far = pl.lit(9_999_999_999, pl.Int64)
+    today, asked = served_on([20] * 6), served_on([20], first_user=50)
+    ahead = Served(
+        requests=asked.requests.with_columns(requested_at=far),
+        impressions=asked.impressions.with_columns(requested_at=far),
+    )
+    made = watch(reference, today.and_also(ahead), served_on([0] * 30, first_user=500), QUICK)
+    assert (made.source, about(made)["n_window_clusters_seen"]) == (LOGGED, 7)
+    assert made.periods["period"].unique().to_list() == [EPOCH + 14 * DAY]
+
+
+def test_requests_as_of_the_past_are_of_the_past_whenever_they_were_answered(reference: Reference) -> None:
+    later = (EPOCH + 400 * DAY) * 1_000_000
+    old = served_on([0] * 6)
+    logged = Served(
+        requests=old.requests.with_columns(served_at=later), impressions=old.impressions.with_columns(served_at=later)
+    )
+    made = watch(reference, logged.and_also(served_on([20], first_user=50)), served_on([]), QUICK)
+    assert about(made)["n_window_clusters_seen"] == 0, "one user is too few, and the past is empty"
+    assert watch(reference, logged, served_on([]), QUICK).periods["period"].unique().to_list() == [EPOCH]
 
 
 def test_what_drifted_is_what_the_window_says_not_the_time_before(reference: Reference) -> None:

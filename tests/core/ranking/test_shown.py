@@ -77,6 +77,12 @@ def test_what_teaches_no_order_is_left_out(tiny: TinyRun, changes: Slot) -> None
     assert left.columns == [*EXAMPLE_KEYS, *FEATURE_NAMES]
 
 
+@pytest.mark.parametrize("n_features", [0, 2, len(FEATURE_NAMES) + 1])
+def test_a_slot_with_another_number_of_features_is_no_lesson(tiny: TinyRun, n_features: int) -> None:
+    odd = slot(3, 0, features=bytes(4 * n_features), feature_states=bytes(n_features))
+    assert rows_of(tiny, slot(1, 0), slot(2, 1), odd).equals(rows_of(tiny, slot(1, 0), slot(2, 1)))
+
+
 def test_with_nothing_shown_the_examples_are_as_they_were(tiny: TinyRun) -> None:
     none = shown_rows(pl.DataFrame(schema=OUTCOMES_COLUMNS), tiny.splits)
     assert tiny.examples.with_shown(none).rows.equals(tiny.examples.rows)

@@ -123,6 +123,22 @@ def test_the_same_seed_plays_the_same_log_and_another_another(
     assert demo_log(release, held, k=5, seed=18) != played
 
 
+def test_the_answers_of_two_releases_mix_in_no_request_and_every_rating_counts_once(
+    release: Bundle, held: pl.DataFrame, played: DemoLog, tmp_path: Path
+) -> None:
+    newer = replace(release, versions={**release.versions, "ranker": "r2"})
+    with SqliteLog(tmp_path) as log:
+        for one in (played, demo_log(newer, held, k=3)):
+            log.append(requests=one.requests, impressions=one.impressions, events=one.events)
+        days = {day: read_day(log, day).interactions for day in versions_of_days(log)}
+        served = served_until(log, FOREVER)
+    both = served.impressions.join(served.requests, on="request_id", suffix="_of_request")
+    assert both["release"].equals(both["release_of_request"])
+    assert served.requests.group_by("release").len().sort("release")["len"].to_list() == [len(played.requests)] * 2
+    assert served.impressions.height == (5 + 3) * len(played.requests)
+    assert logged_ratings(days).height == held.height
+
+
 def test_what_was_played_replays_clean_and_can_be_judged(release: Bundle, played: DemoLog, tmp_path: Path) -> None:
     with SqliteLog(tmp_path) as log:
         log.append(requests=played.requests, impressions=played.impressions, events=played.events)
