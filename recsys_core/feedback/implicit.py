@@ -21,7 +21,8 @@ def implicit_feedback(
 
     With a position exponent e above 0, a click at position k counts for k^e clicks, because fewer people look that far:
     examination is taken to fall as k^-e (the position-based model; Joachims et al. 2017, doi:10.1145/3018661.3018699).
-    A click whose position is unknown, or which followed no request of ours, counts once.
+    A click whose position is unknown, or which followed no request of ours, counts once; of an item that a request shows
+    at several places, the first is taken.
 
     Args:
         clicks: CLICKS_COLUMNS.
@@ -31,7 +32,7 @@ def implicit_feedback(
     Returns:
         IMPLICIT_COLUMNS, in the order of the clicks; `position` is null where it is unknown.
     """
-    places = impressions.select("request_id", "item_id", "position")
+    places = impressions.group_by("request_id", "item_id").agg(pl.col("position").min())
     placed = clicks.join(places, on=["request_id", "item_id"], how="left", maintain_order="left")
     times = pl.min_horizontal(pl.col("position").fill_null(1) ** config.position_exponent, pl.lit(config.most_clicks))
     return placed.with_columns(weight=config.click_weight * times.cast(pl.Float32)).select(

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from recsys_assets.checks import data, evaluation, features, feedback, monitoring, ranking, retrieval
+from recsys_assets.definitions import defs
 from recsys_assets.resources import LakeResource
 from recsys_core.days import DAY_S
 from recsys_core.evaluation.report import OURS
@@ -95,8 +96,6 @@ def altered(table: str, change: Callable[[pl.DataFrame], pl.DataFrame]) -> Calla
 
 
 def test_every_check_of_the_project_is_tried_here() -> None:
-    from recsys_assets.definitions import defs
-
     keys = defs.resolve_asset_graph().asset_check_keys
     assert {key.name for key in keys} == CHECKS.keys()
     assert {fault[0] for fault in FAULTS} == CHECKS.keys() - WEAK_ON_SMOKE - TRIED_APART

@@ -35,6 +35,13 @@ def test_a_click_far_down_stands_for_those_who_did_not_look_so_far() -> None:
     assert capped["weight"].to_list() == pytest.approx([0.1, 0.3, 0.1, 0.1])
 
 
+def test_a_click_on_an_item_that_stands_at_two_places_counts_once_for_the_first() -> None:
+    twice = pl.concat([PLACES, pl.DataFrame({"request_id": ["r1"], "item_id": [11], "position": [2]})])
+    table = implicit_feedback(CLICKS, twice)
+    assert table["event_id"].to_list() == ["a", "b", "c", "d"]
+    assert table["position"].to_list() == [1, 2, None, None]
+
+
 def test_a_rating_takes_the_place_of_a_click_and_the_latest_click_that_of_the_others() -> None:
     table = implicit_feedback(CLICKS, PLACES)
     rated = pl.DataFrame([(1, 11, 2.0, 50)], schema=RATINGS_COLUMNS, orient="row")
