@@ -21,8 +21,8 @@ def implicit_feedback(
 
     With a position exponent e above 0, a click at position k counts for k^e clicks, because fewer people look that far:
     examination is taken to fall as k^-e (the position-based model; Joachims et al. 2017, doi:10.1145/3018661.3018699).
-    A click whose position is unknown, or which followed no request of ours, counts once; of an item that a request shows
-    at several places, the first is taken.
+    A click whose position is unknown, or which followed no request of ours, counts once. Of an item that a request
+    shows at several places, the first is taken.
 
     Args:
         clicks: CLICKS_COLUMNS.
