@@ -54,8 +54,10 @@ def load_settings() -> dict[str, dict[str, object]]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
         raise SettingsError(f"the settings file {path} cannot be read: {' '.join(str(fault).split())}") from fault
     if not _is_mapping(loaded) or not all(_is_mapping(section) for section in loaded.values()):
+        wrong = [name for name, section in loaded.items() if not _is_mapping(section)] if _is_mapping(loaded) else []
+        where = f"{path}{f', {wrong[0]}' if wrong else ''}"
         raise SettingsError(
-            f"{path}: expected a section of fields under each asset's name, as in recsys_assets/presets"
+            f"{where}: expected a section of fields under each asset's name, as in recsys_assets/presets"
         )
     return loaded
 

@@ -59,6 +59,9 @@ def movies(text: Annotated[str, typer.Argument(help="Part of a title.")] = "", *
     if as_json:
         print_json(found.to_dicts())
         return
+    if found.is_empty():
+        out.print(f"no movie's title contains {text!r}", markup=False)
+        return
     shown = Table("id", "title", "year", "genres", box=None)
     for row in found.head(50).iter_rows(named=True):
         shown.add_row(

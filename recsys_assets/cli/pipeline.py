@@ -100,7 +100,7 @@ def _refresh() -> list[str]:
     with instance() as dagster:
         with progress_shown():
             built = rebuild(repository, this_lake(), dagster)
-        took = f"Rebuilt {len(built)} assets in {time.monotonic() - started:.0f} s."
+        took = f"Rebuilt {len(built)} asset{'s' * (len(built) != 1)} in {time.monotonic() - started:.0f} s."
         errors.print(took if built else "Everything is up to date: nothing to rebuild.")
         for key in unproven(repository, dagster, RECIPES, blocking=False):
             asset = key.asset_key.to_user_string()

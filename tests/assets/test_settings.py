@@ -19,7 +19,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Project:
         ("ranker: {n_round: 3}", "ranker has no setting n_round: it knows "),
         ("ranker: {n_rounds: 0}", "ranker: n_rounds: input should be greater than or equal to 1, found 0"),
         ("ranker: {n_rounds: many}", "found 'many'"),
-        ("ranker: 3", "expected a section of fields under each asset's name"),
+        ("ranker: 3", "settings.yaml, ranker: expected a section of fields under each asset's name"),
         ("- ranker", "expected a section of fields under each asset's name"),
         ("ranker:\n", "expected a section of fields under each asset's name"),
         ("ranker: {3: 4}", "expected a section of fields under each asset's name"),

@@ -37,7 +37,9 @@ def test_movies_are_found_by_a_part_of_the_title(built: Built) -> None:
 
 def test_a_title_that_is_not_there_gives_nothing(built: Built) -> None:
     assert built.project.recsys("data", "movies", "no such film", "--json").json() == []
-    assert built.project.recsys("data", "movies", "(.*").code == 0, "a part of a title, not a pattern"
+    answer = built.project.recsys("data", "movies", "(.*[/b]")
+    assert answer.code == 0, "a part of a title, not a pattern"
+    assert answer.out == "no movie's title contains '(.*[/b]'\n"
 
 
 def test_a_long_list_says_how_much_is_left_out(built: Built) -> None:

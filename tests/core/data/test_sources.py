@@ -41,8 +41,8 @@ def test_a_known_data_set_that_was_not_fetched_says_how_to_get_it(tmp_path: Path
     with pytest.raises(DataError) as caught:
         locate("ml-25m", tmp_path)
     assert str(caught.value) == (
-        f"ml-25m is not in {tmp_path}: fetch it, or download https://files.grouplens.org/datasets/movielens/ml-25m.zip "
-        f"yourself and put it at {tmp_path / 'ml-25m.zip'}"
+        f"ml-25m is not in {tmp_path}: let `recsys data fetch ml-25m` fetch it, or download "
+        f"https://files.grouplens.org/datasets/movielens/ml-25m.zip yourself and put it at {tmp_path / 'ml-25m.zip'}"
     )
 
 
