@@ -29,7 +29,7 @@ SWITCH = dg.AutomationConditionSensorDefinition(
     "rerun_when_stale",
     target=dg.AssetSelection.all() - LOG,
     default_status=dg.DefaultSensorStatus.STOPPED,
-    minimum_interval_seconds=30,
+    minimum_interval_seconds=60,
     description=(
         "Rebuilds assets as soon as their code or a parent's content has changed, and everything below them. Switch it "
         "on and launch `refresh` once, for what is out of date already."

@@ -64,17 +64,17 @@ def test_changed_settings_and_new_days_become_runs_once_switched_on(project: Pro
             return f"made {more(before, n_made(ui))}, ticks {found}, runs {ui.runs()}: {said(project)}"
 
         switch_on(ui, "rerun_when_stale")
-        wait_until(lambda: any(tick["status"] != "STARTED" for tick in ticks(ui, "rerun_when_stale")), 90, why)
+        wait_until(lambda: any(tick["status"] != "STARTED" for tick in ticks(ui, "rerun_when_stale")), 150, why)
         assert more(before, n_made(ui)) == {}, "neither switched on nor news: the settings were so before"
 
         switch_on(ui, "new_feedback_arrived")
         expected = {"interactions": 1, "interaction_log_head": 1}
-        wait_until(lambda: more(before, n_made(ui)) == expected, 180, why)
+        wait_until(lambda: more(before, n_made(ui)) == expected, 300, why)
 
         change(project, "faiss_index", n_probe=9)
         assert ui.ask(RELOAD)["reloadRepositoryLocation"]["__typename"] == "WorkspaceLocationEntry"
         expected |= dict.fromkeys({"faiss_index"} | below("faiss_index"), 1)
-        wait_until(lambda: more(before, n_made(ui)) == expected, 180, why)
+        wait_until(lambda: more(before, n_made(ui)) == expected, 300, why)
         wait_until(lambda: {run["status"] for run in ui.runs().values()} == {"SUCCESS"}, 60, why)
         assert not [
             tick for name in ("rerun_when_stale", "new_feedback_arrived") for tick in ticks(ui, name) if tick["error"]
