@@ -55,7 +55,7 @@ def interactions(context: dg.AssetExecutionContext, config: InteractionsRun, lak
                 tables_writer(interactions=read.interactions, rejected=read.rejected),
                 times=read.interactions["timestamp"],
                 facts=read.counts,
-                metadata=interactions_metadata(read),
+                metadata=interactions_metadata(read, len(context.partition_keys)),
             )
             for day, read in read_days(log, context.partition_keys, config)
         }

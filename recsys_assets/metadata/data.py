@@ -48,7 +48,8 @@ def movies_metadata(read: "Read") -> Metadata:
 
     return {
         **table_metadata(read.table, MOVIES, rejected=(read.rejected, QUARANTINE)),
-        **rejected_metadata(read.rejected, read.counts, read.notes),
+        **rejected_metadata(read.rejected, read.notes),
+        "fates_of_lines": fates_of_lines(read.counts),
     }
 
 
@@ -60,25 +61,30 @@ def base_ratings_metadata(kept: pl.DataFrame, read: "Read") -> Metadata:
     return {
         **table_metadata(kept, RATINGS, rejected=(read.rejected, QUARANTINE)),
         **about_ratings(kept),
-        **rejected_metadata(read.rejected, read.counts, read.notes),
+        **rejected_metadata(read.rejected, read.notes),
+        "fates_of_lines": fates_of_lines(read.counts),
     }
 
 
-def rejected_metadata(rejected: pl.DataFrame, counts: Mapping[str, int], notes: list[str]) -> Metadata:
-    """What became of each line, the first of those that were set aside, and what was odd but accepted."""
+def rejected_metadata(rejected: pl.DataFrame, notes: list[str]) -> Metadata:
+    """The first of the lines that were set aside, and what was odd but accepted."""
     from recsys_core.evaluation.rendering import markdown_table
 
     first = [[str(cell) for cell in row] for row in rejected.head(20).iter_rows()]
-    names, values = list(counts), list(counts.values())
-    colours = [ALARM if name == "rejected" else ACCENT for name in names]
     return {
         "rejected_rows": dg.MetadataValue.md(markdown_table(rejected.columns, first) if first else "none"),
         "notes": dg.MetadataValue.json(notes),
-        "fates_of_lines": picture(
-            bars([name.replace("_", " ") for name in names], values, "rows", colours, [f"{n:,}" for n in values]),
-            height=0.6 + 0.22 * len(names),
-        ),
     }
+
+
+def fates_of_lines(counts: Mapping[str, int]) -> dg.MarkdownMetadataValue:
+    """What became of each line."""
+    names, values = list(counts), list(counts.values())
+    colours = [ALARM if name == "rejected" else ACCENT for name in names]
+    return picture(
+        bars([name.replace("_", " ") for name in names], values, "rows", colours, [f"{n:,}" for n in values]),
+        height=0.6 + 0.22 * len(names),
+    )
 
 
 def ratings_metadata(ratings: pl.DataFrame) -> Metadata:

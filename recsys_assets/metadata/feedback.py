@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import polars as pl
 
-from recsys_assets.metadata.data import rejected_metadata
+from recsys_assets.metadata.data import fates_of_lines, rejected_metadata
 from recsys_assets.metadata.pictures import bars, picture, stacked
 from recsys_assets.metadata.tables import Lineage, Metadata, table_metadata
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from recsys_core.feedback.interactions import DayRead
+
+MOST_PICTURED = 31
+"""Days of one run of which each has pictures."""
 
 CLICKED = ("user_id", "item_id", "timestamp", "request_id", "event_id")
 
@@ -38,8 +41,14 @@ IMPLICIT_LINEAGE: Lineage = {
 }
 
 
-def interactions_metadata(read: "DayRead") -> Metadata:
-    """The day's events by hour and kind, and what became of each delivery."""
+def interactions_metadata(read: "DayRead", n_days: int) -> Metadata:
+    """The day's events by hour and kind, and what became of each delivery.
+
+    Args:
+        read: the day.
+        n_days: how many days the run reads. Drawing takes longer than reading: beyond MOST_PICTURED a day has its
+            numbers alone, and the head shows all days in one picture.
+    """
     from recsys_core.feedback.schemas import INTERACTIONS, REJECTED_EVENTS
     from recsys_core.feedback.summaries import N_HOURS, arrivals_by_hour
 
@@ -49,11 +58,12 @@ def interactions_metadata(read: "DayRead") -> Metadata:
         stacked(axes, range(N_HOURS), _by_kind(hours), width=0.8)
         axes.set(xlabel="hour of arrival (UTC)", ylabel="events", xticks=range(0, N_HOURS, 4))
 
+    has_pictures = n_days <= MOST_PICTURED
     return {
         **table_metadata(read.interactions, INTERACTIONS, rejected=(read.rejected, REJECTED_EVENTS)),
-        **rejected_metadata(read.rejected, read.counts, []),
+        **rejected_metadata(read.rejected, []),
         "n_users": read.interactions["user_id"].n_unique(),
-        "arrivals": picture(draw),
+        **({"fates_of_lines": fates_of_lines(read.counts), "arrivals": picture(draw)} if has_pictures else {}),
     }
 
 

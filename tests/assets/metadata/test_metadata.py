@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,10 @@ import pytest
 from PIL import Image
 
 from recsys_assets import definitions  # noqa: F401  # declares the assets, which fills RECIPES
+from recsys_assets.metadata.feedback import MOST_PICTURED, interactions_metadata
 from recsys_assets.recipes import RECIPES
+from recsys_core.feedback.config import InteractionsConfig
+from recsys_core.feedback.interactions import read_day
 from recsys_core.feedback.sqlite_log import SqliteLog
 from recsys_core.tables import read_table
 from tests.assets.metadata.asked import ingest, print_metadata
@@ -211,3 +215,12 @@ def test_days_of_the_log_are_counted_by_what_became_of_them(seen: Seen) -> None:
     counts = {name: shown[name][1] for name in ("deliveries", "accepted", "rejected", "repeats")}
     assert counts == {"deliveries": 3, "accepted": 2, "rejected": 1, "repeats": 0}
     assert "from the future" in shown["rejected_rows"][1]
+
+
+def test_each_of_many_days_in_one_run_has_its_numbers_and_no_pictures(tmp_path: Path) -> None:
+    """Drawing takes a fifth of a second a day: of a year in one run, a minute."""
+    with SqliteLog(tmp_path) as log:
+        read = read_day(log, DAY, InteractionsConfig())
+    few, many = (interactions_metadata(read, MOST_PICTURED + more) for more in (0, 1))
+    assert few.keys() - many.keys() == {"arrivals", "fates_of_lines"}
+    assert many.items() <= few.items()
