@@ -10,11 +10,10 @@ from recsys_assets.recipes import RECIPES, Recipe
 from recsys_assets.resources import LakeResource
 from recsys_core.data.sources import locate, source_version
 from recsys_core.days import day_before
-from recsys_core.feedback.arrivals import NO_VERSION, last_closed_day, version_until
-from recsys_core.feedback.closed import served_version
+from recsys_core.feedback.arrivals import NO_VERSION, day_versions, last_closed_day, version_until
 from recsys_core.feedback.gaps import gaps
 from recsys_core.feedback.interactions import versions_of_days
-from recsys_core.feedback.records import IMPRESSIONS_TABLE
+from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE
 from recsys_core.lake.staleness import Node, Plan, plan
 
 
@@ -31,14 +30,15 @@ def make_plan(lake: LakeResource, *, deep: bool = False) -> Plan:
     """
     with lake.open_log() as log:
         logged = versions_of_days(log)
-        outside = {
-            "source": _source(lake),
-            "served": served_version(log, closed_until()),
-            "shown": version_until(log, IMPRESSIONS_TABLE, settled_until()),
-        }
+        requests, impressions = (day_versions(log, table) for table in (REQUESTS_TABLE, IMPRESSIONS_TABLE))
     days = days_to_ingest(lake, logged)
     nodes = [node for recipe in RECIPES.values() for node in _nodes(recipe, days)]
-    outside |= {f"log/{day}": logged.get(day, NO_VERSION) for day in days}
+    outside = {
+        "source": _source(lake),
+        "served": version_until(closed_until(), requests, impressions),
+        "shown": version_until(settled_until(), impressions),
+        **{f"log/{day}": logged.get(day, NO_VERSION) for day in days},
+    }
     return plan(nodes, lake.store.survey([node.name for node in nodes], deep=deep), outside)
 
 

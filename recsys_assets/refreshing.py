@@ -3,7 +3,6 @@
 After each wave the plan is made again: an input that was rebuilt to the same bytes leaves everything below it alone.
 """
 
-import logging
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from recsys_assets.jobs import LAUNCHED, QUIET, SCOPE_TAG
 from recsys_assets.orphans import bury, owned
 from recsys_assets.planning import make_plan
 from recsys_assets.proving import UnprovenError, prove, refuse_unproven
+from recsys_assets.publishing import progress
 from recsys_assets.resources import LakeResource
 from recsys_core.days import Stretch, stretches
 from recsys_core.errors import RecsysError
@@ -78,7 +78,7 @@ def refresh(
 
 
 def _say_that_it_waits() -> None:
-    logging.getLogger("recsys.progress").warning("waiting: another refresh of this lake is at work")
+    progress.warning("waiting: another refresh of this lake is at work")
 
 
 def fresh(plan: Plan) -> list[str]:

@@ -93,10 +93,9 @@ class Services:
         """
         end = time.monotonic() + limit_s
         while not holds():
-            self._refuse_dead()
             if time.monotonic() > end:
                 raise ServiceError(f"the UI did not come up in {limit_s:.0f} s: see what it said above")
-            time.sleep(POLL_S)
+            self.wait(POLL_S)
 
     def wait(self, for_s: float) -> None:
         """Let some time pass while every process lives.
@@ -106,16 +105,13 @@ class Services:
         """
         end = time.monotonic() + for_s
         while time.monotonic() < end:
-            self._refuse_dead()
+            for name, process in self.running.items():
+                if process.poll() is not None:
+                    raise ServiceError(
+                        f"the {name} of the UI ended by itself with status {process.returncode}: see what it said "
+                        "above, then `recsys ui` again"
+                    )
             time.sleep(POLL_S)
-
-    def _refuse_dead(self) -> None:
-        for name, process in self.running.items():
-            if process.poll() is not None:
-                raise ServiceError(
-                    f"the {name} of the UI ended by itself with status {process.returncode}: see what it said above, "
-                    "then `recsys ui` again"
-                )
 
 
 def _start(services: Services, folder: Path, port: int) -> None:

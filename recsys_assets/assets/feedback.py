@@ -97,7 +97,7 @@ def impression_outcomes(
 
     The ranker learns from it beside the hold-outs. Propensities are carried along for evaluation.
     """
-    from recsys_core.feedback.arrivals import version_until
+    from recsys_core.feedback.arrivals import day_versions, version_until
     from recsys_core.feedback.closed import rows_until
     from recsys_core.feedback.outcomes import outcomes
     from recsys_core.feedback.records import IMPRESSIONS_TABLE
@@ -105,7 +105,7 @@ def impression_outcomes(
 
     run, until = AssetRun(context, lake, config), settled_until()
     with lake.open_log() as log:
-        run.read_from_outside("shown", version_until(log, IMPRESSIONS_TABLE, until))
+        run.read_from_outside("shown", version_until(until, day_versions(log, IMPRESSIONS_TABLE)))
         impressions = rows_until(log, IMPRESSIONS_TABLE, until)
     head = run.folder("interaction_log_head")
     ratings, clicks = (read_table(head / f"{name}.parquet") for name in ("interaction_log_head", "clicks"))

@@ -11,6 +11,7 @@ So every delivery is kept, and the same rule reads them all, from however many f
 
 import hashlib
 import json
+from collections.abc import Mapping
 
 import polars as pl
 
@@ -71,14 +72,15 @@ def day_versions(log: EventLog, table: LogTable) -> dict[str, str]:
     return {str(day): version_of(rows, table) for (day,), rows in sorted(days.items())}
 
 
-def version_until(log: EventLog, table: LogTable, last_day: str) -> str:
-    """One version over all days of a table up to and with `last_day` (YYYY-MM-DD).
+def version_until(last_day: str, *tables: Mapping[str, str]) -> str:
+    """One version over all days up to and with the last that counts; NO_VERSION where there are none.
 
-    Raises:
-        LogError: the log cannot be read.
+    Args:
+        last_day: YYYY-MM-DD.
+        tables: of each table that counts, its `day_versions`.
     """
-    days = {day: version for day, version in day_versions(log, table).items() if day <= last_day}
-    return hashlib.sha256(json.dumps(days).encode()).hexdigest() if days else NO_VERSION
+    days = [{day: version for day, version in versions.items() if day <= last_day} for versions in tables]
+    return hashlib.sha256(json.dumps(days).encode()).hexdigest() if any(days) else NO_VERSION
 
 
 def version_of(rows: pl.DataFrame, table: LogTable) -> str:

@@ -1,12 +1,9 @@
 """What the log holds of closed days, read whole."""
 
-import hashlib
-import json
-
 import polars as pl
 
 from recsys_core.days import start_of
-from recsys_core.feedback.arrivals import FIRST, NO_VERSION, by_day, day_rows, version_until
+from recsys_core.feedback.arrivals import FIRST, by_day, day_rows, day_versions, version_until
 from recsys_core.feedback.log import EventLog
 from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, LogTable
 
@@ -35,7 +32,4 @@ def served_version(log: EventLog, last_day: str) -> str:
     Raises:
         LogError: the log cannot be read.
     """
-    versions = [version_until(log, table, last_day) for table in (REQUESTS_TABLE, IMPRESSIONS_TABLE)]
-    if set(versions) == {NO_VERSION}:
-        return NO_VERSION
-    return hashlib.sha256(json.dumps(versions).encode()).hexdigest()
+    return version_until(last_day, *(day_versions(log, table) for table in (REQUESTS_TABLE, IMPRESSIONS_TABLE)))

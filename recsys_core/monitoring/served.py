@@ -47,10 +47,8 @@ class Served:
         Two writers may use one request id: the request that counts is then of one, and slots may be of the other.
         Slots that fit into no table of our features are left out.
         """
-        requests, slots = (
-            self.requests.filter(release=release),
-            self.impressions.filter(_is_readable(), release=release),
-        )
+        requests = self.requests.filter(release=release)
+        slots = self.impressions.filter(_is_readable(), release=release)
         return Served(requests=requests, impressions=slots.join(requests, on="request_id", how="semi"))
 
     def of_feature_set(self, version: str) -> "Served":

@@ -9,6 +9,7 @@ import pytest
 from recsys_core.feedback.arrivals import (
     NO_VERSION,
     by_day,
+    day_versions,
     last_closed_day,
     version_of,
     version_until,
@@ -89,29 +90,31 @@ def test_a_day_is_closed_when_it_is_over_and_has_had_its_grace(now: int, grace_s
 
 
 def test_the_version_of_all_days_is_of_those_up_to_the_last_closed_one(log: EventLog) -> None:
-    assert version_until(log, REQUESTS_TABLE, DAY) == NO_VERSION
+    assert version_until(DAY, day_versions(log, REQUESTS_TABLE)) == NO_VERSION
     log.append(requests=[request(1)])
-    first = version_until(log, REQUESTS_TABLE, DAY)
+    first = version_until(DAY, day_versions(log, REQUESTS_TABLE))
     assert first != NO_VERSION
-    assert version_until(log, REQUESTS_TABLE, "2017-07-13") == NO_VERSION
-    assert version_until(log, EVENTS_TABLE, DAY) == NO_VERSION
+    assert version_until("2017-07-13", day_versions(log, REQUESTS_TABLE)) == NO_VERSION
+    assert version_until(DAY, day_versions(log, EVENTS_TABLE)) == NO_VERSION
     log.append(requests=[request(2, served_at=(START + 86_400) * 1_000_000)])
-    assert version_until(log, REQUESTS_TABLE, DAY) == first, "what arrives on an open day makes nothing stale"
-    both = version_until(log, REQUESTS_TABLE, "2017-07-15")
+    assert version_until(DAY, day_versions(log, REQUESTS_TABLE)) == first, (
+        "what arrives on an open day makes nothing stale"
+    )
+    both = version_until("2017-07-15", day_versions(log, REQUESTS_TABLE))
     assert len({first, both, NO_VERSION}) == 3
-    assert version_until(log, REQUESTS_TABLE, "2999-01-01") == both
+    assert version_until("2999-01-01", day_versions(log, REQUESTS_TABLE)) == both
 
 
 def test_the_version_of_all_days_changes_with_what_counts_and_with_nothing_else(log: EventLog) -> None:
     versions = []
     for rows in ([request(1), request(2)], [request(3)], [request(1, k=9)]):
         log.append(requests=rows)
-        versions.append(version_until(log, REQUESTS_TABLE, DAY))
+        versions.append(version_until(DAY, day_versions(log, REQUESTS_TABLE)))
     assert len(set(versions)) == 3, "a new row, and one that contradicts another"
     log.append(requests=[request(1), request(2), request(3), request(1, k=9)])
     later = request(2).served_at + 5
     log.append(requests=[request(2, served_at=later)])
-    assert version_until(log, REQUESTS_TABLE, DAY) == versions[-1], "repeats"
+    assert version_until(DAY, day_versions(log, REQUESTS_TABLE)) == versions[-1], "repeats"
 
 
 def test_the_version_of_all_days_tells_one_day_from_another(log: EventLog, tmp_path: Path) -> None:
@@ -119,4 +122,6 @@ def test_the_version_of_all_days_tells_one_day_from_another(log: EventLog, tmp_p
     log.append(requests=[request(1)])
     with SqliteLog(tmp_path / "other") as other:
         other.append(requests=[request(1, served_at=request(1).served_at + 86_400 * 1_000_000)])
-        assert version_until(other, REQUESTS_TABLE, "2999-01-01") != version_until(log, REQUESTS_TABLE, "2999-01-01")
+        assert version_until("2999-01-01", day_versions(other, REQUESTS_TABLE)) != version_until(
+            "2999-01-01", day_versions(log, REQUESTS_TABLE)
+        )

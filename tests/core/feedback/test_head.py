@@ -9,6 +9,12 @@ from pandera.errors import SchemaError
 from recsys_core.feedback.head import CLICKS_COLUMNS, LOGGED_COLUMNS, logged_clicks, logged_ratings
 from recsys_core.feedback.schemas import INTERACTIONS_COLUMNS
 
+Table = Callable[[dict[str, pl.DataFrame]], pl.DataFrame]
+
+OF_EITHER_KIND = pytest.mark.parametrize(
+    ("kind", "value", "table"), [("rating", 3.0, logged_ratings), ("click", None, logged_clicks)]
+)
+
 
 def _day(*rows: tuple[str, int, int, str, float | None, int, int]) -> pl.DataFrame:
     """Rows without their request."""
@@ -33,11 +39,8 @@ def test_ratings_and_clicks_go_their_own_ways_and_skips_nowhere() -> None:
     assert logged_clicks({"2017-07-14": day}).rows() == [(1, 10, 1_500_000_000, None, "a")]
 
 
-@pytest.mark.parametrize(("kind", "table"), [("rating", logged_ratings), ("click", logged_clicks)])
-def test_the_order_of_the_days_does_not_matter(
-    kind: str, table: Callable[[dict[str, pl.DataFrame]], pl.DataFrame]
-) -> None:
-    value = 3.0 if kind == "rating" else None
+@OF_EITHER_KIND
+def test_the_order_of_the_days_does_not_matter(kind: str, value: float | None, table: Table) -> None:
     late = _day(("a", 1, 10, kind, value, 1_500_000_000, 1_500_100_001))
     early = _day(("b", 2, 11, kind, value, 1_500_000_000, 1_500_000_003))
     one, two = table({"x": late, "y": early}), table({"y": early, "x": late})
@@ -45,12 +48,9 @@ def test_the_order_of_the_days_does_not_matter(
     assert one["user_id"].to_list() == [1, 2]
 
 
-@pytest.mark.parametrize(("kind", "table"), [("rating", logged_ratings), ("click", logged_clicks)])
-def test_an_event_that_two_days_hold_counts_as_it_arrived_first(
-    kind: str, table: Callable[[dict[str, pl.DataFrame]], pl.DataFrame]
-) -> None:
+@OF_EITHER_KIND
+def test_an_event_that_two_days_hold_counts_as_it_arrived_first(kind: str, value: float | None, table: Table) -> None:
     """An import of old lines changed both days, and only one of them has been ingested since."""
-    value = 3.0 if kind == "rating" else None
     late = _day(("a", 1, 10, kind, value, 1_500_000_000, 1_500_100_001))
     early = _day(("a", 2, 11, kind, value, 1_500_000_000, 1_500_000_003))
     assert table({"x": late, "y": early})["user_id"].to_list() == [2]
@@ -58,10 +58,7 @@ def test_an_event_that_two_days_hold_counts_as_it_arrived_first(
     assert table({"x": late, "y": first_a_skip}).is_empty()
 
 
-@pytest.mark.parametrize(("kind", "table"), [("rating", logged_ratings), ("click", logged_clicks)])
-def test_a_row_that_breaks_its_schema_is_refused(
-    kind: str, table: Callable[[dict[str, pl.DataFrame]], pl.DataFrame]
-) -> None:
-    value = 3.0 if kind == "rating" else None
+@OF_EITHER_KIND
+def test_a_row_that_breaks_its_schema_is_refused(kind: str, value: float | None, table: Table) -> None:
     with pytest.raises(SchemaError, match="user_id"):
         table({"x": _day(("a", -1, 10, kind, value, 1_500_000_000, 1_500_000_001))})
