@@ -48,3 +48,11 @@ class BaselinesConfig(BaseModel, frozen=True, extra="forbid"):
     ease_l2: float = Field(
         200.0, gt=0, le=100_000, description="Ridge penalty: 100, 400 and 800 gave a lower validation NDCG@10."
     )
+    ials_input: Input = Field("likes", description="What was liked predicts likes.")
+    ials_dim: int = Field(64, ge=1, le=1024, description="Length of the vectors.")
+    ials_unobserved_weight: float = Field(
+        0.1, gt=0, le=100, description="What a pair that nobody chose counts, a like counting 1."
+    )
+    ials_l2: float = Field(0.01, gt=0, le=100, description="Ridge penalty, times how often a user or item occurs.")
+    ials_n_sweeps: int = Field(16, ge=1, le=256, description="Users and items are each solved this often.")
+    seed: int = Field(17, ge=0, description="Seed of the first vectors of iALS; the others use no chance.")

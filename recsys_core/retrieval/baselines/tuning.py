@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from recsys_core.data.histories import Histories
 from recsys_core.errors import DataError
@@ -19,6 +20,7 @@ from recsys_core.metrics.ranking import ndcg_at_k, recall_at_k
 from recsys_core.metrics.relevance import ItemSets, hits_of
 from recsys_core.retrieval.baselines.config import BaselinesConfig
 from recsys_core.retrieval.baselines.ease import EASE_GRID, fit_ease
+from recsys_core.retrieval.baselines.ials import IALS_GRID, fit_ials
 from recsys_core.retrieval.baselines.item_knn import ITEM_KNN_GRID, fit_item_knn
 from recsys_core.retrieval.baselines.popularity import (
     POPULARITY_GRID,
@@ -54,6 +56,7 @@ BASELINES = (
     ),
     Baseline(name="item_knn", fit=lambda train, config, _: fit_item_knn(train, config), grid=ITEM_KNN_GRID),
     Baseline(name="ease", fit=lambda train, config, _: fit_ease(train, config), grid=EASE_GRID),
+    Baseline(name="ials", fit=lambda train, config, _: fit_ials(train, config), grid=IALS_GRID),
 )
 """Every baseline of the project: reports show them all, in this order."""
 
@@ -109,7 +112,9 @@ def tune(baseline: Baseline, task: ValidationTask, config: BaselinesConfig) -> T
     if not task.targets.counts.any():
         raise DataError("no user of the validation period has a liked item to find: widen the period")
     tries = [partial(_try, baseline, settings, task, config) for settings in baseline.grid[: config.n_trials]]
-    trials = tuple(side_by_side(tries, at_once=2))
+    # iALS sets this limit for itself, but it is one for all threads: the trial that ends first must not lift it.
+    with threadpool_limits(limits=1, user_api="blas"):
+        trials = tuple(side_by_side(tries, at_once=2))
     best = max(trials, key=lambda trial: getattr(trial, config.selection_metric))
     logger.info("%s: best of %d trials is %s", baseline.name, len(trials), best)
     return TuningResult(best=with_settings(config, best.settings), trials=trials)
