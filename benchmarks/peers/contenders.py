@@ -47,7 +47,8 @@ SPACES: Mapping[str, Mapping[str, Sequence[str | float]]] = {
     "item_knn": {"item_knn_neighbours": (50, 100, 200, 400), "item_knn_shrinkage": (5.0, 20.0, 80.0)},
     "ease": {"ease_l2": (50.0, 100.0, 200.0, 400.0, 800.0, 1600.0), "ease_input": ("likes", "rating")},
 }
-"""Of the project's baselines: wider than their own grids, since some rows span months and others twenty years."""
+"""Of the project's baselines: wider than their own grids, since some rows span months and others twenty years. iALS is
+missing because the ALS of `implicit` takes part."""
 
 ALS_SPACE: Mapping[str, Sequence[str | float]] = {
     "factors": (32, 64, 128),
@@ -70,8 +71,8 @@ def _of_project(baseline: Baseline) -> Peer:
     return Peer(name=baseline.name, fit=fit, space=SPACES[baseline.name])
 
 
-BUILT_IN = tuple(_of_project(baseline) for baseline in BASELINES)
-"""The baselines of `recsys_core`, which need nothing but the project."""
+BUILT_IN = tuple(_of_project(baseline) for baseline in BASELINES if baseline.name in SPACES)
+"""The baselines of `recsys_core` that take part; they need nothing but the project."""
 
 FROM_LIBRARIES = (
     Peer(

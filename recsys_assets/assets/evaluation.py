@@ -30,7 +30,7 @@ class EvalReportRun(dg.Config, EvaluationConfig):
     pool=TRAINING,
 )
 def baselines(context: dg.AssetExecutionContext, config: BaselinesRun, lake: LakeResource) -> Published:
-    """Popularity, recent popularity, ItemKNN and EASE, each tuned on the validation slice with the same budget.
+    """Popularity, recent popularity, ItemKNN, EASE and iALS, each tuned on the validation slice with the same budget.
 
     A gain over something simple that nobody tuned would be no gain. They hand in lists for the test's users without
     reading the test's targets.
