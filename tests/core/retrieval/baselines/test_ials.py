@@ -154,3 +154,9 @@ def test_on_the_tiny_world_it_beats_popularity() -> None:
         hits = hits_of(recommend(fit(train, BaselinesConfig()), contexts, 10), targets)
         ndcg[fit] = float(np.nanmean(ndcg_at_k(hits, targets.counts)))
     assert ndcg[fit_ials] > ndcg[fit_popularity] + 0.15
+
+
+def test_where_nothing_was_liked_the_fit_has_nothing_to_say(histories_from) -> None:
+    for train in (histories_from([[(0, 1.0, 0)], []], 3), histories_from([], 3)):
+        scores = fit_ials(train, CONFIG).score(histories_from([[(0, 5.0, 0)], []], 3))
+        np.testing.assert_array_equal(scores, np.zeros((2, 3)))
