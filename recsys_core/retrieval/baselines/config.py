@@ -48,11 +48,25 @@ class BaselinesConfig(BaseModel, frozen=True, extra="forbid"):
     ease_l2: float = Field(
         200.0, gt=0, le=100_000, description="Ridge penalty: 100, 400 and 800 gave a lower validation NDCG@10."
     )
-    ials_input: Input = Field("likes", description="What was liked predicts likes.")
-    ials_dim: int = Field(64, ge=1, le=1024, description="Length of the vectors.")
-    ials_unobserved_weight: float = Field(
-        0.1, gt=0, le=100, description="What a pair that nobody chose counts, a like counting 1."
+    ials_input: Input = Field(
+        "likes", description="What was liked predicts likes: a higher NDCG@10 than all and than rating / 5."
     )
-    ials_l2: float = Field(0.01, gt=0, le=100, description="Ridge penalty, times how often a user or item occurs.")
-    ials_n_sweeps: int = Field(16, ge=1, le=256, description="Users and items are each solved this often.")
-    seed: int = Field(17, ge=0, description="Seed of the first vectors of iALS; the others use no chance.")
+    ials_dim: int = Field(
+        128, ge=1, le=1024, description="Length of the vectors: 16 to 64 gave a lower validation NDCG@10, 256 the same."
+    )
+    ials_unobserved_weight: float = Field(
+        1.0,
+        gt=0,
+        le=100,
+        description="Weight of every pair as a zero, a like weighing 1: below 0.5 gave a lower validation NDCG@10.",
+    )
+    ials_l2: float = Field(
+        0.002,
+        gt=0,
+        le=100,
+        description="Ridge penalty, times how often a user or item occurs: 0.001 and 0.003 gave a lower NDCG@10.",
+    )
+    ials_n_sweeps: int = Field(
+        16, ge=1, le=256, description="Users and items are each solved this often; the paper's number."
+    )
+    seed: int = Field(17, ge=0, description="Seed of the first item vectors of iALS; no other baseline uses chance.")
