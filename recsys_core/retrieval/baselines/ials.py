@@ -43,7 +43,7 @@ IALS_GRID = tuple(
     )
 )
 """From a search over 148 settings on the validation period of the shipped data (lab log). The larger the weight, the
-smaller the best penalty: from weight 0.1 up, their product was about 0.001 to 0.004 in the best setting of each weight."""
+smaller the best penalty: from weight 0.1 up, their product was about 0.001 to 0.004 at the best setting."""
 
 INIT_STD = 0.1
 """Expected length of an item's first vector."""
