@@ -1,25 +1,26 @@
 """Every way in which slices could break the order of time."""
 
-import itertools
+from itertools import pairwise
 
 import polars as pl
 
-from recsys_core.data.splits import EXAMS, Splits, fit_ratings, known_ratings
+from recsys_core.data.splits import Splits, fit_ratings, known_ratings
 
 
 def leaks(ratings: pl.DataFrame, splits: Splits) -> list[str]:
-    """What breaks the order of time, as sentences; empty when all is well."""
+    """What breaks the order of time, as sentences; empty when all is well.
+
+    Args:
+        ratings: RATINGS columns, every rating that was ever given.
+        splits: a chain of windows.
+    """
     rows = {row["slice"]: row for row in splits.cutoffs.iter_rows(named=True)}
-    found = [f"{name} ends before it begins" for name in EXAMS if rows[name]["fit_end"] >= rows[name]["until"]]
-    for earlier, later in itertools.pairwise(EXAMS):
-        if rows[earlier]["until"] > rows[later]["fit_end"]:
-            found.append(f"{earlier} ends at {rows[earlier]['until']} but {later} begins at {rows[later]['fit_end']}")
-    for exam in EXAMS:
-        found += [
-            f"{name} ends at {rows[name]['until']}, within the exam that it prepares for"
-            for name in splits.holdouts(exam)
-            if rows[name]["until"] > rows[exam]["fit_end"]
-        ]
+    found = [f"{name} ends before it begins" for name, row in rows.items() if row["fit_end"] > row["until"]]
+    for (earlier, one), (later, other) in pairwise(rows.items()):
+        if one["fit_end"] > other["fit_end"]:
+            found.append(f"{earlier} comes before {later}, but its models see later ratings")
+        if one["window"] != other["window"] and one["until"] > other["fit_end"]:
+            found.append(f"{earlier} ends at {one['until']} but {later} begins at {other['fit_end']}")
     for name, row in rows.items():
         faults = _faults(ratings, splits, name, row["until"])
         found += [f"{name}: {fault}" for fault, is_so in faults.items() if is_so]
@@ -34,8 +35,8 @@ def _faults(ratings: pl.DataFrame, splits: Splits, name: str, until: int) -> dic
     early = targets.join(cuts, on="user_id").filter(pl.col("timestamp") < pl.col("cut"))
     fitted, known = fit_ratings(ratings, splits, name), known_ratings(ratings, splits, name)
     return {
-        "a user's cut lies before the cut-off, where models see everybody": (
-            name in EXAMS and bool((cuts["cut"] < splits.fit_end(name)).any())
+        "a user's cut lies before the cut-off, where models see everybody": bool(
+            (cuts["cut"] < splits.fit_end(name)).any()
         ),
         "a target lies before its user's cut, where it is known": not early.is_empty(),
         "a target lies after the end of the slice, where a later one is judged": bool(

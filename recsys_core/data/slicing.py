@@ -1,54 +1,68 @@
-"""Ratings -> slices: two exams at cut-offs in time, and the hold-outs that teach the ranker for each."""
+"""Ratings -> slices: a chain of windows in time, or hold-outs of each user's latest likes."""
+
+from itertools import pairwise
 
 import polars as pl
 
 from recsys_core.data.config import HoldoutsConfig, SplitsConfig
 from recsys_core.data.schemas import LIKED, RATINGS_COLUMNS
-from recsys_core.data.splits import TEST, VALIDATION, Splits, holdout_prefix
+from recsys_core.data.splits import NOW, TEST, Splits
 from recsys_core.errors import DataError
+
+_NOBODY = pl.DataFrame(schema={"user_id": pl.Int64(), "cut": pl.Int64()})
 
 
 def make_splits(ratings: pl.DataFrame, config: SplitsConfig) -> Splits:
-    """Cut the ratings at quantiles of time, and hold out likes of what lies before each cut-off.
+    """Cut the ratings at quantiles of time into windows and their steps, and end the chain with `now`.
+
+    Args:
+        ratings: RATINGS columns, every rating that was ever given, so that a re-rating does not erase the past.
+        config: how many windows, and which of them examine.
 
     Raises:
         DataError: the ratings are too few, or too many of them share one second, for the cut-offs to differ.
     """
+    starts = _step_starts(ratings, config)
     parts = []
-    for exam, start, end in _exam_cutoffs(ratings, config):
-        parts += [hold_out(ratings, exam, start, config), _exam(ratings, exam, start, end)]
-    return _joined(parts)
+    for n in range(config.n_windows):
+        is_last = n == config.n_windows - 1
+        steps = starts[n * config.n_refits : (n + 1) * config.n_refits + 1]
+        name = TEST if is_last else f"window_{n + 1}"
+        parts += _window(ratings, name, steps, is_exam=n >= config.n_teaching)
+    end = starts[-1]
+    return _joined([*parts, _slice(ratings, _about(NOW, NOW, end, end, is_exam=False), _NOBODY)])
 
 
-def hold_out(ratings: pl.DataFrame, exam: str, fit_end: int, config: HoldoutsConfig) -> Splits:
-    """The hold-outs for one exam: the latest likes of every user before it, in growing shares.
+def hold_out(ratings: pl.DataFrame, fit_end: int, config: HoldoutsConfig) -> Splits:
+    """Hold-outs of the latest likes of every user before `fit_end`, in shrinking shares.
 
     A hold-out asks every user with at least `holdout_likes` likes and something known before the cut. The cut is the
-    second of the first held-out like, so that ratings of one second are never parted.
+    second of the first held-out like, so that ratings of one second are never parted. Each hold-out's models see more
+    than those of the one before.
 
     Args:
-        ratings: RATINGS; rows at or after `fit_end` are ignored.
-        exam: names the slices.
-        fit_end: where the exam begins.
+        ratings: RATINGS columns; rows at or after `fit_end` are ignored.
+        fit_end: seconds UTC.
         config: how much is held out.
     """
     before = ratings.filter(pl.col("timestamp") < fit_end)
     shares = [config.holdout_share * (n + 1) for n in range(config.n_holdouts)]
-    return _joined([_holdout(before, exam, fit_end, share, config.holdout_likes) for share in reversed(shares)])
+    return _joined([_holdout(before, fit_end, share, config.holdout_likes) for share in reversed(shares)])
 
 
-def without_exam(ratings: pl.DataFrame, name: str, config: HoldoutsConfig, *, with_holdouts: bool) -> Splits:
-    """One slice whose models see everything and which asks nobody, after its hold-outs where they are wanted.
-
-    For a system that is asked from outside.
-    """
+def everything(ratings: pl.DataFrame) -> Splits:
+    """One slice, `now`, whose models see everything and which asks nobody: for a system that is asked from outside."""
     fit_end = int(ratings["timestamp"].max()) + 1  # type: ignore[arg-type]  # never null in RATINGS
-    nobody = pl.DataFrame(schema={"user_id": pl.Int64(), "cut": pl.Int64()})
-    everything = _slice(ratings, name, fit_end, fit_end, nobody)
-    return _joined([hold_out(ratings, name, fit_end, config), everything] if with_holdouts else [everything])
+    return _slice(ratings, _about(NOW, NOW, fit_end, fit_end, is_exam=False), _NOBODY)
 
 
-def _holdout(before: pl.DataFrame, exam: str, fit_end: int, share: float, least: int) -> Splits:
+def with_holdouts(ratings: pl.DataFrame, config: HoldoutsConfig) -> Splits:
+    """`everything`, after its hold-outs."""
+    served = everything(ratings)
+    return _joined([hold_out(ratings, served.fit_end(NOW), config), served])
+
+
+def _holdout(before: pl.DataFrame, fit_end: int, share: float, least: int) -> Splits:
     likes = before.filter(pl.col("rating") >= LIKED).sort("user_id", "timestamp", "item_id")
     cuts = (
         likes.group_by("user_id", maintain_order=True)
@@ -56,12 +70,20 @@ def _holdout(before: pl.DataFrame, exam: str, fit_end: int, share: float, least:
         .filter(pl.col("n") >= least)
         .select("user_id", "cut")
     )
-    name = f"{holdout_prefix(exam)}{round(100 * share)}"
-    return _slice(before, name, fit_end, fit_end, cuts)
+    name = f"holdout_{round(100 * share)}"
+    return _slice(before, _about(name, name, fit_end, fit_end, is_exam=False), cuts)
 
 
-def _exam(ratings: pl.DataFrame, name: str, start: int, end: int) -> Splits:
-    """The cut of each user lies in the middle of the ratings given between start and end."""
+def _window(ratings: pl.DataFrame, name: str, starts: list[int], *, is_exam: bool) -> list[Splits]:
+    """The steps of one window; the cut of each user lies in the middle of the ratings given within the window.
+
+    Args:
+        ratings: every rating.
+        name: of the window.
+        starts: (n_steps + 1,) the first second of each step, and the end of the window.
+        is_exam: whether the window examines models.
+    """
+    start, end = starts[0], starts[-1]
     active = ratings.filter(pl.col("timestamp").is_between(start, end, closed="left"))
     # The second of the middle rating, not its place: ratings of one second are never parted.
     cuts = (
@@ -69,34 +91,55 @@ def _exam(ratings: pl.DataFrame, name: str, start: int, end: int) -> Splits:
         .group_by("user_id", maintain_order=True)
         .agg(cut=pl.col("timestamp").get(pl.len() // 2))
     )
-    return _slice(ratings.filter(pl.col("timestamp") < end), name, start, end, cuts)
+    before = ratings.filter(pl.col("timestamp") < end)
+    return [
+        _slice(
+            before,
+            _about(f"{name}_{step}", name, first, end, is_exam=is_exam),
+            cuts.filter(pl.col("cut").is_between(first, following, closed="left")),
+        )
+        for step, (first, following) in enumerate(pairwise(starts), start=1)
+    ]
 
 
-def _slice(ratings: pl.DataFrame, name: str, fit_end: int, until: int, cuts: pl.DataFrame) -> Splits:
-    """The slice of those users who have something known before their cut and something to be found after it."""
+def _slice(ratings: pl.DataFrame, about: pl.DataFrame, cuts: pl.DataFrame) -> Splits:
+    """The slice of those users who have something known before their cut and something to be found after it.
+
+    What a user had rated before the cut is no target, however it is rated again: it would never be recommended. Of
+    several ratings after the cut the first counts, which is the user's answer.
+    """
     own = ratings.join(cuts, on="user_id").sort("user_id", "timestamp", "item_id")
     is_known = pl.col("timestamp") < pl.col("cut")
-    targets = own.filter(~is_known & (pl.col("rating") >= LIKED))
-    targets = targets.join(own.filter(is_known), on="user_id", how="semi", maintain_order="left")
+    known, later = own.filter(is_known), own.filter(~is_known)
+    first = later.unique(["user_id", "item_id"], keep="first", maintain_order=True)
+    targets = first.filter(pl.col("rating") >= LIKED)
+    targets = targets.join(known, on=["user_id", "item_id"], how="anti", maintain_order="left")
+    targets = targets.join(known, on="user_id", how="semi", maintain_order="left")
     users = cuts.join(targets, on="user_id", how="semi").sort("user_id")
+    name = pl.lit(about["slice"].item()).alias("slice")
     return Splits(
-        cutoffs=pl.DataFrame({"slice": [name], "fit_end": [fit_end], "until": [until]}),
-        users=users.select(pl.lit(name).alias("slice"), "user_id", "cut"),
-        targets=targets.select(pl.lit(name).alias("slice"), *RATINGS_COLUMNS),
+        cutoffs=about, users=users.select(name, "user_id", "cut"), targets=targets.select(name, *RATINGS_COLUMNS)
     )
 
 
-def _exam_cutoffs(ratings: pl.DataFrame, config: SplitsConfig) -> list[tuple[str, int, int]]:
-    """(name, first second, end) of each exam."""
+def _about(name: str, window: str, fit_end: int, until: int, *, is_exam: bool) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"slice": [name], "window": [window], "fit_end": [fit_end], "until": [until], "is_exam": [is_exam]}
+    )
+
+
+def _step_starts(ratings: pl.DataFrame, config: SplitsConfig) -> list[int]:
+    """(n_windows * n_refits + 1,) the first second of each step, and the second after the last rating."""
     stamps = ratings["timestamp"].sort()
-    shares = (1 - config.test_share - config.validation_share, 1 - config.test_share)
+    n_steps = config.n_windows * config.n_refits
+    shares = [config.first_share + (1 - config.first_share) * step / n_steps for step in range(n_steps)]
     starts = [int(stamps[int(len(stamps) * share)]) for share in shares] if len(stamps) else []
-    if len(set(starts)) < len(shares) or starts[0] == stamps[0]:
+    if len(set(starts)) < n_steps or starts[0] == stamps[0]:
         raise DataError(
-            f"{len(stamps)} ratings cannot be cut into a past, a validation and a test period: too few, or too many "
-            "in one second; use more data or other shares (SplitsConfig)"
+            f"{len(stamps)} ratings cannot be cut into {n_steps} steps of time with something before them: too few, or "
+            "too many in one second; use more data, or fewer windows or refits (settings of `splits`)"
         )
-    return [(VALIDATION, starts[0], starts[1]), (TEST, starts[1], int(stamps[-1]) + 1)]
+    return [*starts, int(stamps[-1]) + 1]
 
 
 def _joined(parts: list[Splits]) -> Splits:

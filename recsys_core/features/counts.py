@@ -18,6 +18,9 @@ DAY = 86_400
 RECENT_DAYS = 30
 YEAR_DAYS = 365
 
+NEWEST_SHARES = (0.02, 0.05, 0.2)
+"""Shares of all ratings so far, the latest, over which likes are counted."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ItemCounts:
@@ -34,6 +37,8 @@ class ItemCounts:
     n_recent: Int64s  # in the last 30 days
     n_year: Int64s  # in the last 365 days
     half_stars: Int64s  # sum of the ratings, in half stars
+    n_newest_likes: Int64s  # (n, 3) likes among the latest shares of all ratings
+    n_newest: Int64s  # (n, 3) how many ratings these shares are
     all_ratings: Int64s
     all_recent: Int64s
     all_year: Int64s
@@ -62,7 +67,16 @@ def item_counts(ratings: pl.DataFrame, item_ids: Int64s, times: Int64s, years: F
         counted: Int64s = of_all.before(nobody, moments)[asked_at, 0]
         return counted
 
+    def newest(part: float) -> tuple[Int64s, Int64s]:
+        """Likes of each item among the latest part of all ratings, and how many ratings that is."""
+        since = ordered[np.maximum(n_before - np.maximum(np.round(part * n_before).astype(np.int64), 1), 0)]
+        likes = known[:, 1] - by_item.before(item_ids, since[asked_at])[:, 1]
+        return likes, n_before[asked_at] - np.searchsorted(ordered, since)[asked_at]
+
     known, all_ratings = by_item.before(item_ids, times), in_all(moments)
+    ordered = np.append(np.sort(stamps), np.iinfo(np.int64).max)  # the last stands for a moment before all ratings
+    n_before = np.searchsorted(ordered[:-1], moments)
+    newest_likes, n_newest = (np.stack(part, axis=1) for part in zip(*map(newest, NEWEST_SHARES), strict=True))
     recent, year = RECENT_DAYS * DAY, YEAR_DAYS * DAY
     first_at = by_item.first_times(item_ids)
     return ItemCounts(
@@ -74,6 +88,8 @@ def item_counts(ratings: pl.DataFrame, item_ids: Int64s, times: Int64s, years: F
         n_recent=known[:, 0] - by_item.before(item_ids, times - recent)[:, 0],
         n_year=known[:, 0] - by_item.before(item_ids, times - year)[:, 0],
         half_stars=known[:, 2],
+        n_newest_likes=newest_likes,
+        n_newest=n_newest,
         all_ratings=all_ratings,
         all_recent=all_ratings - in_all(moments - recent),
         all_year=all_ratings - in_all(moments - year),

@@ -10,6 +10,7 @@ from recsys_core.features.counts import DAY, ItemCounts, ratio, share
 from recsys_core.features.feature import CENTURIES, CENTURY, Float32s, feature
 
 RATINGS = ("ratings.item_id", "ratings.timestamp")
+LIKES = (*RATINGS, "ratings.rating")
 
 
 @feature(entity="item", unit="share", high=1.0, sources=RATINGS, default=0.0, max_age_days=1_461)
@@ -30,7 +31,28 @@ def item_year_share(items: ItemCounts) -> Float32s:
     return share(items.n_year, items.all_year)
 
 
-@feature(entity="item", unit="share", high=1.0, sources=(*RATINGS, "ratings.rating"), default=0.5, max_age_days=1_461)
+@feature(entity="item", unit="share", high=1.0, sources=LIKES, default=0.0, max_age_days=1_461)
+def item_newest_like_share(items: ItemCounts) -> Float32s:
+    """Share of the latest 2 % of all ratings that are likes of the item: what is liked just now.
+
+    Spans of ratings and not of days, so that a quiet year says as much as a busy one.
+    """
+    return share(items.n_newest_likes[:, 0], items.n_newest[:, 0])
+
+
+@feature(entity="item", unit="share", high=1.0, sources=LIKES, default=0.0, max_age_days=1_461)
+def item_newer_like_share(items: ItemCounts) -> Float32s:
+    """The same over the latest 5 %."""
+    return share(items.n_newest_likes[:, 1], items.n_newest[:, 1])
+
+
+@feature(entity="item", unit="share", high=1.0, sources=LIKES, default=0.0, max_age_days=1_461)
+def item_new_like_share(items: ItemCounts) -> Float32s:
+    """The same over the latest 20 %."""
+    return share(items.n_newest_likes[:, 2], items.n_newest[:, 2])
+
+
+@feature(entity="item", unit="share", high=1.0, sources=LIKES, default=0.5, max_age_days=1_461)
 def item_like_share(items: ItemCounts) -> Float32s:
     """Share of the item's ratings that are likes."""
     return ratio(items.n_likes, items.n_ratings)
@@ -41,7 +63,7 @@ def item_like_share(items: ItemCounts) -> Float32s:
     unit="stars",
     low=0.5,
     high=5.0,
-    sources=(*RATINGS, "ratings.rating"),
+    sources=LIKES,
     default=3.5,
     max_age_days=1_461,
 )

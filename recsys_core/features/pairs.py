@@ -26,11 +26,12 @@ each other longer than the whole request takes."""
 
 @dataclass(frozen=True, kw_only=True)
 class Asking:
-    """The user side of the retrieval score, part by part."""
+    """The user side of the retrieval score, part by part, and of the rating model."""
 
     trained: Float32s  # (n_users, d)
     closed_form: Float32s  # (n_users, rank), its weight included
     trend: Float32s  # (n_users, n_bins)
+    rating: Float32s  # (n_users, rating_rank) of the rating model
 
 
 @dataclass(frozen=True, kw_only=True)

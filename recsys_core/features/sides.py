@@ -31,8 +31,9 @@ class ItemVectors:
     shown: Float32s  # (n_items, rank) closed form: an item as part of a history
     offered: Float32s  # (n_items, rank) closed form: an item as an answer
     trend: Float32s  # (n_items, n_bins)
-    following: sp.csr_array  # (n_items, n_items) lift of the column soon after the row
-    preceding: sp.csr_array  # (n_items, n_items) lift of the column soon before the row
+    following: sp.csr_array  # (n_items, n_items) chance of the column soon after the row
+    rating_biases: Float32s  # (n_items,) stars above the mean of all ratings
+    rating_factors: Float32s  # (n_items, rating_rank) of the rating model
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,16 @@ def pair_year_distance(pairs: Pairs) -> Float32s:
     return distance
 
 
+@feature(
+    entity="user-item", unit="stars", low=None, sources=(*OWN, "ratings.rating", "two_tower.rating_model"),
+)  # fmt: skip
+def pair_predicted_rating(pairs: Pairs) -> Float32s:
+    """Stars that the rating model expects of this user for the item, above the mean of all and of the user."""
+    learned = pairs.items.learned
+    taste = dots(learned.rating_factors.take(pairs.item_idx, axis=0), pairs.asking.rating)
+    return taste + learned.rating_biases[pairs.item_idx]
+
+
 def _covered(pairs: Pairs, profiles: Float32s) -> Float32s:
     """(n_users, n_candidates) how much of each user's genres, (n_users, n_genres), the candidate's genres cover."""
     affinity = np.minimum(dots(pairs.genres, profiles), np.float32(1))

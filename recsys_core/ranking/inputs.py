@@ -64,6 +64,7 @@ class Proposer:
             trained=vectors[:, self.parts.trained],
             closed_form=vectors[:, self.parts.closed_form] * np.float32(self.tower.closed_form_weight),
             trend=vectors[:, self.parts.trend],
+            rating=self.tower.rating_model.encode_users(requests.users.histories),
         )
         pairs = Pairs(users=requests.users, items=self.side, asking=asking, item_idx=item_idx)
         return assemble(requests, pairs, user_values)
@@ -97,7 +98,8 @@ def proposer_of(tower: FittedTower, items: pl.DataFrame, index: ItemIndex | None
         offered=tower.closed_form.offered,
         trend=tower.trend.offered,
         following=tower.covisits.matrix,
-        preceding=tower.covisits.reverse,
+        rating_biases=tower.rating_model.biases,
+        rating_factors=tower.rating_model.factors,
     )
     side = item_side(items, names_of("item"), tower.catalogue, learned, tower.fit_end)
     return Proposer(tower=tower, index=index, item_vectors=vectors, side=side)

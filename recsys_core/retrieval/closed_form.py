@@ -97,7 +97,7 @@ def fit_closed_form(users: Histories, config: TwoTowerConfig) -> ClosedForm:
     if rank < 1:
         return _without_factors(users.n_items, config)
     with threadpool_limits(limits=config.n_threads, user_api="blas"):  # sums depend on their order
-        singular, item_factors = _largest_factors(matrix, rank, child(config.seed, "two_tower", "closed_form"))
+        singular, item_factors = largest_factors(matrix, rank, child(config.seed, "two_tower", "closed_form"))
     kept = singular**2 / (singular**2 + config.closed_form_l2)
     remainder = 1 - (item_factors**2 * kept).sum(axis=1)  # (n_items,) the diagonal of P, times l
     offered = item_factors * kept / np.maximum(remainder, 1e-6)[:, None]
@@ -108,7 +108,7 @@ def fit_closed_form(users: Histories, config: TwoTowerConfig) -> ClosedForm:
     )
 
 
-def _largest_factors(matrix: sp.csr_array, rank: int, rng: np.random.Generator) -> tuple[Float64s, Float64s]:
+def largest_factors(matrix: sp.csr_array, rank: int, rng: np.random.Generator) -> tuple[Float64s, Float64s]:
     """The largest singular values (rank,) and their item factors (n_items, rank).
 
     A random block of users' directions, turned towards the largest by repeated products: Halko, Martinsson & Tropp

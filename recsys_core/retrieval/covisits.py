@@ -1,14 +1,14 @@
-"""What people rate next: how much likelier an item is soon after another than at any time.
+"""What people rate next: the chance that an item is rated soon after another.
 
 People rate in sessions, and what stands near in a session belongs together in ways that a bag of ratings cannot show:
 the sequel, the list on the screen, the mood of an evening. For each item the ratings shortly after it, in all
-histories, are counted; the lift compares the count with what popularity alone would give:
+histories, are counted, those of lately more than those of long ago, since the lists that people see change:
 
-    lift(i -> j) = n(j within WINDOW ratings after i) x N / (WINDOW (n_i + SHRINK) (n_j + SHRINK))
+    chance(i -> j) = w(j within WINDOW ratings after i) / (w_i + SHRINK),   w = sum of .5^(age in half-lives)
 
-with N ratings in all. Ratings of one second have no order: they count half in either direction (only where the window
-ends within a second do the ids decide which of them it still holds). Known in shops as
-co-visitation, and the ranker's only view of sequence beyond recency. Of each item the strongest followers are kept.
+Ratings of one second have no order: they count half in either direction (only where the window ends within a second do
+the ids decide which of them it still holds). Known in shops as co-visitation, and the ranker's only view of sequence
+beyond recency. Of each item the strongest followers are kept.
 """
 
 from dataclasses import dataclass
@@ -25,47 +25,53 @@ Int64s = npt.NDArray[np.int64]
 Float64s = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-WINDOW = 10
-"""Ratings after an item that count as next: 5 order a little worse, 20 too."""
+WINDOW = 50
+"""Ratings after an item that count as soon: with 10 a session's later part is not seen."""
+
+HALF_LIFE_S = 2 * 365 * 86_400
+"""Seconds after which a session counts half."""
 
 SHRINK = 3.0
-"""Ratings that pull a lift towards 0: of rare items one coincidence proves nothing."""
+"""Ratings that pull a chance towards 0: of rare items one coincidence proves nothing."""
 
-N_KEPT = 200
-"""Followers kept of each item: it bounds the size at 200 x n_items."""
+PAIRS_AT_ONCE = 2_000_000
+"""Pairs of ratings that are counted together: bounds the memory at 50 MB."""
+
+N_KEPT = 100
+"""Followers kept of each item: it bounds the size at 100 x n_items."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoVisits:
-    """The kept lifts, row by row as in a CSR matrix: item i owns `followers[offsets[i]:offsets[i + 1]]`."""
+    """The kept chances, row by row as in a CSR matrix: item i owns `followers[offsets[i]:offsets[i + 1]]`."""
 
     offsets: Int64s  # (n_items + 1,)
     followers: Int64s  # (n,) item_idx
-    lifts: Float32s  # (n,)
+    chances: Float32s  # (n,)
 
     @cached_property
     def matrix(self) -> sp.csr_array:
-        """(n_items, n_items) lift of the column soon after the row."""
+        """(n_items, n_items) chance of the column soon after the row."""
         n_items = len(self.offsets) - 1
-        return sp.csr_array((self.lifts, self.followers, self.offsets), shape=(n_items, n_items))
-
-    @cached_property
-    def reverse(self) -> sp.csr_array:
-        """(n_items, n_items) lift of the column soon before the row."""
-        return self.matrix.T.tocsr()
+        return sp.csr_array((self.chances, self.followers, self.offsets), shape=(n_items, n_items))
 
 
-def fit_covisits(users: Histories) -> CoVisits:
-    """Count and weigh what follows what in some histories; time and memory are linear in the ratings."""
-    counts = _counts(users)
-    ratings: Float64s = np.bincount(users.item_idx, minlength=users.n_items).astype(np.float64) + SHRINK
+def fit_covisits(users: Histories, fit_end: int) -> CoVisits:
+    """Count and weigh what follows what in some histories; time and memory are linear in the ratings.
+
+    Args:
+        users: histories.
+        fit_end: seconds UTC; ages are counted back from here.
+    """
+    weights = 0.5 ** ((fit_end - users.timestamps) / HALF_LIFE_S)  # (n_ratings,)
+    counts = _counts(users, weights)
+    ratings = np.bincount(users.item_idx, weights=weights, minlength=users.n_items).astype(np.float64) + SHRINK
     rows = np.repeat(np.arange(users.n_items), np.diff(counts.indptr))
-    scale = len(users.item_idx) / (WINDOW * ratings[rows] * ratings[counts.indices])
-    lifts = (counts.data * scale).astype(np.float32)
+    chances = (counts.data / ratings[rows]).astype(np.float32)
     kept = _strongest(counts, ratings)
     offsets = np.concatenate([[0], np.cumsum(np.bincount(rows[kept], minlength=users.n_items))])
     return CoVisits(
-        offsets=offsets.astype(np.int64), followers=counts.indices[kept].astype(np.int64), lifts=lifts[kept]
+        offsets=offsets.astype(np.int64), followers=counts.indices[kept].astype(np.int64), chances=chances[kept]
     )
 
 
@@ -82,18 +88,27 @@ def _strongest(counts: sp.csr_array, ratings: Float64s) -> Bools:
     return kept
 
 
-def _counts(users: Histories) -> sp.csr_array:
-    """(n_items, n_items) how often the column was rated within the window after the row; sorted indices."""
+def _counts(users: Histories, weights: Float64s) -> sp.csr_array:
+    """(n_items, n_items) weight of the column's ratings within the window after the row; sorted indices."""
     total = sp.csr_array((users.n_items, users.n_items), dtype=np.float64)
-    for lag in range(1, WINDOW + 1):
-        together = users.rows[lag:] == users.rows[:-lag]
-        first, second = users.item_idx[:-lag][together], users.item_idx[lag:][together]
-        is_tie = users.timestamps[:-lag][together] == users.timestamps[lag:][together]
-        forward = np.where(is_tie, 0.5, 1.0)
-        ties = np.flatnonzero(is_tie)
-        pairs = np.concatenate([first, second[ties]]), np.concatenate([second, first[ties]])
-        values = np.concatenate([forward, np.full(len(ties), 0.5)])
-        total = total + sp.csr_array((values, pairs), shape=total.shape)
-    total.sum_duplicates()
+    at_once = max(1, PAIRS_AT_ONCE // max(1, len(users.item_idx)))  # adding up matrices costs more than pairs
+    for first in range(1, WINDOW + 1, at_once):
+        parts = [_at_lag(users, weights, lag) for lag in range(first, min(first + at_once, WINDOW + 1))]
+        rows, columns, values = (np.concatenate(part) for part in zip(*parts, strict=True))
+        total = total + sp.csr_array((values, (rows, columns)), shape=total.shape)
     total.sort_indices()
     return total
+
+
+def _at_lag(users: Histories, weights: Float64s, lag: int) -> tuple[Int64s, Int64s, Float64s]:
+    """Rows, columns and weights of all pairs of ratings that lie so many places apart."""
+    together = users.rows[lag:] == users.rows[:-lag]
+    first, second = users.item_idx[:-lag][together], users.item_idx[lag:][together]
+    is_tie = users.timestamps[:-lag][together] == users.timestamps[lag:][together]
+    worth = weights[lag:][together] * np.where(is_tie, 0.5, 1.0)
+    ties = np.flatnonzero(is_tie)
+    return (
+        np.concatenate([first, second[ties]]),
+        np.concatenate([second, first[ties]]),
+        np.concatenate([worth, worth[ties]]),
+    )

@@ -5,6 +5,7 @@ predicts the rest, which uses the data more fully). Alone, the first loses recal
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from recsys_core.data.schemas import LIKED
 
 Bools = npt.NDArray[np.bool_]
 Float32s = npt.NDArray[np.float32]
+Int64s = npt.NDArray[np.int64]
 
 NEXT_SHARE = 0.15
 """Share of a history, right after the cut, that a temporal example asks for: the same sitting, mostly."""
@@ -27,6 +29,25 @@ class Examples:
     shown: Histories
     asked: Histories
     click_weights: Float32s | None = None  # (n_asked,) of what was clicked and not rated, NaN of what was rated
+    first_rated_at: Int64s | None = None  # (n_items,) seconds UTC; None: every item was there from the beginning
+
+    def is_unborn(self, rows: Int64s, item_idx: Int64s) -> Bools:
+        """Whether an item was rated for the first time only after the last target of a user row; broadcasts.
+
+        Nobody could have chosen it, so it is no negative of this example: to call it one would teach that new items
+        are disliked (Ji et al. 2023, doi:10.1145/3569930).
+        """
+        if self.first_rated_at is None:
+            return np.zeros(np.broadcast_shapes(rows.shape, item_idx.shape), dtype=np.bool_)
+        unborn: Bools = self.first_rated_at[item_idx] > self._last_asked[rows]
+        return unborn
+
+    @cached_property
+    def _last_asked(self) -> Int64s:
+        """(n_users,) seconds UTC of each user's last target; the least integer without targets."""
+        latest = np.full(self.asked.n_users, np.iinfo(np.int64).min)
+        np.maximum.at(latest, self.asked.rows, self.asked.timestamps)
+        return latest
 
 
 def temporal(users: Histories, rng: np.random.Generator) -> Examples:
@@ -84,6 +105,7 @@ def with_clicks(examples: Examples, clicked: Histories, *, only_later: bool) -> 
             n_items=asked.n_items,
         ),
         click_weights=joined(np.full_like(asked.ratings, np.nan), kept.ratings),
+        first_rated_at=examples.first_rated_at,
     )
 
 

@@ -6,6 +6,7 @@ estimates the sum from a few items, so that a step costs the same whatever the s
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from recsys_core.retrieval.examples import Examples, target_weights
@@ -31,6 +32,11 @@ def full_softmax(
     shown = torch.from_numpy(examples.shown.rows), torch.from_numpy(examples.shown.item_idx)
     logits.detach()[shown] = torch.finfo(logits.dtype).min
     rows, items = torch.from_numpy(examples.asked.rows), torch.from_numpy(examples.asked.item_idx)
+    if examples.first_rated_at is not None:
+        all_rows, all_items = np.arange(len(logits))[:, None], np.arange(len(item_vectors))
+        unborn = torch.from_numpy(examples.is_unborn(all_rows, all_items))
+        unborn[rows, items] = False  # a click may come before the first rating
+        logits.detach().masked_fill_(unborn, torch.finfo(logits.dtype).min)
     return _mean_loss(torch.log_softmax(logits, dim=1)[rows, items], examples, other_weight)
 
 
@@ -92,11 +98,14 @@ def sampled_scores(
     correction = torch.from_numpy(negatives.n_drawn / negatives.n_expected).log().float()  # (n_negatives,)
     corrected = user_vectors @ vectors[place[n_own:]].T + correction
     own = (user_vectors[own_rows] * vectors[place[:n_own]]).sum(dim=1)
+    unborn = examples.is_unborn(np.arange(len(user_vectors))[:, None], negatives.item_idx)
     return SampledScores(
         own=own,
         own_rows=own_rows,
         # A hit is in the sum already, as what was asked, or must not be in it, as what was shown.
-        drawn=corrected.masked_fill(torch.from_numpy(negatives.is_own), -torch.inf),
+        drawn=corrected.masked_fill(
+            torch.from_numpy(negatives.is_own | unborn), -torch.inf
+        ),
     )
 
 

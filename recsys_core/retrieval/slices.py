@@ -1,20 +1,32 @@
-"""One tower per slice: that of the test serves, the others make honest training data and an honest validation.
+"""One retriever per slice, along the chain: each starts from the weights of the one before it.
 
-A ranker must learn from scores like those that it will meet: of a tower that has not seen what the user does next. So
-each slice gets a tower fitted on nothing but what its models may see.
+A ranker must learn from scores like those that it will meet: of a retriever that has not seen what the user does next.
+So each slice gets one that is fitted on nothing but what its models may see. A slice may see all that the slice before
+it may see, and so its towers go on from there: most of what they need to know has been learned.
 """
 
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 
 import polars as pl
 from threadpoolctl import threadpool_limits
 
+from recsys_core.data.histories import Catalogue, histories_of
 from recsys_core.data.splits import Splits, fit_ratings
 from recsys_core.features.slices import of_slice
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.training import AfterEpoch, FittedTower, Onlooker, fit_two_tower
-from recsys_core.side_by_side import Check, side_by_side
+from recsys_core.retrieval.training import (
+    AfterEpoch,
+    Beside,
+    FittedTower,
+    LinearParts,
+    Onlooker,
+    fit_linear_parts,
+    fit_two_tower,
+)
+from recsys_core.side_by_side import POLL_S, Check, side_by_side
 
 
 def fit_towers(
@@ -25,29 +37,68 @@ def fit_towers(
     watch: Callable[[str], AfterEpoch | None] | None = None,
     clicks: pl.DataFrame | None = None,
 ) -> dict[str, FittedTower]:
-    """A tower for each slice, by name; `towers_at_once` of them are trained at a time, with the bits of each alone.
+    """A retriever for each slice, by name, in the order of the chain.
 
     Args:
-        ratings: RATINGS.
+        ratings: RATINGS columns, every rating that was ever given.
         items: `item_features_by_slice`.
-        splits: the cut-offs.
-        config: the same for all towers.
+        splits: the cut-offs; what a slice may see contains what the slice before it may see.
+        config: the same for all.
         watch: told the name of each slice before its training; what it returns, if anything, looks at that tower.
         clicks: IMPLICIT_COLUMNS, if any: asked for in training as far as a slice's models may know them.
     """
-
-    def tower_of(name: str, check: Check) -> FittedTower:
-        look = None if watch is None else watch(name)
-        return fit_two_tower(
-            fit_ratings(ratings, splits, name),
-            of_slice(items, name),
-            splits.fit_end(name),
-            config,
-            clicks=None if clicks is None else fit_ratings(clicks, splits, name),
-            onlooker=Onlooker(after_step=lambda _done, _total: check(), after_epoch=look),
-        )
-
-    # Each tower sets this limit for itself, but it is one for all threads: who ends first must not lift it.
+    chain = _Chain(ratings=ratings, items=items, splits=splits, config=config, watch=watch, clicks=clicks)
+    # Each training sets this limit for itself, but it is one for all threads: who ends first must not lift it.
     with threadpool_limits(limits=config.n_threads, user_api="blas"):
-        towers = side_by_side([partial(tower_of, name) for name in splits.names], config.towers_at_once)
-    return dict(zip(splits.names, towers, strict=True))
+        tasks: list[Callable[[Check], None]] = [partial(chain.fit_linear, name) for name in splits.names]
+        side_by_side([chain.train, *tasks], at_once=2)
+    return chain.towers
+
+
+@dataclass(kw_only=True)
+class _Chain:
+    """Training in one thread; in the other the linear parts, a little ahead, which the training only passes on."""
+
+    ratings: pl.DataFrame
+    items: pl.DataFrame
+    splits: Splits
+    config: TwoTowerConfig
+    watch: Callable[[str], AfterEpoch | None] | None
+    clicks: pl.DataFrame | None
+    towers: dict[str, FittedTower] = field(default_factory=dict)
+    _linear: dict[str, LinearParts] = field(default_factory=dict)
+    _is_fitted: threading.Condition = field(default_factory=threading.Condition)
+
+    def train(self, check: Check) -> None:
+        """Every tower, one after the other."""
+        start = None
+        for name in self.splits.names:
+            look = None if self.watch is None else self.watch(name)
+            start = self.towers[name] = fit_two_tower(
+                fit_ratings(self.ratings, self.splits, name),
+                of_slice(self.items, name),
+                self.splits.fit_end(name),
+                self.config,
+                Onlooker(after_step=lambda _done, _total: check(), after_epoch=look),
+                Beside(start=start, clicks=self._clicks_of(name), linear=self._linear_of(name, check)),
+            )
+
+    def fit_linear(self, name: str, check: Check) -> None:
+        """The linear parts of one slice."""
+        check()
+        catalogue = Catalogue(item_ids=of_slice(self.items, name)["item_id"].to_numpy())
+        users = histories_of(fit_ratings(self.ratings, self.splits, name), catalogue)
+        parts = fit_linear_parts(users, self.splits.fit_end(name), self.config)
+        with self._is_fitted:
+            self._linear[name] = parts
+            self._is_fitted.notify_all()
+
+    def _linear_of(self, name: str, check: Check) -> LinearParts:
+        with self._is_fitted:
+            while name not in self._linear:
+                check()
+                self._is_fitted.wait(POLL_S)
+            return self._linear.pop(name)
+
+    def _clicks_of(self, name: str) -> pl.DataFrame | None:
+        return None if self.clicks is None else fit_ratings(self.clicks, self.splits, name)

@@ -14,8 +14,9 @@ from recsys_core.data.histories import Catalogue
 from recsys_core.errors import ArtifactError
 from recsys_core.retrieval.closed_form import ClosedForm
 from recsys_core.retrieval.covisits import CoVisits
+from recsys_core.retrieval.rating_model import RatingModel
 from recsys_core.retrieval.towers import TwoTower
-from recsys_core.retrieval.training import FittedTower
+from recsys_core.retrieval.training import FittedTower, LinearParts
 from recsys_core.retrieval.trend import Trend
 from recsys_core.tables import write_table
 
@@ -61,17 +62,21 @@ def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedT
     covisits = CoVisits(
         offsets=tensors.pop("covisits.offsets").numpy(),
         followers=tensors.pop("covisits.followers").numpy().astype(np.int64),
-        lifts=tensors.pop("covisits.lifts").numpy(),
+        chances=tensors.pop("covisits.chances").numpy(),
+    )
+    rating_model = RatingModel(
+        mean=about["rating_mean"],
+        biases=tensors.pop("rating_model.biases").numpy(),
+        factors=tensors.pop("rating_model.factors").numpy(),
+        gains=tensors.pop("rating_model.gains").numpy(),
     )
     with torch.random.fork_rng(devices=[]):  # the initial weights are drawn and then replaced: leave no trace of it
         model = TwoTower(tensors["content"].numpy(), tensors["log_popularity"].numpy(), int(about["dim"]))
     model.load_state_dict(tensors)
     return FittedTower(
         model=model.eval(),
-        closed_form=closed_form,
+        linear=LinearParts(closed_form=closed_form, trend=trend, rating_model=rating_model, covisits=covisits),
         closed_form_weight=about["closed_form_weight"],
-        trend=trend,
-        covisits=covisits,
         catalogue=Catalogue(item_ids=item_ids),
         fit_end=int(about["fit_end"]),
         fitted_on=str(about["fitted_on"]),
@@ -89,13 +94,17 @@ def _save(tower: FittedTower, path: Path) -> None:
     tensors["trend.offered"] = torch.from_numpy(tower.trend.offered)
     tensors["covisits.offsets"] = torch.from_numpy(tower.covisits.offsets)
     tensors["covisits.followers"] = torch.from_numpy(tower.covisits.followers.astype(np.int32))  # half the bytes
-    tensors["covisits.lifts"] = torch.from_numpy(tower.covisits.lifts)
+    tensors["covisits.chances"] = torch.from_numpy(tower.covisits.chances)
+    tensors["rating_model.biases"] = torch.from_numpy(tower.rating_model.biases)
+    tensors["rating_model.factors"] = torch.from_numpy(tower.rating_model.factors)
+    tensors["rating_model.gains"] = torch.from_numpy(tower.rating_model.gains)
     about = {
         "dim": tower.model.dim,
         "fit_end": tower.fit_end,
         "fitted_on": tower.fitted_on,
         "closed_form_weight": tower.closed_form_weight,
         "closed_form_recency": tower.closed_form.recency_power,
+        "rating_mean": tower.rating_model.mean,
     }
     # One metadata entry, because safetensors writes several in an order that changes from run to run.
     save_file(tensors, path, metadata={"tower": json.dumps(about, sort_keys=True)})

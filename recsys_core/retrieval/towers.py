@@ -23,6 +23,10 @@ from recsys_core.data.histories import Histories
 from recsys_core.retrieval.recency import N_AGES, N_PLACES, recency
 
 Float32s = npt.NDArray[np.float32]
+Int64s = npt.NDArray[np.int64]
+
+PER_ITEM = ("rated.weight", "offered.weight", "item_bias")
+"""Parameters with a row per item."""
 
 N_RATING_LEVELS = 10
 """Half-star steps from 0.5 to 5."""
@@ -85,6 +89,23 @@ class TwoTower(nn.Module):
             nn.init.normal_(table.weight, std=dim**-0.5 / 4)
         for linear in (self.content_rated, self.content_offered):
             nn.init.normal_(linear.weight, std=dim**-0.5 / 4)
+
+    def start_from(self, earlier: "TwoTower", places: Int64s) -> None:
+        """Take over what an earlier model has learned; items that it did not know keep their first weights.
+
+        Args:
+            earlier: of the same dimension.
+            places: (n_earlier_items,) where each of its items stands now; -1 for one that is gone.
+        """
+        kept = torch.from_numpy(np.flatnonzero(places >= 0))
+        now = torch.from_numpy(places)[kept]
+        theirs = dict(earlier.named_parameters())
+        with torch.no_grad():
+            for name, own in self.named_parameters():
+                if name in PER_ITEM:
+                    own[now] = theirs[name][kept]
+                else:
+                    own.copy_(theirs[name])
 
     def users(
         self, batch: HistoryBatch, kept: torch.Tensor | None = None, *, only_needed: bool = False

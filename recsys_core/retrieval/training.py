@@ -22,6 +22,7 @@ from recsys_core.retrieval.covisits import CoVisits, fit_covisits
 from recsys_core.retrieval.examples import Examples, denoising, temporal, with_clicks
 from recsys_core.retrieval.losses import full_softmax, sampled_softmax
 from recsys_core.retrieval.negatives import Negatives, sampler_of
+from recsys_core.retrieval.rating_model import RatingModel, fit_rating_model
 from recsys_core.retrieval.towers import TwoTower, history_batch, standardised_log_popularity
 from recsys_core.retrieval.trend import Trend, fit_trend
 from recsys_core.retrieval.user_encoder import UserEncoder, user_encoder
@@ -30,6 +31,7 @@ from recsys_core.seeding import child, child_seed
 logger = logging.getLogger(__name__)
 
 Float32s = npt.NDArray[np.float32]
+Int64s = npt.NDArray[np.int64]
 AfterStep = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 
@@ -38,18 +40,46 @@ _DRAWING = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
+class LinearParts:
+    """What is fitted in closed form beside the trained towers: seconds, where those take minutes."""
+
+    closed_form: ClosedForm
+    trend: Trend
+    rating_model: RatingModel
+    covisits: CoVisits
+
+
+@dataclass(frozen=True, kw_only=True)
 class FittedTower:
     """All parts of the retriever, the items that they know, and how the training went; `encoding` joins them."""
 
     model: TwoTower
-    closed_form: ClosedForm
+    linear: LinearParts
     closed_form_weight: float
-    trend: Trend
-    covisits: CoVisits
     catalogue: Catalogue
     fit_end: int  # seconds UTC: every rating that it saw lies strictly before
     fitted_on: str  # `ratings_digest` of the ratings that it saw
     losses: Float32s  # (n_epochs,) mean training loss per target
+
+    @property
+    def closed_form(self) -> ClosedForm:
+        """EASE as vectors."""
+        return self.linear.closed_form
+
+    @property
+    def trend(self) -> Trend:
+        """Popularity by time."""
+        return self.linear.trend
+
+    @property
+    def rating_model(self) -> RatingModel:
+        """Predicted stars."""
+        return self.linear.rating_model
+
+    @property
+    def covisits(self) -> CoVisits:
+        """What is rated soon after what."""
+        return self.linear.covisits
 
     @cached_property
     def user_encoder(self) -> UserEncoder:
@@ -83,24 +113,51 @@ class Onlooker:
 NOBODY = Onlooker()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """What a training may be given beside ratings and items.
+
+    Attributes:
+        start: an earlier tower, fitted on a part of the same ratings; the training goes on from its weights.
+        clicks: IMPLICIT_COLUMNS; rows at or after the cut-off are ignored, and so are clicks on what the user rated and
+            those of users with fewer than two ratings. They are asked for in training and read nowhere else.
+        linear: the parts without training, where they have been fitted already.
+    """
+
+    start: FittedTower | None = None
+    clicks: pl.DataFrame | None = None
+    linear: LinearParts | None = None
+
+    def clicks_before(self, fit_end: int) -> pl.DataFrame | None:
+        """The clicks that may be known; None where there are none."""
+        if self.clicks is None:
+            return None
+        known = self.clicks.filter(pl.col("timestamp") < fit_end)
+        return None if known.is_empty() else known
+
+
+ALONE = Beside()
+
+
 def fit_two_tower(
     ratings: pl.DataFrame,
     items: pl.DataFrame,
     fit_end: int,
     config: TwoTowerConfig,
     onlooker: Onlooker = NOBODY,
-    clicks: pl.DataFrame | None = None,
+    beside: Beside = ALONE,
 ) -> FittedTower:
     """Train both towers on the ratings before `fit_end`, with the softmax over the catalogue, all of it or a sample.
 
+    An item that nobody had rated by the time of a training example is no negative of it.
+
     Args:
-        ratings: RATINGS; rows at or after `fit_end` are ignored.
+        ratings: RATINGS columns, one row per user and item; rows at or after `fit_end` are ignored.
         items: `item_features` as of `fit_end`: the catalogue, with genres, year and likes so far.
         fit_end: seconds UTC.
         config: shape and schedule.
         onlooker: told of the training while it goes on.
-        clicks: IMPLICIT_COLUMNS; rows at or after `fit_end` are ignored, and so are clicks on what the user rated and
-            those of users with fewer than two ratings. They are asked for in training and read nowhere else.
+        beside: clicks, an earlier tower to start from, and linear parts that have been fitted already.
 
     The same inputs, settings, thread count and version of torch give the same weights to the bit on one machine, also
     where other towers are trained in the same process at the same time.
@@ -108,24 +165,40 @@ def fit_two_tower(
     catalogue = Catalogue(item_ids=items["item_id"].to_numpy())
     seen = ratings.filter(pl.col("timestamp") < fit_end)
     users = histories_of(seen, catalogue)
-    closed_form, trend, covisits = fit_closed_form(users, config), fit_trend(users, config), fit_covisits(users)
+    linear = beside.linear or fit_linear_parts(users, fit_end, config)
+    schedule = Schedule.of(config, is_refit=beside.start is not None)
     users = users.select(np.flatnonzero(users.lengths >= 2))  # one rating cannot be both question and answer
-    clicked = None if clicks is None else _clicked(clicks.filter(pl.col("timestamp") < fit_end), seen, users, catalogue)
     with _threads(config.n_threads):
         model, chance = _untrained(items, config)
+        if beside.start is not None:
+            model.start_from(beside.start.model, catalogue.idx_of(beside.start.catalogue.item_ids))
         tower = FittedTower(
             model=model,
-            closed_form=closed_form,
+            linear=linear,
             closed_form_weight=config.closed_form_weight,
-            trend=trend,
-            covisits=covisits,
             catalogue=catalogue,
             fit_end=fit_end,
-            fitted_on=ratings_digest(seen),
-            losses=np.zeros(config.n_epochs, dtype=np.float32),
+            fitted_on=ratings_digest(seen, beside.clicks_before(fit_end)),
+            losses=np.zeros(schedule.n_epochs, dtype=np.float32),
         )
-        losses = _train(tower, Lessons(users=users, clicked=clicked, chance=chance), config, onlooker)
+        lessons = Lessons(
+            users=users,
+            clicked=_clicked(beside.clicks_before(fit_end), seen, users, catalogue),
+            chance=chance,
+            first_rated_at=first_rated_at(seen, catalogue),
+        )
+        losses = _train(tower, lessons, config, schedule, onlooker)
     return replace(tower, model=model.eval(), losses=losses)
+
+
+def fit_linear_parts(users: Histories, fit_end: int, config: TwoTowerConfig) -> LinearParts:
+    """Everything that needs no training, from the histories of all users before `fit_end` (seconds UTC)."""
+    return LinearParts(
+        closed_form=fit_closed_form(users, config),
+        trend=fit_trend(users, config),
+        rating_model=fit_rating_model(users, config),
+        covisits=fit_covisits(users, fit_end),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,10 +208,30 @@ class Lessons:
     users: Histories
     clicked: Histories | None = None
     chance: torch.Generator
+    first_rated_at: Int64s | None = None  # (n_items,) seconds UTC
 
 
-def _clicked(clicks: pl.DataFrame, ratings: pl.DataFrame, users: Histories, catalogue: Catalogue) -> Histories | None:
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long a tower is trained and how far it steps: a refit needs less of both."""
+
+    n_epochs: int
+    learning_rate: float
+
+    @classmethod
+    def of(cls, config: TwoTowerConfig, *, is_refit: bool) -> "Schedule":
+        """The schedule of a first training, or of one that starts from an earlier tower."""
+        if is_refit:
+            return cls(n_epochs=config.refit_epochs, learning_rate=config.refit_learning_rate)
+        return cls(n_epochs=config.n_epochs, learning_rate=config.learning_rate)
+
+
+def _clicked(
+    clicks: pl.DataFrame | None, ratings: pl.DataFrame, users: Histories, catalogue: Catalogue
+) -> Histories | None:
     """The clicks that are asked for; None where there are none."""
+    if clicks is None:
+        return None
     kept = still_implicit(clicks, ratings).rename({"weight": "rating"})
     clicked = histories_of(kept, catalogue, users.user_ids)
     return clicked if len(clicked.item_idx) else None
@@ -153,15 +246,17 @@ def _untrained(items: pl.DataFrame, config: TwoTowerConfig) -> tuple[TwoTower, t
         return model, torch.Generator().set_state(torch.get_rng_state())
 
 
-def _train(tower: FittedTower, lessons: Lessons, config: TwoTowerConfig, onlooker: Onlooker) -> Float32s:
+def _train(
+    tower: FittedTower, lessons: Lessons, config: TwoTowerConfig, schedule: Schedule, onlooker: Onlooker
+) -> Float32s:
     model, users, chance = tower.model, lessons.users, lessons.chance
     sampler = sampler_of(users, config.n_negatives) if users.n_items > config.full_softmax_until else None
-    optimisers = _optimisers(model, config, sparse=sampler is not None)
-    n_steps = config.n_epochs * max(1, -(-users.n_users // config.batch_users))
-    schedules = [torch.optim.lr_scheduler.LambdaLR(one, lambda step: 1 - step / n_steps) for one in optimisers]
-    losses = np.zeros(config.n_epochs, dtype=np.float32)
+    optimisers = _optimisers(model, schedule.learning_rate, sparse=sampler is not None)
+    n_steps = schedule.n_epochs * max(1, -(-users.n_users // config.batch_users))
+    rates = [torch.optim.lr_scheduler.LambdaLR(one, lambda step: 1 - step / n_steps) for one in optimisers]
+    losses = np.zeros(schedule.n_epochs, dtype=np.float32)
     done = 0
-    for epoch in range(config.n_epochs):
+    for epoch in range(schedule.n_epochs):
         rng = child(config.seed, "two_tower", "epoch", str(epoch))
         draws = child(config.seed, "two_tower", "negatives", str(epoch))
         batches = list(_batches(lessons, config, rng))
@@ -169,9 +264,9 @@ def _train(tower: FittedTower, lessons: Lessons, config: TwoTowerConfig, onlooke
             loss = _loss(model, examples, config, chance, sampler.draw(examples, draws) if sampler else None)
             model.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch ships no annotation for it
-            for optimiser, schedule in zip(optimisers, schedules, strict=True):
+            for optimiser, rate in zip(optimisers, rates, strict=True):
                 optimiser.step()
-                schedule.step()
+                rate.step()
             losses[epoch] += loss.item() / len(batches)
             done += 1
             onlooker.stepped(done, n_steps)
@@ -180,13 +275,13 @@ def _train(tower: FittedTower, lessons: Lessons, config: TwoTowerConfig, onlooke
     return losses
 
 
-def _optimisers(model: TwoTower, config: TwoTowerConfig, *, sparse: bool) -> list[torch.optim.Optimizer]:
+def _optimisers(model: TwoTower, learning_rate: float, *, sparse: bool) -> list[torch.optim.Optimizer]:
     """Adam; where a step touches few items, the tables of items get one that leaves the other rows alone."""
     tables = [model.rated.weight, model.offered.weight] if sparse else []
     rest = [one for one in model.parameters() if not any(one is table for table in tables)]
-    optimisers: list[torch.optim.Optimizer] = [torch.optim.Adam(rest, lr=config.learning_rate)]
+    optimisers: list[torch.optim.Optimizer] = [torch.optim.Adam(rest, lr=learning_rate)]
     if tables:
-        optimisers.append(torch.optim.SparseAdam(tables, lr=config.learning_rate))
+        optimisers.append(torch.optim.SparseAdam(tables, lr=learning_rate))
     return optimisers
 
 
@@ -198,6 +293,7 @@ def _batches(lessons: Lessons, config: TwoTowerConfig, rng: np.random.Generator)
         chosen = np.sort(order[start : start + config.batch_users])
         is_temporal = rng.random() < config.temporal_share
         examples = (temporal if is_temporal else denoising)(users.select(chosen), rng)
+        examples = replace(examples, first_rated_at=lessons.first_rated_at)
         yield examples if clicked is None else with_clicks(examples, clicked.select(chosen), only_later=is_temporal)
 
 
@@ -236,6 +332,15 @@ def _threads(n: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def first_rated_at(ratings: pl.DataFrame, catalogue: Catalogue) -> Int64s:
+    """(n_items,) seconds UTC of each item's first rating; the least integer for an item without any."""
+    idx = catalogue.idx_of(ratings["item_id"].to_numpy())
+    first = np.full(catalogue.n_items, np.iinfo(np.int64).max)
+    np.minimum.at(first, idx[idx >= 0], ratings["timestamp"].to_numpy()[idx >= 0])
+    never: Int64s = np.where(first == np.iinfo(np.int64).max, np.iinfo(np.int64).min, first)
+    return never
 
 
 def encode_items(model: TwoTower) -> Float32s:

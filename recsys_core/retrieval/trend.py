@@ -5,8 +5,11 @@ cut into bins of equally many ratings, and an item's entry of a bin is the logar
 to the months around it. A user's vector picks one bin, that of the history's latest rating: later than all, the last.
 
     score(i) = weight x log((count of i around then, as a share of all ratings, x all ratings + p) / (count of i + p))
+             + recent weight x log(1 + likes of i among the latest ratings before the end of the bin)
 
-An item that comes up gains, one that is forgotten loses, and one that keeps its share stays at zero.
+By the first line an item that comes up gains, one that is forgotten loses, and one that keeps its share stays at zero.
+The second is the recent popularity itself, counted over a share of all ratings and not over days, so that it means the
+same in a busy year and in a quiet one.
 """
 
 from dataclasses import dataclass
@@ -15,11 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_core.data.histories import Histories
+from recsys_core.data.schemas import LIKED
 from recsys_core.retrieval.closed_form import evidence
 from recsys_core.retrieval.config import TwoTowerConfig
 
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
+Float64s = npt.NDArray[np.float64]
 
 N_BINS = 32
 
@@ -66,8 +71,22 @@ def fit_trend(users: Histories, config: TwoTowerConfig) -> Trend:
     near = np.exp(-0.5 * ((middles[:, None] - middles) / WIDTH) ** 2)  # (n_bins, n_bins)
     around = near @ counts
     around *= (total.sum() / np.maximum(around.sum(axis=1), 1e-12))[:, None]  # as if all ratings had been given then
-    trend = np.log((around + PRIOR) / (total + PRIOR))
-    return Trend(starts=starts, offered=np.ascontiguousarray(config.trend_weight * trend.T, dtype=np.float32))
+    trend = config.trend_weight * np.log((around + PRIOR) / (total + PRIOR))
+    trend += config.recent_weight * np.log1p(_recent_likes(users, edges[1:], config.recent_share))
+    return Trend(starts=starts, offered=np.ascontiguousarray(trend.T, dtype=np.float32))
+
+
+def _recent_likes(users: Histories, ends: Float64s, share: float) -> Float64s:
+    """(n_bins, n_items) likes among the latest share of all ratings before the end of each bin."""
+    order = np.argsort(users.timestamps, kind="stable")
+    liked = (users.ratings[order] >= LIKED).astype(np.float64)
+    items = users.item_idx[order]
+    last = np.searchsorted(users.timestamps[order], ends, side="right")
+    counts = np.zeros((len(ends), users.n_items))
+    for row, end in zip(counts, last.tolist(), strict=True):
+        start = end - max(1, round(share * end)) if end else 0
+        np.add.at(row, items[start:end], liked[start:end])
+    return counts
 
 
 def _bin_of(starts: Int64s, timestamps: Int64s) -> Int64s:
