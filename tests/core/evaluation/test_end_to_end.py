@@ -23,6 +23,7 @@ CONFIG = EvaluationConfig(n_draws=200, n_slice_users=3)
 def inputs_of(run: TinyRun, baselines: pl.DataFrame) -> TestInputs:
     return TestInputs(
         ratings=run.ratings,
+        movies=run.movies,
         splits=run.splits,
         items=run.items,
         users=run.users,
