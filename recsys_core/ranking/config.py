@@ -52,15 +52,15 @@ class ListRulesConfig(BaseModel, frozen=True, extra="forbid"):
         None,
         ge=1,
         le=200,
-        description="Movies of one franchise that a list holds as long as there are others; null: any number. A matter "
-        "of taste: what it costs is in the lab log.",
+        description="Movies of one franchise that a list holds as long as there are others; null: any number. Off as a "
+        "matter of taste: on the validation slice 2 cost nothing, and change 6 % of the lists.",
     )
     diversity: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="Weight of being unlike the movies above against the ranker's score (MMR); 0: the ranker's order. "
-        "Off, because it costs NDCG on the validation slice.",
+        description="Weight of being unlike the movies above, against the ranker's score (MMR); 0: the ranker's order. "
+        "Off as a matter of taste: on the validation slice up to 0.5 moved no NDCG beyond chance.",
     )
 
 

@@ -8,7 +8,7 @@ The rule for what was seen already stands before: `retrieval.candidates.seen_at`
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -63,26 +63,12 @@ class RuledList:
     Attributes:
         places: (n,) where each shown candidate stands among those given.
         ranker_ranks: (n,) its place by score alone, from 1.
-        moved_by: (n,) the last rule that moved it; "" where it stands where the ranker put it.
+        moved_by: (n,) the last rule that moved it, DIVERSITY or FRANCHISE; "" where it stands where the ranker put it.
     """
 
     places: Int64s
     ranker_ranks: Int64s
     moved_by: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Order:
-    """An order of candidates, and the rule that last moved each of them; rows of both are candidates by score."""
-
-    order: Int64s
-    moved_by: npt.NDArray[np.object_] = field(repr=False)
-
-    def moved(self, rule: str, order: Int64s) -> "_Order":
-        """The same candidates in another order."""
-        before, after = np.empty_like(order), np.empty_like(order)
-        before[self.order] = after[order] = np.arange(len(order))
-        return _Order(order=order, moved_by=np.where(before == after, self.moved_by, rule))
 
 
 def ruled_list(item_idx: Int64s, scores: Float32s, items: ListedItems, rules: ListRulesConfig, k: int) -> RuledList:
@@ -100,21 +86,19 @@ def ruled_list(item_idx: Int64s, scores: Float32s, items: ListedItems, rules: Li
     if not rules.diversity and rules.most_per_franchise is None:
         return RuledList(places=by_score[:n_shown], ranker_ranks=np.arange(1, n_shown + 1), moved_by=("",) * n_shown)
     ranked = item_idx[by_score]
-    now = _Order(order=np.arange(len(ranked)), moved_by=np.full(len(ranked), "", dtype=object))
+    diverse = np.arange(len(ranked))
     if rules.diversity:
-        pool = ranked[:POOL]
-        first = diverse_order(scores[by_score[:POOL]], items.vectors[pool], rules.diversity)
-        now = now.moved(DIVERSITY, np.concatenate([first, now.order[len(pool) :]]))
+        diverse[:POOL] = diverse_order(scores[by_score[:POOL]], items.vectors[ranked[:POOL]], rules.diversity)
+    kept = np.arange(len(ranked))
     if rules.most_per_franchise is not None:
-        franchises = items.franchises[ranked[now.order]]
-        now = now.moved(FRANCHISE, now.order[_few_of_each(franchises, rules.most_per_franchise)])
-    shown = now.order[:n_shown]
-    is_back = shown == np.arange(n_shown)  # one rule moved it, another moved it back
-    return RuledList(
-        places=by_score[shown],
-        ranker_ranks=shown + 1,
-        moved_by=tuple(np.where(is_back, "", now.moved_by[shown]).tolist()),
+        kept = _few_of_each(items.franchises[ranked[diverse]], rules.most_per_franchise)
+    shown = diverse[kept[:n_shown]]
+    moved_by = tuple(
+        # A movie that one rule moved and the other moved back stands where the ranker put it.
+        "" if by_ranker == at else DIVERSITY if by_diversity == at else FRANCHISE
+        for at, (by_ranker, by_diversity) in enumerate(zip(shown.tolist(), kept[:n_shown].tolist(), strict=True))
     )
+    return RuledList(places=by_score[shown], ranker_ranks=shown + 1, moved_by=moved_by)
 
 
 def rule_all(ranked: Candidates, items: ListedItems, rules: ListRulesConfig) -> Candidates:
@@ -151,12 +135,13 @@ def diverse_order(scores: Float32s, vectors: Float32s, weight: float) -> Int64s:
     gain = (1 - weight) * ((scores - scores[-1]).astype(np.float64) / (span or 1.0))
     likeness = weight * (vectors @ vectors.T).astype(np.float64)
     nearest = np.full(n, -np.inf)
-    value = gain  # nothing was chosen yet, so that the best by score comes first
+    value = gain.copy()  # nothing was chosen yet, so that the best by score comes first
     for place in range(n):
-        chosen = order[place] = int(value.argmax())
+        chosen = int(value.argmax())
+        order[place] = chosen
         gain[chosen] = -np.inf
         np.maximum(nearest, likeness[chosen], out=nearest)
-        value = gain - nearest
+        np.subtract(gain, nearest, out=value)
     return order
 
 
@@ -165,10 +150,10 @@ def _few_of_each(franchises: Int64s, most: int) -> Int64s:
 
     A list shorter than asked for would be worse than a third sequel.
     """
-    grouped = np.argsort(franchises, kind="stable")
-    ordered = franchises[grouped]
-    ends = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - 1))  # where a group begins
-    sizes = np.diff(ends, append=len(ordered))
-    n_before = np.empty_like(franchises)  # of the same franchise
-    n_before[grouped] = np.arange(len(ordered)) - np.repeat(ends, sizes)
-    return np.argsort(n_before >= most, kind="stable")
+    counts: dict[int, int] = {}
+    is_one_too_many = []
+    for franchise in franchises.tolist():
+        n_above = counts.get(franchise, 0)
+        is_one_too_many.append(n_above >= most)
+        counts[franchise] = n_above + 1
+    return np.argsort(np.array(is_one_too_many, dtype=np.bool_), kind="stable")
