@@ -1,6 +1,7 @@
 """What list rules promise of every list, and what each of them does by hand."""
 
 import time
+from random import Random
 
 import numpy as np
 import numpy.typing as npt
@@ -127,6 +128,20 @@ def test_each_place_goes_to_the_highest_marginal_relevance(case: Case, weight: f
         }
         value = {one: (1 - weight) * relevance[one] - weight * nearest[one] for one in left}
         assert value[chosen] >= max(value.values()) - 1e-5
+
+
+@given(CASES, RULES, st.randoms(use_true_random=False))
+def test_the_list_does_not_depend_on_the_order_in_which_candidates_come(
+    case: Case, rules: ListRulesConfig, chance: Random
+) -> None:
+    """Where no two scores are equal."""
+    item_idx, _, items, k = case
+    scores = np.random.default_rng(len(item_idx)).permutation(len(item_idx)).astype(np.float32)
+    mixed = np.array(chance.sample(range(len(item_idx)), len(item_idx)), dtype=np.int64)
+    found = ruled_list(item_idx, scores, items, rules, k)
+    again = ruled_list(item_idx[mixed], scores[mixed], items, rules, k)
+    assert item_idx[mixed][again.places].tolist() == item_idx[found.places].tolist()
+    assert again.moved_by == found.moved_by
 
 
 def by_hand(rules: ListRulesConfig, k: int = 4) -> RuledList:
