@@ -44,6 +44,7 @@ class Tables:
     """What every seed starts from."""
 
     ratings: pl.DataFrame
+    movies: pl.DataFrame
     splits: Splits
     items: pl.DataFrame
     users: pl.DataFrame
@@ -59,6 +60,7 @@ class Tables:
         lake = Lake(root)
         return cls(
             ratings=read_table(lake.open("ratings") / "ratings.parquet"),
+            movies=read_table(lake.open("movies") / "movies.parquet"),
             splits=Splits.load(lake.open("splits"), with_test_targets=True),
             items=read_table(lake.open("item_features") / "item_features.parquet"),
             users=read_table(lake.open("user_features") / "user_features.parquet"),
@@ -80,6 +82,7 @@ def figures(tables: Tables, seed: int) -> dict[str, float]:
     embeddings = embed_items(tower)
     inputs = TestInputs(
         ratings=ratings,
+        movies=tables.movies,
         splits=splits,
         items=tables.items,
         users=tables.users,

@@ -121,9 +121,13 @@ def _facts(one: Feature[Any]) -> tuple[tuple[str, str], ...]:
 
 def _rows(form: type[pydantic.BaseModel]) -> tuple[tuple[str, ...], ...]:
     return tuple(
-        (f"`{name}`", f"`{field.default}`", _allowed(field), field.description or "")
+        (f"`{name}`", f"`{_in_yaml(field.default)}`", _allowed(field), field.description or "")
         for name, field in form.model_fields.items()
     )
+
+
+def _in_yaml(default: object) -> object:
+    return "null" if default is None else default
 
 
 def _allowed(field: pydantic.fields.FieldInfo) -> str:
@@ -133,7 +137,8 @@ def _allowed(field: pydantic.fields.FieldInfo) -> str:
     signs = {"Ge": "from", "Gt": "above", "Le": "to", "Lt": "below"}
     bounds = {type(one).__name__: one for one in field.metadata}
     words = [f"{sign} {getattr(bounds[kind], kind.lower()):,}" for kind, sign in signs.items() if kind in bounds]
-    return " ".join(words) or "text"
+    optional = ["`null`, or"] if type(None) in get_args(field.annotation) else []
+    return " ".join([*optional, *(words or ["text"])])
 
 
 def _range(low: float | None, high: float | None) -> str:

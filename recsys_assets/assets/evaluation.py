@@ -44,7 +44,17 @@ def baselines(context: dg.AssetExecutionContext, config: BaselinesRun, lake: Lak
 
 
 @versioned_asset(
-    deps=["ratings", "splits", "item_features", "user_features", "two_tower", "faiss_index", "ranker", "baselines"],
+    deps=[
+        "ratings",
+        "movies",
+        "splits",
+        "item_features",
+        "user_features",
+        "two_tower",
+        "faiss_index",
+        "ranker",
+        "baselines",
+    ],
     form=EvalReportRun,
     libraries=["torch", "faiss-cpu", "xgboost", "numpy", "scipy", "polars", "pyarrow"],
     kinds=["polars"],
@@ -64,6 +74,7 @@ def eval_report(context: dg.AssetExecutionContext, config: EvalReportRun, lake: 
     run = AssetRun(context, lake, config)
     inputs = TestInputs(
         ratings=run.table("ratings"),
+        movies=run.table("movies"),
         splits=Splits.load(run.folder("splits"), with_test_targets=True),
         items=run.table("item_features"),
         users=run.table("user_features"),

@@ -8,7 +8,7 @@ from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import from_settings
-from recsys_core.ranking.config import RankerConfig
+from recsys_core.ranking.config import ListRulesConfig, RankerConfig
 from recsys_core.retrieval.config import CandidatesConfig
 
 
@@ -18,8 +18,8 @@ class RankingExamplesRun(dg.Config, CandidatesConfig):
 
 
 @from_settings("ranker")
-class RankerRun(dg.Config, RankerConfig):
-    """How the trees are grown."""
+class RankerRun(dg.Config, RankerConfig, ListRulesConfig):
+    """How the trees are grown, and the rules over a whole list that serving applies after them."""
 
 
 @versioned_asset(
@@ -77,7 +77,7 @@ def ranker(context: dg.AssetExecutionContext, config: RankerRun, lake: LakeResou
 
     run = AssetRun(context, lake, config)
     examples = RankingExamples.load(run.folder("ranking_examples"))
-    fitted = fit_rehearsed(examples, config)
+    fitted = fit_rehearsed(examples, config).with_list_rules(config)
     facts = {**fitted.facts(), "n_rows": examples.lessons(TEST).height}
     return run.publish(fitted.save, facts=facts, metadata=ranker_metadata(fitted, examples))
 

@@ -151,7 +151,10 @@ def _chance(probability: float | None) -> str:
 
 def _reasons(one: "Recommendation") -> str:
     strongest = sorted(one.contributions.items(), key=lambda pair: -abs(pair[1]))[:3]
-    return "\n".join(f"{moved:+.2f} {name}: {one.features[name]:.3g}" for name, moved in strongest)
+    lines = [f"{moved:+.2f} {name}: {one.features[name]:.3g}" for name, moved in strongest]
+    if one.moved_by:
+        lines.append(f"no. {one.ranker_rank} by score, moved by the rule of {one.moved_by}")
+    return "\n".join(lines)
 
 
 def _without_nan(answer: dict[str, Any]) -> dict[str, Any]:

@@ -90,7 +90,7 @@ IMPRESSIONS = pa.DataFrameSchema(
         "item_id": pa.Column(pl.Int64, pa.Check.ge(0), description="What was shown."),
         "position": pa.Column(pl.Int64, pa.Check.ge(1), description="The place in the list, from 1."),
         "release": pa.Column(pl.String, _ID, description="The release that answered."),
-        "policy": pa.Column(pl.String, _ID, description="The policy that filled the slot."),
+        "policy": pa.Column(pl.String, _ID, description="The policy that filled the slot, list rules included."),
         "propensity": pa.Column(
             pl.Float64,
             pa.Check.in_range(0, 1, include_min=False),

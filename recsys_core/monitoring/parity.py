@@ -24,6 +24,7 @@ from recsys_core.monitoring.sample import SCORE, Float32s
 from recsys_core.monitoring.schemas import PARITY_ABOUT, PARITY_COLUMNS
 from recsys_core.monitoring.served import Served
 from recsys_core.ranking.inputs import Proposer, RankingInputs, candidate_features, proposer_of
+from recsys_core.retrieval.candidates import seen_at
 from recsys_core.retrieval.encoding import user_vectors
 from recsys_core.serving.bundle import Bundle
 from recsys_core.side_by_side import Check, side_by_side
@@ -166,6 +167,7 @@ class _Replay:
     asked: pl.DataFrame  # (n_requests,) REQUESTS and `who`
     user_values: Float32s  # (n_requests, n_user_features)
     n_candidates: int
+    rewatch_after_days: int | None
 
     def features(self, start: int, rows: Int64s, item_idx: Int64s) -> tuple[Float32s, Bools]:
         """(n, n_features) features of slots, from a batch of requests; (n,) whether the item was proposed at all.
@@ -187,13 +189,13 @@ class _Replay:
         asked, tower = self.asked[batch], self.proposer.tower
         times = asked["requested_at"].to_numpy()
         users = self.known.before(asked["who"].to_numpy(), times)
-        vectors = user_vectors(tower, users)
+        vectors, seen = user_vectors(tower, users), seen_at(users, times, self.rewatch_after_days)
         return RankingInputs(
             proposer=self.proposer,
             users=users,
             requested_at=times,
             user_vectors=vectors,
-            candidates=self.proposer.candidates(vectors, users, self.n_candidates),
+            candidates=self.proposer.candidates(vectors, seen, self.n_candidates),
             user_values=self.user_values[batch],
         )
 
@@ -209,6 +211,7 @@ def _replay_of(requests: pl.DataFrame, bundle: Bundle) -> _Replay:
         asked=asked,
         user_values=users.select(names_of("user")).to_numpy(),
         n_candidates=bundle.ranker.n_candidates,
+        rewatch_after_days=bundle.ranker.list_rules.rewatch_after_days,
     )
 
 

@@ -17,7 +17,7 @@ from recsys_core.features.pairs import Asking, Pairs
 from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.sides import ItemSide, ItemVectors, item_side
 from recsys_core.features.state import Requests, UserStates, user_states
-from recsys_core.retrieval.candidates import Candidates, exact_candidates, find_candidates
+from recsys_core.retrieval.candidates import Candidates, exact_candidates, find_candidates, seen_at
 from recsys_core.retrieval.encoding import Parts, item_vectors, parts_of, user_vectors
 from recsys_core.retrieval.index import ItemIndex
 from recsys_core.retrieval.training import FittedTower
@@ -44,7 +44,7 @@ class Proposer:
         return parts_of(self.tower)
 
     def candidates(self, vectors: Float32s, users: Histories, n: int) -> Candidates:
-        """The n best unseen items of each user, by the users' vectors, (n_users, d)."""
+        """The n best items of each user that are not in `users`, by the users' vectors, (n_users, d)."""
         if self.index is None:
             return exact_candidates(self.item_vectors, vectors, users, n)
         return find_candidates(self.index, vectors, users, n)
@@ -112,6 +112,7 @@ def propose(
     *,
     user_rows: pl.DataFrame | None = None,
     n_candidates: int,
+    rewatch_after_days: int | None = None,
 ) -> RankingInputs:
     """Encode users and find their candidates.
 
@@ -121,16 +122,17 @@ def propose(
         requested_at: user_id, requested_at (seconds UTC): who asks; a user of whom nothing is known asks as well.
         user_rows: `user_features` at the request, where they have been computed already.
         n_candidates: how many candidates per user.
+        rewatch_after_days: as in `seen_at`.
     """
     asking = requested_at.sort("user_id")
     users = histories_of(known, proposer.tower.catalogue, asking["user_id"].to_numpy())
-    vectors = user_vectors(proposer.tower, users)
+    vectors, times = user_vectors(proposer.tower, users), asking["requested_at"].to_numpy()
     return RankingInputs(
         proposer=proposer,
         users=users,
-        requested_at=asking["requested_at"].to_numpy(),
+        requested_at=times,
         user_vectors=vectors,
-        candidates=proposer.candidates(vectors, users, n_candidates),
+        candidates=proposer.candidates(vectors, seen_at(users, times, rewatch_after_days), n_candidates),
         user_values=None if user_rows is None else _values_of(users, user_rows),
     )
 

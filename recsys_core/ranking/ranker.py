@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from recsys_core.errors import ArtifactError, DataError
 from recsys_core.features.registry import FEATURE_NAMES, FeatureSet, differences, feature_set_version
 from recsys_core.ranking.calibration import Calibration, load_calibration, save_calibration
-from recsys_core.ranking.config import RankerConfig
+from recsys_core.ranking.config import NO_RULES, ListRulesConfig, RankerConfig
 from recsys_core.ranking.shown import is_shown
 from recsys_core.seeding import child_seed
 from recsys_core.side_by_side import Check
@@ -32,13 +32,15 @@ Float64s = npt.NDArray[np.float64]
 class Ranker:
     """A trained booster, the feature set that it was trained on, and how many candidates it learnt to order.
 
-    Without a calibration it orders as well, and names no probability.
+    Without a calibration it orders as well, and names no probability. The list rules are no part of what was trained:
+    they are kept here so that a release pins them.
     """
 
     booster: xgb.Booster
     feature_set: FeatureSet
     n_candidates: int
     calibration: Calibration | None = None
+    list_rules: ListRulesConfig = NO_RULES
 
     def score(self, features: Float32s) -> Float32s:
         """(n_rows,) score of each row of features, (n_rows, n_features); higher is better."""
@@ -70,9 +72,12 @@ class Ranker:
     def save(self, folder: Path) -> None:
         """Write the booster as JSON text, which survives damage better than UBJ, its features and its calibration."""
         self.booster.save_model(folder / "ranker.json")
-        folder.joinpath("features.json").write_text(
-            json.dumps({"n_candidates": self.n_candidates, "feature_set": self.feature_set}, indent=1)
-        )
+        about = {
+            "n_candidates": self.n_candidates,
+            "list_rules": self.list_rules.model_dump(),
+            "feature_set": self.feature_set,
+        }
+        folder.joinpath("features.json").write_text(json.dumps(about, indent=1))
         save_calibration(self.calibration, folder)
 
     @classmethod
@@ -85,6 +90,7 @@ class Ranker:
         try:
             about = json.loads(folder.joinpath("features.json").read_text())
             feature_set, n_candidates = dict(about["feature_set"]), int(about["n_candidates"])
+            list_rules = ListRulesConfig.model_validate(about.get("list_rules", {}))  # an older file has none
             differing = differences(feature_set)
             booster = xgb.Booster(model_file=folder / "ranker.json")
         except (OSError, ValueError, KeyError, TypeError, AttributeError, xgb.core.XGBoostError) as fault:
@@ -95,7 +101,13 @@ class Ranker:
                 f"{feature_set_version()} ({'; '.join(differing)}): run `recsys refresh` to train it again"
             )
         calibration = load_calibration(folder)
-        return cls(booster=booster, feature_set=feature_set, n_candidates=n_candidates, calibration=calibration)
+        return cls(
+            booster=booster,
+            feature_set=feature_set,
+            n_candidates=n_candidates,
+            calibration=calibration,
+            list_rules=list_rules,
+        )
 
 
 def fit_ranker(

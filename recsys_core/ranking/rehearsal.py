@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from recsys_core.data.splits import TEST, VALIDATION
 from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
 from recsys_core.ranking.calibration import fit_calibration
-from recsys_core.ranking.config import RankerConfig
+from recsys_core.ranking.config import ListRulesConfig, RankerConfig
 from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import Ranker, fit_ranker
 from recsys_core.side_by_side import Check, side_by_side
@@ -33,6 +33,11 @@ class RehearsedRanker:
 
     serving: Ranker
     rehearsal: Ranker
+
+    def with_list_rules(self, rules: ListRulesConfig) -> "RehearsedRanker":
+        """The same, with the rules that serving is to apply; the rehearsal, which judges the ranker, has none."""
+        own = ListRulesConfig.model_validate({name: getattr(rules, name) for name in ListRulesConfig.model_fields})
+        return replace(self, serving=replace(self.serving, list_rules=own))
 
     def save(self, folder: Path) -> None:
         """Write the one that serves where `Ranker.load` reads it, and the rehearsal into a folder below."""

@@ -1,15 +1,18 @@
-"""User vectors -> the items that ranking looks at, without what the user has rated already.
+"""User vectors -> the items that ranking looks at, without what the user has seen already.
 
-There is one filter of seen items in the project, and it is here: training examples, evaluation and serving share it.
+There is one filter of seen items in the project, and it is here: training examples, evaluation and serving share it. It
+removes what is in the histories that it is given, and `seen_at` says which ratings count as seen at a request.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from recsys_core.data.histories import Histories
+from recsys_core.data.schemas import LIKED
+from recsys_core.days import DAY_S
 from recsys_core.retrieval.index import BATCH, ItemIndex
 
 Float32s = npt.NDArray[np.float32]
@@ -23,6 +26,29 @@ class Candidates:
 
     item_idx: Int64s
     scores: Float32s
+
+
+def seen_at(users: Histories, requested_at: Int64s, rewatch_after_days: int | None) -> Histories:
+    """The ratings whose items are no candidates at a request; the histories themselves where that is all of them.
+
+    Args:
+        users: all that is known of the users at the request.
+        requested_at: (n_users,) seconds UTC.
+        rewatch_after_days: an item whose like is at least this old may be a candidate again; None: never. An item that
+            was not liked never may.
+    """
+    if rewatch_after_days is None:
+        return users
+    age = np.repeat(requested_at, users.lengths) - users.timestamps
+    kept = (users.ratings < LIKED) | (age < rewatch_after_days * DAY_S)
+    n_kept = np.concatenate([[0], np.cumsum(kept)])
+    return replace(
+        users,
+        offsets=n_kept[users.offsets],
+        item_idx=users.item_idx[kept],
+        ratings=users.ratings[kept],
+        timestamps=users.timestamps[kept],
+    )
 
 
 def find_candidates(index: ItemIndex, user_vectors: Float32s, users: Histories, n: int) -> Candidates:

@@ -16,9 +16,11 @@ class Recommendation:
     title: str
     year: int | None
     genres: list[str]
-    score: float  # of the ranker: orders this answer, means nothing beyond it
+    score: float  # of the ranker: orders this answer before list rules, means nothing beyond it
     probability: float | None  # that the user goes on to like it; None where the ranker is not calibrated
     retrieval_rank: int  # from 1, among the candidates
+    ranker_rank: int  # from 1: where it would stand without list rules
+    moved_by: str  # the list rule that moved it from there; "" where none did
     features: dict[str, float]  # what the ranker read; NaN where undefined
     contributions: dict[str, float]  # SHAP value of each feature: by how much it moved the score
 
@@ -40,6 +42,8 @@ def describe(bundle: Bundle, answer: Answer) -> list[Recommendation]:
                 score=float(answer.scores[at]),
                 probability=None if answer.probabilities is None else float(answer.probabilities[at]),
                 retrieval_rank=int(answer.retrieval_ranks[at]),
+                ranker_rank=int(answer.ranker_ranks[at]),
+                moved_by=answer.moved_by[at],
                 features=dict(zip(FEATURE_NAMES, answer.features[at].tolist(), strict=True)),
                 contributions=dict(zip(FEATURE_NAMES, contributions[at].tolist(), strict=True)),
             )

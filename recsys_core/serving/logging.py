@@ -3,12 +3,33 @@
 from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
 from recsys_core.feedback import records
 from recsys_core.feedback.impressions import history_text
+from recsys_core.ranking.config import ListRulesConfig
 from recsys_core.serving.requests import Answer
 
 GREEDY = "greedy"
-"""The policy that shows the best by the ranker, each with propensity 1: nothing is tried out."""
+"""The policy that shows the best by the ranker, each with propensity 1: nothing is tried out.
+
+List rules that are on follow with their settings: `policy_name`."""
 
 _SCORE = FEATURE_NAMES.index("pair_retrieval_score")
+
+
+def policy_name(rules: ListRulesConfig) -> str:
+    """The policy that fills slots under these rules, in the order in which they act.
+
+    >>> policy_name(ListRulesConfig())
+    'greedy'
+    >>> policy_name(ListRulesConfig(rewatch_after_days=365, most_per_franchise=2, diversity=0.2))
+    'greedy+rewatch365+mmr0.2+franchise2'
+    """
+    parts = [GREEDY]
+    if rules.rewatch_after_days is not None:
+        parts.append(f"rewatch{rules.rewatch_after_days}")
+    if rules.diversity:
+        parts.append(f"mmr{rules.diversity!r}")
+    if rules.most_per_franchise is not None:
+        parts.append(f"franchise{rules.most_per_franchise}")
+    return "+".join(parts)
 
 
 def request_record(answer: Answer, release: str, served_at: int) -> records.Request:
@@ -34,7 +55,7 @@ def request_record(answer: Answer, release: str, served_at: int) -> records.Requ
 
 def impression_records(answer: Answer, release: str, served_at: int) -> list[records.Impression]:
     """Each slot of an answer; the arguments are those of `request_record`."""
-    asked, version = answer.request, feature_set_version()
+    asked, version, policy = answer.request, feature_set_version(), policy_name(answer.list_rules)
     return [
         records.Impression(
             request_id=asked.request_id,
@@ -42,7 +63,7 @@ def impression_records(answer: Answer, release: str, served_at: int) -> list[rec
             item_id=item_id,
             position=at + 1,
             release=release,
-            policy=GREEDY,
+            policy=policy,
             propensity=1.0,
             score=float(answer.scores[at]),
             retrieval_score=float(answer.features[at, _SCORE]),

@@ -1,4 +1,4 @@
-"""One request through tower, index, features and ranker."""
+"""One request through tower, index, features, ranker and list rules."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,8 @@ import numpy as np
 from recsys_core.errors import UnknownUserError
 from recsys_core.features.assembler import state_counts
 from recsys_core.features.state import Requests, UserStates
-from recsys_core.ranking.lists import order_of
+from recsys_core.ranking.list_rules import ListedItems, listed_items, ruled_list
+from recsys_core.retrieval.candidates import seen_at
 from recsys_core.retrieval.encoding import user_vectors
 from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.requests import Answer, Rated, Request
@@ -21,13 +22,15 @@ class Recommender:
 
     bundle: Bundle
     users: Users = field(init=False)
+    listed: ListedItems = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         proposer = self.bundle.proposer
         self.users = Users(catalogue=proposer.tower.catalogue, items=proposer.side, ratings=self.bundle.ratings)
+        self.listed = listed_items(proposer, self.bundle.movies)
 
     def answer(self, request: Request) -> Answer:
-        """The k best unseen items for whoever asks, best first.
+        """The k best unseen items for whoever asks, best first, then reordered by the list rules that are on.
 
         Of somebody of whom nothing is known, everything is answered as of everybody. Fewer than k come back where the
         user has rated nearly the whole catalogue, or where k exceeds the number of candidates that the ranker learnt
@@ -35,20 +38,24 @@ class Recommender:
         """
         state = self._state(request)
         proposer, ranker = self.bundle.proposer, self.bundle.ranker
-        vectors = user_vectors(proposer.tower, state.histories)
-        candidates = proposer.candidates(vectors, state.histories, ranker.n_candidates)
         requests = Requests(users=state, requested_at=np.array([request.requested_at]))
+        vectors = user_vectors(proposer.tower, state.histories)
+        seen = seen_at(state.histories, requests.requested_at, ranker.list_rules.rewatch_after_days)
+        candidates = proposer.candidates(vectors, seen, ranker.n_candidates)
         block = proposer.features(requests, vectors, candidates.item_idx)
         present = candidates.item_idx[0] >= 0
-        scores = ranker.score(block.values[0, present])
-        best = order_of(scores)[: request.k]
-        item_idx = candidates.item_idx[0, present][best]
+        item_idx, scores = candidates.item_idx[0, present], ranker.score(block.values[0, present])
+        final = ruled_list(item_idx, scores, self.listed, ranker.list_rules, request.k)
+        best = final.places
         return Answer(
             request=request,
-            item_ids=proposer.tower.catalogue.item_ids[item_idx],
+            item_ids=proposer.tower.catalogue.item_ids[item_idx[best]],
             scores=scores[best],
             probabilities=ranker.probability(scores[best]),
             retrieval_ranks=np.flatnonzero(present)[best] + 1,
+            ranker_ranks=final.ranker_ranks,
+            moved_by=final.moved_by,
+            list_rules=ranker.list_rules,
             features=block.values[0, present][best],
             states=block.states[0, present][best],
             n_known=len(state.histories.item_idx),

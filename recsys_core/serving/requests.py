@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from recsys_core.features.assembler import UInt8s
 from recsys_core.features.feature import Float32s
+from recsys_core.ranking.config import ListRulesConfig
 
 Int64s = npt.NDArray[np.int64]
 
@@ -41,14 +42,17 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The best items for a request, best first, with all that put them there; n <= k, fewer where there are no more.
+    """The items for a request in the order shown, with all that put them there; n <= k, fewer where there are no more.
 
     Attributes:
         request: what was asked.
         item_ids: (n,).
-        scores: (n,) of the ranker: they order this answer and mean nothing beyond it.
+        scores: (n,) of the ranker: they order this answer, before list rules, and mean nothing beyond it.
         probabilities: (n,) that the user goes on to like the item; None where the ranker is not calibrated.
         retrieval_ranks: (n,) place among the candidates, from 1.
+        ranker_ranks: (n,) place by score alone, from 1: where the item would stand without list rules.
+        moved_by: (n,) the list rule that moved the item from there; "" where none did.
+        list_rules: which rules were on.
         features: (n, n_features) what the ranker read.
         states: (n, n_features) which of these values are fresh, missing or stale.
         n_known: how many ratings of the catalogue are known of who asks: with 0, this is what everybody gets.
@@ -60,6 +64,9 @@ class Answer:
     scores: Float32s
     probabilities: npt.NDArray[np.float64] | None
     retrieval_ranks: Int64s
+    ranker_ranks: Int64s
+    moved_by: tuple[str, ...]
+    list_rules: ListRulesConfig
     features: Float32s
     states: UInt8s
     n_known: int

@@ -45,7 +45,8 @@ PARENTS = {
     "ranking_report": ["ranking_examples", "ranker"],
     "baselines": ["ratings", "splits"],
     "eval_report": [
-        "ratings", "splits", "item_features", "user_features", "two_tower", "faiss_index", "ranker", "baselines"
+        "ratings", "movies", "splits", "item_features", "user_features", "two_tower", "faiss_index", "ranker",
+        "baselines",
     ],
     "past_requests": PARTS,
     "parity_report": [*PARTS, "past_requests"],

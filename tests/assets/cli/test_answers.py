@@ -64,6 +64,18 @@ def test_an_explanation_names_features_and_how_far_they_moved_the_movie(built: B
     assert len(re.findall(r"[+-]\d\.\d\d \w+: ", explained)) == 9
 
 
+def test_an_explanation_names_the_list_rule_that_moved_a_movie(project: Project, built: Built) -> None:
+    """Only where a rule is on, and only for what it moved."""
+    moved = re.compile(r"no\. \d+ by score, moved by the rule of diversity")
+    assert not moved.search(built.project.recsys("recommend", "--user", "1", "--explain").out)
+    project.edit("recsys_core/ranking/ranker.py", 'about.get("list_rules", {})', '{"diversity": 0.9}')
+    places = project.recsys("recommend", "--user", "1", "--json").json()
+    n_moved = sum(one["moved_by"] == "diversity" for one in places)
+    assert n_moved == sum(one["rank"] != one["ranker_rank"] for one in places) > 0
+    assert len(moved.findall(project.recsys("recommend", "--user", "1", "--explain").out)) == n_moved
+    assert "moved by" not in project.recsys("recommend", "--user", "1").out
+
+
 def test_a_title_in_square_brackets_is_shown_whole(project: Project) -> None:
     project.edit("recsys_core/serving/descriptions.py", 'title=movie["title"]', 'title="[/b] and [i]"')
     assert "[/b] and [i]" in project.recsys("recommend", "--like", "1").out

@@ -12,6 +12,7 @@ from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.end_to_end import TestInputs, evaluate_end_to_end
 from recsys_core.evaluation.gates import denominators_agree, funnel_is_whole
 from recsys_core.evaluation.report import OURS, POPULARITY, RETRIEVAL_ONLY, EvalReport
+from recsys_core.ranking.config import ListRulesConfig
 from recsys_core.retrieval.baselines.config import BaselinesConfig
 from tests import tiny_world
 from tests.core.evaluation.conftest import Judged
@@ -23,6 +24,7 @@ CONFIG = EvaluationConfig(n_draws=200, n_slice_users=3)
 def inputs_of(run: TinyRun, baselines: pl.DataFrame) -> TestInputs:
     return TestInputs(
         ratings=run.ratings,
+        movies=run.movies,
         splits=run.splits,
         items=run.items,
         users=run.users,
@@ -90,6 +92,26 @@ def test_ranking_only_reorders_what_retrieval_found(whole: EvalReport) -> None:
     """All candidates are listed, so that the recall of the whole list is the same for both."""
     ours, found = (whole.per_user.filter(model=model)["recall@200"].to_numpy() for model in (OURS, RETRIEVAL_ONLY))
     assert np.array_equal(ours, found)
+
+
+def test_the_judged_lists_are_those_under_the_list_rules(inputs: TestInputs, whole: EvalReport) -> None:
+    """The same candidates in another order: what is found at all stays, and the first ten change."""
+    ranker = replace(inputs.ranker, list_rules=ListRulesConfig(diversity=0.7, most_per_franchise=1))
+    ruled = evaluate_end_to_end(replace(inputs, ranker=ranker), CONFIG)
+    for model in (OURS, RETRIEVAL_ONLY):
+        same, plain = (report.per_user.filter(model=model) for report in (ruled, whole))
+        assert same["recall@200"].equals(plain["recall@200"])
+        assert same["ndcg@10"].equals(plain["ndcg@10"]) == (model == RETRIEVAL_ONLY)
+    assert funnel_is_whole(ruled)
+
+
+def test_what_may_be_watched_again_takes_its_places_in_the_judged_lists(inputs: TestInputs, whole: EvalReport) -> None:
+    """And is never a hit: in these ratings nobody rates a movie twice."""
+    ranker = replace(inputs.ranker, list_rules=ListRulesConfig(rewatch_after_days=30))
+    again = evaluate_end_to_end(replace(inputs, ranker=ranker), CONFIG)
+    assert again.mean(OURS, "recall@200") < whole.mean(OURS, "recall@200")
+    assert again.funnel.filter(fate="missed by the index")["n_targets"].item() == 0
+    assert funnel_is_whole(again)
 
 
 def test_two_runs_give_one_report(inputs: TestInputs, whole: EvalReport) -> None:

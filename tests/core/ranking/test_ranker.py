@@ -14,7 +14,7 @@ import pytest
 from recsys_core.errors import ArtifactError, DataError
 from recsys_core.features.registry import FEATURE_NAMES, FeatureSet, feature_set, feature_set_version
 from recsys_core.ranking import ranker as ranker_module
-from recsys_core.ranking.config import RankerConfig
+from recsys_core.ranking.config import NO_RULES, ListRulesConfig, RankerConfig
 from recsys_core.ranking.ranker import Ranker, fit_ranker
 from tests.core.worlds import QUICK_RANKER, TinyRun
 
@@ -255,6 +255,28 @@ def test_the_saved_features_are_readable_text(tiny: TinyRun, tmp_path: Path) -> 
     assert list(stored["feature_set"]) == list(FEATURE_NAMES)
     assert stored["feature_set"][FIRST]["unit"] == "share"
     assert stored["n_candidates"] == tiny.ranker.n_candidates
+
+
+def test_list_rules_are_kept_with_the_ranker_and_an_older_file_has_none(tiny: TinyRun, tmp_path: Path) -> None:
+    rules = ListRulesConfig(rewatch_after_days=365, most_per_franchise=2, diversity=0.3)
+    replace(tiny.ranker, list_rules=rules).save(tmp_path)
+    back = Ranker.load(tmp_path)
+    assert back.list_rules == rules
+    assert np.array_equal(
+        back.score(features_of(tiny.examples.rows)), tiny.ranker.score(features_of(tiny.examples.rows))
+    )
+    about = json.loads((tmp_path / "features.json").read_text())
+    (tmp_path / "features.json").write_text(json.dumps({k: v for k, v in about.items() if k != "list_rules"}))
+    assert Ranker.load(tmp_path).list_rules == NO_RULES
+
+
+@pytest.mark.parametrize("rules", [{"diversity": 7}, {"shuffle": True}, [1], None])
+def test_list_rules_that_nobody_knows_are_refused(tiny: TinyRun, tmp_path: Path, rules: object) -> None:
+    tiny.ranker.save(tmp_path)
+    about = json.loads((tmp_path / "features.json").read_text())
+    (tmp_path / "features.json").write_text(json.dumps(about | {"list_rules": rules}))
+    with pytest.raises(ArtifactError, match="damaged"):
+        Ranker.load(tmp_path)
 
 
 def test_the_order_of_the_columns_changes_no_score() -> None:

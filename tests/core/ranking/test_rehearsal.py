@@ -11,6 +11,7 @@ from recsys_core.data.splits import TEST, VALIDATION
 from recsys_core.errors import ArtifactError, DataError
 from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
 from recsys_core.ranking.calibration import fit_calibration
+from recsys_core.ranking.config import ListRulesConfig, RankerConfig
 from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import Ranker, fit_ranker
 from recsys_core.ranking.rehearsal import RehearsedRanker, fit_before_validation, fit_rehearsed, load_rehearsal
@@ -65,6 +66,18 @@ def test_without_any_like_to_fit_on_it_serves_without_probabilities(tiny: TinyRu
 def test_holdouts_without_any_like_are_refused(tiny: TinyRun, exam: str) -> None:
     with pytest.raises(DataError, match="use more data or more candidates"):
         fit_rehearsed(without_likes(tiny, exam), QUICK_RANKER)
+
+
+def test_list_rules_go_to_the_ranker_that_serves_alone(tiny: TinyRun) -> None:
+    """Also from a form that holds more settings than these."""
+
+    class Form(RankerConfig, ListRulesConfig):
+        pass
+
+    plain = RehearsedRanker(serving=tiny.ranker, rehearsal=tiny.rehearsal)
+    ruled = plain.with_list_rules(Form(n_rounds=3, most_per_franchise=2))
+    assert ruled.serving == replace(tiny.ranker, list_rules=ListRulesConfig(most_per_franchise=2))
+    assert ruled.rehearsal is tiny.rehearsal
 
 
 def test_both_come_back_as_they_were(tiny: TinyRun, tmp_path: Path) -> None:

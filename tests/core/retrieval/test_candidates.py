@@ -7,7 +7,9 @@ import numpy.typing as npt
 import pytest
 
 from recsys_core.data.histories import Histories
-from recsys_core.retrieval.candidates import Candidates, exact_candidates, find_candidates
+from recsys_core.data.schemas import LIKED
+from recsys_core.days import DAY_S
+from recsys_core.retrieval.candidates import Candidates, exact_candidates, find_candidates, seen_at
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.index import build_index
 from tests.core.worlds import histories_from, pairs_of, random_histories
@@ -119,3 +121,39 @@ def test_a_tie_at_the_end_of_the_list_goes_to_the_first_items_whatever_was_fetch
 def test_without_users_there_are_no_candidates() -> None:
     found = exact_candidates(normal(1, 5, 3), normal(1, 0, 3), histories_from([], n_items=5), 4)
     assert found.item_idx.shape == found.scores.shape == (0, 4)
+
+
+def test_without_a_policy_for_rewatching_all_that_was_rated_is_seen() -> None:
+    users = random_histories(1, n_users=20, n_items=30)
+    assert seen_at(users, np.zeros(20, dtype=np.int64), None) is users
+
+
+@pytest.mark.parametrize("days", [1, 45, 46, 47, 2_000])
+def test_a_like_of_long_ago_is_no_longer_seen_and_everything_else_is(days: int) -> None:
+    users = random_histories(2, n_users=200, n_items=60)
+    requested_at = np.random.default_rng(2).integers(50, 300, 200) * 2_000_000
+    seen = seen_at(users, requested_at, days)
+    columns = users.rows, users.item_idx, users.ratings, users.timestamps
+    expected = {
+        (int(row), int(item), float(stars), int(at))
+        for row, item, stars, at in zip(*columns, strict=True)
+        if stars < LIKED or requested_at[row] - at < days * DAY_S
+    }
+    found = zip(seen.rows, seen.item_idx, seen.ratings, seen.timestamps, strict=True)
+    assert {(int(row), int(item), float(stars), int(at)) for row, item, stars, at in found} == expected
+    assert seen.user_ids.tolist() == users.user_ids.tolist()
+
+
+def test_the_day_of_return_counts_to_the_second() -> None:
+    users = histories_from([[(0, 4.0, 1_000), (1, 3.5, 1_000)]] * 2, n_items=2)
+    seen = seen_at(users, np.array([1_000 + DAY_S, 999 + DAY_S]), 1)
+    assert (seen.offsets.tolist(), seen.item_idx.tolist()) == ([0, 1, 3], [1, 0, 1])
+
+
+@ALL_PATHS
+def test_what_may_be_watched_again_is_a_candidate_by_its_score(propose: Propose) -> None:
+    items = np.array([[5], [4], [3]], dtype=np.float32)
+    users = histories_from([[(0, 5.0, 1_000), (1, 2.0, 1_000)]], n_items=3)
+    seen = seen_at(users, np.array([1_000 + DAY_S]), 1)
+    found = propose(items, np.ones((1, 1), dtype=np.float32), seen, 3).item_idx.tolist()
+    assert found == [[0, 2, -1]]

@@ -8,7 +8,8 @@ import pytest
 from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
 from recsys_core.feedback.impressions import read_history
 from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, row_of, unpack_features
-from recsys_core.serving.logging import GREEDY, impression_records, request_record
+from recsys_core.ranking.config import NO_RULES, ListRulesConfig
+from recsys_core.serving.logging import GREEDY, impression_records, policy_name, request_record
 from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.requests import Answer, Rated, Request
 from tests import tiny_world
@@ -70,6 +71,25 @@ def test_what_the_ranker_read_is_logged_bit_for_bit(recommender: Recommender) ->
 def test_the_greedy_policy_leaves_nothing_to_chance(recommender: Recommender) -> None:
     slots = impression_records(answered(recommender), "release", SERVED_AT)
     assert {(one.policy, one.propensity) for one in slots} == {(GREEDY, 1.0)}
+
+
+def test_rules_that_change_an_answer_are_in_the_name_of_its_policy(recommender: Recommender) -> None:
+    rules = ListRulesConfig(rewatch_after_days=36_500, most_per_franchise=200, diversity=1 / 3)
+    ranker = replace(recommender.bundle.ranker, list_rules=rules)
+    slots = impression_records(
+        answered(Recommender(bundle=replace(recommender.bundle, ranker=ranker))), "release", SERVED_AT
+    )
+    assert {one.policy for one in slots} == {"greedy+rewatch36500+mmr0.3333333333333333+franchise200"}
+    assert {one.propensity for one in slots} == {1.0}
+    for one in slots:
+        row_of(IMPRESSIONS_TABLE, one)
+
+
+def test_each_rule_that_is_off_is_not_in_the_name() -> None:
+    assert policy_name(NO_RULES) == GREEDY
+    assert policy_name(ListRulesConfig(diversity=0.2)) == "greedy+mmr0.2"
+    assert policy_name(ListRulesConfig(most_per_franchise=2)) == "greedy+franchise2"
+    assert policy_name(ListRulesConfig(rewatch_after_days=90)) == "greedy+rewatch90"
 
 
 def test_without_a_calibration_no_probability_is_logged(recommender: Recommender) -> None:

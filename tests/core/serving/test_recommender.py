@@ -14,7 +14,9 @@ from recsys_core.errors import UnknownUserError
 from recsys_core.features.assembler import MISSING, STALE
 from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.slices import of_slice
+from recsys_core.ranking.config import NO_RULES, ListRulesConfig
 from recsys_core.ranking.inputs import candidate_features, propose
+from recsys_core.ranking.list_rules import listed_items, rule_all
 from recsys_core.ranking.lists import rank
 from recsys_core.retrieval import candidates
 from recsys_core.retrieval.candidates import Candidates
@@ -42,6 +44,12 @@ def asked(
     return recommender.answer(
         Request(request_id="r", user_id=user_id, history=tuple(history), requested_at=requested_at, k=k)
     )
+
+
+def ruled(bundle: Bundle, **rules: float) -> Recommender:
+    """One that applies list rules."""
+    settings = ListRulesConfig.model_validate(rules)
+    return Recommender(bundle=replace(bundle, ranker=replace(bundle.ranker, list_rules=settings)))
 
 
 def likes(recommender: Recommender, item_ids: Sequence[int]) -> tuple[Rated, ...]:
@@ -215,6 +223,50 @@ def test_who_has_rated_nearly_everything_gets_what_is_left(
 
 def test_more_places_than_candidates_give_the_candidates(recommender: Recommender) -> None:
     assert len(asked(recommender, 11, k=70).item_ids) == recommender.bundle.ranker.n_candidates == N_CANDIDATES
+
+
+def test_without_list_rules_every_slot_stands_where_the_ranker_put_it(recommender: Recommender) -> None:
+    answer = asked(recommender, 14, k=12)
+    assert answer.ranker_ranks.tolist() == list(range(1, 13))
+    assert answer.moved_by == ("",) * 12
+    assert answer.list_rules == NO_RULES
+
+
+def test_list_rules_are_the_last_step_and_change_the_order_alone(bundle: Bundle) -> None:
+    plain = asked(Recommender(bundle=bundle), 14, k=N_CANDIDATES)
+    answer = asked(ruled(bundle, diversity=0.5, most_per_franchise=1), 14, k=N_CANDIDATES)
+    back = np.argsort(answer.ranker_ranks)
+    assert answer.ranker_ranks.tolist() != plain.ranker_ranks.tolist()
+    for name in ("item_ids", "scores", "probabilities", "retrieval_ranks", "states"):
+        assert getattr(answer, name)[back].tolist() == getattr(plain, name).tolist()
+    assert np.array_equal(answer.features[back], plain.features, equal_nan=True)
+    assert {"diversity", "franchise"} <= set(answer.moved_by)
+    assert answer.list_rules == ListRulesConfig(diversity=0.5, most_per_franchise=1)
+
+
+def test_an_answer_under_rules_is_the_offline_list_under_them(tiny: TinyRun, bundle: Bundle) -> None:
+    recommender = ruled(bundle, diversity=0.3, most_per_franchise=1, rewatch_after_days=60)
+    ranker, proposer = recommender.bundle.ranker, tiny.proposer()
+    known, requests = known_ratings(tiny.ratings, tiny.splits, TEST), tiny.splits.requests(TEST)
+    inputs = propose(proposer, known, requests, n_candidates=ranker.n_candidates, rewatch_after_days=60)
+    lists = rule_all(rank(ranker, inputs), listed_items(proposer, tiny.movies), ranker.list_rules)
+    for row, (user_id, at) in enumerate(requests.iter_rows()):
+        answer = asked(recommender, user_id, at=at)
+        assert answer.item_ids.tolist() == tiny.tower.catalogue.item_ids[lists.item_idx[row, :10]].tolist()
+        assert answer.scores.tolist() == lists.scores[row, :10].tolist()
+
+
+def test_only_what_was_liked_long_ago_comes_back(tiny: TinyRun, bundle: Bundle) -> None:
+    plain, again = Recommender(bundle=bundle), ruled(bundle, rewatch_after_days=100)
+    n_back = 0
+    for user_id in tiny_world.USER_IDS[:40].tolist():
+        own = tiny.ratings.filter(user_id=user_id)
+        may = own.filter(pl.col("rating") >= 4, pl.col("timestamp") <= again.now - 100 * DAY)["item_id"]
+        shown = set(asked(again, user_id, k=N_CANDIDATES).item_ids.tolist())
+        assert not shown & set(own["item_id"]) - set(may)
+        assert not set(asked(plain, user_id, k=N_CANDIDATES).item_ids.tolist()) & set(own["item_id"])
+        n_back += len(shown & set(may))
+    assert n_back > 40
 
 
 def test_training_evaluation_and_serving_share_one_filter(

@@ -1,0 +1,159 @@
+"""Rules over a whole list, as the last step after the ranker's order: diversity, then most of one franchise.
+
+A ranker scores each candidate alone; what a list should look like as a whole is decided here, in the open. With all
+rules off the list is the ranker's order, to the bit. Each rule reorders all candidates, so that a list of k is the
+beginning of every longer one. No rule leaves a place empty.
+
+The rule for what was seen already stands before: `retrieval.candidates.seen_at`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from recsys_core.ranking.config import ListRulesConfig
+from recsys_core.ranking.franchises import franchise_numbers
+from recsys_core.ranking.inputs import Proposer
+from recsys_core.ranking.lists import order_of
+from recsys_core.retrieval.candidates import Candidates
+
+Float32s = npt.NDArray[np.float32]
+Int64s = npt.NDArray[np.int64]
+
+POOL = 50
+"""First candidates by score that diversity may reorder. Those behind are no better than the worst of them, and a place
+on the first page that they took would cost more than it gives."""
+
+DIVERSITY, FRANCHISE = "diversity", "franchise"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedItems:
+    """What the rules read of the items, each row one `item_idx`.
+
+    Attributes:
+        vectors: (n_items, d) of length one: the dot product of two rows is their likeness.
+        titles: (n_items,) without the year; "" where there is none.
+    """
+
+    vectors: Float32s
+    titles: Sequence[str]
+
+    @cached_property
+    def franchises(self) -> Int64s:
+        """(n_items,) a number per item, the same within a franchise."""
+        return franchise_numbers(self.titles)
+
+
+def listed_items(proposer: Proposer, movies: pl.DataFrame) -> ListedItems:
+    """The items of a proposer's catalogue; one that the movies (MOVIES) lack has no title."""
+    item_ids = pl.DataFrame({"item_id": proposer.tower.catalogue.item_ids})
+    titles = item_ids.join(movies.select("item_id", "title"), on="item_id", how="left", maintain_order="left")["title"]
+    return ListedItems(vectors=proposer.side.unit_vectors, titles=titles.fill_null("").to_list())
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuledList:
+    """One request's final list, best first.
+
+    Attributes:
+        places: (n,) where each shown candidate stands among those given.
+        ranker_ranks: (n,) its place by score alone, from 1.
+        moved_by: (n,) the last rule that moved it, DIVERSITY or FRANCHISE; "" where it stands where the ranker put it.
+    """
+
+    places: Int64s
+    ranker_ranks: Int64s
+    moved_by: tuple[str, ...]
+
+
+def ruled_list(item_idx: Int64s, scores: Float32s, items: ListedItems, rules: ListRulesConfig, k: int) -> RuledList:
+    """The min(k, n) candidates of one request that are shown, in their final order.
+
+    Args:
+        item_idx: (n,) candidates, each once.
+        scores: (n,) of the ranker; equal scores keep their order.
+        items: what the rules read.
+        rules: which are on.
+        k: length of the list.
+    """
+    by_score = order_of(scores)
+    n_shown = min(k, len(by_score))
+    if not rules.diversity and rules.most_per_franchise is None:
+        return RuledList(places=by_score[:n_shown], ranker_ranks=np.arange(1, n_shown + 1), moved_by=("",) * n_shown)
+    ranked = item_idx[by_score]
+    diverse = np.arange(len(ranked))
+    if rules.diversity:
+        diverse[:POOL] = diverse_order(scores[by_score[:POOL]], items.vectors[ranked[:POOL]], rules.diversity)
+    kept = np.arange(len(ranked))
+    if rules.most_per_franchise is not None:
+        kept = _few_of_each(items.franchises[ranked[diverse]], rules.most_per_franchise)
+    shown = diverse[kept[:n_shown]]
+    moved_by = tuple(
+        # A movie that one rule moved and the other moved back stands where the ranker put it.
+        "" if by_ranker == at else DIVERSITY if by_diversity == at else FRANCHISE
+        for at, (by_ranker, by_diversity) in enumerate(zip(shown.tolist(), kept[:n_shown].tolist(), strict=True))
+    )
+    return RuledList(places=by_score[shown], ranker_ranks=shown + 1, moved_by=moved_by)
+
+
+def rule_all(ranked: Candidates, items: ListedItems, rules: ListRulesConfig) -> Candidates:
+    """The lists of many users, (n_users, n) in the ranker's order, with the rules applied to each."""
+    if not rules.diversity and rules.most_per_franchise is None:
+        return ranked
+    item_idx, scores = ranked.item_idx.copy(), ranked.scores.copy()
+    for row, own in enumerate(ranked.item_idx):
+        present = np.flatnonzero(own >= 0)
+        n = len(present)
+        places = present[ruled_list(own[present], ranked.scores[row, present], items, rules, n).places]
+        item_idx[row, present], scores[row, present] = own[places], ranked.scores[row, places]
+    return Candidates(item_idx=item_idx, scores=scores)
+
+
+def diverse_order(scores: Float32s, vectors: Float32s, weight: float) -> Int64s:
+    """(n,) candidates by maximal marginal relevance, chosen one by one.
+
+    Each place goes to the candidate with the highest (1 - weight) relevance - weight likeness, where relevance is the
+    score brought to [0, 1] among these candidates, and likeness the cosine to the nearest of those chosen before.
+
+    Args:
+        scores: (n,) falling.
+        vectors: (n, d) of length one.
+        weight: in [0, 1); with 0 the order stays.
+
+    Source: Carbonell & Goldstein (1998), doi:10.1145/290941.291025.
+    """
+    n = len(scores)
+    order = np.empty(n, dtype=np.int64)
+    if not n:
+        return order
+    span = float(scores[0] - scores[-1])
+    gain = (1 - weight) * ((scores - scores[-1]).astype(np.float64) / (span or 1.0))
+    likeness = weight * (vectors @ vectors.T).astype(np.float64)
+    nearest = np.full(n, -np.inf)
+    value = gain.copy()  # nothing was chosen yet, so that the best by score comes first
+    for place in range(n):
+        chosen = int(value.argmax())
+        order[place] = chosen
+        gain[chosen] = -np.inf
+        np.maximum(nearest, likeness[chosen], out=nearest)
+        np.subtract(gain, nearest, out=value)
+    return order
+
+
+def _few_of_each(franchises: Int64s, most: int) -> Int64s:
+    """(n,) the order in which those beyond `most` of a franchise come after all others, where they fill what is left.
+
+    A list shorter than asked for would be worse than a third sequel.
+    """
+    counts: dict[int, int] = {}
+    is_one_too_many = []
+    for franchise in franchises.tolist():
+        n_above = counts.get(franchise, 0)
+        is_one_too_many.append(n_above >= most)
+        counts[franchise] = n_above + 1
+    return np.argsort(np.array(is_one_too_many, dtype=np.bool_), kind="stable")
