@@ -91,8 +91,9 @@ class ParityReport:
     def list_faults(self) -> list[str]:
         """What is wrong with lists, a sentence for each fault with its first example."""
         return [
-            f"{fault}: {n:,} requests, the first {request_id}"
-            f"{'' if position is None else f' at position {position}'}: {logged} logged, {replayed} replayed"
+            f"{fault}: in {n:,} request{'' if n == 1 else 's'}, first {request_id}"
+            f"{'' if position is None else f' at position {position}'}: "
+            f"{logged or 'nothing'} logged, {replayed or 'nothing'} replayed"
             for fault, n, request_id, position, logged, replayed in self.lists.iter_rows()
             if n
         ]

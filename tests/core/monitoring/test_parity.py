@@ -122,8 +122,8 @@ def test_a_wrong_list_is_told_in_words_with_its_first_example(release: Bundle, p
     impressions = past.impressions.with_columns(position=position).filter(~is_last)
     report = parity_report(replace(past, impressions=impressions), release)
     assert report.list_faults() == [
-        "number of slots: 1 requests, the first past-0000001: 9 logged, 10 replayed",
-        f"another item at this place: 1 requests, the first {asked} at position 1: "
+        "number of slots: in 1 request, first past-0000001: 9 logged, 10 replayed",
+        f"another item at this place: in 1 request, first {asked} at position 1: "
         f"{shown[1]} logged, {shown[0]} replayed",
     ]
     assert about(report)["n_wrong_lists"] == 2
