@@ -161,6 +161,8 @@ def main(root: Path, n: int | None) -> int:
     print("parity: " + ", ".join(f"{name} {figure:,}" for name, figure in report.headline().items()))
     for column in report.at_fault():
         print(f"  differs: {column}")
+    for fault in report.list_faults():
+        print(f"  {fault}")
     print()
     for block in blocks(whole):
         print(block)

@@ -55,7 +55,7 @@ def past_requests(context: dg.AssetExecutionContext, config: PastRequestsRun, la
 
 @versioned_asset(deps=[*PARTS, "past_requests"], outside=["served"], libraries=LIBRARIES, kinds=["polars"])
 def parity_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
-    """Every logged request asked again from the raw log, and what the ranker read compared bit for bit.
+    """Every logged request asked again from the raw log, and the whole answer compared bit for bit.
 
     The requests are those of the event log, up to the last closed day, and those that the release was asked of the
     past.
@@ -70,7 +70,7 @@ def parity_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
         run.read_from_outside("served", served_version(log, until))
         logged = served_until(log, until)
     served = logged.and_also(Served.load(run.folder("past_requests")))
-    report = make_report(served, read_bundle(run.folders(PARTS)))
+    report = make_report(served, read_bundle(run.folders(PARTS)), run.table("interaction_log_head"))
     return run.publish(report.save, facts=report.headline(), metadata=parity_metadata(report))
 
 

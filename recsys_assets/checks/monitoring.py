@@ -46,13 +46,17 @@ def answers_take_less_than_their_budget(lake: LakeResource) -> dg.AssetCheckResu
 
 @dg.asset_check(asset="parity_report", blocking=True)
 def online_features_equal_offline_ones(lake: LakeResource) -> dg.AssetCheckResult:
-    """Of every logged request, each value that the ranker read has the bits that training would have computed."""
+    """Of every logged request, the list and each value that the ranker read are what training would have computed.
+
+    What ratings that had not arrived yet explain is counted as `n_late`, and is no fault.
+    """
     from recsys_core.monitoring.parity import ParityReport
 
     report = ParityReport.load(lake.store.open("parity_report"))
-    headline = report.headline()
+    wrong = {"at_fault": report.at_fault(), "list_faults": report.list_faults()}
     return dg.AssetCheckResult(
-        passed=report.is_clean(), metadata={**headline, "at_fault": dg.MetadataValue.json(report.at_fault())}
+        passed=report.is_clean(),
+        metadata={**report.headline(), **{name: dg.MetadataValue.json(found) for name, found in wrong.items()}},
     )
 
 

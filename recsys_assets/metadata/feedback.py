@@ -26,6 +26,7 @@ HEAD_LINEAGE: Lineage = {
     "rating": ("interactions.value",),
     "timestamp": ("interactions.timestamp",),
     "event_id": ("interactions.event_id",),
+    "received_at": ("interactions.received_at",),
     **{f"clicks.{name}": (f"interactions.{name}",) for name in CLICKED},
 }
 

@@ -29,6 +29,9 @@ PARITY_LINEAGE: Lineage = {
     "item_id": ("past_requests.item_id",),
     "logged": ("past_requests.features",),
     "replayed": ("base_ratings.rating", "base_ratings.timestamp", "interaction_log_head.rating"),
+    "lists.request_id": ("past_requests.request_id",),
+    "lists.position": ("past_requests.position",),
+    "about.n_late": ("interaction_log_head.received_at",),
 }
 
 MOST_DEGRADED = 12
@@ -52,14 +55,23 @@ def served_metadata(served: "Served") -> Metadata:
 
 def parity_metadata(report: "ParityReport") -> Metadata:
     """What differs, or that nothing does."""
-    from recsys_core.monitoring.schemas import PARITY_ABOUT, PARITY_COLUMNS
+    from recsys_core.monitoring.schemas import PARITY_ABOUT, PARITY_COLUMNS, PARITY_LISTS
 
     differing = report.columns.filter(pl.col("n_mismatches") > 0)
-    shown = figures(differing) if differing.height else dg.MetadataValue.md("nothing differs in any bit")
+    wrong = report.lists.filter(pl.col("n_requests") > 0)
     return {
-        **table_metadata(report.columns, PARITY_COLUMNS, PARITY_LINEAGE, about=(report.about, PARITY_ABOUT)),
+        **table_metadata(
+            report.columns,
+            PARITY_COLUMNS,
+            PARITY_LINEAGE,
+            lists=(report.lists, PARITY_LISTS),
+            about=(report.about, PARITY_ABOUT),
+        ),
         "n_compared": int(report.columns["n_compared"].sum()),
-        "at_fault": shown,
+        "at_fault": figures(differing) if differing.height else dg.MetadataValue.md("nothing differs in any bit"),
+        "list_faults": figures(wrong)
+        if wrong.height
+        else dg.MetadataValue.md("every list is the one that belongs there"),
     }
 
 

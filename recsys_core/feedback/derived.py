@@ -22,7 +22,11 @@ _EVENT_ID = pa.Column(pl.String, _ID, unique=True, description="The event of the
 _SECONDS = INTERACTIONS.columns["timestamp"].checks
 
 LOGGED = pa.DataFrameSchema(
-    {**{name: column for name, column in MERGED_RATINGS.columns.items() if name != "event_id"}, "event_id": _EVENT_ID},
+    {
+        **{name: column for name, column in MERGED_RATINGS.columns.items() if name != "event_id"},
+        "event_id": _EVENT_ID,
+        "received_at": INTERACTIONS.columns["received_at"],
+    },
     name="interaction_log_head",
     strict=True,
     ordered=True,

@@ -8,7 +8,10 @@ from recsys_core.data.schemas import RATINGS_COLUMNS
 from recsys_core.feedback.derived import CLICKS, LOGGED
 from recsys_core.feedback.schemas import INTERACTIONS_COLUMNS
 
-LOGGED_COLUMNS: dict[str, pl.DataType] = {**RATINGS_COLUMNS, "event_id": pl.String()}
+LOGGED_COLUMNS: dict[str, pl.DataType] = {
+    **RATINGS_COLUMNS,
+    **{name: INTERACTIONS_COLUMNS[name] for name in ("event_id", "received_at")},
+}
 
 CLICKS_COLUMNS: dict[str, pl.DataType] = {
     name: INTERACTIONS_COLUMNS[name] for name in ("user_id", "item_id", "timestamp", "request_id", "event_id")

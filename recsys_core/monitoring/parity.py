@@ -1,13 +1,13 @@
-"""Did the ranker read online what training would have computed? Proven by computing it again, bit for bit.
+"""Was the list shown that training would have computed? Proven by computing it again, bit for bit.
 
-Each logged request is asked anew as of its time, by the other road: histories cut from the raw log, item features
-counted again from the raw ratings, user features from running totals, all requests of a batch together. Nothing of the
-online path takes part but the functions of the registry. Whatever differs in one bit is a skew: the ranker learned from
-one number and reads another.
+Each logged request is asked anew as of its time, by the offline road of `replay`, and the whole answer is compared: the
+items in their order, and of each what the ranker read and said. Whatever differs in one bit is a fault of the service,
+unless a rating that arrived late explains it: the replay then knows what nobody could know when the request was
+answered.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,26 +15,15 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import JsonValue
 
-from recsys_core.data.histories import Chronicle, chronicle_of
-from recsys_core.data.schemas import RATINGS_COLUMNS
-from recsys_core.features.registry import FEATURE_NAMES, names_of
-from recsys_core.features.tables import item_features, user_features
-from recsys_core.feedback.impressions import read_history
+from recsys_core.features.registry import FEATURE_NAMES
+from recsys_core.monitoring.replay import NOTHING, Bools, Replay, Replayed, replay_of, with_arrivals, with_late_ratings
 from recsys_core.monitoring.sample import SCORE, Float32s
-from recsys_core.monitoring.schemas import PARITY_ABOUT, PARITY_COLUMNS
+from recsys_core.monitoring.schemas import PARITY_ABOUT, PARITY_COLUMNS, PARITY_LISTS
 from recsys_core.monitoring.served import Served
-from recsys_core.ranking.inputs import Proposer, RankingInputs, candidate_features, proposer_of
-from recsys_core.retrieval.candidates import seen_at
-from recsys_core.retrieval.encoding import user_vectors
 from recsys_core.serving.bundle import Bundle
-from recsys_core.side_by_side import Check, side_by_side
 from recsys_core.tables import load_tables, save_tables
 
-BATCH = 1_024
-"""Requests replayed together: bounds the memory at so many blocks of features, twice, for two batches run at a time."""
-
-Bools = npt.NDArray[np.bool_]
-Int64s = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
 COLUMNS = (*FEATURE_NAMES, SCORE)
 
@@ -51,6 +40,17 @@ COLUMNS_SCHEMA = pl.Schema(
     }
 )
 
+N_SLOTS, PLACE, ABSENT = "number of slots", "another item at this place", "item that is no candidate"
+OF_SLOTS = ("retrieval rank", "retrieval score", "score", "probability")
+LIST_FAULTS = (N_SLOTS, PLACE, ABSENT, *OF_SLOTS)
+"""What may be wrong with a list; the last four are compared item by item, wherever the item stands."""
+
+FAULTS_SCHEMA = pl.Schema(
+    {"fault": pl.String, "request_id": pl.String, "position": pl.Int64, "logged": pl.String, "replayed": pl.String}
+)
+
+_RETRIEVAL_SCORE = FEATURE_NAMES.index("pair_retrieval_score")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ParityReport:
@@ -60,22 +60,27 @@ class ParityReport:
         columns: a row per feature and one for the score: column, n_compared, n_mismatches, largest_difference (NaN
             where one side is missing), and the first slot that differs: request_id, item_id, logged, replayed (null
             where none does).
+        lists: a row per fault of `LIST_FAULTS`: fault, n_requests, and the first slot that has it: request_id,
+            position (null for the number of slots), logged, replayed (as text; null where there is none).
         about: one row: n_requests, n_slots, n_absent (slots whose item the replay does not propose at all),
-            n_of_other_releases (requests that this release did not answer, which are left out), n_left_out (slots that
-            it says it showed, and that cannot be compared: another release answered their request, or they hold
-            another number of features, or a score beyond float32).
+            n_wrong_lists (requests with any fault of `lists`), n_late (requests that differ from what is known by now,
+            and not from what had arrived when they were answered: left out of both tables), n_of_other_releases
+            (requests that this release did not answer, which are left out), n_left_out (slots that it says it showed,
+            and that cannot be compared: another release answered their request, or they hold another number of
+            features, or a score beyond float32).
     """
 
     columns: pl.DataFrame
+    lists: pl.DataFrame
     about: pl.DataFrame
 
     def save(self, folder: Path) -> None:
-        """Write both tables."""
+        """Write all tables."""
         save_tables(self, folder)
 
     @classmethod
     def load(cls, folder: Path) -> "ParityReport":
-        """Read both tables."""
+        """Read all tables."""
         return load_tables(cls, folder)
 
     def at_fault(self) -> list[str]:
@@ -83,10 +88,21 @@ class ParityReport:
         differing = self.columns.filter(pl.col("n_mismatches") > 0)
         return differing.sort("n_mismatches", descending=True)["column"].to_list()
 
+    def list_faults(self) -> list[str]:
+        """What is wrong with lists, a sentence for each fault with its first example."""
+        return [
+            f"{fault}: in {n:,} request{'' if n == 1 else 's'}, first {request_id}"
+            f"{'' if position is None else f' at position {position}'}: "
+            f"{logged or 'nothing'} logged, {replayed or 'nothing'} replayed"
+            for fault, n, request_id, position, logged, replayed in self.lists.iter_rows()
+            if n
+        ]
+
     def is_clean(self) -> bool:
         """Whether anything was compared at all, and nothing differed."""
         about = self.about.row(0, named=True)
-        return bool(about["n_slots"]) and not about["n_absent"] and not self.at_fault()
+        wrong = about["n_absent"] or about["n_wrong_lists"] or self.at_fault() or self.list_faults()
+        return bool(about["n_slots"]) and not wrong
 
     def headline(self) -> dict[str, JsonValue]:
         """The figures worth following."""
@@ -97,146 +113,177 @@ class ParityReport:
         }
 
 
-def parity_report(served: Served, bundle: Bundle) -> ParityReport:
+def parity_report(served: Served, bundle: Bundle, logged: pl.DataFrame | None = None) -> ParityReport:
     """Replay what a release has served, and compare.
 
     Args:
         served: requests of any release; those of another are counted and left out.
         bundle: the release, with every rating known by now.
+        logged: LOGGED, the ratings among them that came through the log, with the second in which each arrived. None:
+            all were known before any request.
     """
     own = served.of_release(bundle.release)
-    requests = own.requests.sort("requested_at", "request_id")
-    slots = own.impressions.sort("request_id", "position")
-    replayed, found = _replayed(requests, slots, bundle)
-    logged = np.column_stack([Served(requests=requests, impressions=slots).features(), slots["score"].to_numpy()])
+    shown = Served(
+        requests=own.requests.sort("requested_at", "request_id"),
+        impressions=own.impressions.sort("request_id", "position"),
+    )
+    replay = replay_of(bundle)
+    ratings = with_arrivals(bundle.ratings, logged)
+    pair = _Pair(served=shown, replayed=replay.answer(shown, ratings))
+    late = _explained_by_arrivals(pair, replay, ratings)
+    judged = pair.without(late)
+    faults = judged.list_faults()
     about = {
-        "n_requests": requests.height,
-        "n_slots": slots.height,
-        "n_absent": int((~found).sum()),
-        "n_of_other_releases": served.requests.height - requests.height,
-        "n_left_out": served.impressions.filter(release=bundle.release).height - slots.height,
+        "n_requests": shown.requests.height,
+        "n_slots": shown.impressions.height,
+        "n_absent": faults.filter(fault=ABSENT).height,
+        "n_wrong_lists": faults["request_id"].n_unique(),
+        "n_late": late.height,
+        "n_of_other_releases": served.requests.height - shown.requests.height,
+        "n_left_out": served.impressions.filter(release=bundle.release).height - shown.impressions.height,
     }
     return ParityReport(
-        columns=_compared(slots.filter(found), logged.astype(np.float32)[found], replayed[found]),
-        about=PARITY_ABOUT.validate(pl.DataFrame(about)),
+        columns=judged.columns(), lists=_by_fault(faults), about=PARITY_ABOUT.validate(pl.DataFrame(about))
     )
 
 
-def _compared(slots: pl.DataFrame, logged: Float32s, replayed: Float32s) -> pl.DataFrame:
-    """COLUMNS_SCHEMA; bits are compared, and two missing values are alike."""
-    differs = (logged.view(np.uint32) != replayed.view(np.uint32)) & ~(np.isnan(logged) & np.isnan(replayed))
-    rows = []
-    for name, differing, ours, theirs in zip(COLUMNS, differs.T, logged.T, replayed.T, strict=True):
-        row = {"column": name, "n_compared": len(ours), "n_mismatches": int(differing.sum()), "largest_difference": 0.0}
-        if differing.any():
-            first = int(differing.argmax())
-            row |= {"logged": float(ours[first]), "replayed": float(theirs[first])}
-            row |= slots.select("request_id", "item_id").row(first, named=True)
-            row["largest_difference"] = float(np.abs(ours - theirs)[differing].max())
-        rows.append(row)
-    return PARITY_COLUMNS.validate(pl.DataFrame(rows, schema=COLUMNS_SCHEMA))
-
-
-def _replayed(requests: pl.DataFrame, slots: pl.DataFrame, bundle: Bundle) -> tuple[Float32s, Bools]:
-    """(n_slots, n_features + 1) features and score of each slot, counted again; (n_slots,) whether it was proposed."""
-    replay = _replay_of(requests, bundle)
-    numbered = slots.join(
-        replay.asked.with_row_index("row").select("request_id", "row"), on="request_id", maintain_order="left"
+def _explained_by_arrivals(pair: "_Pair", replay: Replay, ratings: pl.DataFrame) -> pl.DataFrame:
+    """request_id of those that differ, and no longer do when only what had arrived is known."""
+    doubtful = with_late_ratings(pair.served.requests.join(pair.differing(), on="request_id", how="semi"), ratings)
+    if doubtful.is_empty():
+        return doubtful.select("request_id")
+    served = Served(
+        requests=doubtful,
+        impressions=pair.served.impressions.join(doubtful, on="request_id", how="semi", maintain_order="left"),
     )
-    rows, item_idx = numbered["row"].to_numpy(), replay.proposer.tower.catalogue.idx_of(slots["item_id"].to_numpy())
-    values = np.full((slots.height, len(FEATURE_NAMES) + 1), np.nan, dtype=np.float32)
-    found = np.zeros(slots.height, dtype=np.bool_)
+    again = _Pair(served=served, replayed=replay.answer(served, ratings, as_arrived=True))
+    return doubtful.join(again.differing(), on="request_id", how="anti").select("request_id")
 
-    def fill(start: int, check: Check) -> None:
-        check()
-        own = np.flatnonzero((rows >= start) & (rows < start + BATCH))
-        values[own, :-1], found[own] = replay.features(start, rows[own], item_idx[own])
 
-    side_by_side([partial(fill, start) for start in range(0, requests.height, BATCH)], at_once=2)
-    if len(values):
-        values[:, -1] = bundle.ranker.score(values[:, :-1])
-    return values, found
+def _by_fault(faults: pl.DataFrame) -> pl.DataFrame:
+    """PARITY_LISTS of FAULTS_SCHEMA: how many requests each fault has, and the first of its slots."""
+    first = pl.col("request_id", "position", "logged", "replayed").first()
+    ordered = faults.sort("request_id", "position", maintain_order=True)
+    n_requests = pl.col("request_id").n_unique().cast(pl.Int64).alias("n_requests")
+    counted = ordered.group_by("fault").agg(n_requests, first)
+    rows = pl.DataFrame({"fault": LIST_FAULTS}).join(counted, on="fault", how="left", maintain_order="left")
+    return PARITY_LISTS.validate(rows.with_columns(pl.col("n_requests").fill_null(0)))
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Replay:
-    """The other road to an answer, with what all requests share."""
+class _Pair:
+    """What was logged beside what is computed again."""
 
-    proposer: Proposer
-    known: Chronicle
-    asked: pl.DataFrame  # (n_requests,) REQUESTS and `who`
-    user_values: Float32s  # (n_requests, n_user_features)
-    n_candidates: int
-    rewatch_after_days: int | None
+    served: Served
+    replayed: Replayed
 
-    def features(self, start: int, rows: Int64s, item_idx: Int64s) -> tuple[Float32s, Bools]:
-        """(n, n_features) features of slots, from a batch of requests; (n,) whether the item was proposed at all.
-
-        Args:
-            start: where the batch begins among the requests.
-            rows: (n,) the request of each slot, within the batch.
-            item_idx: (n,) what it showed.
-        """
-        inputs = self._inputs(slice(start, start + BATCH))
-        block = candidate_features(inputs)  # (n_requests, n_candidates, n_features)
-        of_request = rows - start
-        # (n, n_candidates); an unknown item and a place without a candidate are both -1, and not the same.
-        is_item = (inputs.candidates.item_idx[of_request] == item_idx[:, None]) & (item_idx[:, None] >= 0)
-        return block[of_request, is_item.argmax(axis=1)], is_item.any(axis=1)
-
-    def _inputs(self, batch: slice) -> RankingInputs:
-        """The requests of a batch, as evaluation would make them."""
-        asked, tower = self.asked[batch], self.proposer.tower
-        times = asked["requested_at"].to_numpy()
-        users = self.known.before(asked["who"].to_numpy(), times)
-        vectors, seen = user_vectors(tower, users), seen_at(users, times, self.rewatch_after_days)
-        return RankingInputs(
-            proposer=self.proposer,
-            users=users,
-            requested_at=times,
-            user_vectors=vectors,
-            candidates=self.proposer.candidates(vectors, seen, self.n_candidates),
-            user_values=self.user_values[batch],
+    def without(self, requests: pl.DataFrame) -> "_Pair":
+        """The same without some requests."""
+        tables = (self.served.requests, self.served.impressions)
+        kept = [~table["request_id"].is_in(requests["request_id"].implode()) for table in tables]
+        asked, shown = (table.filter(mask) for table, mask in zip(tables, kept, strict=True))
+        return _Pair(
+            served=Served(requests=asked, impressions=shown),
+            replayed=self.replayed.only(*(mask.to_numpy() for mask in kept)),
         )
 
+    def differing(self) -> pl.DataFrame:
+        """request_id of those that differ in anything, each once."""
+        slots, logged, replayed = self._read()
+        differs = pl.Series(_other_bits(logged, replayed).any(axis=1), dtype=pl.Boolean)
+        return pl.concat([table.select("request_id") for table in (slots.filter(differs), self.list_faults())]).unique()
 
-def _replay_of(requests: pl.DataFrame, bundle: Bundle) -> _Replay:
-    """Item features counted again, and the features of all who ask."""
-    asked, ratings = _with_own_histories(requests, bundle.ratings)
-    items, tower = _counted_again(bundle), bundle.proposer.tower
-    users = user_features(ratings, items, asked["who"].to_numpy(), asked["requested_at"].to_numpy())
-    return _Replay(
-        proposer=proposer_of(tower, items, bundle.proposer.index),
-        known=chronicle_of(ratings, tower.catalogue),
-        asked=asked,
-        user_values=users.select(names_of("user")).to_numpy(),
-        n_candidates=bundle.ranker.n_candidates,
-        rewatch_after_days=bundle.ranker.list_rules.rewatch_after_days,
-    )
+    def columns(self) -> pl.DataFrame:
+        """PARITY_COLUMNS, of the slots whose item is a candidate."""
+        slots, logged, replayed = self._read()
+        rows = []
+        for name, ours, theirs in zip(COLUMNS, logged.T, replayed.T, strict=True):
+            differs = _other_bits(ours, theirs)
+            row = {"column": name, "n_compared": len(ours), "n_mismatches": int(differs.sum())}
+            row["largest_difference"] = 0.0
+            if differs.any():
+                first = int(differs.argmax())
+                row |= {"logged": float(ours[first]), "replayed": float(theirs[first])}
+                row |= slots.select("request_id", "item_id").row(first, named=True)
+                row["largest_difference"] = float(np.abs(ours - theirs)[differs].max())
+            rows.append(row)
+        return PARITY_COLUMNS.validate(pl.DataFrame(rows, schema=COLUMNS_SCHEMA))
+
+    def list_faults(self) -> pl.DataFrame:
+        """FAULTS_SCHEMA: a row per fault of `LIST_FAULTS` and request, or slot, that has it."""
+        return pl.concat([self._wrong_lengths(), *self._wrong_slots()])
+
+    def _read(self) -> tuple[pl.DataFrame, Float32s, Float32s]:
+        """The n slots whose item is a candidate; (n, n_features + 1) features and score, logged and replayed."""
+        slots, again = self.served.impressions, self.replayed
+        logged = np.column_stack([self.served.features(), slots["score"].to_numpy()]).astype(np.float32)
+        replayed = np.column_stack([again.features, again.scores])
+        offered = again.ranks > 0
+        return slots.filter(pl.Series(offered, dtype=pl.Boolean)), logged[offered], replayed[offered]
+
+    def _wrong_lengths(self) -> pl.DataFrame:
+        shown = self.served.impressions.group_by("request_id").agg(n_shown=pl.len())
+        asked = self.served.requests.select("request_id", n_offered=pl.Series(self.replayed.n_offered))
+        both = asked.join(shown, on="request_id", how="left", maintain_order="left")
+        both = both.with_columns(pl.col("n_shown").fill_null(0).cast(pl.Int64))
+        wrong = (both["n_shown"] != both["n_offered"]).to_numpy()
+        nowhere = both.select("request_id", position=pl.lit(None, pl.Int64))
+        return _faults(N_SLOTS, nowhere, wrong, both["n_shown"], both["n_offered"])
+
+    def _wrong_slots(self) -> Iterator[pl.DataFrame]:
+        slots, again = self.served.impressions, self.replayed
+        expected = pl.Series(again.item_ids, dtype=pl.Int64).replace(NOTHING, None)
+        yield _faults(PLACE, slots, slots["item_id"].ne_missing(expected).to_numpy(), slots["item_id"], expected)
+        offered = again.ranks > 0
+        nothing = pl.repeat(None, slots.height, dtype=pl.Int64, eager=True)
+        yield _faults(ABSENT, slots, ~offered, slots["item_id"], nothing)
+        for fault, (logged, replayed) in zip(OF_SLOTS, self._of_slots(), strict=True):
+            yield _faults(fault, slots, offered & _differs(logged, replayed), logged, replayed)
+
+    def _of_slots(self) -> Iterator[tuple[pl.Series, pl.Series]]:
+        """Logged and replayed, as `OF_SLOTS` names them."""
+        slots, again = self.served.impressions, self.replayed
+        yield slots["retrieval_rank"], pl.Series(again.ranks, dtype=pl.Int64)
+        for name, values in (
+            ("retrieval_score", again.features[:, _RETRIEVAL_SCORE]),
+            ("score", again.scores),
+            ("probability", again.probabilities),
+        ):
+            missing = np.full(slots.height, None) if values is None else values
+            yield slots[name], pl.Series(missing, dtype=pl.Float64, strict=False)
 
 
-def _counted_again(bundle: Bundle) -> pl.DataFrame:
-    """`item_features` as of the release's cut-off, from the raw ratings."""
-    # As the pipeline merges them: of a user and item the latest rating alone, also where it came after the cut-off.
-    merged = bundle.ratings.unique(["user_id", "item_id"], keep="last", maintain_order=True)
-    return item_features(merged, bundle.movies, bundle.proposer.tower.fit_end)
+def _faults(fault: str, rows: pl.DataFrame, wrong: Bools, logged: pl.Series, replayed: pl.Series) -> pl.DataFrame:
+    """FAULTS_SCHEMA of the rows that are wrong.
 
-
-def _with_own_histories(requests: pl.DataFrame, ratings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The requests with `who`, and all ratings by `who`.
-
-    A history that came with a request is nobody else's: it becomes, with the ratings of the user it came for, the
-    history of a user made up for this request.
+    Args:
+        fault: what is wrong with them.
+        rows: request_id and position, (n_rows,) as all that follows.
+        wrong: which rows.
+        logged: what was logged.
+        replayed: what should have been.
     """
-    is_own = pl.col("user_id").is_null() | pl.col("history").is_not_null()
-    # From -2 down: ids of people are 0 at least, and may be the greatest that there is; -1 stands for nobody.
-    numbered = requests.with_columns(who=pl.when(is_own).then(-2 - pl.int_range(pl.len())).otherwise("user_id"))
-    tables = [ratings]
-    for user_id, history, who in numbered.filter(is_own).select("user_id", "history", "who").iter_rows():
-        of_user = ratings.filter(pl.col("user_id") == (-1 if user_id is None else user_id))
-        given = [(who, *rated) for rated in read_history(history or "[]")]
-        tables += [
-            of_user.with_columns(user_id=pl.lit(who, pl.Int64)),
-            pl.DataFrame(given, schema=RATINGS_COLUMNS, orient="row"),
-        ]
-    return numbered, pl.concat(tables).sort("timestamp", maintain_order=True)
+    table = rows.select(
+        pl.lit(fault).alias("fault"),
+        "request_id",
+        "position",
+        logged=logged.cast(pl.String),
+        replayed=replayed.cast(pl.String),
+    )
+    return table.filter(pl.Series(wrong, dtype=pl.Boolean))
+
+
+def _differs(logged: pl.Series, replayed: pl.Series) -> Bools:
+    """(n,) whether two columns differ in any bit, or in whether there is a value."""
+    if not logged.dtype.is_float():
+        return logged.ne_missing(replayed).to_numpy()
+    one_is_null = (logged.is_null() != replayed.is_null()).to_numpy()
+    bits: Bools = one_is_null | _other_bits(logged.to_numpy(), replayed.to_numpy())
+    return bits
+
+
+def _other_bits(logged: Floats, replayed: Floats) -> Bools:
+    """Where the bits differ; two missing values are alike, whatever their bits."""
+    bits = np.uint32 if logged.dtype == np.float32 else np.uint64
+    differs: Bools = (logged.view(bits) != replayed.view(bits)) & ~(np.isnan(logged) & np.isnan(replayed))
+    return differs

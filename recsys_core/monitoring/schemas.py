@@ -25,11 +25,29 @@ PARITY_COLUMNS = pa.DataFrameSchema(
     ordered=True,
 )
 
+PARITY_LISTS = pa.DataFrameSchema(
+    {
+        "fault": pa.Column(pl.String, unique=True, description="What may be wrong with a list."),
+        "n_requests": pa.Column(pl.Int64, _COUNT, description="Requests whose list has the fault."),
+        "request_id": pa.Column(pl.String, nullable=True, description="The first of them."),
+        "position": pa.Column(pl.Int64, nullable=True, description="And its first slot; null for the number of slots."),
+        "logged": pa.Column(pl.String, nullable=True, description="What was shown there; null for nothing."),
+        "replayed": pa.Column(pl.String, nullable=True, description="What should have been; null for nothing."),
+    },
+    name="lists",
+    strict=True,
+    ordered=True,
+)
+
 PARITY_ABOUT = pa.DataFrameSchema(
     {
         "n_requests": pa.Column(pl.Int64, _COUNT, description="Requests that were asked again."),
         "n_slots": pa.Column(pl.Int64, _COUNT, description="What they had shown."),
         "n_absent": pa.Column(pl.Int64, _COUNT, description="Slots whose item is not proposed at all any more."),
+        "n_wrong_lists": pa.Column(pl.Int64, _COUNT, description="Requests that should have got another list."),
+        "n_late": pa.Column(
+            pl.Int64, _COUNT, description="Requests that differ by ratings that had not arrived yet: no fault."
+        ),
         "n_of_other_releases": pa.Column(pl.Int64, _COUNT, description="Requests of other releases, left out."),
         "n_left_out": pa.Column(pl.Int64, _COUNT, description="Slots of this release that cannot be compared."),
     },

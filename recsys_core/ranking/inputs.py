@@ -17,7 +17,7 @@ from recsys_core.features.pairs import Asking, Pairs
 from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.sides import ItemSide, ItemVectors, item_side
 from recsys_core.features.state import Requests, UserStates, user_states
-from recsys_core.retrieval.candidates import Candidates, exact_candidates, find_candidates, seen_at
+from recsys_core.retrieval.candidates import Births, Candidates, exact_candidates, find_candidates, seen_at
 from recsys_core.retrieval.encoding import Parts, item_vectors, parts_of, user_vectors
 from recsys_core.retrieval.index import ItemIndex
 from recsys_core.retrieval.training import FittedTower
@@ -43,11 +43,25 @@ class Proposer:
         """Where each part of a user's vector lies."""
         return parts_of(self.tower)
 
-    def candidates(self, vectors: Float32s, users: Histories, n: int) -> Candidates:
-        """The n best items of each user that are not in `users`, by the users' vectors, (n_users, d)."""
+    def candidates(self, vectors: Float32s, seen: Histories, requested_at: Int64s, n: int) -> Candidates:
+        """The n best items of each user, by the users' vectors, (n_users, d).
+
+        Args:
+            vectors: of the users.
+            seen: items that are no candidates, as `seen_at` gives them.
+            requested_at: (n_users,) seconds UTC; an item without a rating before then is no candidate either.
+            n: how many.
+        """
+        first_rated_at = self.tower.first_rated_at
+        is_past = len(requested_at) > 0 and int(requested_at.min()) <= self._last_birth
+        births = Births(first_rated_at=first_rated_at, requested_at=requested_at) if is_past else None
         if self.index is None:
-            return exact_candidates(self.item_vectors, vectors, users, n)
-        return find_candidates(self.index, vectors, users, n)
+            return exact_candidates(self.item_vectors, vectors, seen, n, births)
+        return find_candidates(self.index, vectors, seen, n, births)
+
+    @cached_property
+    def _last_birth(self) -> int:
+        return int(self.tower.first_rated_at.max(initial=0))
 
     def features(
         self, requests: Requests, vectors: Float32s, item_idx: Int64s, user_values: Float32s | None = None
@@ -132,7 +146,7 @@ def propose(
         users=users,
         requested_at=times,
         user_vectors=vectors,
-        candidates=proposer.candidates(vectors, seen_at(users, times, rewatch_after_days), n_candidates),
+        candidates=proposer.candidates(vectors, seen_at(users, times, rewatch_after_days), times, n_candidates),
         user_values=None if user_rows is None else _values_of(users, user_rows),
     )
 

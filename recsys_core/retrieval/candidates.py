@@ -17,6 +17,7 @@ from recsys_core.retrieval.index import BATCH, ItemIndex
 
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 Search = Callable[[Float32s, int], tuple[Int64s, Float32s]]
 
 
@@ -51,12 +52,33 @@ def seen_at(users: Histories, requested_at: Int64s, rewatch_after_days: int | No
     )
 
 
-def find_candidates(index: ItemIndex, user_vectors: Float32s, users: Histories, n: int) -> Candidates:
+@dataclass(frozen=True, kw_only=True)
+class Births:
+    """When items were rated for the first time, beside when somebody asks: what did not exist then is no candidate."""
+
+    first_rated_at: Int64s  # (n_items,) seconds UTC
+    requested_at: Int64s  # (n_users,) seconds UTC
+
+    def most_unborn(self, rows: Int64s) -> int:
+        """How many items the earliest of some requests must leave out."""
+        return int((self.first_rated_at >= self.requested_at[rows].min()).sum())
+
+    def is_unborn(self, row: int) -> Bools:
+        """(n_items,) whether an item had no rating strictly before the request."""
+        unborn: Bools = self.first_rated_at >= self.requested_at[row]
+        return unborn
+
+
+def find_candidates(
+    index: ItemIndex, user_vectors: Float32s, users: Histories, n: int, births: Births | None = None
+) -> Candidates:
     """The n best unseen items by the index."""
-    return _unseen(index.search, index.n_items, user_vectors, users, n)
+    return _unseen(index.search, user_vectors, users, n, births)
 
 
-def exact_candidates(item_vectors: Float32s, user_vectors: Float32s, users: Histories, n: int) -> Candidates:
+def exact_candidates(
+    item_vectors: Float32s, user_vectors: Float32s, users: Histories, n: int, births: Births | None = None
+) -> Candidates:
     """The n best unseen items by plain matrix products: the yardstick, and the search of towers without an index."""
 
     def search(queries: Float32s, k: int) -> tuple[Int64s, Float32s]:
@@ -64,7 +86,7 @@ def exact_candidates(item_vectors: Float32s, user_vectors: Float32s, users: Hist
         best = _best(scores, k)
         return best, np.take_along_axis(scores, best, axis=1)
 
-    return _unseen(search, len(item_vectors), user_vectors, users, n)
+    return _unseen(search, user_vectors, users, n, births)
 
 
 def _best(scores: Float32s, k: int) -> Int64s:
@@ -80,18 +102,19 @@ def _best(scores: Float32s, k: int) -> Int64s:
     return np.take_along_axis(columns, order, axis=1)
 
 
-def _unseen(search: Search, n_items: int, user_vectors: Float32s, users: Histories, n: int) -> Candidates:
+def _unseen(search: Search, user_vectors: Float32s, users: Histories, n: int, births: Births | None) -> Candidates:
+    n_items = users.n_items
     item_idx = np.full((users.n_users, n), -1, dtype=np.int64)
     scores = np.full((users.n_users, n), -np.inf, dtype=np.float32)
     # Users of like history length share a batch, because each search must fetch as many extra as the longest is long.
     order = np.argsort(users.lengths, kind="stable")
     for start in range(0, users.n_users, BATCH):
         rows = order[start : start + BATCH]
-        k = min(n_items, n + int(users.lengths[rows].max()))
-        found, found_scores = search(user_vectors[rows], k)
+        most_hidden = int(users.lengths[rows].max()) + (0 if births is None else births.most_unborn(rows))
+        found, found_scores = search(user_vectors[rows], min(n_items, n + most_hidden))
         for row, items, values in zip(rows, found, found_scores, strict=True):
-            is_seen = np.zeros(n_items, dtype=np.bool_)
-            is_seen[users.item_idx[users.offsets[row] : users.offsets[row + 1]]] = True
-            kept = np.flatnonzero((items >= 0) & ~is_seen[items])[:n]
+            is_hidden = np.zeros(n_items, dtype=np.bool_) if births is None else births.is_unborn(row)
+            is_hidden[users.item_idx[users.offsets[row] : users.offsets[row + 1]]] = True
+            kept = np.flatnonzero((items >= 0) & ~is_hidden[items])[:n]
             item_idx[row, : len(kept)], scores[row, : len(kept)] = items[kept], values[kept]
     return Candidates(item_idx=item_idx, scores=scores)

@@ -103,9 +103,7 @@ def sampled_scores(
         own=own,
         own_rows=own_rows,
         # A hit is in the sum already, as what was asked, or must not be in it, as what was shown.
-        drawn=corrected.masked_fill(
-            torch.from_numpy(negatives.is_own | unborn), -torch.inf
-        ),
+        drawn=corrected.masked_fill(torch.from_numpy(negatives.is_own | unborn), -torch.inf),
     )
 
 

@@ -53,6 +53,7 @@ def load_tower(folder: Path, name: str) -> FittedTower:
 
 def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedTower:
     item_ids, losses = tensors.pop("item_ids").numpy(), tensors.pop("losses").numpy()
+    first_rated_at = tensors.pop("first_rated_at").numpy()
     closed_form = ClosedForm(
         shown=tensors.pop("closed_form.shown").numpy(),
         offered=tensors.pop("closed_form.offered").numpy(),
@@ -78,6 +79,7 @@ def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedT
         linear=LinearParts(closed_form=closed_form, trend=trend, rating_model=rating_model, covisits=covisits),
         closed_form_weight=about["closed_form_weight"],
         catalogue=Catalogue(item_ids=item_ids),
+        first_rated_at=first_rated_at,
         fit_end=int(about["fit_end"]),
         fitted_on=str(about["fitted_on"]),
         losses=losses,
@@ -87,6 +89,7 @@ def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedT
 def _save(tower: FittedTower, path: Path) -> None:
     tensors = {name: tensor.contiguous() for name, tensor in tower.model.state_dict().items()}
     tensors["item_ids"] = torch.tensor(tower.catalogue.item_ids)
+    tensors["first_rated_at"] = torch.from_numpy(tower.first_rated_at)
     tensors["losses"] = torch.from_numpy(tower.losses)
     tensors["closed_form.shown"] = torch.from_numpy(tower.closed_form.shown)
     tensors["closed_form.offered"] = torch.from_numpy(tower.closed_form.offered)

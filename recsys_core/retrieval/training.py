@@ -57,6 +57,7 @@ class FittedTower:
     linear: LinearParts
     closed_form_weight: float
     catalogue: Catalogue
+    first_rated_at: Int64s  # (n_items,) seconds UTC: before that an item is neither a negative nor a candidate
     fit_end: int  # seconds UTC: every rating that it saw lies strictly before
     fitted_on: str  # `ratings_digest` of the ratings that it saw
     losses: Float32s  # (n_epochs,) mean training loss per target
@@ -177,6 +178,7 @@ def fit_two_tower(
             linear=linear,
             closed_form_weight=config.closed_form_weight,
             catalogue=catalogue,
+            first_rated_at=first_rated_at(seen, catalogue),
             fit_end=fit_end,
             fitted_on=ratings_digest(seen, beside.clicks_before(fit_end)),
             losses=np.zeros(schedule.n_epochs, dtype=np.float32),
@@ -185,7 +187,7 @@ def fit_two_tower(
             users=users,
             clicked=_clicked(beside.clicks_before(fit_end), seen, users, catalogue),
             chance=chance,
-            first_rated_at=first_rated_at(seen, catalogue),
+            first_rated_at=tower.first_rated_at,
         )
         losses = _train(tower, lessons, config, schedule, onlooker)
     return replace(tower, model=model.eval(), losses=losses)

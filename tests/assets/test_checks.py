@@ -248,6 +248,8 @@ FAULTS = [
     ("online_features_equal_offline_ones", "parity_report",
      altered("about.parquet", lambda t: t.with_columns(n_absent=pl.lit(1, pl.Int64)))),
     ("online_features_equal_offline_ones", "parity_report",
+     altered("lists.parquet", lambda t: t.with_columns(n_requests=pl.int_range(pl.len()) // (pl.len() - 1)))),
+    ("online_features_equal_offline_ones", "parity_report",
      altered("about.parquet", lambda t: t.with_columns(n_slots=pl.lit(0, pl.Int64)))),
 ]  # fmt: skip
 

@@ -57,5 +57,6 @@ PITFALLS = {
     26: "Seen items are filtered in one path only",
     27: "Figures without uncertainty",
     28: "A good mean hides a slice that is served badly",
+    29: "The list that is shown is not the one that was ranked",
 }
 """Well-known ways to fool oneself; what is not numbered here is guarded by the machinery of assets and serving."""

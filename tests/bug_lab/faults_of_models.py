@@ -1,6 +1,8 @@
-"""Faults between training and search, and on the way to the list: pitfalls 13 to 19, 22, 23 and 26."""
+"""Faults between training and search, and on the way to the list: pitfalls 13 to 19, 22, 23, 26 and 29."""
 
 from tests.bug_lab.fault import Fault
+
+PARITY = "tests/core/monitoring/test_parity.py"
 
 FAULTS_OF_SAMPLING = (
     Fault(
@@ -241,5 +243,40 @@ FAULTS_OF_MODELS = (
         before="rows = self.ratings[first:last]",
         after='rows = self.ratings[first:last].filter(pl.col("rating") >= 4)',
         tests=("tests/core/serving/test_recommender.py::test_a_known_users_history_is_all_of_it",),
+    ),
+    Fault(
+        number=29,
+        what="the recommender shows the order of retrieval",
+        file="recsys_core/serving/recommender.py",
+        before="best = order_of(scores)[: request.k]",
+        after="best = order_of(0 * scores)[: request.k]",
+        tests=(f"{PARITY}::test_of_the_past_nothing_differs_in_any_column_of_any_slot",),
+    ),
+    Fault(
+        number=29,
+        what="parity asks whether an item is a candidate, not where it stands",
+        file="recsys_core/monitoring/parity.py",
+        before='slots["item_id"].ne_missing(expected).to_numpy()',
+        after="again.ranks == 0",
+        tests=(f"{PARITY}::test_a_wrong_list_is_found_and_said_to_be_what_it_is[two neighbours swapped]",),
+    ),
+    Fault(
+        number=29,
+        what="parity passes over lists that are too short",
+        file="recsys_core/monitoring/parity.py",
+        before='both["n_shown"] != both["n_offered"]',
+        after='both["n_shown"] > both["n_offered"]',
+        tests=(
+            f"{PARITY}::test_a_request_of_which_no_slot_was_logged_is_a_wrong_list",
+            f"{PARITY}::test_a_wrong_list_is_found_and_said_to_be_what_it_is[fewer than k]",
+        ),
+    ),
+    Fault(
+        number=29,
+        what="a rating that arrived late excuses whatever is wrong with the answer",
+        file="recsys_core/monitoring/parity.py",
+        before='doubtful.join(again.differing(), on="request_id", how="anti")',
+        after="doubtful",
+        tests=(f"{PARITY}::test_a_late_rating_excuses_no_other_fault_of_its_request",),
     ),
 )

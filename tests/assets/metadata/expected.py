@@ -131,9 +131,12 @@ EXPECTED = {
         pictures=("feature_states",),
     ),
     "parity_report": Shown(
-        tables=("columns", "about"),
+        tables=("columns", "lists", "about"),
         has_lineage=True,
-        numbers=("n_requests", "n_slots", "n_absent", "n_mismatches", "n_columns_at_fault", "n_compared"),
+        numbers=(
+            "n_requests", "n_slots", "n_absent", "n_wrong_lists", "n_late", "n_mismatches", "n_columns_at_fault",
+            "n_compared",
+        ),
     ),
     "training_reference": Shown(numbers=("n_clusters", "n_columns", "n_bins", "n_rows")),
     "drift_report": Shown(

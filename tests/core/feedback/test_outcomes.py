@@ -25,7 +25,7 @@ def judged(
     return outcomes(
         shown,
         pl.DataFrame(clicks or [], schema=CLICKS_COLUMNS, orient="row"),
-        pl.DataFrame(ratings or [], schema=LOGGED_COLUMNS, orient="row"),
+        pl.DataFrame([(*one, one[3] + 1) for one in ratings or []], schema=LOGGED_COLUMNS, orient="row"),
         OutcomesConfig(answer_s=600),
     )
 

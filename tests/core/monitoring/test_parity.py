@@ -1,7 +1,7 @@
 """What was read online is what training would have computed, and whatever differs in one bit is found and named."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,13 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from recsys_core.data.merging import every_rating
+from recsys_core.data.schemas import RATINGS_COLUMNS
 from recsys_core.features import state
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.tables import item_features
 from recsys_core.feedback.records import pack_features
-from recsys_core.monitoring import parity
-from recsys_core.monitoring.parity import COLUMNS, ParityReport, parity_report
+from recsys_core.monitoring import replay
+from recsys_core.monitoring.parity import COLUMNS, LIST_FAULTS, N_SLOTS, ParityReport, parity_report
 from recsys_core.monitoring.past import serve_past
 from recsys_core.monitoring.sample import SCORE
 from recsys_core.monitoring.served import Served
@@ -30,12 +31,14 @@ from tests import tiny_world
 from tests.core.monitoring.answers import served_to, until_the
 from tests.core.monitoring.real_release import real_release
 from tests.core.monitoring.skews import OF_ITEMS, SKEWS, Skew
+from tests.core.monitoring.wrong_lists import WRONG_LISTS, WrongList
 from tests.core.tables_by_hand import shuffled
 from tests.core.worlds import TinyRun, random_histories
 
 Float32s = npt.NDArray[np.float32]
 
 STRANGER = 10**6
+OTHER = 14
 DAY = tiny_world.DAY
 
 
@@ -61,14 +64,17 @@ def test_of_the_past_nothing_differs_in_any_column_of_any_slot(release: Bundle, 
     n_since = release.ratings.filter(pl.col("timestamp") >= release.proposer.tower.fit_end).height
     assert n_since > 250
     assert about(report) == {
-        "n_requests": n_since, "n_slots": 10 * n_since, "n_absent": 0, "n_of_other_releases": 0, "n_left_out": 0
+        "n_requests": n_since, "n_slots": 10 * n_since, "n_absent": 0, "n_wrong_lists": 0, "n_late": 0,
+        "n_of_other_releases": 0, "n_left_out": 0,
     }  # fmt: skip
     assert report.columns["column"].to_list() == [*FEATURE_NAMES, SCORE] == list(COLUMNS)
     assert report.columns["n_compared"].to_list() == [10 * n_since] * len(COLUMNS)
     assert report.columns["n_mismatches"].sum() == 0
     assert report.columns["request_id"].null_count() == len(COLUMNS)
+    assert report.lists.rows() == [(fault, 0, None, None, None, None) for fault in LIST_FAULTS]
     assert report.is_clean()
     assert report.at_fault() == []
+    assert report.list_faults() == []
     assert report.headline() == {**about(report), "n_mismatches": 0, "n_columns_at_fault": 0}
 
 
@@ -85,6 +91,157 @@ def test_a_skew_of_the_online_side_is_found_and_named_and_nothing_else_is(releas
     assert skew.named <= found <= skew.touched
     assert not found & OF_ITEMS
     assert parity_report(serve_past(bundle, 10), bundle).is_clean(), "the fault is gone again"
+
+
+@pytest.mark.parametrize("name", WRONG_LISTS)
+def test_a_wrong_list_is_found_and_said_to_be_what_it_is(release: Bundle, name: str) -> None:
+    """Each of them served by the recommender itself, before each of eighty ratings."""
+    fault: WrongList = WRONG_LISTS[name]
+    bundle = until_the(80, release)
+    with pytest.MonkeyPatch.context() as patch:
+        fault.inject(patch)
+        served = serve_past(bundle, 10)
+    few = served_to(Recommender(bundle=bundle), [Request(request_id="good", requested_at=10**9, k=3)])
+    report = parity_report(served.and_also(few), bundle)
+    assert not report.is_clean()
+    found = report.lists.filter(pl.col("n_requests") > 0)
+    assert set(found["fault"]) == fault.named
+    assert found["n_requests"].max() == about(report)["n_wrong_lists"]
+    assert about(report)["n_wrong_lists"] > 40
+    assert "good" not in found["request_id"]
+    assert len(report.list_faults()) == len(fault.named)
+    assert parity_report(serve_past(bundle, 10), bundle).is_clean(), "the fault is gone again"
+
+
+def test_a_wrong_list_is_told_in_words_with_its_first_example(release: Bundle, past: Served) -> None:
+    asked = past.requests["request_id"].sort()[0]
+    shown = past.impressions.filter(request_id=asked).sort("position")["item_id"]
+    is_swapped = (pl.col("request_id") == asked) & pl.col("position").is_in([1, 2])
+    position = pl.when(is_swapped).then(3 - pl.col("position")).otherwise("position")
+    is_last = (pl.col("request_id") == past.requests["request_id"].sort()[1]) & (pl.col("position") == 10)
+    impressions = past.impressions.with_columns(position=position).filter(~is_last)
+    report = parity_report(replace(past, impressions=impressions), release)
+    assert report.list_faults() == [
+        "number of slots: in 1 request, first past-0000001: 9 logged, 10 replayed",
+        f"another item at this place: in 1 request, first {asked} at position 1: "
+        f"{shown[1]} logged, {shown[0]} replayed",
+    ]
+    assert about(report)["n_wrong_lists"] == 2
+    assert report.at_fault() == []
+
+
+def test_a_request_of_which_no_slot_was_logged_is_a_wrong_list(release: Bundle, past: Served) -> None:
+    lost = past.requests["request_id"][7]
+    report = parity_report(replace(past, impressions=past.impressions.filter(pl.col("request_id") != lost)), release)
+    assert report.lists.filter(fault=N_SLOTS).rows() == [(N_SLOTS, 1, lost, None, "0", "10")]
+    assert not report.is_clean()
+
+
+def test_a_last_bit_of_a_score_that_float32_cannot_see_is_found(release: Bundle, past: Served) -> None:
+    is_first = pl.int_range(pl.len()) == 0
+    score = pl.when(is_first).then(pl.col("score") * (1 + 2**-52)).otherwise("score")
+    report = parity_report(replace(past, impressions=past.impressions.with_columns(score=score)), release)
+    assert report.at_fault() == []
+    assert len(report.list_faults()) == about(report)["n_wrong_lists"] == 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Late:
+    """A user rates, asks a minute later, and their rating is not known to the service until an hour after that."""
+
+    release: Bundle  # knows all by now
+    served: Served  # by one that did not know the rating
+    logged: pl.DataFrame  # the rating, as it arrived
+
+    def arrived(self, at: int) -> pl.DataFrame:
+        """The same, arrived in another second."""
+        return self.logged.with_columns(received_at=pl.lit(at, pl.Int64))
+
+
+def late(release: Bundle, *, history: bool = False, again: bool = False) -> Late:
+    """With a history that came with the request; with a rating of an item that the user had rated since the cut-off."""
+    before = Recommender(bundle=release)
+    at = before.now + 3_600
+    user, rated = release.ratings.sort("timestamp").row(-1)[:2]
+    known = release.ratings.filter(user_id=user)["item_id"].to_list()
+    fresh = [int(item) for item in tiny_world.ITEM_IDS if item not in known]
+    rating = pl.DataFrame([(user, rated if again else fresh[0], 0.5, at - 60)], schema=RATINGS_COLUMNS, orient="row")
+    requests = [
+        Request(
+            request_id="late",
+            requested_at=at,
+            user_id=user,
+            history=before.somebody_who_likes(fresh[1:2], at) if history else (),
+        ),
+        Request(request_id="other", requested_at=at, user_id=OTHER),
+    ]
+    return Late(
+        release=replace(release, ratings=every_rating(release.ratings, rating)),
+        served=served_to(before, requests),
+        logged=rating.with_columns(received_at=pl.lit(at + 3_600, pl.Int64)),
+    )
+
+
+@pytest.mark.parametrize("history", [False, True])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_rating_that_arrived_after_the_answer_is_no_fault_and_is_counted(
+    release: Bundle, *, history: bool, again: bool
+) -> None:
+    case = late(release, history=history, again=again)
+    assert not parity_report(case.served, case.release).is_clean(), "it is in the features"
+    report = parity_report(case.served, case.release, case.logged)
+    assert report.is_clean()
+    assert about(report) == {
+        "n_requests": 2, "n_slots": 20, "n_absent": 0, "n_wrong_lists": 0, "n_late": 1, "n_of_other_releases": 0,
+        "n_left_out": 0,
+    }  # fmt: skip
+    assert set(report.columns["n_compared"]) == {10}
+
+
+def test_a_rating_that_had_arrived_and_was_not_read_is_a_fault(release: Bundle) -> None:
+    """To the second: what arrived in the second of the answer may have come before it or after."""
+    case = late(release)
+    served_at = case.served.requests["served_at"][0] // 1_000_000
+    for arrived_at, n_late in ((served_at - 1, 0), (served_at, 1)):
+        report = parity_report(case.served, case.release, case.arrived(arrived_at))
+        assert about(report)["n_late"] == n_late
+        assert report.is_clean() == bool(n_late)
+
+
+def test_a_rating_that_the_data_set_holds_too_was_known_from_the_start(release: Bundle) -> None:
+    case = late(release)
+    twice = every_rating(case.release.ratings, case.logged.drop("received_at"))
+    report = parity_report(case.served, replace(case.release, ratings=twice), case.logged)
+    assert about(report)["n_late"] == 0
+    assert not report.is_clean()
+
+
+def test_a_late_rating_excuses_no_other_fault_of_its_request(release: Bundle) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        WRONG_LISTS["two neighbours swapped"].inject(patch)
+        case = late(release)
+    report = parity_report(case.served, case.release, case.logged)
+    assert about(report)["n_late"] == 0
+    assert about(report)["n_wrong_lists"] == 2
+
+
+def test_a_late_rating_of_somebody_else_excuses_nothing(release: Bundle) -> None:
+    case = late(release)
+    others = case.logged.with_columns(user_id=pl.lit(OTHER, pl.Int64))
+    ratings = every_rating(case.release.ratings, others.drop("received_at"))
+    served = replace(case.served, requests=case.served.requests.filter(request_id="late"))
+    report = parity_report(served, replace(case.release, ratings=ratings), others)
+    assert about(report)["n_late"] == 0
+    assert not report.is_clean()
+
+
+def test_a_request_that_knew_what_the_log_says_came_late_is_clean(release: Bundle) -> None:
+    """As where a service reads the stars itself and the log gets them later: what is known by now comes first."""
+    case = late(release)
+    served = served_to(Recommender(bundle=case.release), case.served.last_asked(2))
+    report = parity_report(served, case.release, case.logged)
+    assert report.is_clean()
+    assert about(report)["n_late"] == 0
 
 
 def test_a_value_of_the_item_snapshot_that_is_one_step_of_float32_too_high_is_found(release: Bundle) -> None:
@@ -145,7 +302,8 @@ def test_requests_with_histories_of_their_own_are_replayed_too(release: Bundle) 
     report = parity_report(served, release)
     assert report.at_fault() == []
     assert about(report) == {
-        "n_requests": len(asked), "n_slots": 10 * len(asked), "n_absent": 0, "n_of_other_releases": 0, "n_left_out": 0
+        "n_requests": len(asked), "n_slots": 10 * len(asked), "n_absent": 0, "n_wrong_lists": 0, "n_late": 0,
+        "n_of_other_releases": 0, "n_left_out": 0,
     }  # fmt: skip
     without = served.requests.with_columns(history=pl.lit(None, pl.String))
     assert not parity_report(replace(served, requests=without), release).is_clean(), "the histories are read"
@@ -207,7 +365,7 @@ def test_slots_of_a_request_that_another_release_answered_are_counted_and_misali
     assert report.is_clean()
     assert about(report) == {
         "n_requests": past.requests.height - 1, "n_slots": past.impressions.height - 10, "n_absent": 0,
-        "n_of_other_releases": 1, "n_left_out": 10,
+        "n_wrong_lists": 0, "n_late": 0, "n_of_other_releases": 1, "n_left_out": 10,
     }  # fmt: skip
 
 
@@ -341,10 +499,11 @@ def test_neither_the_order_of_the_rows_nor_the_size_of_a_batch_matters(
 
     harmed = edited(past, harm)
     expected = parity_report(harmed, release)
-    monkeypatch.setattr(parity, "BATCH", 7)
+    monkeypatch.setattr(replay, "BATCH", 7)
     mixed = Served(requests=shuffled(harmed.requests), impressions=shuffled(harmed.impressions))
     found = parity_report(mixed, release)
     assert found.columns.equals(expected.columns)
+    assert found.lists.equals(expected.lists)
     assert found.about.equals(expected.about)
 
 
@@ -353,6 +512,7 @@ def test_a_report_survives_the_disk(release: Bundle, past: Served, tmp_path: Pat
     report.save(tmp_path)
     again = ParityReport.load(tmp_path)
     assert again.columns.equals(report.columns)
+    assert again.lists.equals(report.lists)
     assert again.about.equals(report.about)
     assert again.headline() == report.headline()
 

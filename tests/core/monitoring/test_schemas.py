@@ -27,6 +27,7 @@ def looked_at(past: Served, min_clusters: int) -> Watch:
 
 def test_parity_keeps_its_schemas(parity: ParityReport) -> None:
     schemas.PARITY_COLUMNS.validate(parity.columns)
+    schemas.PARITY_LISTS.validate(parity.lists)
     schemas.PARITY_ABOUT.validate(parity.about)
 
 
