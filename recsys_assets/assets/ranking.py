@@ -71,9 +71,10 @@ def ranker(context: dg.AssetExecutionContext, config: RankerRun, lake: LakeResou
 
     Beside it lies its rehearsal, trained before the validation slice, by which its probabilities are calibrated.
     """
+    from recsys_core.ranking.rehearsal import fit_rehearsed
+
     from recsys_core.data.splits import TEST
     from recsys_core.ranking.examples import RankingExamples
-    from recsys_core.ranking.rehearsal import fit_rehearsed
 
     run = AssetRun(context, lake, config)
     examples = RankingExamples.load(run.folder("ranking_examples"))
@@ -91,8 +92,9 @@ def ranking_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Pub
     Also whether its probabilities can be taken at their word. All of it is asked of the rehearsal, a ranker with the
     same settings that never saw that slice.
     """
-    from recsys_core.ranking.examples import RankingExamples
     from recsys_core.ranking.rehearsal import load_rehearsal
+
+    from recsys_core.ranking.examples import RankingExamples
     from recsys_core.ranking.report import ranking_report as make_report
 
     run = AssetRun(context, lake)

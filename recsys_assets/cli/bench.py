@@ -8,7 +8,7 @@ import typer
 from recsys_assets.cli.console import errors, out
 
 if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--help` need not pay
-    from recsys_core.bench.ranking import BenchSettings
+    from recsys_core.bench.ranking import BenchSettings, Protocol
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -28,6 +28,13 @@ def rank(  # noqa: PLR0913  # a command has as many options as it needs
     stage: Annotated[
         Literal["retrieval", "ranking"], typer.Option(help="Whose order: of the towers, or of the whole system.")
     ] = "ranking",
+    protocol: Annotated[
+        Literal["auto", "time", "user"],
+        typer.Option(
+            help="What is asked: 'time', about what comes after the training data; 'user', about each user's own "
+            "latest likes. It decides what the ranker learns from. 'auto' looks at the times of the context."
+        ),
+    ] = "auto",
     k: Annotated[int, typer.Option("-k", "--k", min=1, max=2000, help="Length of the lists.")] = 200,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of towers and ranker; by default the settings'.")
@@ -42,23 +49,26 @@ def rank(  # noqa: PLR0913  # a command has as many options as it needs
 
     data = read_bench_data(train, movies, context)
     with errors.status("fitting"):
-        lists = ranked_lists(data, _settings(seed), stage, k)
+        lists = ranked_lists(data, _settings(seed, protocol), stage, k)
     write_lists(lists, output)
     out.print(f"{output}: {lists.height} rows, {lists['user_id'].n_unique()} users")
 
 
-def _settings(seed: int | None) -> "BenchSettings":
+def _settings(seed: int | None, protocol: "Protocol") -> "BenchSettings":
     """The settings that hold for the assets, with another seed where one is asked for."""
     from recsys_assets.assets.data import SplitsRun
     from recsys_assets.assets.ranking import RankerRun, RankingExamplesRun
     from recsys_assets.assets.retrieval import FaissIndexRun, TwoTowerRun
     from recsys_core.bench.ranking import BenchSettings
+    from recsys_core.data.config import HoldoutsConfig
 
     seeded = {} if seed is None else {"seed": seed}
     return BenchSettings(
-        holdouts=SplitsRun(),
+        holdouts=HoldoutsConfig(),
+        splits=SplitsRun(),
         two_tower=TwoTowerRun(**seeded),
         index=FaissIndexRun(),
         candidates=RankingExamplesRun(),
         ranker=RankerRun(**seeded),
+        protocol=protocol,
     )

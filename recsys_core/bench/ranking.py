@@ -1,6 +1,11 @@
 """Fit the stages on one table and list items for the users of another: for judges who bring their own data.
 
-The same functions as in the assets, in the same order: hold-outs, features, towers, index, training rows, ranker.
+The same functions as in the assets, in the same order: slices, features, towers, index, training rows, ranker. What
+differs by what is asked is where the ranker's training rows come from:
+
+- *by time*: users are asked after the training data end. Rows come from windows of time, as in the assets, and the
+  models are refitted while the users ask, on whatever had been known by then.
+- *by user*: users are asked about their own latest likes, at any time. Rows come from hold-outs of each user's likes.
 """
 
 import logging
@@ -11,10 +16,15 @@ import numpy as np
 import polars as pl
 
 from recsys_core.bench.tables import BenchData, as_they_came
-from recsys_core.data.config import HoldoutsConfig
-from recsys_core.data.slicing import without_exam
-from recsys_core.data.splits import TEST, Splits
-from recsys_core.features.slices import item_features_by_slice, of_slice, user_features_by_slice
+from recsys_core.data.config import HoldoutsConfig, SplitsConfig
+from recsys_core.data.slicing import chained, fitted_before, hold_out, make_splits
+from recsys_core.data.splits import NOW, Splits
+from recsys_core.features.slices import (
+    SliceFeatures,
+    item_features_by_slice,
+    of_slice,
+    user_features_by_slice,
+)
 from recsys_core.ranking.config import RankerConfig
 from recsys_core.ranking.inputs import RankingInputs, after_the_last, propose, proposer_of
 from recsys_core.ranking.lists import rank
@@ -30,17 +40,32 @@ from recsys_core.retrieval.training import FittedTower
 logger = logging.getLogger(__name__)
 
 Stage = Literal["retrieval", "ranking"]
+Protocol = Literal["auto", "time", "user"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchSettings:
-    """The settings of every stage that takes part."""
+    """The settings of every stage that takes part.
+
+    Attributes:
+        holdouts: what is held out of each user's likes, by user.
+        splits: how time is cut, by time.
+        two_tower: of retrieval.
+        index: of retrieval.
+        candidates: of retrieval.
+        ranker: of ranking.
+        protocol: what is asked; 'auto': by time where most users ask after the training data end.
+        n_refits: by time, how often the models are fitted while the users ask.
+    """
 
     holdouts: HoldoutsConfig
+    splits: SplitsConfig
     two_tower: TwoTowerConfig
     index: IndexConfig
     candidates: CandidatesConfig
     ranker: RankerConfig
+    protocol: Protocol = "auto"
+    n_refits: int = 6
 
 
 def ranked_lists(data: BenchData, settings: BenchSettings, stage: Stage, k: int) -> pl.DataFrame:
@@ -55,33 +80,68 @@ def ranked_lists(data: BenchData, settings: BenchSettings, stage: Stage, k: int)
     Where the data have no user whose likes could be held out, or none of these likes is found, there is no ranker, and
     the order of retrieval stands; a warning says so.
     """
-    n_candidates = max(k, settings.candidates.n_candidates)
-    splits = without_exam(data.train, TEST, settings.holdouts, with_holdouts=stage == "ranking")
-    items = item_features_by_slice(data.train, data.movies, splits)
-    towers = fit_towers(data.train, items, splits, settings.two_tower)
-    embeddings = embed_items(towers[TEST])
-    index = build_index(embeddings.vectors, embeddings.item_ids, settings.index)
-    proposer = proposer_of(towers[TEST], of_slice(items, TEST), index)
-    inputs = propose(proposer, data.context, after_the_last(data.context), n_candidates=n_candidates)
-    ranker = _ranker(data, splits, items, towers, settings) if stage == "ranking" else None
-    return _table(inputs.candidates if ranker is None else rank(ranker, inputs), inputs, data, k)
+    asked = after_the_last(data.context)
+    past, answering, ratings = _chains(data, asked, settings)
+    splits = answering if stage == "retrieval" else chained(past, answering)
+    items = item_features_by_slice(ratings, data.movies, splits)
+    towers = fit_towers(ratings, items, splits, settings.two_tower)
+    ranker = _ranker(ratings, past, items, towers, settings) if stage == "ranking" else None
+    starts = np.array([answering.fit_end(name) for name in answering.names])
+    # Who asks before the first of them is answered by the first: its models are what there is.
+    at = np.maximum(np.searchsorted(starts, asked["requested_at"].to_numpy(), side="right") - 1, 0)
+    lists = []
+    for number in np.unique(at):
+        name, own = answering.names[number], asked.filter(at == number)
+        embeddings = embed_items(towers[name])
+        index = build_index(embeddings.vectors, embeddings.item_ids, settings.index)
+        inputs = propose(
+            proposer_of(towers[name], of_slice(items, name), index),
+            data.context.join(own, on="user_id", how="semi"),
+            own,
+            n_candidates=max(k, settings.candidates.n_candidates),
+        )
+        lists.append(_table(inputs.candidates if ranker is None else rank(ranker, inputs), inputs, data, k))
+    return pl.concat(lists)
+
+
+def _chains(data: BenchData, asked: pl.DataFrame, settings: BenchSettings) -> tuple[Splits, Splits, pl.DataFrame]:
+    """The slices that the ranker learns from, those that answer, and the ratings that both are fitted on."""
+    end = int(data.train["timestamp"].max()) + 1  # type: ignore[arg-type]  # never null, and never empty
+    if not _is_by_time(asked, end, settings.protocol):
+        return hold_out(data.train, end, settings.holdouts), fitted_before(end), data.train
+    windows = make_splits(data.train, settings.splits).without(NOW)
+    both = pl.concat([data.train, data.context]).sort("timestamp", "user_id", "item_id")
+    return windows, _refits(asked, end, settings.n_refits), both
+
+
+def _is_by_time(asked: pl.DataFrame, end: int, protocol: Protocol) -> bool:
+    """Whether most users are asked after the training data end."""
+    if protocol != "auto":
+        return protocol == "time"
+    return bool((asked["requested_at"] > end).sum() * 2 > asked.height)
+
+
+def _refits(asked: pl.DataFrame, end: int, n: int) -> Splits:
+    """Slices that ask nobody, each fitted on what was known when the next part of the users began to ask."""
+    times = np.sort(asked["requested_at"].to_numpy())
+    starts = {end} | {max(end, int(times[len(times) * step // n])) for step in range(1, n)}
+    return chained(*[fitted_before(start, f"{NOW}_{step}") for step, start in enumerate(sorted(starts))])
 
 
 def _ranker(
-    data: BenchData, splits: Splits, items: pl.DataFrame, towers: dict[str, FittedTower], settings: BenchSettings
+    ratings: pl.DataFrame, past: Splits, items: pl.DataFrame, towers: dict[str, FittedTower], settings: BenchSettings
 ) -> Ranker | None:
-    if splits.users.is_empty():
+    if past.users.is_empty():
         logger.warning("no user has enough likes at different times to learn a ranking from: the order is retrieval's")
         return None
-    users = user_features_by_slice(data.train, items, splits)
+    features = SliceFeatures(items=items, users=user_features_by_slice(ratings, items, past))
     examples = examples_of_slices(
-        data.train, splits, items, users, towers.__getitem__, n_candidates=settings.candidates.n_candidates
+        ratings, past, features, towers.__getitem__, n_candidates=settings.candidates.n_candidates
     )
-    lessons = examples.lessons(TEST)
-    if not lessons["label"].sum():
-        logger.warning("retrieval found none of the held-out likes to learn a ranking from: the order is retrieval's")
+    if not examples.rows["label"].sum():
+        logger.warning("retrieval found none of the likes to learn a ranking from: the order is retrieval's")
         return None
-    return fit_ranker(lessons, examples.feature_set, settings.ranker)
+    return fit_ranker(examples.rows, examples.feature_set, settings.ranker, past.last_until)
 
 
 def _table(ordered: Candidates, inputs: RankingInputs, data: BenchData, k: int) -> pl.DataFrame:

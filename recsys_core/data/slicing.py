@@ -9,15 +9,18 @@ from recsys_core.data.schemas import LIKED, RATINGS_COLUMNS
 from recsys_core.data.splits import NOW, TEST, Splits
 from recsys_core.errors import DataError
 
+_NOTHING = pl.DataFrame(schema=RATINGS_COLUMNS)
 _NOBODY = pl.DataFrame(schema={"user_id": pl.Int64(), "cut": pl.Int64()})
 
 
-def make_splits(ratings: pl.DataFrame, config: SplitsConfig) -> Splits:
+def make_splits(ratings: pl.DataFrame, config: SplitsConfig, last_event: int = 0) -> Splits:
     """Cut the ratings at quantiles of time into windows and their steps, and end the chain with `now`.
 
     Args:
         ratings: RATINGS columns, every rating that was ever given, so that a re-rating does not erase the past.
         config: how many windows, and which of them examine.
+        last_event: seconds UTC of the last that is known beside ratings: a click, an outcome. The slice `now` lies
+            after everything.
 
     Raises:
         DataError: the ratings are too few, or too many of them share one second, for the cut-offs to differ.
@@ -29,8 +32,36 @@ def make_splits(ratings: pl.DataFrame, config: SplitsConfig) -> Splits:
         steps = starts[n * config.n_refits : (n + 1) * config.n_refits + 1]
         name = TEST if is_last else f"window_{n + 1}"
         parts += _window(ratings, name, steps, is_exam=n >= config.n_teaching)
-    end = starts[-1]
-    return _joined([*parts, _slice(ratings, _about(NOW, NOW, end, end, is_exam=False), _NOBODY)])
+    end = max(starts[-1], last_event + 1)
+    return chained(*parts, fitted_before(end))
+
+
+def newcomers(ratings: pl.DataFrame, splits: Splits) -> Splits:
+    """The same slices, asking users at the second of their first rating, when nothing is known of them.
+
+    Each new user of a window is asked once; the targets are their likes within the window.
+
+    Args:
+        ratings: RATINGS columns, every rating that was ever given.
+        splits: the chain.
+    """
+    first = ratings.group_by("user_id").agg(cut=pl.col("timestamp").min())
+    users, targets = [], []
+    for row, following in zip(splits.cutoffs.iter_rows(named=True), _ends(splits), strict=True):
+        new = first.filter(pl.col("cut").is_between(row["fit_end"], following, closed="left"))
+        own = ratings.join(new, on="user_id").filter(pl.col("timestamp") < row["until"])
+        answers = own.unique(["user_id", "item_id"], keep="first", maintain_order=True)
+        liked = answers.filter(pl.col("rating") >= LIKED).sort("user_id", "timestamp", "item_id")
+        name = pl.lit(row["slice"]).alias("slice")
+        users.append(new.join(liked, on="user_id", how="semi").sort("user_id").select(name, "user_id", "cut"))
+        targets.append(liked.select(name, *RATINGS_COLUMNS))
+    return Splits(cutoffs=splits.cutoffs, users=pl.concat(users), targets=pl.concat(targets))
+
+
+def _ends(splits: Splits) -> list[int]:
+    """(n_slices,) first second after each slice: where the next begins."""
+    starts = splits.cutoffs["fit_end"].to_list()
+    return [*starts[1:], starts[-1]]
 
 
 def hold_out(ratings: pl.DataFrame, fit_end: int, config: HoldoutsConfig) -> Splits:
@@ -47,19 +78,21 @@ def hold_out(ratings: pl.DataFrame, fit_end: int, config: HoldoutsConfig) -> Spl
     """
     before = ratings.filter(pl.col("timestamp") < fit_end)
     shares = [config.holdout_share * (n + 1) for n in range(config.n_holdouts)]
-    return _joined([_holdout(before, fit_end, share, config.holdout_likes) for share in reversed(shares)])
+    return chained(*[_holdout(before, fit_end, share, config.holdout_likes) for share in reversed(shares)])
 
 
-def everything(ratings: pl.DataFrame) -> Splits:
-    """One slice, `now`, whose models see everything and which asks nobody: for a system that is asked from outside."""
-    fit_end = int(ratings["timestamp"].max()) + 1  # type: ignore[arg-type]  # never null in RATINGS
-    return _slice(ratings, _about(NOW, NOW, fit_end, fit_end, is_exam=False), _NOBODY)
+def fitted_before(moment: int, name: str = NOW) -> Splits:
+    """One slice that asks nobody, its models fitted on everything before a moment (seconds UTC)."""
+    return _slice(_NOTHING, _about(name, name, moment, moment, is_exam=False), _NOBODY)
 
 
-def with_holdouts(ratings: pl.DataFrame, config: HoldoutsConfig) -> Splits:
-    """`everything`, after its hold-outs."""
-    served = everything(ratings)
-    return _joined([hold_out(ratings, served.fit_end(NOW), config), served])
+def chained(*parts: Splits) -> Splits:
+    """Some slices as one chain; each part may see all that the parts before it may see."""
+    return Splits(
+        cutoffs=pl.concat([part.cutoffs for part in parts]),
+        users=pl.concat([part.users for part in parts]),
+        targets=pl.concat([part.targets for part in parts]),
+    )
 
 
 def _holdout(before: pl.DataFrame, fit_end: int, share: float, least: int) -> Splits:
@@ -140,11 +173,3 @@ def _step_starts(ratings: pl.DataFrame, config: SplitsConfig) -> list[int]:
             "too many in one second; use more data, or fewer windows or refits (settings of `splits`)"
         )
     return [*starts, int(stamps[-1]) + 1]
-
-
-def _joined(parts: list[Splits]) -> Splits:
-    return Splits(
-        cutoffs=pl.concat([part.cutoffs for part in parts]),
-        users=pl.concat([part.users for part in parts]),
-        targets=pl.concat([part.targets for part in parts]),
-    )

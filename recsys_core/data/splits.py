@@ -68,6 +68,17 @@ class Splits:
         """The windows that settings are chosen on: those that examine, without the last two."""
         return self.exams[:-2]
 
+    @property
+    def last_until(self) -> int:
+        """First second by which all answers are known."""
+        return int(self.cutoffs["until"].max())  # type: ignore[arg-type]  # never null
+
+    def without(self, name: str) -> "Splits":
+        """The chain without one slice."""
+        tables = (table.filter(pl.col("slice") != name) for table in (self.cutoffs, self.users, self.targets))
+        cutoffs, users, targets = tables
+        return Splits(cutoffs=cutoffs, users=users, targets=targets)
+
     def slices_of(self, window: str) -> list[str]:
         """The slices of a window, the earliest first."""
         return self.cutoffs.filter(window=window)["slice"].to_list()

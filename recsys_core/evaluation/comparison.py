@@ -1,44 +1,75 @@
-"""Per-user values -> means with intervals, and paired comparisons between models."""
+"""Per-user values -> means with intervals, and paired comparisons between models, by protocol and window."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 
-from recsys_core.evaluation.accuracy import METRICS
+from recsys_core.evaluation.accuracy import HEADLINE, METRICS
 from recsys_core.evaluation.config import EvaluationConfig
-from recsys_core.metrics.uncertainty import Estimate, bootstrap_mean, paired_difference, paired_ratio
+from recsys_core.metrics.uncertainty import Estimate, bootstrap_means, paired_difference, paired_ratio
 from recsys_core.seeding import child
+
+COMPARED = (HEADLINE, "recall@100")
+"""Metrics by which models are compared: what the user sees, and what retrieval finds."""
 
 
 def summarise(per_user: pl.DataFrame, config: EvaluationConfig) -> pl.DataFrame:
-    """model, metric, mean, low, high, n: the mean over all eligible users with its 95 % bootstrap interval."""
+    """protocol, window, model, metric, mean, low, high, n: means with 95 % bootstrap intervals over users.
+
+    Args:
+        per_user: protocol, window, then `per_user_metrics`; a user may have a row in several windows of a pool.
+        config: draws and seed.
+    """
     rows = []
-    for (model,), own in per_user.group_by("model", maintain_order=True):
-        for metric in METRICS:
-            # The same draws for every model and metric, so that tables of different runs compare.
-            rng = child(config.seed, "bootstrap")
-            estimate = bootstrap_mean(own[metric].to_numpy(), rng, n_draws=config.n_draws)
-            rows.append({"model": model, "metric": metric, **estimate_row(estimate)})
+    for (protocol, window), own in per_user.group_by("protocol", "window", maintain_order=True):
+        models = own["model"].unique(maintain_order=True).to_list()
+        tables = [own.filter(model=model).sort("window", "user_id") for model in models]
+        values = np.concatenate([table.select(METRICS).to_numpy() for table in tables], axis=1)
+        # The same draws for every model and metric, so that tables of different runs compare.
+        estimates = bootstrap_means(
+            values, child(config.seed, "bootstrap"), n_draws=config.n_draws, clusters=tables[0]["user_id"].to_numpy()
+        )
+        names = [(model, metric) for model in models for metric in METRICS]
+        rows += [
+            {"protocol": protocol, "window": window, "model": model, "metric": metric, **estimate_row(estimate)}
+            for (model, metric), estimate in zip(names, estimates, strict=True)
+        ]
     return pl.DataFrame(rows)
 
 
-def compare(per_user: pl.DataFrame, ours: str, metric: str, config: EvaluationConfig) -> pl.DataFrame:
-    """Ours against every other model, user by user: other, kind ('difference' or 'ratio'), mean, low, high, n."""
-    own = _values(per_user, ours, metric)
+def compare(per_user: pl.DataFrame, ours: str, metrics: Sequence[str], config: EvaluationConfig) -> pl.DataFrame:
+    """Ours against every other model, user by user.
+
+    Returns:
+        protocol, window, other, metric, kind ('difference' or 'ratio'), mean, low, high, n.
+    """
     rows = []
-    for other in per_user["model"].unique(maintain_order=True):
-        if other == ours:
-            continue
-        theirs = _values(per_user, other, metric)
-        for kind, function in (("difference", paired_difference), ("ratio", paired_ratio)):
-            estimate = function(own, theirs, child(config.seed, "bootstrap"), n_draws=config.n_draws)
-            rows.append({"other": other, "metric": metric, "kind": kind, **estimate_row(estimate)})
+    for (protocol, window), part in per_user.group_by("protocol", "window", maintain_order=True):
+        about = {"protocol": protocol, "window": window}
+        for other in part["model"].unique(maintain_order=True):
+            if other != ours:
+                rows += [about | row for metric in metrics for row in _compared(part, (ours, other), metric, config)]
     return pl.DataFrame(rows)
+
+
+def _compared(
+    per_user: pl.DataFrame, models: tuple[str, str], metric: str, config: EvaluationConfig
+) -> list[dict[str, object]]:
+    ours, theirs = (per_user.filter(model=model).sort("user_id", "n_targets") for model in models)
+    rows: list[dict[str, object]] = []
+    for kind, function in (("difference", paired_difference), ("ratio", paired_ratio)):
+        estimate = function(
+            ours[metric].to_numpy(),
+            theirs[metric].to_numpy(),
+            child(config.seed, "bootstrap"),
+            n_draws=config.n_draws,
+            clusters=ours["user_id"].to_numpy(),
+        )
+        rows.append({"other": models[1], "metric": metric, "kind": kind, **estimate_row(estimate)})
+    return rows
 
 
 def estimate_row(estimate: Estimate) -> dict[str, float | int]:
     """An estimate as columns of a report."""
     return {"mean": estimate.mean, "low": estimate.low, "high": estimate.high, "n": estimate.n}
-
-
-def _values(per_user: pl.DataFrame, model: str, metric: str) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    return per_user.filter(model=model).sort("user_id")[metric].to_numpy()

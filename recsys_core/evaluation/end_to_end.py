@@ -1,74 +1,97 @@
-"""The whole system on the test slice: towers, index, features, ranker, list rules, each as it serves."""
+"""The whole system on every window: towers, index, features, ranker and list rules, each as it would have served."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
-from recsys_core.data.splits import TEST, Splits, fit_ratings, known_ratings
-from recsys_core.evaluation.breadth import Audience
+from recsys_core.data.splits import Splits, fit_ratings
+from recsys_core.evaluation.baselines import BaselineLists
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.funnel import Stages
-from recsys_core.evaluation.report import EvalReport, evaluate
+from recsys_core.evaluation.protocols import Examination, Questions
+from recsys_core.evaluation.report import Answered, EvalReport, evaluate
 from recsys_core.features.slices import of_slice
-from recsys_core.ranking.inputs import propose, proposer_of
-from recsys_core.ranking.list_rules import listed_items, rule_all
+from recsys_core.ranking.inputs import Proposer, TowerOf, propose, proposer_of
+from recsys_core.ranking.list_rules import ListedItems, listed_items, rule_all
 from recsys_core.ranking.lists import rank
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.candidates import exact_candidates, seen_at
-from recsys_core.retrieval.index import ItemIndex
-from recsys_core.retrieval.training import FittedTower
+from recsys_core.retrieval.config import IndexConfig
+from recsys_core.retrieval.index import build_index
+from recsys_core.side_by_side import Check, side_by_side
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestInputs:
-    """Every part of the system, and the test that it faces."""
+class SystemInputs:
+    """Every part of the system as of every window, and what it faces."""
 
-    __test__ = False  # pytest would take the name for a test class
-
-    ratings: pl.DataFrame
-    movies: pl.DataFrame  # MOVIES, for the titles that list rules read
+    ratings: pl.DataFrame  # RATINGS columns, every rating that was ever given
     splits: Splits  # with the test's targets
     items: pl.DataFrame  # item_features_by_slice
-    users: pl.DataFrame  # user_features_by_slice
-    tower: FittedTower
-    index: ItemIndex
+    movies: pl.DataFrame  # MOVIES
+    tower_of: TowerOf
+    ranker_of: Callable[[str], Ranker]  # by window
+    index: IndexConfig
+    baselines: BaselineLists
+
+
+def evaluate_end_to_end(inputs: SystemInputs, config: EvaluationConfig) -> EvalReport:
+    """Answer every user of every window that examines, as serving would have, and judge the answers."""
+    examination = Examination.of(inputs.ratings, inputs.splits)
+    tasks = [partial(_answers_of, inputs, examination, name) for name in examination.slices]
+    answered = [one for answers in side_by_side(tasks, at_once=2) for one in answers]
+    return evaluate(answered, inputs.baselines.lists, config)
+
+
+def _answers_of(inputs: SystemInputs, examination: Examination, name: str, check: Check) -> list[Answered]:
+    """What the models of one slice answer."""
+    check()
+    items, tower = of_slice(inputs.items, name), inputs.tower_of(name)
+    exact = proposer_of(tower, items)
+    index = build_index(exact.item_vectors, tower.catalogue.item_ids, inputs.index)
+    models = _Models(
+        proposer=proposer_of(tower, items, index),
+        ranker=inputs.ranker_of(inputs.splits.window_of(name)),
+        listed=listed_items(exact, inputs.movies),
+        items=items,
+        trained_users=fit_ratings(inputs.ratings, inputs.splits, name)["user_id"].unique(),
+    )
+    return [models.answer(questions) for questions in examination.questions(name)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Models:
+    """What answers for a slice."""
+
+    proposer: Proposer
     ranker: Ranker
-    baselines: pl.DataFrame  # RANKED_LISTS
+    listed: ListedItems
+    items: pl.DataFrame
+    trained_users: pl.Series
 
-
-def evaluate_end_to_end(inputs: TestInputs, config: EvaluationConfig) -> EvalReport:
-    """Answer every test user's request as serving would, and judge the answers."""
-    known = known_ratings(inputs.ratings, inputs.splits, TEST)
-    item_rows = of_slice(inputs.items, TEST)
-    n_candidates, rules = inputs.ranker.n_candidates, inputs.ranker.list_rules
-    proposed = propose(
-        proposer_of(inputs.tower, item_rows, inputs.index),
-        known,
-        inputs.splits.requests(TEST),
-        user_rows=of_slice(inputs.users, TEST),
-        n_candidates=n_candidates,
-        rewatch_after_days=rules.rewatch_after_days,
-    )
-    seen = seen_at(proposed.users, proposed.requested_at, rules.rewatch_after_days)
-    exact = exact_candidates(proposed.proposer.item_vectors, proposed.user_vectors, seen, n_candidates)
-    ranked = rule_all(rank(inputs.ranker, proposed), listed_items(proposed.proposer, inputs.movies), rules)
-    trained_users = fit_ratings(inputs.ratings, inputs.splits, TEST)["user_id"].unique()
-    return evaluate(
-        Stages(
-            users=proposed.users,
-            catalogue=inputs.tower.catalogue,
-            exact=exact.item_idx,
-            found=proposed.candidates.item_idx,
-            ranked=ranked.item_idx,
-        ),
-        inputs.baselines,
-        inputs.splits.targets.filter(slice=TEST),
-        Audience(
-            users=proposed.users,
-            catalogue=inputs.tower.catalogue,
-            items=item_rows,
-            n_trained_users=len(trained_users),
-        ),
-        trained_users,
-        config,
-    )
+    def answer(self, questions: Questions) -> Answered:
+        n_candidates, rules = self.ranker.n_candidates, self.ranker.list_rules
+        proposed = propose(
+            self.proposer,
+            questions.known,
+            questions.requests,
+            n_candidates=n_candidates,
+            rewatch_after_days=rules.rewatch_after_days,
+        )
+        seen = seen_at(proposed.users, proposed.requested_at, rules.rewatch_after_days)
+        exact = exact_candidates(self.proposer.item_vectors, proposed.user_vectors, seen, n_candidates)
+        ranked = rule_all(rank(self.ranker, proposed), self.listed, rules)
+        return Answered(
+            questions=questions,
+            stages=Stages(
+                users=proposed.users,
+                catalogue=self.proposer.tower.catalogue,
+                exact=exact.item_idx,
+                found=proposed.candidates.item_idx,
+                ranked=ranked.item_idx,
+            ),
+            items=self.items,
+            trained_users=self.trained_users,
+        )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from recsys_core.data.splits import TEST
+from recsys_core.evaluation.protocols import REFITTED
 from recsys_core.evaluation.report import OURS, EvalReport
 from recsys_core.retrieval.baselines.tuning import BASELINES
 
@@ -16,7 +18,7 @@ def beats(report: EvalReport, other: str) -> bool:
 
 def funnel_is_whole(report: EvalReport) -> bool:
     """Whether every target that the metrics count has exactly one fate."""
-    n_targets = int(report.per_user.filter(model=OURS)["n_targets"].sum())
+    n_targets = int(report.per_user.filter(model=OURS, window=TEST, protocol=REFITTED)["n_targets"].sum())
     return (
         n_targets == report.fates.height == report.fates.select("user_id", "item_id").n_unique()
         and n_targets == int(report.funnel["n_targets"].sum())
@@ -26,7 +28,10 @@ def funnel_is_whole(report: EvalReport) -> bool:
 
 def denominators_agree(report: EvalReport) -> bool:
     """Whether every model was averaged over all users with targets: nobody may drop those whom it serves badly."""
-    return set(report.summary["n"]) == {report.fates["user_id"].n_unique()}
+    counts = report.summary.group_by("protocol", "window").agg(pl.col("n").unique())
+    asked = report.per_user.group_by("protocol", "window").agg(pl.struct("user_id").n_unique().alias("users"))
+    both = asked.join(counts, on=["protocol", "window"], how="left")
+    return all(row["n"] == [row["users"]] for row in both.iter_rows(named=True))
 
 
 def missing_baselines(report: EvalReport) -> AbstractSet[str]:

@@ -6,9 +6,17 @@ import pandera.polars as pa
 import polars as pl
 
 from recsys_core.data.histories import Catalogue
+from recsys_core.evaluation.protocols import Questions
 from recsys_core.metrics.relevance import RankedLists, lists_for
 
 Int64s = npt.NDArray[np.int64]
+
+RANKED_LISTS_COLUMNS: dict[str, pl.DataType] = {
+    "model": pl.String(),
+    "user_id": pl.Int64(),
+    "item_id": pl.Int64(),
+    "rank": pl.Int64(),
+}
 
 RANKED_LISTS = pa.DataFrameSchema(
     {
@@ -46,6 +54,13 @@ def lists_table(model: str, user_ids: Int64s, item_idx: RankedLists, catalogue: 
         schema_overrides={"model": pl.String},
     )
     return RANKED_LISTS.validate(table)
+
+
+def of_window(questions: Questions, table: pl.DataFrame) -> pl.DataFrame:
+    """A table with the protocol and the window of some questions in front."""
+    return table.select(
+        pl.lit(questions.protocol).alias("protocol"), pl.lit(questions.window).alias("window"), pl.all()
+    )
 
 
 def lists_array(table: pl.DataFrame, user_ids: Int64s) -> RankedLists:

@@ -2,32 +2,58 @@
 
 import polars as pl
 
-from recsys_core.evaluation.report import EvalReport
+from recsys_core.evaluation.accuracy import HEADLINE
+from recsys_core.evaluation.protocols import FROZEN, NEWCOMERS, REFITTED
+from recsys_core.evaluation.report import ALL_WINDOWS, EvalReport
 
 HEADLINE_METRICS = ("ndcg@10", "recall@10", "recall@100", "map@10", "hit@10")
 
 
-def headline_table(report: EvalReport) -> str:
+def headline_table(report: EvalReport, window: str = ALL_WINDOWS, protocol: str = REFITTED) -> str:
     """Every model's headline figures with intervals, best first."""
-    order = report.summary.filter(metric=HEADLINE_METRICS[0]).sort("mean", descending=True)["model"].to_list()
+    own = report.summary.filter(window=window, protocol=protocol)
+    order = own.filter(metric=HEADLINE_METRICS[0]).sort("mean", descending=True)["model"].to_list()
     rows = []
     for model in order:
         cells = []
         for metric in HEADLINE_METRICS:
-            row = report.summary.filter(model=model, metric=metric).row(0, named=True)
+            row = own.filter(model=model, metric=metric).row(0, named=True)
             cells.append(f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]")
         rows.append([model, *cells])
     return markdown_table(["model", *HEADLINE_METRICS], rows)
 
 
-def comparison_table(report: EvalReport) -> str:
-    """Our lead over each other model."""
+def comparison_table(report: EvalReport, window: str = ALL_WINDOWS) -> str:
+    """Our lead over each other model, when all are refitted."""
+    own = report.comparison.filter(protocol=REFITTED, window=window)
     rows = []
-    for row in report.comparison.filter(kind="difference").iter_rows(named=True):
-        ratio = report.comparison.filter(kind="ratio", other=row["other"]).row(0, named=True)
-        lead = f"{row['mean']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
-        rows.append([row["other"], lead, f"{ratio['mean']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"])
-    return markdown_table(["against", "difference in NDCG@10", "ratio"], rows)
+    for other in own["other"].unique(maintain_order=True):
+        cells = []
+        for metric, kind, form in (
+            (HEADLINE, "difference", "+.3f"),
+            (HEADLINE, "ratio", ".2f"),
+            ("recall@100", "ratio", ".2f"),
+        ):
+            row = own.filter(other=other, metric=metric, kind=kind).row(0, named=True)
+            cells.append(f"{row['mean']:{form}} [{row['low']:{form}}, {row['high']:{form}}]")
+        rows.append([str(other), *cells])
+    return markdown_table(["against", "difference in NDCG@10", "ratio of NDCG@10", "ratio of recall@100"], rows)
+
+
+def windows_table(report: EvalReport, metric: str = HEADLINE) -> str:
+    """One metric of every model, a row per window: refitted, pooled frozen, and newcomers."""
+    means = report.summary.filter(metric=metric)
+    models = means["model"].unique(maintain_order=True).to_list()
+    names = means["window"].unique(maintain_order=True).to_list()
+    shown = [(REFITTED, window) for window in names] + [(FROZEN, ALL_WINDOWS), (NEWCOMERS, ALL_WINDOWS)]
+    rows = []
+    for protocol, window in shown:
+        own = means.filter(protocol=protocol, window=window)
+        if own.height:
+            figures = dict(own.select("model", "mean").iter_rows())
+            label = window if protocol == REFITTED else f"{window}, {protocol}"
+            rows.append([label, str(own["n"][0]), *(f"{figures[model]:.3f}" for model in models)])
+    return markdown_table(["window", "users", *models], rows)
 
 
 def funnel_table(report: EvalReport) -> str:

@@ -1,16 +1,21 @@
 """The evaluation report: every table of it, made once and kept, values per user included."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
+from recsys_core.data.histories import histories_of
+from recsys_core.data.splits import TEST
 from recsys_core.evaluation.accuracy import HEADLINE, per_user_metrics
 from recsys_core.evaluation.breadth import Audience, breadth
-from recsys_core.evaluation.comparison import compare, summarise
+from recsys_core.evaluation.comparison import COMPARED, compare, summarise
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.funnel import Stages, fates, funnel
-from recsys_core.evaluation.lists import lists_table
+from recsys_core.evaluation.lists import lists_table, of_window
+from recsys_core.evaluation.protocols import FROZEN, REFITTED, Questions
 from recsys_core.evaluation.slices import metric_by_slice, recall_by_item_band, user_slices
 from recsys_core.tables import load_tables, save_tables
 
@@ -23,12 +28,29 @@ POPULARITY = "popularity"
 RETRIEVAL_ONLY = "two-tower"
 """The order of retrieval alone: what ranking has to improve on."""
 
+ALL_WINDOWS, DEVELOPMENT = "all windows", "development"
+"""Pooled rows: over all windows that examine, and over those that settings are chosen on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """What the models of one slice answered to some questions."""
+
+    questions: Questions
+    stages: Stages
+    items: pl.DataFrame  # item_features of the slice
+    trained_users: pl.Series  # ids of users with ratings before the cut-off
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvalReport:
-    """All tables of the report; the functions that make them document their columns."""
+    """All tables of the report; the functions that make them document their columns.
 
-    per_user: pl.DataFrame  # accuracy.per_user_metrics
+    Accuracy is of every protocol and window, and pooled over windows. The funnel and what lies beyond accuracy are of
+    the test window, refitted; slices of users are pooled over all windows, refitted.
+    """
+
+    per_user: pl.DataFrame  # protocol, window, accuracy.per_user_metrics
     summary: pl.DataFrame  # comparison.summarise
     comparison: pl.DataFrame  # comparison.compare: ours against each other model
     fates: pl.DataFrame  # funnel.fates
@@ -46,19 +68,22 @@ class EvalReport:
         """Read all tables."""
         return load_tables(cls, folder)
 
-    def mean(self, model: str, metric: str = HEADLINE) -> float:
-        """One headline figure."""
-        return float(self.summary.filter(model=model, metric=metric)["mean"].item())
+    def mean(self, model: str, metric: str = HEADLINE, *, window: str = ALL_WINDOWS, protocol: str = REFITTED) -> float:
+        """One figure; the headline by default."""
+        row = self.summary.filter(model=model, metric=metric, window=window, protocol=protocol)
+        return float(row["mean"].item())
 
     def headline(self) -> dict[str, float | int]:
-        """The figures worth following from run to run."""
+        """The figures worth following from run to run, pooled over all windows; those of the test are named so."""
         lead, low, high = self.lead_over(POPULARITY)
         means = {
             metric: self.mean(OURS, metric) for metric in ("ndcg@10", "recall@10", "recall@100", "map@10", "hit@10")
         }
         return {
-            "n_users": int(self.summary["n"].max()),  # type: ignore[arg-type]  # a count, never null
+            "n_users": self.summary.filter(window=ALL_WINDOWS, protocol=REFITTED, model=OURS)["n"][0],
             **means,
+            "frozen_ndcg@10": self.mean(OURS, protocol=FROZEN),
+            "test_ndcg@10": self.mean(OURS, window=TEST),
             "retrieval_ndcg@10": self.mean(RETRIEVAL_ONLY),
             "popularity_ndcg@10": self.mean(POPULARITY),
             "lead_over_popularity": lead,
@@ -66,41 +91,95 @@ class EvalReport:
             "lead_over_popularity_high": high,
         }
 
-    def lead_over(self, other: str) -> tuple[float, float, float]:
-        """(mean, low, high) of our headline metric minus theirs, paired by user."""
-        row = self.comparison.filter(other=other, kind="difference").row(0, named=True)
+    def lead_over(
+        self, other: str, *, window: str = ALL_WINDOWS, metric: str = HEADLINE, kind: str = "difference"
+    ) -> tuple[float, float, float]:
+        """(mean, low, high) of ours against theirs when refitted, paired by user."""
+        rows = self.comparison.filter(protocol=REFITTED, window=window, metric=metric)
+        row = rows.filter(other=other, kind=kind).row(0, named=True)
         return row["mean"], row["low"], row["high"]
 
 
-def evaluate(
-    stages: Stages, baselines: pl.DataFrame, targets: pl.DataFrame, audience: Audience, trained_users: pl.Series,
-    config: EvaluationConfig,
-) -> EvalReport:  # fmt: skip
-    """Judge our lists and the baselines' by one protocol.
+def evaluate(answered: Sequence[Answered], baselines: pl.DataFrame, config: EvaluationConfig) -> EvalReport:
+    """Judge our lists and the baselines' by one protocol after the other.
 
     Args:
-        stages: what each of our stages passed on, for the evaluated users.
-        baselines: RANKED_LISTS of the tuned baselines for the same users.
-        targets: user_id, item_id of every held-out like.
-        audience: the users and items, for what goes beyond accuracy.
-        trained_users: ids of users with ratings before the cut-off.
+        answered: what ours answered, of every slice that examines.
+        baselines: protocol, window, RANKED_LISTS of the tuned baselines for the same users.
         config: k, draws and seed.
     """
-    users, catalogue = stages.users, stages.catalogue
-    ours = [
-        lists_table(OURS, users.user_ids, stages.ranked, catalogue),
-        lists_table(RETRIEVAL_ONLY, users.user_ids, stages.found, catalogue),
-    ]
-    lists = pl.concat([*ours, baselines])
-    per_user = per_user_metrics(lists, targets)
-    target_fates = fates(stages, targets, config.k)
+    lists = pl.concat([*(_our_lists(one) for one in answered), baselines])
+    targets = pl.concat([of_window(one.questions, one.questions.targets) for one in answered])
+    per_user = _per_user(lists, targets)
+    refitted = [one for one in answered if one.questions.protocol == REFITTED]
+    tested = [one for one in refitted if one.questions.window == TEST]
+    test_lists, test_targets = (
+        table.filter(protocol=REFITTED, window=TEST).drop("protocol", "window") for table in (lists, targets)
+    )
+    target_fates = pl.concat([fates(one.stages, one.questions.targets, config.k) for one in tested])
     return EvalReport(
         per_user=per_user,
-        summary=summarise(per_user, config),
-        comparison=compare(per_user, OURS, HEADLINE, config),
+        summary=summarise(pooled(per_user), config),
+        comparison=compare(pooled(per_user).filter(_is_compared()), OURS, COMPARED, config),
         fates=target_fates,
         funnel=funnel(target_fates),
-        breadth=breadth(lists, audience, config.k),
-        user_slices=metric_by_slice(per_user, user_slices(users, trained_users), HEADLINE, config),
-        item_slices=recall_by_item_band(lists, targets, audience.items, config.k),
+        breadth=breadth(test_lists, _audience(tested), config.k),
+        user_slices=metric_by_slice(per_user.filter(protocol=REFITTED), _user_slices(refitted), HEADLINE, config),
+        item_slices=recall_by_item_band(test_lists, test_targets, tested[-1].items, config.k),
+    )
+
+
+def pooled(per_user: pl.DataFrame) -> pl.DataFrame:
+    """`per_user` of each window, and again under the names of the pools that the window belongs to."""
+    exams = per_user["window"].unique(maintain_order=True).to_list()
+    everything = per_user.with_columns(window=pl.lit(ALL_WINDOWS))
+    chosen_on = per_user.filter(pl.col("window").is_in(exams[:-2])).with_columns(window=pl.lit(DEVELOPMENT))
+    return pl.concat([everything, chosen_on, per_user])
+
+
+def _is_compared() -> pl.Expr:
+    """Where intervals of differences are worth their time: pools and the test; of other protocols all windows."""
+    is_pool = pl.col("window").is_in([ALL_WINDOWS, DEVELOPMENT, TEST])
+    return pl.when(pl.col("protocol") == REFITTED).then(is_pool).otherwise(pl.col("window") == ALL_WINDOWS)
+
+
+def _our_lists(one: Answered) -> pl.DataFrame:
+    stages = one.stages
+    tables = [
+        lists_table(name, stages.users.user_ids, listed, stages.catalogue)
+        for name, listed in ((OURS, stages.ranked), (RETRIEVAL_ONLY, stages.found))
+    ]
+    return of_window(one.questions, pl.concat(tables))
+
+
+def _per_user(lists: pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
+    """protocol, window, then `per_user_metrics`; in the order of the windows."""
+    tables = []
+    for (protocol, window), own in targets.group_by("protocol", "window", maintain_order=True):
+        table = per_user_metrics(lists.filter(protocol=protocol, window=window), own)
+        tables.append(table.select(pl.lit(protocol).alias("protocol"), pl.lit(window).alias("window"), *table.columns))
+    return pl.concat(tables)
+
+
+def _user_slices(answered: Sequence[Answered]) -> pl.DataFrame:
+    return pl.concat(
+        [
+            user_slices(one.stages.users, one.trained_users).select(
+                pl.lit(one.questions.window).alias("window"), pl.all()
+            )
+            for one in answered
+        ]
+    )
+
+
+def _audience(answered: Sequence[Answered]) -> Audience:
+    """All users of some slices, in the numbers of the last, whose catalogue is the largest."""
+    last = answered[-1]
+    known = pl.concat([one.questions.known for one in answered])
+    user_ids = np.sort(np.concatenate([one.stages.users.user_ids for one in answered]))
+    return Audience(
+        users=histories_of(known, last.stages.catalogue, user_ids),
+        catalogue=last.stages.catalogue,
+        items=last.items,
+        n_trained_users=len(last.trained_users),
     )

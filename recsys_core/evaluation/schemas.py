@@ -5,11 +5,16 @@ import polars as pl
 
 from recsys_core.evaluation.accuracy import METRICS
 from recsys_core.evaluation.funnel import FATES
+from recsys_core.evaluation.protocols import PROTOCOLS
 
 _SHARE = pa.Check.in_range(0, 1)
 _MODEL = pa.Column(pl.String, description="Who handed in the lists: ours, its first stage alone, or a baseline.")
 _METRIC = pa.Column(pl.String, description="The metric, at so many places of the list.")
-_USER = pa.Column(pl.Int64, pa.Check.ge(0), description="A user of the test slice.")
+_PROTOCOL = pa.Column(
+    pl.String, pa.Check.isin(PROTOCOLS), description="By models of which age users are answered, or newcomers."
+)
+_WINDOW = pa.Column(pl.String, description="The window that examines, or the pool of windows.")
+_USER = pa.Column(pl.Int64, pa.Check.ge(0), description="A user of the window.")
 _N_USERS = pa.Column(pl.Int64, pa.Check.ge(0), description="Users behind the mean.")
 
 
@@ -25,6 +30,8 @@ def _estimate(what: str) -> dict[str, pa.Column]:
 
 PER_USER = pa.DataFrameSchema(
     {
+        "protocol": _PROTOCOL,
+        "window": _WINDOW,
         "model": _MODEL,
         "user_id": _USER,
         "n_targets": pa.Column(pl.Int64, pa.Check.ge(1), description="Held-out likes of the user."),
@@ -33,19 +40,21 @@ PER_USER = pa.DataFrameSchema(
     name="per_user",
     strict=True,
     ordered=True,
-    unique=["model", "user_id"],
+    unique=["protocol", "window", "model", "user_id"],
 )
 
 SUMMARY = pa.DataFrameSchema(
-    {"model": _MODEL, "metric": _METRIC, **_estimate("Mean over all test users")},
+    {"protocol": _PROTOCOL, "window": _WINDOW, "model": _MODEL, "metric": _METRIC, **_estimate("Mean over all users")},
     name="summary",
     strict=True,
     ordered=True,
-    unique=["model", "metric"],
+    unique=["protocol", "window", "model", "metric"],
 )
 
 COMPARISON = pa.DataFrameSchema(
     {
+        "protocol": _PROTOCOL,
+        "window": _WINDOW,
         "other": pa.Column(pl.String, description="The model that ours is compared with."),
         "metric": _METRIC,
         "kind": pa.Column(pl.String, pa.Check.isin(["difference", "ratio"]), description="How they are compared."),
@@ -54,7 +63,7 @@ COMPARISON = pa.DataFrameSchema(
     name="comparison",
     strict=True,
     ordered=True,
-    unique=["other", "metric", "kind"],
+    unique=["protocol", "window", "other", "metric", "kind"],
 )
 
 FATE_OF_EACH = pa.DataFrameSchema(

@@ -54,14 +54,24 @@ def item_bands(items: pl.DataFrame) -> pl.DataFrame:
 def metric_by_slice(
     per_user: pl.DataFrame, slices: pl.DataFrame, metric: str, config: EvaluationConfig
 ) -> pl.DataFrame:
-    """model, dimension, slice, metric, mean, low, high, n; a slice of too few users has NaN for its figures."""
-    joined = per_user.join(slices, on="user_id", maintain_order="left")  # the draws depend on the order of the users
+    """model, dimension, slice, metric, mean, low, high, n; a slice of too few users has NaN for its figures.
+
+    Args:
+        per_user: window, then `per_user_metrics`.
+        slices: window, user_id, dimension, slice.
+        metric: the metric.
+        config: draws, seed, and how many users are too few.
+    """
+    keys = ["window", "user_id"]
+    joined = per_user.join(slices, on=keys, maintain_order="left")  # the draws depend on the order of the users
     rows = []
     for (model, dimension, name), part in joined.group_by("model", "dimension", "slice", maintain_order=True):
         values = part[metric].to_numpy()
         if len(values) < config.n_slice_users:
             values = np.full(len(values), np.nan)
-        estimate = bootstrap_mean(values, child(config.seed, "bootstrap"), n_draws=config.n_draws)
+        estimate = bootstrap_mean(
+            values, child(config.seed, "bootstrap"), n_draws=config.n_draws, clusters=part["user_id"].to_numpy()
+        )
         about = {"model": model, "dimension": dimension, "slice": name, "metric": metric}
         rows.append(about | estimate_row(estimate) | {"n": part.height})
     return pl.DataFrame(rows).sort("model", "dimension", "slice")

@@ -26,6 +26,7 @@ EXAMPLE_KEYS: dict[str, pl.DataType] = {
     "user_id": pl.Int64(),
     "item_id": pl.Int64(),
     "label": pl.Int8(),
+    "known_at": pl.Int64(),
 }
 
 KEY_TEXTS = {
@@ -37,6 +38,7 @@ KEY_TEXTS = {
     "n_ratings": "Ratings of the item so far.",
     "n_likes": "Ratings of four stars and more so far.",
     "label": "1 where the user went on to like the item, else 0.",
+    "known_at": "First second (UTC) by which the label is settled: only rankers fitted from then on learn from it.",
 }
 """What the keys mean, for people."""
 

@@ -1,9 +1,19 @@
 """The feature tables of every slice of time: one row per (slice, item) and per (slice, user)."""
 
+from dataclasses import dataclass
+
 import polars as pl
 
 from recsys_core.data.splits import Splits, fit_ratings, known_ratings
 from recsys_core.features.tables import item_features, user_features
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceFeatures:
+    """Both feature tables of every slice."""
+
+    items: pl.DataFrame  # item_features_by_slice
+    users: pl.DataFrame  # user_features_by_slice
 
 
 def item_features_by_slice(ratings: pl.DataFrame, movies: pl.DataFrame, splits: Splits) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from recsys_core.errors import DataError
 from recsys_core.metrics.relevance import PerUser
 
 Samples = npt.NDArray[np.float64]
+Clusters = npt.NDArray[np.int64]
 
 _CELLS = 4_000_000
 """How many draws are held in memory at once: 32 MB of row numbers."""
@@ -40,27 +41,60 @@ class SeedSpread:
     n: int  # seeds
 
 
-def bootstrap_mean(values: PerUser, rng: np.random.Generator, *, n_draws: int = 2000, level: float = 0.95) -> Estimate:
+def bootstrap_mean(
+    values: PerUser,
+    rng: np.random.Generator,
+    *,
+    n_draws: int = 2000,
+    level: float = 0.95,
+    clusters: Clusters | None = None,
+) -> Estimate:
     """Mean over the users that count, with its percentile bootstrap interval.
 
     Users are drawn anew with replacement, as many as there are; the interval holds the middle `level` of the means.
 
+    Where one user has several values, as in several windows of time, `clusters` names the user of each: users are then
+    drawn with all their values, and n counts values.
+
     Edges: no user that counts gives NaN throughout; a single one gives an interval of width 0, which says nothing.
 
-    Source: Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13.
+    Source: Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13; of clusters, Field & Welsh (2007),
+    doi:10.1111/j.1467-9868.2007.00593.x.
 
     >>> print(bootstrap_mean(np.array([0.0, 1.0, 1.0, np.nan]), np.random.default_rng(0)))
     0.6667 [0.0000, 1.0000] (n=3)
     """
-    counted = values[~np.isnan(values)]
+    counts = ~np.isnan(values)
+    counted = values[counts]
     if not len(counted):
         return Estimate(mean=np.nan, low=np.nan, high=np.nan, n=0)
-    means = _resampled_means(counted[:, None], rng, n_draws)[:, 0]
+    means = _resampled_means(counted[:, None], rng, n_draws, None if clusters is None else clusters[counts])[:, 0]
     return _estimate(float(counted.mean()), means, level, len(counted))
 
 
+def bootstrap_means(
+    values: Samples,
+    rng: np.random.Generator,
+    *,
+    n_draws: int = 2000,
+    level: float = 0.95,
+    clusters: Clusters | None = None,
+) -> list[Estimate]:
+    """`bootstrap_mean` of each column of (n, n_columns) values without NaN, all by the same draws."""
+    if not len(values):
+        return [Estimate(mean=np.nan, low=np.nan, high=np.nan, n=0)] * values.shape[1]
+    means = _resampled_means(values, rng, n_draws, clusters)
+    return [_estimate(float(values[:, at].mean()), means[:, at], level, len(values)) for at in range(values.shape[1])]
+
+
 def paired_difference(
-    ours: PerUser, theirs: PerUser, rng: np.random.Generator, *, n_draws: int = 2000, level: float = 0.95
+    ours: PerUser,
+    theirs: PerUser,
+    rng: np.random.Generator,
+    *,
+    n_draws: int = 2000,
+    level: float = 0.95,
+    clusters: Clusters | None = None,
 ) -> Estimate:
     """Mean of ours - theirs over the same users, with its percentile bootstrap interval.
 
@@ -75,12 +109,18 @@ def paired_difference(
     >>> print(paired_difference(np.array([0.5, 0.9]), np.array([0.4, 0.8]), np.random.default_rng(0)))
     0.1000 [0.1000, 0.1000] (n=2)
     """
-    pairs = _pairs(ours, theirs)
-    return bootstrap_mean(pairs[:, 0] - pairs[:, 1], rng, n_draws=n_draws, level=level)
+    _refuse_others(ours, theirs)
+    return bootstrap_mean(ours - theirs, rng, n_draws=n_draws, level=level, clusters=clusters)
 
 
 def paired_ratio(
-    ours: PerUser, theirs: PerUser, rng: np.random.Generator, *, n_draws: int = 2000, level: float = 0.95
+    ours: PerUser,
+    theirs: PerUser,
+    rng: np.random.Generator,
+    *,
+    n_draws: int = 2000,
+    level: float = 0.95,
+    clusters: Clusters | None = None,
 ) -> Estimate:
     """Mean of ours / mean of theirs over the same users, with its percentile bootstrap interval.
 
@@ -96,10 +136,12 @@ def paired_ratio(
     >>> print(paired_ratio(np.array([0.2, 0.6]), np.array([0.1, 0.3]), np.random.default_rng(0)))
     2.0000 [2.0000, 2.0000] (n=2)
     """
-    pairs = _pairs(ours, theirs)
+    _refuse_others(ours, theirs)
+    counts = ~np.isnan(ours)
+    pairs = np.stack([ours, theirs], axis=1)[counts]
     if not len(pairs):
         return Estimate(mean=np.nan, low=np.nan, high=np.nan, n=0)
-    ratios = _ratios(_resampled_means(pairs, rng, n_draws))
+    ratios = _ratios(_resampled_means(pairs, rng, n_draws, None if clusters is None else clusters[counts]))
     return _estimate(float(_ratios(pairs.mean(axis=0)[None])[0]), ratios, level, len(pairs))
 
 
@@ -114,19 +156,27 @@ def seed_spread(means: npt.ArrayLike) -> SeedSpread:
     return SeedSpread(mean=float(values.mean()) if len(values) else np.nan, sd=sd, n=len(values))
 
 
-def _pairs(ours: PerUser, theirs: PerUser) -> Samples:
-    """(n, 2) the values of the users that count."""
+def _refuse_others(ours: PerUser, theirs: PerUser) -> None:
     if ours.shape != theirs.shape or np.any(np.isnan(ours) != np.isnan(theirs)):
         raise DataError("the two models were scored on different users: give both the same users with relevant items")
-    return np.stack([ours, theirs], axis=1)[~np.isnan(ours)]
 
 
-def _resampled_means(values: Samples, rng: np.random.Generator, n_draws: int) -> Samples:
-    """(n_draws, n_columns) column means of (n, n_columns) values whose rows are drawn with replacement."""
-    n = len(values)
-    at_once = max(1, _CELLS // n)
-    sizes = [min(at_once, n_draws - start) for start in range(0, n_draws, at_once)]
-    return np.concatenate([values[rng.integers(0, n, (size, n))].mean(axis=1) for size in sizes])
+def _resampled_means(values: Samples, rng: np.random.Generator, n_draws: int, clusters: Clusters | None) -> Samples:
+    """(n_draws, n_columns) column means of (n, n_columns) values; rows, or clusters of them, are drawn anew."""
+    totals, sizes = values, np.ones((len(values), 1))
+    if clusters is not None:
+        _, of_cluster = np.unique(clusters, return_inverse=True)
+        sizes = np.bincount(of_cluster).astype(np.float64)[:, None]
+        totals = np.zeros((len(sizes), values.shape[1]))
+        np.add.at(totals, of_cluster, values)
+    n = len(totals)
+    at_once = max(1, _CELLS // (n * values.shape[1]))
+    batches = [min(at_once, n_draws - start) for start in range(0, n_draws, at_once)]
+    means = []
+    for batch in batches:
+        drawn = rng.integers(0, n, (batch, n))
+        means.append(totals[drawn].mean(axis=1) / sizes[drawn].mean(axis=1))
+    return np.concatenate(means)
 
 
 def _ratios(means: Samples) -> PerUser:

@@ -10,12 +10,11 @@ from recsys_core.ranking.ranker import Ranker
 
 
 def trained_sample(ranker: Ranker, examples: RankingExamples, k: int) -> Sample:
-    """The first k places of every request that the serving ranker learned from, in its own order; a cluster is a user.
+    """The first k places of the latest window's requests, in the serving ranker's order; a cluster is a user.
 
-    The requests are those of the nearest hold-out. The ranker has seen these rows, and so its scores
-    of them are a little more extreme than of rows that it meets anew.
+    The ranker has seen these rows, and so its scores of them are a little more extreme than of rows that it meets anew.
     """
-    rows = examples.rows.filter(slice=examples.nearest_holdout(TEST))
+    rows = examples.of_window(TEST)
     scored = rows.with_columns(score=ranker.score(rows.select(FEATURE_NAMES).to_numpy()))
     shown = (
         scored.sort("user_id", "score", descending=[False, True], maintain_order=True)

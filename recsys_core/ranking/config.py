@@ -2,39 +2,68 @@
 
 from pydantic import BaseModel, Field
 
+from recsys_core.retrieval.config import CandidatesConfig
+
+
+class ShownConfig(CandidatesConfig, frozen=True, extra="forbid"):
+    """What the ranker learns from: how many candidates of each question, and how much of what was shown."""
+
+    most_shown_per_user: int = Field(
+        20,
+        ge=0,
+        le=10_000,
+        description="Latest requests of each user from which the ranker learns what was left alone: who asks most must "
+        "not decide for all.",
+    )
+
 
 class RankerConfig(BaseModel, frozen=True, extra="forbid"):
-    """XGBoost LambdaMART: how its trees are grown."""
+    """XGBoost LambdaMART: how its trees are grown, and what its rows weigh."""
 
-    n_rounds: int = Field(200, ge=1, le=5000, description="Trees; with this step size NDCG is flat from about 150 on.")
+    n_rounds: int = Field(
+        80, ge=1, le=5000, description="Trees: with small ones NDCG is flat from about 50 on; 150 order no better."
+    )
     learning_rate: float = Field(0.05, gt=0, le=1, description="Step size: smaller with more trees moved nothing.")
-    max_depth: int = Field(4, ge=1, le=12, description="Depth of a tree: a few hundred users cannot feed deeper ones.")
-    min_child_weight: float = Field(20.0, ge=0, description="Least weight of a leaf: guards against one user's habits.")
+    max_depth: int = Field(3, ge=1, le=12, description="Depth of a tree: a few hundred users cannot feed deeper ones.")
+    min_child_weight: float = Field(50.0, ge=0, description="Least weight of a leaf: guards against one user's habits.")
     row_share: float = Field(0.7, gt=0, le=1, description="Share of rows that each tree sees.")
     column_share: float = Field(0.5, gt=0, le=1, description="Share of features that each tree sees.")
     top_candidates: int = Field(
         80,
         ge=1,
         le=2000,
-        description="First candidates by retrieval, which all teach: the top matters most.",
+        description="First candidates by retrieval, all of which the ranker learns from: the top matters most.",
     )
     tail_step: int = Field(
         4,
         ge=1,
         le=100,
-        description="Of the candidates after those, every so-many-th teaches, so that the ranker knows what it will "
-        "meet there. With 80 and 4 half of the time is saved, and no figure moves beyond chance.",
+        description="Keep every n-th candidate after those, so that the ranker knows what it will meet there. With 80 "
+        "and 4 half of the time is saved, and no figure moves beyond chance.",
     )
     l2: float = Field(10.0, ge=0, description="Ridge penalty on leaf values.")
     n_pairs: int = Field(20, ge=1, le=200, description="Top places whose order the loss cares about: what users see.")
+    half_life_days: float = Field(
+        3650.0,
+        gt=0,
+        le=100_000,
+        description="Days after which a question weighs half: how people choose changes with the site and the years.",
+    )
+    shown_weight: float = Field(
+        0.5,
+        ge=0,
+        le=10,
+        description="Weight of all that a user was shown, together, beside 1 for a question of a window: a log must "
+        "not drown what ratings tell. Chosen, not measured: MovieLens has no impressions.",
+    )
     seed: int = Field(17, ge=0, description="Seed of the row and column samples.")
     n_threads: int = Field(
         1,
         ge=1,
         le=64,
-        description="Threads of XGBoost for each of the two rankers, which are trained side by side: on two cores one "
-        "for each is as fast as two for one after the other, and two take four times as long where something else "
-        "wants a core. Another count has given the same bytes so far, but that is not promised.",
+        description="Threads of XGBoost for each of two rankers, which are trained side by side: on two cores one for "
+        "each is as fast as two for one after the other, and two take four times as long where something else wants a "
+        "core. Another count has given the same bytes so far, but that is not promised.",
     )
 
 

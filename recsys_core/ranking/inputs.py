@@ -4,6 +4,7 @@ Training rows, evaluation and serving share everything below: one path from a hi
 sees. What belongs to the items alone is made once, in a `Proposer`, and serves any number of requests.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,6 +25,9 @@ from recsys_core.retrieval.training import FittedTower
 
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
+
+TowerOf = Callable[[str], FittedTower]
+"""The tower of a slice, by the slice's name."""
 
 BATCH = 256
 """Users whose features are made at once: bounds the memory at 256 x n_candidates vectors."""

@@ -16,6 +16,7 @@ import polars as pl
 import xgboost as xgb
 from threadpoolctl import threadpool_limits
 
+from recsys_core.days import DAY_S
 from recsys_core.errors import ArtifactError, DataError
 from recsys_core.features.registry import FEATURE_NAMES, FeatureSet, differences, feature_set_version
 from recsys_core.ranking.calibration import Calibration, load_calibration, save_calibration
@@ -27,25 +28,30 @@ from recsys_core.side_by_side import Check
 Float32s = npt.NDArray[np.float32]
 Float64s = npt.NDArray[np.float64]
 
+RETRIEVAL_Z = FEATURE_NAMES.index("pair_retrieval_z")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ranker:
     """A trained booster, the feature set that it was trained on, and how many candidates it learnt to order.
 
-    Without a calibration it orders as well, and names no probability. The list rules are no part of what was trained:
-    they are kept here so that a release pins them.
+    The score is the booster's, plus a weight times the standardised score of retrieval (`pair_retrieval_z`): where few
+    rows could be learned from, retrieval's order is the better guide. Without a calibration the ranker orders as well,
+    and names no probability. The list rules are no part of what was trained: they are kept here so that a release pins
+    them.
     """
 
     booster: xgb.Booster
     feature_set: FeatureSet
     n_candidates: int
+    retrieval_weight: float = 0.0
     calibration: Calibration | None = None
     list_rules: ListRulesConfig = NO_RULES
 
     def score(self, features: Float32s) -> Float32s:
         """(n_rows,) score of each row of features, (n_rows, n_features); higher is better."""
         predicted: Float32s = self.booster.inplace_predict(features)
-        return predicted
+        return predicted + np.float32(self.retrieval_weight) * np.nan_to_num(features[:, RETRIEVAL_Z])
 
     def probability(self, scores: Float32s) -> Float64s | None:
         """The probability of a like for each score, in the same order as the scores; None without a calibration."""
@@ -57,8 +63,11 @@ class Ranker:
         Source: Lundberg et al. (2020), doi:10.1038/s42256-019-0138-9.
         """
         rows = xgb.DMatrix(features, feature_names=list(FEATURE_NAMES))
-        values: Float32s = self.booster.predict(rows, pred_contribs=True)
-        return values.reshape(len(features), len(FEATURE_NAMES) + 1)  # of no rows the library gives another shape
+        predicted: Float32s = self.booster.predict(rows, pred_contribs=True)
+        values = predicted.reshape(len(features), len(FEATURE_NAMES) + 1)  # of no rows the library gives another shape
+        # A sum's values are the sums of its parts'; that of a linear term is the term, since its mean is 0.
+        values[:, RETRIEVAL_Z] += np.float32(self.retrieval_weight) * np.nan_to_num(features[:, RETRIEVAL_Z])
+        return values
 
     def importance(self) -> pl.DataFrame:
         """feature, gain (mean gain of its splits; 0 where it was never used), highest first."""
@@ -74,6 +83,7 @@ class Ranker:
         self.booster.save_model(folder / "ranker.json")
         about = {
             "n_candidates": self.n_candidates,
+            "retrieval_weight": self.retrieval_weight,
             "list_rules": self.list_rules.model_dump(),
             "feature_set": self.feature_set,
         }
@@ -90,6 +100,7 @@ class Ranker:
         try:
             about = json.loads(folder.joinpath("features.json").read_text())
             feature_set, n_candidates = dict(about["feature_set"]), int(about["n_candidates"])
+            retrieval_weight = float(about["retrieval_weight"])
             list_rules = ListRulesConfig.model_validate(about.get("list_rules", {}))  # an older file has none
             differing = differences(feature_set)
             booster = xgb.Booster(model_file=folder / "ranker.json")
@@ -105,17 +116,25 @@ class Ranker:
             booster=booster,
             feature_set=feature_set,
             n_candidates=n_candidates,
+            retrieval_weight=retrieval_weight,
             calibration=calibration,
             list_rules=list_rules,
         )
 
 
 def fit_ranker(
-    rows: pl.DataFrame, feature_set: FeatureSet, config: RankerConfig, check: Check = lambda: None
+    rows: pl.DataFrame, feature_set: FeatureSet, config: RankerConfig, moment: int, check: Check = lambda: None
 ) -> Ranker:
     """Train on rows of `RankingExamples`, whose features are those of a set.
 
     A group without a like teaches no order, and is left out. The check is called before each tree.
+
+    Args:
+        rows: what may be known.
+        feature_set: what the columns are.
+        config: how trees are grown and groups weighed.
+        moment: seconds UTC; ages of rows are counted back from here.
+        check: raises where the result is not wanted any more.
 
     Raises:
         DataError: no candidate of any user was liked, so there is nothing to learn.
@@ -128,7 +147,7 @@ def fit_ranker(
     with threadpool_limits(limits=config.n_threads, user_api="openmp"):  # its own setting cannot raise OMP_NUM_THREADS
         booster = xgb.train(
             _parameters(config),
-            _matrix(taught, config.n_threads),
+            _matrix(taught, group_weights(taught, config, moment), config.n_threads),
             num_boost_round=config.n_rounds,
             callbacks=[_Checked(check)],
         )
@@ -137,6 +156,25 @@ def fit_ranker(
         feature_set=feature_set,
         n_candidates=int(rows.filter(~is_shown())["pair_retrieval_rank"].max()),  # type: ignore[arg-type]  # never null
     )
+
+
+def group_weights(rows: pl.DataFrame, config: RankerConfig, moment: int) -> pl.DataFrame:
+    """slice, user_id, weight of each group, in the order of the rows.
+
+    Old groups weigh less, and so does each of many requests of one user.
+
+    The requests that one user was shown share `shown_weight` among them.
+
+    Args:
+        rows: slice, user_id, known_at; rows of a group stand together.
+        config: half-life and weight.
+        moment: seconds UTC; ages are counted back from here.
+    """
+    groups = rows.select("slice", "user_id", "known_at").unique(["slice", "user_id"], keep="first", maintain_order=True)
+    age = (moment - pl.col("known_at")).clip(lower_bound=0) / DAY_S
+    share = pl.when(is_shown()).then(config.shown_weight / pl.len().over("user_id", is_shown())).otherwise(1.0)
+    weight = share * (0.5 ** (age / config.half_life_days))
+    return groups.select("slice", "user_id", weight=weight.cast(pl.Float64))
 
 
 class _Checked(xgb.callback.TrainingCallback):
@@ -151,12 +189,13 @@ class _Checked(xgb.callback.TrainingCallback):
         return False
 
 
-def _matrix(rows: pl.DataFrame, n_threads: int) -> xgb.DMatrix:
+def _matrix(rows: pl.DataFrame, weights: pl.DataFrame, n_threads: int) -> xgb.DMatrix:
     group = rows.select(pl.struct("slice", "user_id").rle_id()).to_series().to_numpy()
     return xgb.DMatrix(
         rows.select(FEATURE_NAMES).to_numpy(),
         label=rows["label"].to_numpy(),
         qid=group,
+        weight=weights["weight"].to_numpy(),
         feature_names=list(FEATURE_NAMES),
         nthread=n_threads,
     )

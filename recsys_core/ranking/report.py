@@ -1,14 +1,14 @@
 """What ranking adds, which features carry it, and whether its probabilities can be taken at their word.
 
-Everything is asked of the rehearsal on the validation slice, which it never saw: one ranker, one set of rows.
+Everything is asked on the development windows, of rankers that had not seen them; the last two windows are left alone.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from recsys_core.data.splits import VALIDATION
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.metrics.uncertainty import Estimate, paired_difference
 from recsys_core.ranking.calibration_report import (
@@ -21,6 +21,7 @@ from recsys_core.ranking.calibration_report import (
 from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.explanations import importance
 from recsys_core.ranking.ranker import Ranker
+from recsys_core.ranking.rankers import scored_window
 from recsys_core.ranking.validation import validate_ranker
 from recsys_core.seeding import child
 from recsys_core.tables import load_tables, save_tables
@@ -31,7 +32,7 @@ class RankingReport:
     """Tables of the report.
 
     Attributes:
-        per_user: `validate_ranker`: both orders.
+        per_user: window, then `validate_ranker`: both orders.
         importance: `explanations.importance`.
         forecasts: `forecast_scores`: the calibrated probabilities beside the base rate.
         reliability: `reliability_table`.
@@ -53,9 +54,15 @@ class RankingReport:
 
     def gain(self, seed: int = 17) -> Estimate:
         """NDCG of the ranker's order minus that of retrieval, paired by user, with its 95 % interval."""
-        ours = self.per_user.filter(order="ranking").sort("user_id")["ndcg"].to_numpy()
-        theirs = self.per_user.filter(order="retrieval").sort("user_id")["ndcg"].to_numpy()
-        return paired_difference(ours, theirs, child(seed, "bootstrap"))
+        ours, theirs = (
+            self.per_user.filter(order=order).sort("window", "user_id") for order in ("ranking", "retrieval")
+        )
+        return paired_difference(
+            ours["ndcg"].to_numpy(),
+            theirs["ndcg"].to_numpy(),
+            child(seed, "bootstrap"),
+            clusters=ours["user_id"].to_numpy(),
+        )
 
     def headline(self) -> dict[str, float]:
         """The figures worth following from run to run."""
@@ -82,22 +89,27 @@ class RankingReport:
         }
 
 
-def ranking_report(examples: RankingExamples, rehearsal: Ranker) -> RankingReport:
-    """Judge and explain the rehearsal on the validation slice.
+def ranking_report(examples: RankingExamples, examined: Mapping[str, Ranker]) -> RankingReport:
+    """Judge the rankers on the development windows, each on the one that it had not seen, and explain the last.
 
-    The ranker that serves knows that slice. Its own training rows would do to explain it, but not to judge it, and
-    trees look busier on the rows that they grew on; so both are asked of the rehearsal.
+    The ranker that serves knows every window. Its own training rows would do to explain it, but not to judge it, and
+    trees look busier on the rows that they grew on.
 
     Args:
-        examples: the rows that both rankers were trained on, and the validation slice.
-        rehearsal: from `fit_rehearsed`, or `fit_before_validation`.
+        examples: the rows of all windows.
+        examined: a ranker for each development window, fitted before it.
     """
-    exam = examples.rows.filter(slice=VALIDATION)
-    features = exam.select(FEATURE_NAMES).to_numpy()
-    forecast = crossfitted(exam.select("user_id", "label", score=rehearsal.score(features)))
+    windows = examples.development
+    per_user = [
+        validate_ranker(examined[window], examples, window).select(pl.lit(window).alias("window"), pl.all())
+        for window in windows
+    ]
+    scored = pl.concat([scored_window(examined[window], examples, window) for window in windows])
+    forecast = crossfitted(scored)
+    last = windows[-1]
     return RankingReport(
-        per_user=validate_ranker(rehearsal, examples),
-        importance=importance(rehearsal, features),
+        per_user=pl.concat(per_user),
+        importance=importance(examined[last], examples.of_window(last).select(FEATURE_NAMES).to_numpy()),
         forecasts=forecast_scores(forecast),
         reliability=reliability_table(forecast),
     )

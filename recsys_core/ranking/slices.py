@@ -1,46 +1,40 @@
-"""The ranker's rows of all slices that have labels to give: every one but the test."""
-
-from collections.abc import Callable
+"""The ranker's rows of all slices that ask anybody."""
 
 import polars as pl
 
-from recsys_core.data.splits import TEST, Splits, known_ratings
-from recsys_core.features.slices import of_slice
+from recsys_core.data.splits import Splits, known_ratings
+from recsys_core.features.slices import SliceFeatures, of_slice
 from recsys_core.ranking.examples import RankingExamples, make_examples, slice_rows
-from recsys_core.ranking.inputs import propose, proposer_of
-from recsys_core.retrieval.training import FittedTower
+from recsys_core.ranking.inputs import TowerOf, propose, proposer_of
 
 
 def examples_of_slices(
     ratings: pl.DataFrame,
     splits: Splits,
-    items: pl.DataFrame,
-    users: pl.DataFrame,
-    tower_of: Callable[[str], FittedTower],
+    features: SliceFeatures,
+    tower_of: TowerOf,
     *,
     n_candidates: int,
+    clicks: pl.DataFrame | None = None,
 ) -> RankingExamples:
-    """Candidates, features and labels of every slice but the test.
+    """Candidates, features and labels of every slice that asks anybody.
 
     Args:
-        ratings: RATINGS.
-        splits: slices with their targets; the test's are not needed.
-        items: `item_features_by_slice`.
-        users: `user_features_by_slice`.
+        ratings: RATINGS columns, every rating that was ever given.
+        splits: slices with their targets.
+        features: of every slice.
         tower_of: the tower of a slice, fitted on what its models may see.
         n_candidates: candidates per user.
+        clicks: IMPLICIT_COLUMNS that the towers were fitted on beside the ratings, if any.
     """
     slices = []
-    for name in splits.names:
-        if name == TEST:
-            continue
-        proposer = proposer_of(tower_of(name), of_slice(items, name))
+    for name in splits.asking:
         inputs = propose(
-            proposer,
+            proposer_of(tower_of(name), of_slice(features.items, name)),
             known_ratings(ratings, splits, name),
             splits.requests(name),
-            user_rows=of_slice(users, name),
+            user_rows=of_slice(features.users, name),
             n_candidates=n_candidates,
         )
-        slices.append(slice_rows(name, inputs, ratings, splits))
+        slices.append(slice_rows(name, inputs, ratings, splits, clicks))
     return make_examples(slices, splits)

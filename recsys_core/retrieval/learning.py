@@ -1,16 +1,17 @@
-"""Recall on the validation slice while its tower is being trained: does it still learn, or only remember?
+"""Recall on the last development slice while its tower is being trained: does it still learn, or only remember?
 
-The loss on what a tower learns from falls for ever; recall on what it has not seen tells when to stop. Nothing is
-stopped by it here: `n_epochs` is chosen once, and this shows whether the choice still fits.
+Training loss keeps falling; recall on what the tower has not seen tells when to stop. Nothing is stopped by it here:
+the number of epochs is chosen once, and this shows whether the choice still fits.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import polars as pl
 
-from recsys_core.data.splits import VALIDATION, Splits
-from recsys_core.retrieval.report import validation_recall
+from recsys_core.data.splits import Splits
+from recsys_core.retrieval.report import slice_recall
 from recsys_core.retrieval.training import AfterEpoch, FittedTower
 
 N_LOOKS = 12
@@ -22,11 +23,11 @@ POINTS_COLUMNS: dict[str, pl.DataType] = {"epoch": pl.Int64(), "recall": pl.Floa
 
 @dataclass(kw_only=True)
 class ValidationCurve:
-    """To be handed to `fit_towers`, which it watches; it looks at the tower of the validation slice alone.
+    """To be handed to `fit_towers`, which it watches; it looks at the tower of the last development slice alone.
 
     Attributes:
-        ratings: RATINGS.
-        splits: with the validation slice's targets; those of the test are not needed.
+        ratings: RATINGS columns, every rating that was ever given.
+        splits: with the targets of the development windows; those of the test are not needed.
         n_epochs: of the training; the last one is always looked at.
         tell: told the name of each slice before its training.
     """
@@ -41,13 +42,18 @@ class ValidationCurve:
         """What looks at the tower of a slice; None where nothing does."""
         if self.tell is not None:
             self.tell(name)
-        return self._look if name == VALIDATION else None
+        return self._look if name == self._watched else None
+
+    @cached_property
+    def _watched(self) -> str:
+        own = self.splits.slices_of(self.splits.development[-1])
+        return [name for name in self.splits.asking if name in own][-1]
 
     def _look(self, epoch: int, tower: FittedTower) -> None:
         """Take a point, if it is time to."""
         every = max(1, self.n_epochs // N_LOOKS)
         if epoch % every == 0 or epoch == self.n_epochs:
-            recall = validation_recall(self.ratings, self.splits, tower).filter(k=RECALL_AT)["recall"]
+            recall = slice_recall(self.ratings, self.splits, tower, self._watched).filter(k=RECALL_AT)["recall"]
             self._points.append((epoch, float(recall.to_numpy().mean())))
 
     def points(self) -> pl.DataFrame:

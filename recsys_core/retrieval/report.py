@@ -1,5 +1,6 @@
-"""How much retrieval finds: recall on the validation slice, and what the index loses against exact search."""
+"""How much retrieval finds: recall on the development windows, and what the index loses against exact search."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from recsys_core.data.histories import histories_of
-from recsys_core.data.splits import TEST, VALIDATION, Splits, known_ratings, relevant_items
+from recsys_core.data.histories import Histories, histories_of
+from recsys_core.data.splits import NOW, Splits, known_ratings, relevant_items
 from recsys_core.metrics.ranking import recall_at_k
 from recsys_core.metrics.relevance import hits_of
 from recsys_core.retrieval.candidates import exact_candidates
@@ -23,13 +24,16 @@ Float32s = npt.NDArray[np.float32]
 RECALL_AT = (10, 20, 50, 100, 200, 500)
 INDEX_RECALL_AT = 100
 
+N_LATEST = 500
+"""Users whose queries judge the index: enough to settle the third digit."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievalReport:
     """Tables of the report.
 
     Attributes:
-        recall: k, user_id, recall of the validation slice's tower over the full catalogue.
+        recall: k, slice, user_id, recall of each development slice's tower over the full catalogue.
         index_recall: user_id, recall: share of the serving tower's 100 best items that the index finds.
     """
 
@@ -46,7 +50,7 @@ class RetrievalReport:
         return load_tables(cls, folder)
 
     def mean_recall(self, k: int) -> float:
-        """Mean recall at k over the users of the validation slice."""
+        """Mean recall at k over the users of the development windows."""
         return float(self.recall.filter(k=k)["recall"].to_numpy().mean())
 
     def headline(self) -> dict[str, float]:
@@ -61,15 +65,32 @@ class RetrievalReport:
 
 
 def retrieval_report(
-    ratings: pl.DataFrame, splits: Splits, validation_tower: FittedTower, tower: FittedTower, index: ItemIndex
+    ratings: pl.DataFrame, splits: Splits, tower_of: Callable[[str], FittedTower], index: ItemIndex
 ) -> RetrievalReport:
-    """Recall of the validation tower, and of the index for the test users' queries, whose targets are not read."""
-    queries = queries_of(ratings, splits, tower, TEST)
-    found = index_recall(index, item_vectors(tower), queries, INDEX_RECALL_AT)
+    """Recall of the towers of the development windows, and of the serving tower's index for those who asked last.
+
+    Args:
+        ratings: RATINGS columns, every rating that was ever given.
+        splits: with the targets of the development windows.
+        tower_of: the tower of a slice.
+        index: of the serving tower.
+    """
+    serving = tower_of(NOW)
+    users = latest_users(ratings, serving)
+    found = index_recall(index, item_vectors(serving), user_vectors(serving, users), INDEX_RECALL_AT)
+    names = [name for window in splits.development for name in splits.slices_of(window)]
+    asking = [name for name in names if name in splits.asking]
     return RetrievalReport(
-        recall=validation_recall(ratings, splits, validation_tower),
-        index_recall=pl.DataFrame({"user_id": splits.users_of(TEST), "recall": found}),
+        recall=pl.concat([slice_recall(ratings, splits, tower_of(name), name) for name in asking]),
+        index_recall=pl.DataFrame({"user_id": users.user_ids, "recall": found}),
     )
+
+
+def latest_users(ratings: pl.DataFrame, tower: FittedTower, n: int = N_LATEST) -> Histories:
+    """What is known of the users who rated last, by ascending id."""
+    last = ratings.group_by("user_id").agg(pl.col("timestamp").max()).sort("timestamp", "user_id").tail(n)
+    known = ratings.unique(["user_id", "item_id"], keep="last", maintain_order=True)
+    return histories_of(known, tower.catalogue, last["user_id"].sort().to_numpy())
 
 
 def embeddings_match(embeddings: ItemEmbeddings, index: ItemIndex, tower: FittedTower, n: int = 100) -> float:
@@ -91,24 +112,18 @@ def embeddings_match(embeddings: ItemEmbeddings, index: ItemIndex, tower: Fitted
     return float(np.abs(scores - expected)[item_idx >= 0].max())  # an inverted file may find fewer
 
 
-def queries_of(ratings: pl.DataFrame, splits: Splits, tower: FittedTower, name: str) -> Float32s:
-    """(n_users, d) vectors of the users of a slice as of their cut, by ascending id."""
-    known = known_ratings(ratings, splits, name)
-    return user_vectors(tower, histories_of(known, tower.catalogue, splits.users_of(name)))
-
-
-def validation_recall(ratings: pl.DataFrame, splits: Splits, tower: FittedTower) -> pl.DataFrame:
-    """k, user_id, recall: the tower's candidates, by exact search, for the users of the validation slice."""
-    users = histories_of(known_ratings(ratings, splits, VALIDATION), tower.catalogue, splits.users_of(VALIDATION))
+def slice_recall(ratings: pl.DataFrame, splits: Splits, tower: FittedTower, name: str) -> pl.DataFrame:
+    """k, slice, user_id, recall: the tower's candidates, by exact search, for the users of a slice."""
+    users = histories_of(known_ratings(ratings, splits, name), tower.catalogue, splits.users_of(name))
     n = min(max(RECALL_AT), tower.catalogue.n_items)
     candidates = exact_candidates(item_vectors(tower), user_vectors(tower, users), users, n)
     ids = np.where(candidates.item_idx >= 0, tower.catalogue.item_ids[candidates.item_idx], -1)
-    relevant = relevant_items(splits.targets.filter(slice=VALIDATION), users.user_ids)
+    relevant = relevant_items(splits.targets.filter(slice=name), users.user_ids)
     hits = hits_of(ids, relevant)
     return pl.concat(
         [
             pl.DataFrame({"user_id": users.user_ids, "recall": recall_at_k(hits[:, :k], relevant.counts)}).select(
-                pl.lit(k, pl.Int64).alias("k"), "user_id", "recall"
+                pl.lit(k, pl.Int64).alias("k"), pl.lit(name).alias("slice"), "user_id", "recall"
             )
             for k in RECALL_AT
         ]

@@ -14,7 +14,14 @@ class BaselinesConfig(BaseModel, frozen=True, extra="forbid"):
     """Budget of the search and settings of each baseline; `tuning` replaces the latter by the best of each grid."""
 
     n_trials: int = Field(
-        8, ge=1, le=8, description="Settings tried per model, the same for all: an untuned baseline is easily beaten."
+        4,
+        ge=1,
+        le=8,
+        description="Settings tried per model, the same for all: an untuned baseline is easily beaten. Each grid "
+        "begins with the best of a wider search.",
+    )
+    n_tuning_windows: int = Field(
+        2, ge=1, le=50, description="Development windows on which they are tried, the latest ones."
     )
     selection_metric: SelectionMetric = Field(
         "ndcg_at_10", description="Decides between trials on the validation period: what the user sees is ten items."

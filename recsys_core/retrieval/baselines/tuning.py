@@ -1,4 +1,4 @@
-"""The same search for every baseline: each gets `n_trials` settings of its grid, judged on the validation period.
+"""The same search for every baseline: each gets `n_trials` settings of its grid, judged on development windows.
 
 A baseline left at its defaults is the easiest way to make a new model look good. The grids stand beside the models;
 each begins with the most promising settings, so that a small budget is spent on them.
@@ -62,8 +62,8 @@ BASELINES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ValidationTask:
-    """What is fitted on and what is to be found, all before the test period."""
+class TuningTask:
+    """What is fitted on and what is to be found in one window, all before the last two windows."""
 
     train: Histories  # what was known at fit_end
     fit_end: int  # seconds UTC
@@ -101,17 +101,17 @@ class TuningResult:
         )
 
 
-def tune(baseline: Baseline, task: ValidationTask, config: BaselinesConfig) -> TuningResult:
+def tune(baseline: Baseline, tasks: Sequence[TuningTask], config: BaselinesConfig) -> TuningResult:
     """Try the first `n_trials` settings of the grid; the best is that with the highest `selection_metric`.
 
     Of equal trials the earlier wins. Fields that the grid does not name keep their value.
 
     Raises:
-        DataError: no validation user has anything to find, so no setting can be told from another.
+        DataError: no user has anything to find, so no setting can be told from another.
     """
-    if not task.targets.counts.any():
-        raise DataError("no user of the validation period has a liked item to find: widen the period")
-    tries = [partial(_try, baseline, settings, task, config) for settings in baseline.grid[: config.n_trials]]
+    if not any(task.targets.counts.any() for task in tasks):
+        raise DataError("no user of the development windows has a liked item to find: use fewer, wider windows")
+    tries = [partial(_try, baseline, settings, tasks, config) for settings in baseline.grid[: config.n_trials]]
     # iALS sets this limit for itself, but it is one for all threads: the trial that ends first must not lift it.
     with threadpool_limits(limits=1, user_api="blas"):
         trials = tuple(side_by_side(tries, at_once=2))
@@ -120,11 +120,13 @@ def tune(baseline: Baseline, task: ValidationTask, config: BaselinesConfig) -> T
     return TuningResult(best=with_settings(config, best.settings), trials=trials)
 
 
-def tune_all(task: ValidationTask, config: BaselinesConfig, baselines: Sequence[Baseline] = BASELINES) -> TuningResult:
+def tune_all(
+    tasks: Sequence[TuningTask], config: BaselinesConfig, baselines: Sequence[Baseline] = BASELINES
+) -> TuningResult:
     """Tune every baseline; the best settings of all of them end up in one config."""
     trials: tuple[Trial, ...] = ()
     for baseline in baselines:
-        result = tune(baseline, task, config)
+        result = tune(baseline, tasks, config)
         config, trials = result.best, trials + result.trials
     return TuningResult(best=config, trials=trials)
 
@@ -134,14 +136,19 @@ def with_settings(config: BaselinesConfig, settings: Settings) -> BaselinesConfi
     return BaselinesConfig.model_validate({**config.model_dump(), **settings})
 
 
-def _try(baseline: Baseline, settings: Settings, task: ValidationTask, config: BaselinesConfig, check: Check) -> Trial:
-    check()
-    scorer = baseline.fit(task.train, with_settings(config, settings), task.fit_end)
-    hits = hits_of(recommend(scorer, task.contexts, k=100), task.targets)
-    n_relevant = task.targets.counts
+def _try(
+    baseline: Baseline, settings: Settings, tasks: Sequence[TuningTask], config: BaselinesConfig, check: Check
+) -> Trial:
+    ndcg, recall = [], []
+    for task in tasks:
+        check()
+        scorer = baseline.fit(task.train, with_settings(config, settings), task.fit_end)
+        hits = hits_of(recommend(scorer, task.contexts, k=100), task.targets)
+        ndcg.append(ndcg_at_k(hits[:, :10], task.targets.counts))
+        recall.append(recall_at_k(hits, task.targets.counts))
     return Trial(
         model=baseline.name,
         settings=settings,
-        ndcg_at_10=float(np.nanmean(ndcg_at_k(hits[:, :10], n_relevant))),
-        recall_at_100=float(np.nanmean(recall_at_k(hits, n_relevant))),
+        ndcg_at_10=float(np.nanmean(np.concatenate(ndcg))),
+        recall_at_100=float(np.nanmean(np.concatenate(recall))),
     )

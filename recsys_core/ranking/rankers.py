@@ -1,0 +1,135 @@
+"""One ranker per window, each fitted on what was known before it; and the one that serves, fitted on everything.
+
+A ranker that serves has learned from every window, so nothing can be judged with it. What can be judged are rankers
+with the same settings, each on the window after all that it has learned. What they show there settles two things for
+those that come later: how much of retrieval's score to add, and which probability a score means.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from pydantic import JsonValue
+
+from recsys_core.data.splits import NOW, TEST
+from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
+from recsys_core.ranking.calibration import Calibration, fit_calibration
+from recsys_core.ranking.config import ListRulesConfig, RankerConfig
+from recsys_core.ranking.examples import RankingExamples
+from recsys_core.ranking.ranker import Ranker, fit_ranker
+from recsys_core.ranking.validation import validate_ranker
+from recsys_core.side_by_side import Check, side_by_side
+
+FOLDER = "windows"
+
+RETRIEVAL_WEIGHTS = (0.0, 0.25, 0.5, 1.0)
+"""Weights of retrieval's standardised score that are tried."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rankers:
+    """All with the same settings.
+
+    Attributes:
+        serving: learned from every window, and from what was shown.
+        examined: by window: learned from what was known before it.
+    """
+
+    serving: Ranker
+    examined: dict[str, Ranker]
+
+    def save(self, folder: Path) -> None:
+        """Write the one that serves where `Ranker.load` reads it, and the others into folders below."""
+        self.serving.save(folder)
+        for window, ranker in self.examined.items():
+            own = folder / FOLDER / window
+            own.mkdir(parents=True)
+            ranker.save(own)
+
+    def facts(self) -> dict[str, JsonValue]:
+        """What is worth reading without loading it; the curve is null where there is none."""
+        curve = self.serving.calibration
+        return {
+            "feature_set": feature_set_version(self.serving.feature_set),
+            "n_candidates": self.serving.n_candidates,
+            "retrieval_weight": self.serving.retrieval_weight,
+            "calibration_slope": None if curve is None else curve.slope,
+            "calibration_intercept": None if curve is None else curve.intercept,
+        }
+
+
+def load_examined(folder: Path, window: str) -> Ranker:
+    """The ranker that a window examines, of saved `Rankers`.
+
+    Raises:
+        ArtifactError: as `Ranker.load`.
+    """
+    return Ranker.load(folder / FOLDER / window)
+
+
+def fit_rankers(examples: RankingExamples, config: RankerConfig, rules: ListRulesConfig) -> Rankers:
+    """Train all, two at a time; weights and calibrations come from the windows before each.
+
+    The test window settles nothing but the calibration of the ranker that serves.
+
+    Raises:
+        DataError: the rows before a window hold no like that retrieval found.
+    """
+    windows = examples.exams
+    moments = [examples.start_of(window) for window in (*windows, NOW)]
+    tasks = [partial(_fitted_at, moment, examples, config) for moment in moments]
+    *raw, last = side_by_side(tasks, at_once=2)
+    examined: dict[str, Ranker] = {}
+    for window, ranker in zip(windows, raw, strict=True):
+        examined[window] = _settled(ranker, examined, examples, tuple(examined), rules)
+    return Rankers(serving=_settled(last, examined, examples, tuple(examined), rules), examined=examined)
+
+
+def scored_window(ranker: Ranker, examples: RankingExamples, window: str) -> pl.DataFrame:
+    """user_id, label, score of every candidate of a window."""
+    rows = examples.of_window(window)
+    return rows.select("user_id", "label", score=ranker.score(rows.select(FEATURE_NAMES).to_numpy()))
+
+
+def _fitted_at(moment: int, examples: RankingExamples, config: RankerConfig, check: Check) -> Ranker:
+    return fit_ranker(examples.known_before(moment), examples.feature_set, config, moment, check)
+
+
+def _settled(
+    ranker: Ranker,
+    earlier: dict[str, Ranker],
+    examples: RankingExamples,
+    windows: Sequence[str],
+    rules: ListRulesConfig,
+) -> Ranker:
+    """The ranker with the weight and the calibration that the windows before it speak for."""
+    weight = _best_weight([(earlier[window], window) for window in windows if window != TEST], examples)
+    weighed = {window: replace(earlier[window], retrieval_weight=weight) for window in windows}
+    return replace(
+        ranker,
+        retrieval_weight=weight,
+        calibration=_calibration(weighed, examples),
+        list_rules=rules,
+    )
+
+
+def _best_weight(judged: Sequence[tuple[Ranker, str]], examples: RankingExamples) -> float:
+    """The weight with the highest mean NDCG over all users of some windows; of equals the least; 0 without windows."""
+    means = []
+    for weight in RETRIEVAL_WEIGHTS if judged else ():
+        tables = [
+            validate_ranker(replace(ranker, retrieval_weight=weight), examples, window) for ranker, window in judged
+        ]
+        means.append(float(pl.concat(tables).filter(order="ranking")["ndcg"].to_numpy().mean()))
+    return RETRIEVAL_WEIGHTS[int(np.argmax(means))] if means else 0.0
+
+
+def _calibration(judged: dict[str, Ranker], examples: RankingExamples) -> Calibration | None:
+    """One curve over the scores of several windows, each by the ranker that had not seen it; None without windows."""
+    if not judged:
+        return None
+    scored = pl.concat([scored_window(ranker, examples, window) for window, ranker in judged.items()])
+    return fit_calibration(scored["score"].to_numpy(), scored["label"].to_numpy())
