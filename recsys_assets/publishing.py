@@ -69,9 +69,14 @@ class AssetRun:
         """`folder` of several inputs, by name."""
         return {asset: self.folder(asset) for asset in assets}
 
-    def table(self, asset: str) -> pl.DataFrame:
-        """The table of an input that holds one table, named like the asset."""
-        return read_table(self.folder(asset) / f"{asset}.parquet")
+    def table(self, asset: str, name: str | None = None) -> pl.DataFrame:
+        """A table of an input, by default the one that is named like the asset."""
+        return read_table(self.folder(asset) / f"{name or asset}.parquet")
+
+    def settings_of(self, asset: str) -> Mapping[str, JsonValue]:
+        """The settings that an input was made with."""
+        version = self.folder(asset).name
+        return self.lake.store.verify(asset, version=version).lineage.parameters
 
     def tell(self, what: str) -> None:
         """Say what a long run is doing now."""

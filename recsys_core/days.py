@@ -39,6 +39,15 @@ def day_of(second: int) -> str:
     return datetime.datetime.fromtimestamp(second, datetime.UTC).date().isoformat()
 
 
+def moment(second: int) -> str:
+    """A second since 1970 as ISO time, UTC.
+
+    >>> moment(0)
+    '1970-01-01T00:00:00+00:00'
+    """
+    return datetime.datetime.fromtimestamp(second, datetime.UTC).isoformat()
+
+
 def day_before(day: str) -> str:
     """The day before.
 

@@ -106,30 +106,40 @@ def base_ratings(context: dg.AssetExecutionContext, config: BaseRatingsRun, lake
 def ratings(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
     """All ratings: the data set's and those logged since; of one user and movie the latest counts.
 
-    Each says which logged event it comes from, or none. Everything below starts here, so this is where the feedback
-    loop closes.
+    Each says which logged event it comes from, or none. Beside them lies every rating that was ever given, also those
+    that a later one replaced: slices of the past are made from these, as of their time. Everything below starts here,
+    so this is where the feedback loop closes.
     """
-    from recsys_core.data.merging import merge_ratings
+    from recsys_core.data.merging import every_rating, merge_ratings
 
     run = AssetRun(context, lake)
-    logged = run.table("interaction_log_head")
-    merged = merge_ratings(run.table("base_ratings"), logged)
+    base, logged = run.table("base_ratings"), run.table("interaction_log_head")
+    merged = merge_ratings(base, logged)
     facts = {"n_ratings": merged.height, "n_logged": logged.height, "n_from_the_log": merged["event_id"].count()}
     return run.publish(
-        tables_writer(ratings=merged), times=merged["timestamp"], facts=facts, metadata=ratings_metadata(merged)
+        tables_writer(ratings=merged, every_rating=every_rating(base, logged)),
+        times=merged["timestamp"],
+        facts=facts,
+        metadata=ratings_metadata(merged),
     )
 
 
-@versioned_asset(deps=["ratings"], form=SplitsRun, libraries=["polars", "pyarrow"], kinds=["polars", "parquet"])
+@versioned_asset(
+    deps=["ratings", "interaction_log_head", "impression_outcomes"],
+    form=SplitsRun,
+    libraries=["polars", "pyarrow"],
+    kinds=["polars", "parquet"],
+)
 def splits(context: dg.AssetExecutionContext, config: SplitsRun, lake: LakeResource) -> Published:
-    """Who is asked when, what is known of them then, and what they went on to like.
+    """The chain of windows: who is asked when, what is known of them then, and what they went on to like.
 
-    Validation and test are periods of time; hold-outs of each user's latest likes before them teach the ranker. The
-    test's targets lie in a file of their own, which only eval_report opens.
+    Every window but the first ones examines models, and teaches the rankers after it. The last window is the test; its
+    targets lie in a file of their own. The chain ends now, after everything that is known.
     """
     from recsys_core.data.slicing import make_splits
 
     run = AssetRun(context, lake, config)
-    rated = run.table("ratings")  # not `ratings`: a name that another asset of the module has counts as using it
-    made = make_splits(rated, config)
+    rated = run.table("ratings", "every_rating")
+    clicks, outcomes = run.table("interaction_log_head", "clicks"), run.table("impression_outcomes")
+    made = make_splits(rated, config, [clicks["timestamp"], outcomes["settled_at"]])
     return run.publish(made.save, times=rated["timestamp"], metadata=splits_metadata(made))

@@ -1,6 +1,7 @@
 """Stage 6, evaluation: the whole system beside tuned baselines, on what nothing has seen."""
 
 import dagster as dg
+from pydantic import JsonValue
 
 from recsys_assets.metadata.evaluation import baselines_metadata, eval_metadata
 from recsys_assets.pools import TRAINING
@@ -8,6 +9,7 @@ from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import from_settings
+from recsys_core.days import moment
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.retrieval.baselines.config import BaselinesConfig
 
@@ -30,60 +32,57 @@ class EvalReportRun(dg.Config, EvaluationConfig):
     pool=TRAINING,
 )
 def baselines(context: dg.AssetExecutionContext, config: BaselinesRun, lake: LakeResource) -> Published:
-    """Popularity, recent popularity, ItemKNN, EASE and iALS, each tuned on the validation slice with the same budget.
+    """Popularity, recent popularity, ItemKNN, EASE and iALS, tuned with the same budget and refitted like our models.
 
-    A gain over something simple that nobody tuned would be no gain. They hand in lists for the test's users without
-    reading the test's targets.
+    A gain over something simple that nobody tuned would be no gain. They are tuned on development windows, and hand in
+    lists for the users of every window without reading the test's targets.
     """
     from recsys_core.data.splits import Splits
     from recsys_core.evaluation.baselines import baseline_lists
 
     run = AssetRun(context, lake, config)
-    made = baseline_lists(run.table("ratings"), Splits.load(run.folder("splits")), config)
+    made = baseline_lists(run.table("ratings", "every_rating"), Splits.load(run.folder("splits")), config)
     return run.publish(made.save, metadata=baselines_metadata(made))
 
 
 @versioned_asset(
-    deps=[
-        "ratings",
-        "movies",
-        "splits",
-        "item_features",
-        "user_features",
-        "two_tower",
-        "faiss_index",
-        "ranker",
-        "baselines",
-    ],
+    deps=["ratings", "movies", "splits", "item_features", "two_tower", "faiss_index", "ranker", "baselines"],
     form=EvalReportRun,
     libraries=["torch", "faiss-cpu", "xgboost", "numpy", "scipy", "polars", "pyarrow"],
     kinds=["polars"],
 )
 def eval_report(context: dg.AssetExecutionContext, config: EvalReportRun, lake: LakeResource) -> Published:
-    """The final figures on the test slice: accuracy with intervals, the funnel, slices, and what lies beyond accuracy.
+    """What users get from the system, window by window and pooled: accuracy with intervals, the funnel, and more.
 
-    The only asset that opens the test's targets.
+    The models that are examined are those of each window, which had not seen it. What serves has the same settings and
+    has learned from everything: it can't be examined, and `learned_until` says until when it has learned.
     """
-    from recsys_core.data.splits import Splits
+    from functools import partial
+
+    from recsys_core.data.splits import NOW, Splits
     from recsys_core.evaluation.baselines import BaselineLists
-    from recsys_core.evaluation.end_to_end import TestInputs, evaluate_end_to_end
-    from recsys_core.ranking.ranker import Ranker
-    from recsys_core.retrieval.index import ItemIndex
+    from recsys_core.evaluation.end_to_end import SystemInputs, evaluate_end_to_end
+    from recsys_core.ranking.rankers import load_examined
+    from recsys_core.retrieval.config import IndexConfig
     from recsys_core.retrieval.storage import load_tower
 
     run = AssetRun(context, lake, config)
-    inputs = TestInputs(
-        ratings=run.table("ratings"),
-        movies=run.table("movies"),
-        splits=Splits.load(run.folder("splits"), with_test_targets=True),
+    splits = Splits.load(run.folder("splits"), with_test_targets=True)
+    inputs = SystemInputs(
+        ratings=run.table("ratings", "every_rating"),
+        splits=splits,
         items=run.table("item_features"),
-        users=run.table("user_features"),
-        tower=load_tower(run.folder("two_tower"), "test"),
-        index=ItemIndex.load(run.folder("faiss_index")),
-        ranker=Ranker.load(run.folder("ranker")),
-        baselines=BaselineLists.load(run.folder("baselines")).lists,
+        movies=run.table("movies"),
+        tower_of=partial(load_tower, run.folder("two_tower")),
+        ranker_of=partial(load_examined, run.folder("ranker")),
+        index=IndexConfig.model_validate(run.settings_of("faiss_index")),
+        baselines=BaselineLists.load(run.folder("baselines")),
     )
     report = evaluate_end_to_end(inputs, config)
-    return run.publish(
-        report.save, times=inputs.ratings["timestamp"], facts=report.headline(), metadata=eval_metadata(report)
-    )
+    facts: dict[str, JsonValue] = {
+        **report.headline(),
+        "examined": ", ".join(splits.exams),
+        "serves": "models with the same settings, fitted on everything",
+        "learned_until": moment(splits.fit_end(NOW)),
+    }
+    return run.publish(report.save, times=inputs.ratings["timestamp"], facts=facts, metadata=eval_metadata(report))

@@ -19,7 +19,7 @@ def item_features(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     from recsys_core.features.slices import item_features_by_slice
 
     run = AssetRun(context, lake)
-    ratings = run.table("ratings")
+    ratings = run.table("ratings", "every_rating")
     table = item_features_by_slice(ratings, run.table("movies"), Splits.load(run.folder("splits")))
     return run.publish(
         tables_writer(item_features=table), times=ratings["timestamp"], metadata=item_features_metadata(table)
@@ -38,7 +38,7 @@ def user_features(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     from recsys_core.features.slices import user_features_by_slice
 
     run = AssetRun(context, lake)
-    ratings = run.table("ratings")
+    ratings = run.table("ratings", "every_rating")
     table = user_features_by_slice(ratings, run.table("item_features"), Splits.load(run.folder("splits")))
     return run.publish(
         tables_writer(user_features=table), times=ratings["timestamp"], metadata=user_features_metadata(table)

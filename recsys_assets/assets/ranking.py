@@ -8,13 +8,12 @@ from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import from_settings
-from recsys_core.ranking.config import ListRulesConfig, RankerConfig
-from recsys_core.retrieval.config import CandidatesConfig
+from recsys_core.ranking.config import ListRulesConfig, RankerConfig, ShownConfig
 
 
 @from_settings("ranking_examples")
-class RankingExamplesRun(dg.Config, CandidatesConfig):
-    """How many candidates the ranker learns to order."""
+class RankingExamplesRun(dg.Config, ShownConfig):
+    """How many candidates the ranker learns to order, and how much of what was shown."""
 
 
 @from_settings("ranker")
@@ -23,30 +22,36 @@ class RankerRun(dg.Config, RankerConfig, ListRulesConfig):
 
 
 @versioned_asset(
-    deps=["ratings", "splits", "item_features", "user_features", "two_tower", "impression_outcomes"],
+    deps=[
+        "ratings", "splits", "item_features", "user_features", "two_tower", "implicit_feedback", "impression_outcomes",
+    ],
     form=RankingExamplesRun,
-    libraries=["torch", "numpy", "polars", "pyarrow"],
+    libraries=["torch", "numpy", "polars", "pyarrow", "scipy"],
     kinds=["polars", "parquet"],
-)
+)  # fmt: skip
 def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesRun, lake: LakeResource) -> Published:
-    """Candidates of every slice but the test, with features from what was known and labels from what followed.
+    """Candidates of every window's questions, with features from what was known and labels from what followed.
 
     Each slice's candidates come from the tower that was fitted on what its models may see; any other is refused. What
-    was really shown stands beside them, as soon as it lies before an exam.
+    was really shown stands beside them, as soon as its outcome is known. Each row says from when on its label is
+    known: no ranker learns from what was not known when it was fitted.
     """
     from functools import partial
 
     from recsys_core.data.splits import Splits
+    from recsys_core.features.slices import SliceFeatures
     from recsys_core.ranking.shown import is_shown, shown_rows
     from recsys_core.ranking.slices import examples_of_slices
     from recsys_core.retrieval.storage import load_tower
 
     run = AssetRun(context, lake, config)
-    ratings, splits = run.table("ratings"), Splits.load(run.folder("splits"))
-    items, users = run.table("item_features"), run.table("user_features")
-    tower_of = partial(load_tower, run.folder("two_tower"))
-    judged = examples_of_slices(ratings, splits, items, users, tower_of, n_candidates=config.n_candidates)
-    examples = judged.with_shown(shown_rows(run.table("impression_outcomes"), splits))
+    ratings = run.table("ratings", "every_rating")
+    splits = Splits.load(run.folder("splits"), with_test_targets=True)
+    features = SliceFeatures(items=run.table("item_features"), users=run.table("user_features"))
+    tower_of, clicks = partial(load_tower, run.folder("two_tower")), run.table("implicit_feedback")
+    asked = examples_of_slices(ratings, splits, features, tower_of, n_candidates=config.n_candidates, clicks=clicks)
+    outcomes = run.table("impression_outcomes")
+    examples = asked.with_shown(shown_rows(outcomes, ratings, splits, features.items, tower_of, config))
     return run.publish(
         examples.save,
         times=splits.targets["timestamp"],
@@ -67,19 +72,18 @@ def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesR
     pool=TRAINING,
 )
 def ranker(context: dg.AssetExecutionContext, config: RankerRun, lake: LakeResource) -> Published:
-    """LambdaMART over explicit features, trained on the hold-outs before the test; the one that serves.
+    """LambdaMART over explicit features, trained on every window and on what was shown; the one that serves.
 
-    Beside it lies its rehearsal, trained before the validation slice, by which its probabilities are calibrated.
+    Beside it lies one ranker per window with the same settings, trained on what was known before that window: these are
+    examined, and by them the probabilities of the one that serves are calibrated.
     """
-    from recsys_core.ranking.rehearsal import fit_rehearsed
-
-    from recsys_core.data.splits import TEST
     from recsys_core.ranking.examples import RankingExamples
+    from recsys_core.ranking.rankers import fit_rankers
 
     run = AssetRun(context, lake, config)
     examples = RankingExamples.load(run.folder("ranking_examples"))
-    fitted = fit_rehearsed(examples, config).with_list_rules(config)
-    facts = {**fitted.facts(), "n_rows": examples.lessons(TEST).height}
+    fitted = fit_rankers(examples, config, ListRulesConfig.among(config))
+    facts = {**fitted.facts(), "n_rows": examples.rows.height}
     return run.publish(fitted.save, facts=facts, metadata=ranker_metadata(fitted, examples))
 
 
@@ -87,17 +91,16 @@ def ranker(context: dg.AssetExecutionContext, config: RankerRun, lake: LakeResou
     deps=["ranking_examples", "ranker"], libraries=["xgboost", "numpy", "polars", "pyarrow", "scipy"], kinds=["polars"]
 )
 def ranking_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
-    """What ranking adds to the order of retrieval on the validation slice, and which features carry it.
+    """What ranking adds to the order of retrieval on the development windows, and which features carry it.
 
-    Also whether its probabilities can be taken at their word. All of it is asked of the rehearsal, a ranker with the
-    same settings that never saw that slice.
+    Also whether its probabilities can be taken at their word. Each window is asked of a ranker that had not seen it.
     """
-    from recsys_core.ranking.rehearsal import load_rehearsal
-
     from recsys_core.ranking.examples import RankingExamples
+    from recsys_core.ranking.rankers import load_examined
     from recsys_core.ranking.report import ranking_report as make_report
 
     run = AssetRun(context, lake)
     examples = RankingExamples.load(run.folder("ranking_examples"))
-    report = make_report(examples, load_rehearsal(run.folder("ranker")))
+    folder = run.folder("ranker")
+    report = make_report(examples, {window: load_examined(folder, window) for window in examples.development})
     return run.publish(report.save, facts=report.headline(), metadata=ranking_metadata(report))

@@ -35,9 +35,10 @@ class FaissIndexRun(dg.Config, IndexConfig):
     pool=TRAINING,
 )
 def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: LakeResource) -> Published:
-    """A tower for users and a tower for items, trained once per slice on nothing but what its models may see.
+    """A retriever per slice, fitted on nothing but what its models may see; each goes on from the one before.
 
-    The last pair serves; the others give the ranker training scores that do not know the answers.
+    The last has learned everything that is known, and serves. The others give the ranker training scores that do not
+    know the answers, and are examined.
     """
     from functools import partial
 
@@ -46,7 +47,7 @@ def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: Lake
     from recsys_core.retrieval.storage import save_towers
 
     run = AssetRun(context, lake, config)
-    ratings, splits = run.table("ratings"), Splits.load(run.folder("splits"))
+    ratings, splits = run.table("ratings", "every_rating"), Splits.load(run.folder("splits"))
     items, clicks = run.table("item_features"), run.table("implicit_feedback")
     curve = validation_curve(ratings, splits, config, run.tell)
     towers = fit_towers(ratings, items, splits, config, curve, clicks)
@@ -64,12 +65,12 @@ def item_embeddings(context: dg.AssetExecutionContext, lake: LakeResource) -> Pu
 
     They are the same for every user, so they are computed once and not at each request.
     """
-    from recsys_core.data.splits import TEST
+    from recsys_core.data.splits import NOW
     from recsys_core.retrieval.embeddings import embed_items
     from recsys_core.retrieval.storage import load_tower
 
     run = AssetRun(context, lake)
-    embeddings = embed_items(load_tower(run.folder("two_tower"), TEST))
+    embeddings = embed_items(load_tower(run.folder("two_tower"), NOW))
     n_items, d = embeddings.vectors.shape
     facts = {"n_items": n_items, "n_dimensions": d}
     return run.publish(embeddings.save, facts=facts, metadata=embeddings_metadata(embeddings))
@@ -96,16 +97,18 @@ def faiss_index(context: dg.AssetExecutionContext, config: FaissIndexRun, lake: 
     kinds=["polars"],
 )
 def retrieval_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
-    """How many likes of the validation slice retrieval finds, and what the index loses against exact search."""
-    from recsys_core.data.splits import TEST, VALIDATION, Splits
+    """How many likes of the development windows retrieval finds, and what the index loses against exact search."""
+    from functools import partial
+
+    from recsys_core.data.splits import NOW, Splits
     from recsys_core.retrieval.index import ItemIndex
     from recsys_core.retrieval.report import retrieval_report as make_report
     from recsys_core.retrieval.storage import load_tower
 
     run = AssetRun(context, lake)
-    ratings, splits, towers = run.table("ratings"), Splits.load(run.folder("splits")), run.folder("two_tower")
-    validated, serving = load_tower(towers, VALIDATION), load_tower(towers, TEST)
-    report = make_report(ratings, splits, validated, serving, ItemIndex.load(run.folder("faiss_index")))
+    ratings, splits = run.table("ratings", "every_rating"), Splits.load(run.folder("splits"))
+    tower_of = partial(load_tower, run.folder("two_tower"))
+    report = make_report(ratings, splits, tower_of, ItemIndex.load(run.folder("faiss_index")))
     return run.publish(
-        report.save, facts=report.headline(), metadata=retrieval_metadata(report, ratings, splits, serving)
+        report.save, facts=report.headline(), metadata=retrieval_metadata(report, ratings, tower_of(NOW))
     )

@@ -42,11 +42,11 @@ def ratings_are_of_known_movies(lake: LakeResource) -> dg.AssetCheckResult:
 
 @dg.asset_check(asset="splits", blocking=True, additional_deps=["ratings"])
 def no_slice_knows_its_future(lake: LakeResource) -> dg.AssetCheckResult:
-    """Periods in order; every target after its user's cut, and neither known nor fitted on."""
+    """Windows in order; every target after its user's cut, not rated before by its user, and not fitted on."""
     from recsys_core.data.leaks import leaks
     from recsys_core.data.splits import Splits
     from recsys_core.tables import read_table
 
-    ratings = read_table(lake.store.open("ratings") / "ratings.parquet")
+    ratings = read_table(lake.store.open("ratings") / "every_rating.parquet")
     found = leaks(ratings, Splits.load(lake.store.open("splits"), with_test_targets=True))
     return dg.AssetCheckResult(passed=not found, metadata={"leaks": dg.MetadataValue.json(found)})

@@ -11,16 +11,17 @@ LARGEST_DIFFERENCE = 1e-4
 """Between a score of the index and the towers' dot product: float32 sums in another order, no more."""
 
 
-@dg.asset_check(asset="two_tower", blocking=True, additional_deps=["splits", "ratings"])
+@dg.asset_check(asset="two_tower", blocking=True, additional_deps=["splits", "ratings", "implicit_feedback"])
 def no_tower_knows_its_future(lake: LakeResource) -> dg.AssetCheckResult:
-    """Every tower was fitted on exactly the ratings that models of its slice may see, as the manifest says."""
-    from recsys_core.data.digests import ratings_digest
-    from recsys_core.data.splits import Splits, fit_ratings
+    """Every tower was fitted on exactly the ratings and clicks that models of its slice may see."""
+    from recsys_core.data.splits import Splits
+    from recsys_core.retrieval.slices import fitted_digest
     from recsys_core.tables import read_table
 
-    ratings = read_table(lake.store.open("ratings") / "ratings.parquet")
+    ratings = read_table(lake.store.open("ratings") / "every_rating.parquet")
+    clicks = read_table(lake.store.open("implicit_feedback") / "implicit_feedback.parquet")
     splits, facts = Splits.load(lake.store.open("splits")), lake.store.verify("two_tower").lineage.facts
-    allowed = {name: ratings_digest(fit_ratings(ratings, splits, name)) for name in splits.names}
+    allowed = {name: fitted_digest(ratings, clicks, splits, name) for name in splits.names}
     wrong = [name for name in splits.names if facts.get(f"fitted_on.{name}") != allowed[name]]
     return dg.AssetCheckResult(passed=not wrong, metadata={"wrong": dg.MetadataValue.json(wrong)})
 
@@ -45,7 +46,7 @@ def towers_number_the_items_as_the_features(lake: LakeResource) -> dg.AssetCheck
 @dg.asset_check(asset="faiss_index", blocking=True, additional_deps=["two_tower", "item_embeddings"])
 def index_belongs_to_the_towers(lake: LakeResource) -> dg.AssetCheckResult:
     """Ids in the same order, and the index's scores are the towers' dot products."""
-    from recsys_core.data.splits import TEST
+    from recsys_core.data.splits import NOW
     from recsys_core.retrieval.embeddings import ItemEmbeddings
     from recsys_core.retrieval.index import ItemIndex
     from recsys_core.retrieval.report import embeddings_match
@@ -54,7 +55,7 @@ def index_belongs_to_the_towers(lake: LakeResource) -> dg.AssetCheckResult:
     difference = embeddings_match(
         ItemEmbeddings.load(lake.store.open("item_embeddings")),
         ItemIndex.load(lake.store.open("faiss_index")),
-        load_tower(lake.store.open("two_tower"), TEST),
+        load_tower(lake.store.open("two_tower"), NOW),
     )
     return dg.AssetCheckResult(passed=difference <= LARGEST_DIFFERENCE, metadata={"largest_difference": difference})
 

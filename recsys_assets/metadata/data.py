@@ -28,6 +28,7 @@ SPLITS_LINEAGE: Lineage = {name: (f"ratings.{name}",) for name in RATED} | {
     "users.user_id": ("ratings.user_id",),
     "users.cut": ("ratings.timestamp",),
     "cutoffs.slice": ("ratings.timestamp",),
+    "cutoffs.window": ("ratings.timestamp",),
     "cutoffs.fit_end": ("ratings.timestamp",),
     "cutoffs.until": ("ratings.timestamp",),
 }
@@ -119,8 +120,9 @@ def splits_metadata(splits: "Splits") -> Metadata:
     dated = splits.cutoffs.with_columns(
         pl.from_epoch(pl.col("fit_end", "until"), time_unit="s").dt.date().cast(pl.String)
     )
-    rows = [[*row, str(users.get(row[0], 0)), str(targets.get(row[0], 0))] for row in dated.iter_rows()]
-    header = ["slice", "models see up to", "ends", "users", "likes to find"]
+    shown = dated.select("slice", "fit_end", "until", pl.col("is_exam").replace_strict({True: "yes", False: "no"}))
+    rows = [[*row, str(users.get(row[0], 0)), str(targets.get(row[0], 0))] for row in shown.iter_rows()]
+    header = ["slice", "models see up to", "answers known by", "examines", "users", "likes to find"]
     return {
         **table_metadata(
             splits.targets,

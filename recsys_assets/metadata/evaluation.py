@@ -25,9 +25,9 @@ REPORT_LINEAGE: Lineage = {
 
 
 def baselines_metadata(made: "BaselineLists") -> Metadata:
-    """Every setting tried, best first, and the best figure of each baseline on the validation slice."""
-    from recsys_core.evaluation.lists import RANKED_LISTS
+    """Every setting tried, best first, and the best figure of each baseline on the development windows."""
     from recsys_core.evaluation.rendering import markdown_table
+    from recsys_core.evaluation.schemas import BASELINE_LISTS
     from recsys_core.retrieval.schemas import TRIALS
 
     ordered = made.trials.sort("model", "ndcg_at_10", descending=[False, True])
@@ -46,13 +46,13 @@ def baselines_metadata(made: "BaselineLists") -> Metadata:
                 s=22,
                 label=model,
             )
-        axes.set(xlabel="recall@100, validation", ylabel="NDCG@10, validation")
+        axes.set(xlabel="recall@100, development windows", ylabel="NDCG@10, development windows")
         axes.legend(loc="best")
 
     return {
-        **table_metadata(made.lists, RANKED_LISTS, BASELINES_LINEAGE, trials=(made.trials, TRIALS)),
+        **table_metadata(made.lists, BASELINE_LISTS, BASELINES_LINEAGE, trials=(made.trials, TRIALS)),
         "n_trials": made.trials.height,
-        **{f"validation_ndcg@10.{row['model']}": row["ndcg_at_10"] for row in best.iter_rows(named=True)},
+        **{f"development_ndcg@10.{row['model']}": row["ndcg_at_10"] for row in best.iter_rows(named=True)},
         "trials": dg.MetadataValue.md(markdown_table(made.trials.columns, rows)),
         "tuning": picture(draw),
     }
@@ -67,6 +67,8 @@ def eval_metadata(report: "EvalReport") -> Metadata:
         **_tables(report),
         **_numbers(report),
         "results": dg.MetadataValue.md(rendering.headline_table(report)),
+        "by_window": dg.MetadataValue.md(rendering.windows_table(report)),
+        "recall_by_window": dg.MetadataValue.md(rendering.windows_table(report, "recall@100")),
         "ndcg_by_model": _by_model(report.summary),
         "comparison": dg.MetadataValue.md(rendering.comparison_table(report)),
         "funnel": dg.MetadataValue.md(rendering.funnel_table(report)),
@@ -108,11 +110,14 @@ def _numbers(report: "EvalReport") -> Metadata:
 
 def _by_model(summary: pl.DataFrame) -> dg.MarkdownMetadataValue:
     from recsys_core.evaluation.accuracy import HEADLINE
+    from recsys_core.evaluation.protocols import REFITTED
+    from recsys_core.evaluation.report import ALL_WINDOWS
 
-    table = summary.filter(metric=HEADLINE).sort("mean", descending=True)
+    own = summary.filter(metric=HEADLINE, window=ALL_WINDOWS, protocol=REFITTED)
+    table = own.sort("mean", descending=True)
     bounds = list(table.select("low", "high").iter_rows())
     return picture(
-        intervals(table["model"].to_list(), table["mean"].to_list(), bounds, "NDCG@10, test, 95 % intervals")
+        intervals(table["model"].to_list(), table["mean"].to_list(), bounds, "NDCG@10, all windows, 95 % intervals")
     )
 
 
@@ -120,5 +125,5 @@ def _by_slice(table: pl.DataFrame) -> dg.MarkdownMetadataValue:
     table = table.sort("dimension", pl.col("slice").str.extract(r"^(\d+)").cast(pl.Int64), maintain_order=True)
     names = [f"{row['slice']}\n{row['dimension']}, n = {row['n']}" for row in table.iter_rows(named=True)]
     bounds = list(table.select("low", "high").iter_rows())
-    label = "NDCG@10, test, 95 % intervals (no dot: too few users)"
+    label = "NDCG@10, all windows, 95 % intervals (no dot: too few users)"
     return picture(intervals(names, table["mean"].to_list(), bounds, label))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # these pull in torch and xgboost, which must not slow the lo
     from matplotlib.axes import Axes
 
     from recsys_core.ranking.examples import RankingExamples
-    from recsys_core.ranking.rehearsal import RehearsedRanker
+    from recsys_core.ranking.rankers import Rankers
     from recsys_core.ranking.report import RankingReport
 
 EXAMPLES_LINEAGE: Lineage = {
@@ -20,6 +20,7 @@ EXAMPLES_LINEAGE: Lineage = {
     "user_id": ("splits.users.user_id", "impression_outcomes.user_id"),
     "item_id": ("item_features.item_id", "impression_outcomes.item_id"),
     "label": ("splits.item_id", "splits.rating", "impression_outcomes.label"),
+    "known_at": ("splits.cutoffs.until", "impression_outcomes.settled_at"),
     "n_targets.slice": ("splits.slice",),
     "n_targets.user_id": ("splits.user_id",),
     "n_targets.n_targets": ("splits.item_id",),
@@ -48,19 +49,17 @@ def examples_metadata(examples: "RankingExamples") -> Metadata:
     }
 
 
-def ranker_metadata(fitted: "RehearsedRanker", examples: "RankingExamples") -> Metadata:
-    """NDCG by number of trees, of the rehearsal: where it learned, and on the validation slice."""
-    from recsys_core.data.splits import VALIDATION
+def ranker_metadata(fitted: "Rankers", examples: "RankingExamples") -> Metadata:
+    """NDCG by number of trees, of the ranker before the last development window: there, and where it learned."""
     from recsys_core.ranking.learning import learning_curve
 
-    curve = learning_curve(fitted.rehearsal, examples)
-    seen = curve.filter(slice=VALIDATION)
+    curve = learning_curve(fitted.examined[examples.development[-1]], examples)
+    seen = curve.filter("is_new")
     best = seen.sort("ndcg", descending=True, maintain_order=True).row(0, named=True)
 
     def draw(axes: "Axes") -> None:
-        groups = curve.group_by("slice", maintain_order=True)
-        for mark, colour, ((name,), own) in zip(MARKS, (ALARM, ACCENT), groups, strict=False):
-            is_new = name == VALIDATION
+        groups = curve.group_by("window", "is_new", maintain_order=True)
+        for mark, colour, ((name, is_new), own) in zip(MARKS, (ALARM, ACCENT), groups, strict=False):
             axes.plot(
                 own["round"].to_list(),
                 own["ndcg"].to_list(),

@@ -8,6 +8,7 @@ import polars as pl
 
 from recsys_assets.metadata.pictures import ACCENT, ALARM, INK, MARKS, SERIES, legend_above, picture
 from recsys_assets.metadata.tables import Lineage, Metadata, figures, table_metadata
+from recsys_core.days import moment
 
 if TYPE_CHECKING:  # these pull in torch and faiss, which must not slow the loading of definitions
     from matplotlib.axes import Axes
@@ -21,9 +22,10 @@ if TYPE_CHECKING:  # these pull in torch and faiss, which must not slow the load
     from recsys_core.retrieval.training import FittedTower
 
 REPORT_LINEAGE: Lineage = {
+    "slice": ("splits.cutoffs.slice",),
     "user_id": ("splits.users.user_id",),
     "recall": ("splits.item_id",),
-    "index_recall.user_id": ("splits.users.user_id",),
+    "index_recall.user_id": ("ratings.user_id",),
 }
 
 
@@ -36,31 +38,27 @@ def validation_curve(
     """
     from recsys_core.retrieval.learning import ValidationCurve
 
-    return ValidationCurve(ratings=ratings, splits=splits, n_epochs=config.n_epochs, tell=tell)
+    return ValidationCurve(ratings=ratings, splits=splits, n_epochs=config.refit_epochs, tell=tell)
 
 
 def training_metadata(towers: Mapping[str, "FittedTower"], curve: "ValidationCurve") -> Metadata:
-    """Loss of every tower by epoch, and what the tower of the validation slice found meanwhile."""
-    from recsys_core.data.splits import EXAMS
-
+    """Loss of every tower by epoch, and what the tower of the last development slice found meanwhile."""
     points = curve.points()
+    first, *others = towers.items()
 
     def draw_loss(axes: "Axes") -> None:
-        for name, tower in towers.items():
-            is_exam = name in EXAMS
-            colour = INK if not is_exam else ACCENT if name == EXAMS[-1] else ALARM
-            label = f"tower of {name}" if is_exam else "towers of the hold-outs" if colour not in drawn else None
-            drawn.add(colour)
-            epochs = range(1, len(tower.losses) + 1)
-            axes.plot(epochs, tower.losses, label=label, color=colour, linewidth=1.8 if is_exam else 0.7)
+        name, tower = first
+        axes.plot(range(1, len(tower.losses) + 1), tower.losses, color=INK, label=f"first tower ({name})")
+        for at, (_, refit) in enumerate(others):
+            label = "refits, each from the tower before" if not at else None
+            axes.plot(range(1, len(refit.losses) + 1), refit.losses, color=ACCENT, linewidth=0.7, label=label)
         axes.set(xlabel="epoch", ylabel="training loss (nats)")
-        legend_above(axes, n_columns=3)
+        legend_above(axes, n_columns=2)
 
     def draw_recall(axes: "Axes") -> None:
         axes.plot(points["epoch"].to_list(), points["recall"].to_list(), marker="o", markersize=4, color=ALARM)
-        axes.set(xlabel="epoch", ylabel="recall@100, validation", xlim=(0, None))
+        axes.set(xlabel="epoch of a refit", ylabel="recall@100, last development slice", xlim=(0, None))
 
-    drawn: set[str] = set()
     last, best = list(towers.values())[-1], points.sort("recall", descending=True, maintain_order=True).row(0)
     return {
         "loss": float(last.losses[-1]),
@@ -69,6 +67,7 @@ def training_metadata(towers: Mapping[str, "FittedTower"], curve: "ValidationCur
         "best_epoch": best[0],
         "n_items": last.catalogue.n_items,
         "n_towers": len(towers),
+        "learned_until": moment(last.fit_end),
         "training": picture(draw_loss, draw_recall),
     }
 
@@ -95,23 +94,20 @@ def index_metadata(index: "ItemIndex") -> Metadata:
     }
 
 
-def retrieval_metadata(
-    report: "RetrievalReport", ratings: pl.DataFrame, splits: "Splits", tower: "FittedTower"
-) -> Metadata:
+def retrieval_metadata(report: "RetrievalReport", ratings: pl.DataFrame, tower: "FittedTower") -> Metadata:
     """Recall against the number of candidates, and recall against time of other indexes over the same vectors."""
-    from recsys_core.data.splits import TEST
-    from recsys_core.retrieval.encoding import item_vectors
+    from recsys_core.retrieval.encoding import item_vectors, user_vectors
     from recsys_core.retrieval.frontier import frontier
-    from recsys_core.retrieval.report import queries_of
+    from recsys_core.retrieval.report import latest_users
     from recsys_core.retrieval.schemas import INDEX_RECALL, RECALL
 
     means = report.recall.group_by("k").agg(pl.col("recall").mean()).sort("k")
-    # The users of the test ask as they would; what they went on to like is not read.
-    tried = frontier(item_vectors(tower), queries_of(ratings, splits, tower, TEST), time.perf_counter)
+    queries = user_vectors(tower, latest_users(ratings, tower))
+    tried = frontier(item_vectors(tower), queries, time.perf_counter)
 
     def draw_recall(axes: "Axes") -> None:
         axes.plot(means["k"].to_list(), means["recall"].to_list(), marker="o", markersize=4)
-        axes.set(xlabel="candidates k", ylabel="recall@k, validation", xlim=(0, None), ylim=(0, 1))
+        axes.set(xlabel="candidates k", ylabel="recall@k, development windows", xlim=(0, None), ylim=(0, 1))
 
     exact = tried.filter(kind="exact").row(0, named=True)
     return {

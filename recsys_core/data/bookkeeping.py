@@ -27,13 +27,15 @@ RAW_DATA = pa.DataFrameSchema(
 )
 """One row: which bytes the pipeline starts from."""
 
-_SLICE = pa.Column(pl.String, description="Name of a question asked of the past: an exam, or a hold-out before one.")
+_SLICE = pa.Column(pl.String, description="A step of a window, or `now`: what its models may see, and whom it asks.")
 
 CUTOFFS = pa.DataFrameSchema(
     {
         "slice": _SLICE,
+        "window": pa.Column(pl.String, description="The window that the step belongs to."),
         "fit_end": pa.Column(pl.Int64, _WINDOW, description="First second that no model of the slice may see (UTC)."),
-        "until": pa.Column(pl.Int64, pa.Check.ge(EARLIEST_TIMESTAMP), description="End of the slice, exclusive (UTC)."),
+        "until": pa.Column(pl.Int64, pa.Check.ge(EARLIEST_TIMESTAMP), description="End of the window, exclusive, UTC."),
+        "is_exam": pa.Column(pl.Boolean, description="Whether the window examines models, or only teaches."),
     },
     name="cutoffs",
     strict=True,

@@ -39,7 +39,7 @@ class SplitsConfig(BaseModel, frozen=True, extra="forbid"):
         "judge a model, and enough windows for a ranker to learn from.",
     )
     n_refits: int = Field(
-        2,
+        4,
         ge=1,
         le=12,
         description="How often all models are fitted within a window, as a system in use is; each costs a tower.",

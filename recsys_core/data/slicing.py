@@ -1,5 +1,6 @@
 """Ratings -> slices: a chain of windows in time, or hold-outs of each user's latest likes."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import polars as pl
@@ -13,14 +14,13 @@ _NOTHING = pl.DataFrame(schema=RATINGS_COLUMNS)
 _NOBODY = pl.DataFrame(schema={"user_id": pl.Int64(), "cut": pl.Int64()})
 
 
-def make_splits(ratings: pl.DataFrame, config: SplitsConfig, last_event: int = 0) -> Splits:
+def make_splits(ratings: pl.DataFrame, config: SplitsConfig, beside: Sequence[pl.Series] = ()) -> Splits:
     """Cut the ratings at quantiles of time into windows and their steps, and end the chain with `now`.
 
     Args:
         ratings: RATINGS columns, every rating that was ever given, so that a re-rating does not erase the past.
         config: how many windows, and which of them examine.
-        last_event: seconds UTC of the last that is known beside ratings: a click, an outcome. The slice `now` lies
-            after everything.
+        beside: seconds UTC of what is known beside ratings, such as clicks: the slice `now` lies after all of it.
 
     Raises:
         DataError: the ratings are too few, or too many of them share one second, for the cut-offs to differ.
@@ -32,7 +32,7 @@ def make_splits(ratings: pl.DataFrame, config: SplitsConfig, last_event: int = 0
         steps = starts[n * config.n_refits : (n + 1) * config.n_refits + 1]
         name = TEST if is_last else f"window_{n + 1}"
         parts += _window(ratings, name, steps, is_exam=n >= config.n_teaching)
-    end = max(starts[-1], last_event + 1)
+    end = max([starts[-1], *(int(times.max()) + 1 for times in beside if len(times))])  # type: ignore[arg-type]
     return chained(*parts, fitted_before(end))
 
 

@@ -79,6 +79,11 @@ class Splits:
         cutoffs, users, targets = tables
         return Splits(cutoffs=cutoffs, users=users, targets=targets)
 
+    @property
+    def exam_slices(self) -> list[str]:
+        """The slices of the windows that examine, the earliest first."""
+        return self.cutoffs.filter("is_exam")["slice"].to_list()
+
     def slices_of(self, window: str) -> list[str]:
         """The slices of a window, the earliest first."""
         return self.cutoffs.filter(window=window)["slice"].to_list()

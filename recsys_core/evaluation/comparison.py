@@ -25,7 +25,7 @@ def summarise(per_user: pl.DataFrame, config: EvaluationConfig) -> pl.DataFrame:
     for (protocol, window), own in per_user.group_by("protocol", "window", maintain_order=True):
         models = own["model"].unique(maintain_order=True).to_list()
         tables = [own.filter(model=model).sort("window", "user_id") for model in models]
-        values = np.concatenate([table.select(METRICS).to_numpy() for table in tables], axis=1)
+        values = np.concatenate([table.select(*METRICS).to_numpy() for table in tables], axis=1)
         # The same draws for every model and metric, so that tables of different runs compare.
         estimates = bootstrap_means(
             values, child(config.seed, "bootstrap"), n_draws=config.n_draws, clusters=tables[0]["user_id"].to_numpy()

@@ -54,7 +54,7 @@ class Examination:
     @property
     def slices(self) -> list[str]:
         """The slices whose models are examined, the earliest first."""
-        return [name for window in self.splits.exams for name in self.splits.slices_of(window)]
+        return self.splits.exam_slices
 
     def questions(self, name: str) -> list[Questions]:
         """What the models of a slice are asked, by each protocol; nothing where nobody asks."""

@@ -5,6 +5,7 @@ import polars as pl
 
 from recsys_core.evaluation.accuracy import METRICS
 from recsys_core.evaluation.funnel import FATES
+from recsys_core.evaluation.lists import RANKED_LISTS
 from recsys_core.evaluation.protocols import PROTOCOLS
 
 _SHARE = pa.Check.in_range(0, 1)
@@ -27,6 +28,14 @@ def _estimate(what: str) -> dict[str, pa.Column]:
         "n": _N_USERS,
     }
 
+
+BASELINE_LISTS = pa.DataFrameSchema(
+    {"protocol": _PROTOCOL, "window": _WINDOW, **RANKED_LISTS.columns},
+    name="baselines",
+    strict=True,
+    ordered=True,
+    unique=["protocol", "window", "model", "user_id", "item_id"],
+)
 
 PER_USER = pa.DataFrameSchema(
     {

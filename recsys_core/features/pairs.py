@@ -32,6 +32,7 @@ class Asking:
     closed_form: Float32s  # (n_users, rank), its weight included
     trend: Float32s  # (n_users, n_bins)
     rating: Float32s  # (n_users, rating_rank) of the rating model
+    evidence: Float32s  # (n_ratings,) of the users' histories, as neighbours are compared by
 
 
 @dataclass(frozen=True, kw_only=True)

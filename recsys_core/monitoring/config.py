@@ -11,11 +11,11 @@ class PastConfig(BaseModel, frozen=True, extra="forbid"):
 
     k: int = Field(10, ge=1, le=200, description="Slots per answer: as many as people are shown, and as the reference.")
     max_requests: int = Field(
-        20_000,
+        2_000,
         ge=1,
         le=10_000_000,
-        description="Ratings since the cut-off that are played back, the earliest first: each costs two milliseconds, "
-        "and the shipped data has ten thousand.",
+        description="Latest ratings that are played back: each costs some two milliseconds. Enough to meet every way "
+        "in which an answer is computed.",
     )
 
 

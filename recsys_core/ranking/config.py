@@ -1,5 +1,7 @@
 """Settings of the ranking stage."""
 
+from typing import Self
+
 from pydantic import BaseModel, Field
 
 from recsys_core.retrieval.config import CandidatesConfig
@@ -91,6 +93,11 @@ class ListRulesConfig(BaseModel, frozen=True, extra="forbid"):
         description="Weight of being unlike the movies above, against the ranker's score (MMR); 0: the ranker's order. "
         "Off as a matter of taste: on the validation slice up to 0.5 moved no NDCG beyond chance.",
     )
+
+    @classmethod
+    def among(cls, settings: BaseModel) -> Self:
+        """The rules among other settings."""
+        return cls(**settings.model_dump(include=set(cls.model_fields)))
 
 
 NO_RULES = ListRulesConfig()

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from recsys_core.data.digests import ratings_digest
-from recsys_core.data.splits import Splits, fit_ratings
+from recsys_core.data.splits import Splits
 from recsys_core.errors import ArtifactError, DataError
 from recsys_core.features.registry import FEATURE_NAMES, FeatureSet, feature_set
 from recsys_core.ranking.inputs import RankingInputs, candidate_features
+from recsys_core.retrieval.slices import fitted_digest
 from recsys_core.tables import read_table, tables_writer
 
 
@@ -130,12 +130,6 @@ def candidate_rows(inputs: RankingInputs) -> pl.DataFrame:
         pl.Series("item_id", inputs.proposer.tower.catalogue.item_ids[item_idx[present]]),
         pl.all(),
     )
-
-
-def fitted_digest(ratings: pl.DataFrame, clicks: pl.DataFrame | None, splits: Splits, name: str) -> str:
-    """The digest of what models of a slice may be fitted on."""
-    known = None if clicks is None else fit_ratings(clicks, splits, name)
-    return ratings_digest(fit_ratings(ratings, splits, name), known)
 
 
 def make_examples(slices: list[pl.DataFrame], splits: Splits) -> RankingExamples:

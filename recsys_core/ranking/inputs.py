@@ -19,6 +19,7 @@ from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.sides import ItemSide, ItemVectors, item_side
 from recsys_core.features.state import Requests, UserStates, user_states
 from recsys_core.retrieval.candidates import Births, Candidates, exact_candidates, find_candidates, seen_at
+from recsys_core.retrieval.closed_form import evidence
 from recsys_core.retrieval.encoding import Parts, item_vectors, parts_of, user_vectors
 from recsys_core.retrieval.index import ItemIndex
 from recsys_core.retrieval.training import FittedTower
@@ -83,6 +84,7 @@ class Proposer:
             closed_form=vectors[:, self.parts.closed_form] * np.float32(self.tower.closed_form_weight),
             trend=vectors[:, self.parts.trend],
             rating=self.tower.rating_model.encode_users(requests.users.histories),
+            evidence=evidence(requests.users.histories).astype(np.float32),
         )
         pairs = Pairs(users=requests.users, items=self.side, asking=asking, item_idx=item_idx)
         return assemble(requests, pairs, user_values)
@@ -115,7 +117,7 @@ def proposer_of(tower: FittedTower, items: pl.DataFrame, index: ItemIndex | None
         shown=tower.closed_form.shown,
         offered=tower.closed_form.offered,
         trend=tower.trend.offered,
-        following=tower.covisits.matrix,
+        neighbours=tower.neighbours,
         rating_biases=tower.rating_model.biases,
         rating_factors=tower.rating_model.factors,
     )

@@ -40,7 +40,7 @@ N_COLUMNS = 24
 """Columns per product of the ratings with a dense block: so many of all items or users stay in the processor's cache,
 where the whole block of a large data set would not. The bytes are the same: columns know nothing of each other."""
 
-N_ROUNDS = 8
+N_ROUNDS = 4
 """Products with XX': each brings the block nearer to the largest factors."""
 
 
@@ -120,8 +120,14 @@ def largest_factors(matrix: sp.csr_array, rank: int, rng: np.random.Generator) -
     basis = rng.standard_normal((matrix.shape[0], block))
     for _ in range(N_ROUNDS):
         basis = np.linalg.qr(_product(matrix, _product(by_item, basis)))[0]  # (n_users, block)
-    _, singular, factors = np.linalg.svd(_product(by_item, basis).T, full_matrices=False)  # factors (block, n_items)
-    return singular[:rank], factors[:rank].T
+    items = _product(by_item, basis)  # (n_items, block)
+    # By the small Gram matrix: a tenth of the time of a decomposition of `items`, and exact enough for factors that a
+    # ridge penalty lets through. Factors of what is zero but for rounding are left at zero.
+    squares, turned = np.linalg.eigh(items.T @ items)
+    singular = np.sqrt(np.maximum(squares[::-1], 0))[:rank]
+    factors = items @ turned[:, ::-1][:, :rank]
+    is_real = singular > 1e-7 * max(float(singular[0]), 1e-300)
+    return singular * is_real, np.where(is_real, factors / np.where(is_real, singular, 1.0), 0.0)
 
 
 def _product(matrix: sp.csr_array, block: Float64s) -> Float64s:

@@ -13,7 +13,7 @@ class TwoTowerConfig(BaseModel, frozen=True, extra="forbid"):
         60, ge=1, le=1000, description="Passes over the users of the first tower of a chain; 80 find a little more."
     )
     refit_epochs: int = Field(
-        10,
+        8,
         ge=1,
         le=1000,
         description="Passes of each later tower, which starts from the weights of the one before it: as good as 60 "

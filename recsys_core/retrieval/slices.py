@@ -13,6 +13,7 @@ from functools import partial
 import polars as pl
 from threadpoolctl import threadpool_limits
 
+from recsys_core.data.digests import ratings_digest
 from recsys_core.data.histories import Catalogue, histories_of
 from recsys_core.data.splits import Splits, fit_ratings
 from recsys_core.features.slices import of_slice
@@ -53,6 +54,12 @@ def fit_towers(
         tasks: list[Callable[[Check], None]] = [partial(chain.fit_linear, name) for name in splits.names]
         side_by_side([chain.train, *tasks], at_once=2)
     return chain.towers
+
+
+def fitted_digest(ratings: pl.DataFrame, clicks: pl.DataFrame | None, splits: Splits, name: str) -> str:
+    """The digest of what models of a slice may be fitted on."""
+    known = None if clicks is None else fit_ratings(clicks, splits, name)
+    return ratings_digest(fit_ratings(ratings, splits, name), known)
 
 
 @dataclass(kw_only=True)

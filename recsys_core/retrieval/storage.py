@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 
 from recsys_core.data.histories import Catalogue
 from recsys_core.errors import ArtifactError
+from recsys_core.features.nearest import Neighbours
 from recsys_core.retrieval.closed_form import ClosedForm
-from recsys_core.retrieval.covisits import CoVisits
 from recsys_core.retrieval.rating_model import RatingModel
 from recsys_core.retrieval.towers import TwoTower
 from recsys_core.retrieval.training import FittedTower, LinearParts
@@ -60,10 +60,12 @@ def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedT
         recency_power=about["closed_form_recency"],
     )
     trend = Trend(starts=tensors.pop("trend.starts").numpy(), offered=tensors.pop("trend.offered").numpy())
-    covisits = CoVisits(
-        offsets=tensors.pop("covisits.offsets").numpy(),
-        followers=tensors.pop("covisits.followers").numpy().astype(np.int64),
-        chances=tensors.pop("covisits.chances").numpy(),
+    neighbours = Neighbours(
+        offsets=tensors.pop("neighbours.offsets").numpy(),
+        item_idx=tensors.pop("neighbours.item_idx").numpy().astype(np.int64),
+        evidence=tensors.pop("neighbours.evidence").numpy(),
+        recency=tensors.pop("neighbours.recency").numpy(),
+        n_items=len(item_ids),
     )
     rating_model = RatingModel(
         mean=about["rating_mean"],
@@ -76,7 +78,7 @@ def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedT
     model.load_state_dict(tensors)
     return FittedTower(
         model=model.eval(),
-        linear=LinearParts(closed_form=closed_form, trend=trend, rating_model=rating_model, covisits=covisits),
+        linear=LinearParts(closed_form=closed_form, trend=trend, rating_model=rating_model, neighbours=neighbours),
         closed_form_weight=about["closed_form_weight"],
         catalogue=Catalogue(item_ids=item_ids),
         first_rated_at=first_rated_at,
@@ -95,9 +97,10 @@ def _save(tower: FittedTower, path: Path) -> None:
     tensors["closed_form.offered"] = torch.from_numpy(tower.closed_form.offered)
     tensors["trend.starts"] = torch.from_numpy(tower.trend.starts)
     tensors["trend.offered"] = torch.from_numpy(tower.trend.offered)
-    tensors["covisits.offsets"] = torch.from_numpy(tower.covisits.offsets)
-    tensors["covisits.followers"] = torch.from_numpy(tower.covisits.followers.astype(np.int32))  # half the bytes
-    tensors["covisits.chances"] = torch.from_numpy(tower.covisits.chances)
+    tensors["neighbours.offsets"] = torch.from_numpy(tower.neighbours.offsets)
+    tensors["neighbours.item_idx"] = torch.from_numpy(tower.neighbours.item_idx.astype(np.int32))  # half the bytes
+    tensors["neighbours.evidence"] = torch.from_numpy(tower.neighbours.evidence)
+    tensors["neighbours.recency"] = torch.from_numpy(tower.neighbours.recency)
     tensors["rating_model.biases"] = torch.from_numpy(tower.rating_model.biases)
     tensors["rating_model.factors"] = torch.from_numpy(tower.rating_model.factors)
     tensors["rating_model.gains"] = torch.from_numpy(tower.rating_model.gains)

@@ -15,13 +15,14 @@ import torch
 from recsys_core.data.digests import ratings_digest
 from recsys_core.data.histories import Catalogue, Histories, histories_of
 from recsys_core.features.content import content_matrix
+from recsys_core.features.nearest import Neighbours
 from recsys_core.feedback.implicit import still_implicit
 from recsys_core.retrieval.closed_form import ClosedForm, fit_closed_form
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.covisits import CoVisits, fit_covisits
 from recsys_core.retrieval.examples import Examples, denoising, temporal, with_clicks
 from recsys_core.retrieval.losses import full_softmax, sampled_softmax
 from recsys_core.retrieval.negatives import Negatives, sampler_of
+from recsys_core.retrieval.neighbours import fit_neighbours
 from recsys_core.retrieval.rating_model import RatingModel, fit_rating_model
 from recsys_core.retrieval.towers import TwoTower, history_batch, standardised_log_popularity
 from recsys_core.retrieval.trend import Trend, fit_trend
@@ -46,7 +47,7 @@ class LinearParts:
     closed_form: ClosedForm
     trend: Trend
     rating_model: RatingModel
-    covisits: CoVisits
+    neighbours: Neighbours
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +79,9 @@ class FittedTower:
         return self.linear.rating_model
 
     @property
-    def covisits(self) -> CoVisits:
-        """What is rated soon after what."""
-        return self.linear.covisits
+    def neighbours(self) -> Neighbours:
+        """The latest users."""
+        return self.linear.neighbours
 
     @cached_property
     def user_encoder(self) -> UserEncoder:
@@ -199,7 +200,7 @@ def fit_linear_parts(users: Histories, fit_end: int, config: TwoTowerConfig) -> 
         closed_form=fit_closed_form(users, config),
         trend=fit_trend(users, config),
         rating_model=fit_rating_model(users, config),
-        covisits=fit_covisits(users, fit_end),
+        neighbours=fit_neighbours(users, fit_end),
     )
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from recsys_core.data.merging import every_rating
-from recsys_core.data.splits import TEST
+from recsys_core.data.splits import NOW
 from recsys_core.errors import ArtifactError
 from recsys_core.features.slices import of_slice
 from recsys_core.lake.manifest import Manifest
@@ -63,8 +63,8 @@ def read_bundle(folders: Mapping[str, Path]) -> Bundle:
     Raises:
         ArtifactError: a part is missing or damaged, or numbers the items otherwise than another.
     """
-    tower, index = load_tower(folders["two_tower"], TEST), ItemIndex.load(folders["faiss_index"])
-    items = of_slice(read_table(folders["item_features"] / "item_features.parquet"), TEST)
+    tower, index = load_tower(folders["two_tower"], NOW), ItemIndex.load(folders["faiss_index"])
+    items = of_slice(read_table(folders["item_features"] / "item_features.parquet"), NOW)
     _check_numbering("faiss_index", index.item_ids, tower)
     _check_numbering("item_features", items["item_id"].to_numpy(), tower)
     ranker = Ranker.load(folders["ranker"])
