@@ -22,9 +22,7 @@ class ShownConfig(CandidatesConfig, frozen=True, extra="forbid"):
 class RankerConfig(BaseModel, frozen=True, extra="forbid"):
     """XGBoost LambdaMART: how its trees are grown, and what its rows weigh."""
 
-    n_rounds: int = Field(
-        80, ge=1, le=5000, description="Trees: with small ones NDCG is flat from about 50 on; 150 order no better."
-    )
+    n_rounds: int = Field(100, ge=1, le=5000, description="Trees: with small ones NDCG is flat from about 50 to 150.")
     learning_rate: float = Field(0.05, gt=0, le=1, description="Step size: smaller with more trees moved nothing.")
     max_depth: int = Field(3, ge=1, le=12, description="Depth of a tree: a few hundred users cannot feed deeper ones.")
     min_child_weight: float = Field(50.0, ge=0, description="Least weight of a leaf: guards against one user's habits.")
@@ -46,10 +44,11 @@ class RankerConfig(BaseModel, frozen=True, extra="forbid"):
     l2: float = Field(10.0, ge=0, description="Ridge penalty on leaf values.")
     n_pairs: int = Field(20, ge=1, le=200, description="Top places whose order the loss cares about: what users see.")
     half_life_days: float = Field(
-        3650.0,
+        36_500.0,
         gt=0,
         le=100_000,
-        description="Days after which a question weighs half: how people choose changes with the site and the years.",
+        description="Days after which a question weighs half. A century, so that all weigh alike: four and ten years "
+        "ordered no better, and there are few questions to learn from.",
     )
     shown_weight: float = Field(
         0.5,

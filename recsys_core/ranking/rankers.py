@@ -23,7 +23,8 @@ from recsys_core.ranking.ranker import Ranker, fit_ranker
 from recsys_core.ranking.validation import validate_ranker
 from recsys_core.side_by_side import Check, side_by_side
 
-FOLDER = "windows"
+EXAMINED = "examined_"
+"""How the folder of a window's ranker begins."""
 
 RETRIEVAL_WEIGHTS = (0.0, 0.25, 0.5, 1.0)
 """Weights of retrieval's standardised score that are tried."""
@@ -45,8 +46,8 @@ class Rankers:
         """Write the one that serves where `Ranker.load` reads it, and the others into folders below."""
         self.serving.save(folder)
         for window, ranker in self.examined.items():
-            own = folder / FOLDER / window
-            own.mkdir(parents=True)
+            own = folder / f"{EXAMINED}{window}"
+            own.mkdir()
             ranker.save(own)
 
     def facts(self) -> dict[str, JsonValue]:
@@ -67,7 +68,7 @@ def load_examined(folder: Path, window: str) -> Ranker:
     Raises:
         ArtifactError: as `Ranker.load`.
     """
-    return Ranker.load(folder / FOLDER / window)
+    return Ranker.load(folder / f"{EXAMINED}{window}")
 
 
 def fit_rankers(examples: RankingExamples, config: RankerConfig, rules: ListRulesConfig) -> Rankers:

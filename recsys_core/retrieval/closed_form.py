@@ -48,9 +48,16 @@ N_ROUNDS = 4
 class ClosedForm:
     """The factors; an item as part of a history and an item as an answer differ, as in the towers."""
 
-    shown: Float32s  # (n_items, rank)
-    offered: Float32s  # (n_items, rank)
+    shown: Float32s  # (n_items, rank) W, an item as part of a history
+    gains: Float32s  # (rank,) g
     recency_power: float  # a rating that lies p places back counts (1 + p)^-power
+
+    @cached_property
+    def offered(self) -> Float32s:
+        """(n_items, rank) an item as an answer: derived, so that it need not be stored."""
+        remainder = 1 - (self.shown**2) @ self.gains  # (n_items,) the diagonal of P, times l
+        offered: Float32s = self.shown * self.gains / np.maximum(remainder, np.float32(1e-6))[:, None]
+        return offered
 
     @property
     def rank(self) -> int:
@@ -98,12 +105,9 @@ def fit_closed_form(users: Histories, config: TwoTowerConfig) -> ClosedForm:
         return _without_factors(users.n_items, config)
     with threadpool_limits(limits=config.n_threads, user_api="blas"):  # sums depend on their order
         singular, item_factors = largest_factors(matrix, rank, child(config.seed, "two_tower", "closed_form"))
-    kept = singular**2 / (singular**2 + config.closed_form_l2)
-    remainder = 1 - (item_factors**2 * kept).sum(axis=1)  # (n_items,) the diagonal of P, times l
-    offered = item_factors * kept / np.maximum(remainder, 1e-6)[:, None]
     return ClosedForm(
         shown=np.ascontiguousarray(item_factors, dtype=np.float32),
-        offered=np.ascontiguousarray(offered, dtype=np.float32),
+        gains=(singular**2 / (singular**2 + config.closed_form_l2)).astype(np.float32),
         recency_power=config.closed_form_recency,
     )
 
@@ -137,5 +141,8 @@ def _product(matrix: sp.csr_array, block: Float64s) -> Float64s:
 
 
 def _without_factors(n_items: int, config: TwoTowerConfig) -> ClosedForm:
-    empty = np.zeros((n_items, 0), dtype=np.float32)
-    return ClosedForm(shown=empty, offered=empty, recency_power=config.closed_form_recency)
+    return ClosedForm(
+        shown=np.zeros((n_items, 0), dtype=np.float32),
+        gains=np.zeros(0, dtype=np.float32),
+        recency_power=config.closed_form_recency,
+    )

@@ -56,7 +56,7 @@ def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedT
     first_rated_at = tensors.pop("first_rated_at").numpy()
     closed_form = ClosedForm(
         shown=tensors.pop("closed_form.shown").numpy(),
-        offered=tensors.pop("closed_form.offered").numpy(),
+        gains=tensors.pop("closed_form.gains").numpy(),
         recency_power=about["closed_form_recency"],
     )
     trend = Trend(starts=tensors.pop("trend.starts").numpy(), offered=tensors.pop("trend.offered").numpy())
@@ -94,7 +94,7 @@ def _save(tower: FittedTower, path: Path) -> None:
     tensors["first_rated_at"] = torch.from_numpy(tower.first_rated_at)
     tensors["losses"] = torch.from_numpy(tower.losses)
     tensors["closed_form.shown"] = torch.from_numpy(tower.closed_form.shown)
-    tensors["closed_form.offered"] = torch.from_numpy(tower.closed_form.offered)
+    tensors["closed_form.gains"] = torch.from_numpy(tower.closed_form.gains)
     tensors["trend.starts"] = torch.from_numpy(tower.trend.starts)
     tensors["trend.offered"] = torch.from_numpy(tower.trend.offered)
     tensors["neighbours.offsets"] = torch.from_numpy(tower.neighbours.offsets)

@@ -9,13 +9,13 @@ import polars as pl
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.histories import Histories
 from recsys_core.data.slicing import make_splits
-from recsys_core.data.splits import TEST, Splits
-from recsys_core.features.slices import item_features_by_slice, of_slice, user_features_by_slice
-from recsys_core.ranking.config import RankerConfig
+from recsys_core.data.splits import NOW, Splits
+from recsys_core.features.slices import SliceFeatures, item_features_by_slice, of_slice, user_features_by_slice
+from recsys_core.ranking.config import NO_RULES, RankerConfig
 from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.inputs import Proposer, proposer_of
 from recsys_core.ranking.ranker import Ranker
-from recsys_core.ranking.rehearsal import fit_rehearsed
+from recsys_core.ranking.rankers import fit_rankers
 from recsys_core.ranking.slices import examples_of_slices
 from recsys_core.retrieval.config import IndexConfig, TwoTowerConfig
 from recsys_core.retrieval.embeddings import ItemEmbeddings, embed_items
@@ -27,7 +27,8 @@ from tests import tiny_world
 Rating = tuple[int, float, int]
 """item_idx, stars, timestamp."""
 
-QUICK_TOWER = TwoTowerConfig(dim=16, n_epochs=25, batch_users=32)
+QUICK_SPLITS = SplitsConfig(first_share=0.3, n_windows=5, n_refits=2, n_teaching=1)
+QUICK_TOWER = TwoTowerConfig(dim=16, n_epochs=25, refit_epochs=10, refit_learning_rate=0.01, batch_users=32)
 QUICK_RANKER = RankerConfig(n_rounds=40, min_child_weight=1.0)
 N_CANDIDATES = 20
 
@@ -74,32 +75,44 @@ class TinyRun:
     index: ItemIndex
     examples: RankingExamples
     ranker: Ranker  # the one that serves, calibrated
-    rehearsal: Ranker
+    examined: dict[str, Ranker]  # by window
 
     @property
     def tower(self) -> FittedTower:
         """The tower that serves."""
-        return self.towers[TEST]
+        return self.towers[NOW]
 
     @property
     def item_rows(self) -> pl.DataFrame:
         """item_features as of the serving tower's fit_end."""
-        return of_slice(self.items, TEST)
+        return of_slice(self.items, NOW)
 
-    def proposer(self, name: str = TEST, *, indexed: bool = False) -> Proposer:
+    @property
+    def features(self) -> SliceFeatures:
+        """Both feature tables."""
+        return SliceFeatures(items=self.items, users=self.users)
+
+    @property
+    def asked(self) -> str:
+        """The last development slice that asks anybody: known to no model that it examines, and not of the test."""
+        own = self.splits.slices_of(self.splits.development[-1])
+        return [name for name in self.splits.asking if name in own][-1]
+
+    def proposer(self, name: str = NOW, *, indexed: bool = False) -> Proposer:
         """The tower of a slice, made ready; the search is exact but for the serving tower with its index."""
         return proposer_of(self.towers[name], of_slice(self.items, name), self.index if indexed else None)
 
 
 def run_tiny_world(ratings: pl.DataFrame | None = None) -> TinyRun:
     ratings, movies = tiny_world.ratings() if ratings is None else ratings, tiny_world.movies()
-    splits = make_splits(ratings, SplitsConfig())
+    splits = make_splits(ratings, QUICK_SPLITS)
     items = item_features_by_slice(ratings, movies, splits)
     users = user_features_by_slice(ratings, items, splits)
     towers = fit_towers(ratings, items, splits, QUICK_TOWER)
-    embeddings = embed_items(towers[TEST])
-    examples = examples_of_slices(ratings, splits, items, users, towers.__getitem__, n_candidates=N_CANDIDATES)
-    rankers = fit_rehearsed(examples, QUICK_RANKER)
+    embeddings = embed_items(towers[NOW])
+    features = SliceFeatures(items=items, users=users)
+    examples = examples_of_slices(ratings, splits, features, towers.__getitem__, n_candidates=N_CANDIDATES)
+    rankers = fit_rankers(examples, QUICK_RANKER, NO_RULES)
     return TinyRun(
         ratings=ratings,
         movies=movies,
@@ -111,5 +124,5 @@ def run_tiny_world(ratings: pl.DataFrame | None = None) -> TinyRun:
         index=build_index(embeddings.vectors, embeddings.item_ids, IndexConfig()),
         examples=examples,
         ranker=rankers.serving,
-        rehearsal=rankers.rehearsal,
+        examined=rankers.examined,
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from recsys_core.ranking.rehearsal import RehearsedRanker, fit_before_validation, fit_rehearsed, load_rehearsal
 
 from recsys_core.data.splits import TEST, VALIDATION
 from recsys_core.errors import ArtifactError, DataError
@@ -14,7 +15,6 @@ from recsys_core.ranking.calibration import fit_calibration
 from recsys_core.ranking.config import ListRulesConfig, RankerConfig
 from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import Ranker, fit_ranker
-from recsys_core.ranking.rehearsal import RehearsedRanker, fit_before_validation, fit_rehearsed, load_rehearsal
 from tests.core.worlds import QUICK_RANKER, TinyRun
 
 
