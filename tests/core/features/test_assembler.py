@@ -11,14 +11,13 @@ from recsys_core.contracts import violations
 from recsys_core.data.histories import Catalogue
 from recsys_core.features.assembler import FRESH, MISSING, STALE, FeatureBlock, state_counts, user_feature_values
 from recsys_core.features.counts import DAY
-from recsys_core.features.pairs import Asking
 from recsys_core.features.registry import DEFAULTS, FEATURE_NAMES, FEATURES, features_of, names_of
 from recsys_core.features.schemas import EXAMPLE_KEYS, example_schema
 from recsys_core.features.sides import ItemSide, item_side
 from recsys_core.features.tables import user_features
 from tests import tiny_world
 from tests.core import embedded
-from tests.core.features.asked import Asked, ask, column, equal, side_of
+from tests.core.features.asked import Asked, ask, asking_nothing, column, equal, side_of
 from tests.core.features.conftest import at_the_test
 from tests.core.features.moments import futures
 from tests.core.tables_by_hand import shuffled
@@ -43,7 +42,7 @@ SIDE = replace(
 )
 OF_A_HISTORY = {
     *USER[1:],
-    *(one.name for one in FEATURES if one.group in {"similarities", "associations", "covisits"}),
+    *(one.name for one in FEATURES if one.group in {"similarities", "associations", "neighbours"}),
     *("pair_genre_affinity", "pair_recent_genre_affinity", "pair_year_distance", "context_days_since_last"),
 }
 """What cannot be known of somebody who has rated nothing."""
@@ -54,13 +53,13 @@ UNKNOWN = replace(SIDE, features=np.where(np.arange(4)[:, None] == 1, np.float32
 
 def asked_by_hand(history: Sequence[Rating], requested_at: int = AS_OF + DAY, side: ItemSide = SIDE) -> Asked:
     """One user, who is offered items 0, 1 and 2 and nothing in a fourth place."""
-    one, none = np.ones((1, 2), dtype=np.float32), np.zeros((1, 1), dtype=np.float32)
+    one, users = np.ones((1, 2), dtype=np.float32), histories_from([history], 4)
     return Asked(
-        users=histories_from([history], 4),
+        users=users,
         requested_at=np.array([requested_at]),
         items=pl.DataFrame(),
         side=side,
-        asking=Asking(trained=one, closed_form=one, trend=none),
+        asking=replace(asking_nothing(users, side), trained=one, closed_form=one),
         item_idx=np.array([[0, 1, 2, -1]]),
     )
 
