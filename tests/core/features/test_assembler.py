@@ -17,7 +17,7 @@ from recsys_core.features.sides import ItemSide, item_side
 from recsys_core.features.tables import user_features
 from tests import tiny_world
 from tests.core import embedded
-from tests.core.features.asked import Asked, ask, asking_nothing, column, equal, side_of
+from tests.core.features.asked import Asked, ask, asking_nothing, column, equal, neighbours_of, side_of
 from tests.core.features.conftest import at_the_test
 from tests.core.features.moments import futures
 from tests.core.tables_by_hand import shuffled
@@ -40,6 +40,9 @@ SIDE = replace(
     ),
     as_of=AS_OF,
 )
+FAN = neighbours_of(histories_from([[(item, 5.0, item) for item in range(4)]], 4))
+"""Somebody who liked everything, so that nobody with a history is like nobody."""
+SIDE = replace(SIDE, learned=replace(SIDE.learned, neighbours=FAN))
 OF_A_HISTORY = {
     *USER[1:],
     *(one.name for one in FEATURES if one.group in {"similarities", "associations", "neighbours"}),
@@ -68,7 +71,7 @@ def rows_of(block: FeatureBlock, asked: Asked) -> pl.DataFrame:
     """The candidates as `ranking_examples` has them."""
     present = asked.item_idx >= 0
     places = np.argwhere(present)
-    keys = {"slice": "test", "user_id": places[:, 0], "item_id": places[:, 1], "label": np.int8(0)}
+    keys = {"slice": "test", "user_id": places[:, 0], "item_id": places[:, 1], "label": np.int8(0), "known_at": AS_OF}
     features = {name: block.values[present][:, at] for name, at in AT.items()}
     return pl.DataFrame(keys | features).cast({**EXAMPLE_KEYS})
 
