@@ -19,6 +19,7 @@ from recsys_core.ranking.inputs import RankingInputs, propose
 from recsys_core.retrieval.candidates import Candidates
 from tests.core.worlds import N_CANDIDATES, TinyRun
 
+
 @pytest.fixture(scope="module")
 def inputs(tiny: TinyRun) -> RankingInputs:
     known = known_ratings(tiny.ratings, tiny.splits, tiny.asked)
@@ -87,7 +88,7 @@ def test_a_label_is_known_when_its_window_has_ended(tiny: TinyRun) -> None:
 
 @given(share=st.floats(0, 1))
 def test_no_label_that_was_settled_later_is_known_before_a_moment(tiny: TinyRun, share: float) -> None:
-    """Whatever the moment: each like that a ranker may learn from was given before it, and all later labels may turn."""
+    """Whatever the moment: each like that a ranker may learn from was given before it; all later labels may turn."""
     examples = tiny.examples
     first, last = tiny.splits.fit_end(tiny.splits.names[0]), tiny.splits.last_until
     moment = first + round(share * (last - first))

@@ -31,7 +31,11 @@ def test_the_last_point_is_the_finished_ranker(tiny: TinyRun) -> None:
     assert curve.height == N_LOOKS
     assert curve["round"].is_sorted()
     assert curve["round"][-1] == QUICK_RANKER.n_rounds
-    expected = validate_ranker(examined(tiny), tiny.examples, tiny.splits.development[-1]).filter(order="ranking")["ndcg"].mean()
+    expected = (
+        validate_ranker(examined(tiny), tiny.examples, tiny.splits.development[-1])
+        .filter(order="ranking")["ndcg"]
+        .mean()
+    )
     assert curve["ndcg"][-1] == pytest.approx(expected)
 
 

@@ -110,7 +110,9 @@ def test_the_targets_of_the_test_settle_nothing_but_the_trees_and_the_curve_that
     for label in (1 - pl.col("label"), pl.lit(0)):
         other = fitted(with_labels(tiny.examples, [TEST], label))
         before, after = saved(rankers_of(tiny)), saved(other)
-        assert {window: before[window] for window in tiny.examined} == {window: after[window] for window in tiny.examined}
+        assert {window: before[window] for window in tiny.examined} == {
+            window: after[window] for window in tiny.examined
+        }
         assert other.serving.retrieval_weight == tiny.ranker.retrieval_weight
         assert other.serving.calibration != tiny.ranker.calibration
 
@@ -139,7 +141,9 @@ def test_the_weight_is_the_best_of_those_tried_over_all_users_of_the_windows_bef
 def test_where_trees_learned_nothing_of_use_retrieval_gets_weight(tiny: TinyRun) -> None:
     """Teaching windows with turned labels teach the wrong order; the exams after them find out."""
     teaching = [tiny.examples.window_before(tiny.splits.exams[0])]
-    assert fitted(turned(tiny.examples, teaching)).examined[tiny.splits.exams[1]].retrieval_weight == RETRIEVAL_WEIGHTS[-1]
+    assert (
+        fitted(turned(tiny.examples, teaching)).examined[tiny.splits.exams[1]].retrieval_weight == RETRIEVAL_WEIGHTS[-1]
+    )
 
 
 def test_the_curve_is_fitted_on_scores_that_never_saw_their_labels(tiny: TinyRun) -> None:

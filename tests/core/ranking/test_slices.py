@@ -30,9 +30,7 @@ def test_every_slice_that_asks_gives_rows_and_the_last_none(tiny: TinyRun) -> No
 def test_the_targets_of_the_test_change_no_row_of_any_other_window(tiny: TinyRun) -> None:
     tests = tiny.splits.slices_of(TEST)
     without = replace(tiny.splits, targets=tiny.splits.targets.filter(~pl.col("slice").is_in(tests)))
-    again = examples_of_slices(
-        tiny.ratings, without, tiny.features, tiny.towers.__getitem__, n_candidates=N_CANDIDATES
-    )
+    again = examples_of_slices(tiny.ratings, without, tiny.features, tiny.towers.__getitem__, n_candidates=N_CANDIDATES)
     others = [name for name in tiny.splits.asking if name not in tests]
     assert again.rows.filter(pl.col("slice").is_in(others)).equals(rows_before(tiny, others))
     assert again.rows.drop("label").equals(tiny.examples.rows.drop("label"))
@@ -54,9 +52,7 @@ def test_each_slice_asks_its_own_tower(tiny: TinyRun) -> None:
 def test_a_tower_of_another_slice_is_refused(tiny: TinyRun) -> None:
     first = tiny.splits.asking[0]
     with pytest.raises(DataError, match=f"the tower of slice {first} was fitted on ratings"):
-        examples_of_slices(
-            tiny.ratings, tiny.splits, tiny.features, lambda _: tiny.towers[tiny.asked], n_candidates=10
-        )
+        examples_of_slices(tiny.ratings, tiny.splits, tiny.features, lambda _: tiny.towers[tiny.asked], n_candidates=10)
 
 
 def future(fit_end: int) -> pl.DataFrame:

@@ -12,7 +12,6 @@ from recsys_core.ranking.ranker import Ranker
 from recsys_core.ranking.validation import validate_ranker
 from tests.core.worlds import TinyRun
 
-
 WINDOW = "window_3"
 CUTOFFS = pl.DataFrame(
     {"slice": [f"{WINDOW}_1"], "window": [WINDOW], "fit_end": [10], "until": [20], "is_exam": [True]}
@@ -37,7 +36,8 @@ class Reversed(ByFeature):
 def examples_from(labels: dict[int, list[int]], n_targets: dict[int, int], scores: list[float]) -> RankingExamples:
     """Users with labels in the order of retrieval; every user's rows score alike."""
     rows = [
-        {"slice": f"{WINDOW}_1", "user_id": user, "item_id": at, "label": label} | dict.fromkeys(FEATURE_NAMES, scores[at])
+        {"slice": f"{WINDOW}_1", "user_id": user, "item_id": at, "label": label}
+        | dict.fromkeys(FEATURE_NAMES, scores[at])
         for user, liked in labels.items()
         for at, label in enumerate(liked)
     ]
