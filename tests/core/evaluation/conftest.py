@@ -119,9 +119,7 @@ def judge(seed: int = 0) -> Judged:
         items = item_features(ratings, tiny_world.movies(), splits.fit_end(name))
         for one in examination.questions(name):
             stages = stages_at_random(one, catalogue_of(fit), rng)
-            answered.append(
-                Answered(questions=one, stages=stages, items=items, trained_users=fit["user_id"].unique())
-            )
+            answered.append(Answered(questions=one, stages=stages, items=items, trained_users=fit["user_id"].unique()))
             for model in (POPULARITY, "ease"):
                 ranked = unseen_at_random(stages.users, 40, rng)
                 lists.append(of_window(one, lists_table(model, stages.users.user_ids, ranked, stages.catalogue)))
