@@ -106,7 +106,7 @@ def test_a_movie_that_came_out_in_the_test_is_lost_before_retrieval(inputs: Syst
 
 def test_the_answers_do_not_depend_on_the_targets(inputs: SystemInputs, whole: EvalReport) -> None:
     """Other targets for the same users: what the lists look like stays bit for bit."""
-    others = pl.lit(int(tiny_world.ITEM_IDS[0]))
+    others = pl.lit(int(tiny_world.ITEM_IDS[0]), pl.Int64)
     swapped = inputs.splits.targets.with_columns(item_id=others).unique(["slice", "user_id"], maintain_order=True)
     splits = replace(inputs.splits, targets=swapped)
     report = evaluate_end_to_end(replace(inputs, splits=splits), CONFIG)
