@@ -59,7 +59,7 @@ def backfill(
 
 
 def status(*, as_json: Json = False) -> None:
-    """Every artifact: its version, when it was made, and whether it is up to date; and until when models have learned."""
+    """Every artifact: its version, when it was made, whether it is up to date; and until when models have learned."""
     from recsys_assets.planning import make_plan
 
     lake = this_lake()
@@ -80,12 +80,11 @@ def status(*, as_json: Json = False) -> None:
 
 
 def _learned_until(made: "State") -> str | None:
-    """As the manifest of the towers says, ISO time; None where there are none."""
-    return (
-        None
-        if made is None or isinstance(made, Exception)
-        else str(made.lineage.facts.get("learned_until", "")) or None
-    )
+    """ISO time, as the manifest of the towers says; None where there are none, or older code made them."""
+    if made is None or isinstance(made, Exception):
+        return None
+    known = made.lineage.facts.get("learned_until")
+    return None if known is None else str(known)
 
 
 def _row(name: str, made: "State", stale: list[str]) -> dict[str, Any]:

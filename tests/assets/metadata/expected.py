@@ -18,6 +18,9 @@ EVERY = ("duration_s", "bytes", "dagster/size_bytes")
 
 TEXTS = ("version", "inputs", "parameters")
 
+LEARNED = ("two_tower", "ranker", "eval_report")
+"""Assets that say until when the models that serve have learned."""
+
 READ = ("lines", "accepted", "rejected", "exact_repeats", "n_rows.rejected")
 RATINGS = ("n_users", "n_items", "mean_rating", "like_share", "density")
 GAPS = ("n_features", "n_slices", "missing_share")
@@ -43,7 +46,7 @@ EXPECTED = {
     "splits": Shown(
         tables=("targets", "users", "cutoffs"),
         has_lineage=True,
-        numbers=("n_rows.users", "n_rows.cutoffs", "n_users.validation", "n_users.test"),
+        numbers=("n_rows.users", "n_rows.cutoffs", "n_users.window_1_1", "n_users.test_1"),
     ),
     "interactions": Shown(
         tables=("interactions", "rejected"),

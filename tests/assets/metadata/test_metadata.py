@@ -21,7 +21,7 @@ from recsys_core.feedback.interactions import read_day
 from recsys_core.feedback.sqlite_log import SqliteLog
 from recsys_core.tables import read_table
 from tests.assets.metadata.asked import ingest, print_metadata
-from tests.assets.metadata.expected import EVERY, EXPECTED, TEXTS, Shown
+from tests.assets.metadata.expected import EVERY, EXPECTED, LEARNED, TEXTS, Shown
 from tests.assets.metadata.ink import DARK, LEAST_CONTRAST, WHITE, contrast, ink_on
 from tests.assets.projects import Project
 from tests.assets.test_planning import click, rating, write_log
@@ -208,6 +208,12 @@ def test_the_last_point_of_the_training_is_the_figure_of_the_report(seen: Seen) 
     trained, report = seen["two_tower"], seen["retrieval_report"]
     assert trained["validation_recall@100"][1] == pytest.approx(report["recall@100"][1])
     assert seen["ranker"]["validation_ndcg@10"][1] == pytest.approx(seen["ranking_report"]["ndcg@10"][1])
+
+
+def test_the_models_and_their_report_say_until_when_those_that_serve_have_learned(seen: Seen) -> None:
+    """Without a log, the towers and the ranker have learned from the same ratings."""
+    told = {seen[name]["learned_until"][1] for name in LEARNED}
+    assert told == {"2016-10-16T17:57:25+00:00"}
 
 
 def test_days_of_the_log_are_counted_by_what_became_of_them(seen: Seen) -> None:
