@@ -38,7 +38,7 @@ EXPECTED = {
         pictures=("fates_of_lines",),
     ),
     "ratings": Shown(
-        tables=("ratings",),
+        tables=("ratings", "every_rating"),
         has_lineage=True,
         numbers=(*RATINGS, "n_ratings", "n_logged"),
         pictures=("stars", "popularity"),
@@ -89,7 +89,7 @@ EXPECTED = {
         pictures=("recall_by_k", "index_frontier"),
     ),
     "ranking_examples": Shown(
-        tables=("rows", "n_targets"),
+        tables=("rows", "n_targets", "cutoffs"),
         has_lineage=True,
         numbers=(*GAPS, "n_likes_found", "n_targets", "n_shown", "n_groups", "like_share"),
         pictures=("missing",),
@@ -113,7 +113,7 @@ EXPECTED = {
     "baselines": Shown(
         tables=("lists", "trials"),
         has_lineage=True,
-        numbers=("n_trials", "validation_ndcg@10.ease", "validation_ndcg@10.popularity"),
+        numbers=("n_trials", "development_ndcg@10.ease", "development_ndcg@10.popularity"),
         pictures=("tuning",),
     ),
     "eval_report": Shown(
