@@ -36,7 +36,7 @@ class DriftReportRun(dg.Config, DriftConfig):
 
 @versioned_asset(deps=PARTS, form=PastRequestsRun, libraries=LIBRARIES, kinds=["xgboost", "faiss"])
 def past_requests(context: dg.AssetExecutionContext, config: PastRequestsRun, lake: LakeResource) -> Published:
-    """What the release would have shown before each rating since its cut-off, one request at a time, as a service does.
+    """What the release would have shown before each of the latest ratings, one request at a time, as a service does.
 
     Requests that are like real ones before there are any: parity and drift are tried on them.
     """
