@@ -1,14 +1,14 @@
-"""Has what is served drifted from what the models learned from? A report per window, and a curve over many.
+"""Has what is shown drifted since an earlier period? A report per window, and a curve over many.
 
 An alarm needs `p_holm` at most alpha: beyond chance, with all columns taken together. The stability index beside it
 says how large a shift is and raises no alarm, for chance alone moves it more the fewer clusters there are.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 from pydantic import JsonValue
 
@@ -16,7 +16,7 @@ from recsys_core.errors import SettingsError
 from recsys_core.monitoring.config import DriftConfig
 from recsys_core.monitoring.distances import Shares, cluster_shares, coarsened, largest_gap, stability_index
 from recsys_core.monitoring.reference import Reference
-from recsys_core.monitoring.sample import Int64s, Sample
+from recsys_core.monitoring.sample import Sample
 from recsys_core.monitoring.schemas import DRIFT_ABOUT, DRIFT_COLUMNS, DRIFT_PERIODS
 from recsys_core.monitoring.significance import gap_p_values, holm
 from recsys_core.seeding import child
@@ -52,7 +52,7 @@ class DriftReport:
 
     Attributes:
         columns: COLUMNS_SCHEMA, a row per column in the order of the reference. Where nothing was judged, p-values and
-            `is_drift` are null, which is not false; of an empty window all is null but the reference's own share.
+            `is_drift` are null, which is not false; where a side is empty, only the other's missing share is known.
         about: one row: is_judged, n_reference_clusters, n_window_clusters (looked at), n_window_clusters_seen (before
             any were left out), min_clusters, n_permutations, alpha.
     """
@@ -133,7 +133,7 @@ def drift_report(reference: Reference, window: Sample, config: DriftConfig) -> D
     return DriftReport(columns=DRIFT_COLUMNS.validate(made), about=DRIFT_ABOUT.validate(pl.DataFrame(about)))
 
 
-def stability_over_time(reference: Reference, served: Sample, periods: Int64s, config: DriftConfig) -> pl.DataFrame:
+def stability_over_time(reference: Reference, periods: Mapping[int, Sample], config: DriftConfig) -> pl.DataFrame:
     """Effect sizes of many windows, for a plot: period, column, n_clusters, psi, window_missing_share.
 
     No p-values: many looks at once would raise false alarms that no report counts. Nor is a high index alone a sign:
@@ -141,8 +141,7 @@ def stability_over_time(reference: Reference, served: Sample, periods: Int64s, c
 
     Args:
         reference: what to compare with.
-        served: rows of all periods.
-        periods: (n_rows,) the period of each row, such as the number of its day.
+        periods: rows by the number of their period.
         config: for the bins and the most clusters of a period.
 
     Raises:
@@ -150,29 +149,30 @@ def stability_over_time(reference: Reference, served: Sample, periods: Int64s, c
     """
     before = cluster_shares(reference.counts)
     tables = [PERIODS_SCHEMA.to_frame()]
-    for period in np.unique(periods):
-        window = served.of_rows(periods == period)
+    for period, window in sorted(periods.items()):
         looked_at = window.at_most(config.max_clusters, child(config.seed, "monitoring", "period", str(period)))
         now = cluster_shares(reference.counts_of(looked_at))
-        sizes = _effect_sizes(reference.names, before, now, config.n_psi_bins)
-        of_period = sizes | {"period": int(period), "n_clusters": len(now)}
+        blank = {name: None for name in PERIODS_SCHEMA}
+        sizes = blank | _effect_sizes(reference.names, before, now, config.n_psi_bins)
+        of_period = sizes | {"period": period, "n_clusters": len(now)}
         tables.append(pl.DataFrame({name: of_period[name] for name in PERIODS_SCHEMA}, schema=PERIODS_SCHEMA))
     return DRIFT_PERIODS.validate(pl.concat(tables))
 
 
 def _effect_sizes(names: tuple[str, ...], before: Shares, now: Shares, n_psi_bins: int) -> dict[str, object]:
     """What needs no chance to be named, by the names of COLUMNS_SCHEMA."""
-    reference = before.mean(axis=0)  # (n_columns, n_bins)
-    sizes: dict[str, object] = {"column": names, "reference_missing_share": reference[:, -1]}
-    if not len(now):
+    sizes: dict[str, object] = {"column": names}
+    for side, shares in (("reference", before), ("window", now)):
+        if len(shares):
+            sizes[f"{side}_missing_share"] = shares[:, :, -1].mean(axis=0)
+    if not (len(before) and len(now)):
         return sizes
-    window = now.mean(axis=0)
+    reference, window = before.mean(axis=0), now.mean(axis=0)  # (n_columns, n_bins)
     grouped, expected = (coarsened(shares, reference, n_psi_bins) for shares in (window, reference))
     half_a_cluster = 0.5 / min(len(before), len(now))
     return sizes | {
         "ks": largest_gap(reference, window),
         "psi": stability_index(expected, grouped, half_a_cluster),
-        "window_missing_share": window[:, -1],
     }
 
 

