@@ -152,7 +152,7 @@ def stability_over_time(reference: Reference, periods: Mapping[int, Sample], con
     for period, window in sorted(periods.items()):
         looked_at = window.at_most(config.max_clusters, child(config.seed, "monitoring", "period", str(period)))
         now = cluster_shares(reference.counts_of(looked_at))
-        blank = {name: None for name in PERIODS_SCHEMA}
+        blank = dict.fromkeys(PERIODS_SCHEMA)
         sizes = blank | _effect_sizes(reference.names, before, now, config.n_psi_bins)
         of_period = sizes | {"period": period, "n_clusters": len(now)}
         tables.append(pl.DataFrame({name: of_period[name] for name in PERIODS_SCHEMA}, schema=PERIODS_SCHEMA))

@@ -69,9 +69,9 @@ class Served:
         return Served(requests=requests, impressions=self.impressions.join(requests, on="request_id", how="semi"))
 
     @property
-    def asked_until(self) -> int:
-        """The first second after all requests, by `asked_at`; there must be one."""
-        return int(self.requests.select(asked_at().max()).item()) + 1
+    def last_asked_at(self) -> int:
+        """The second of the latest request, by `asked_at`; there must be one."""
+        return int(self.requests.select(asked_at().max()).item())
 
     def last_asked(self, n: int) -> list[Request]:
         """The latest n requests, as they were asked, oldest first."""

@@ -103,9 +103,7 @@ class Watch:
         return {"source": self.source, **self.drift.headline()}
 
 
-def watch(
-    logged: Served, examples: RankingExamples, examined: Callable[[str], Ranker], config: DriftConfig
-) -> Watch:
+def watch(logged: Served, examples: RankingExamples, examined: Callable[[str], Ranker], config: DriftConfig) -> Watch:
     """Compare the latest period of the event log with the one before it, or else the last two examined windows.
 
     Args:
@@ -128,10 +126,14 @@ def watch(
 
 
 def log_comparison(logged: Served, config: DriftConfig) -> Comparison | None:
-    """The last `window_days` of the log beside as many days before them; None where either has too few users."""
+    """The last `window_days` of the log beside as many days before them; None where either has too few users.
+
+    Days are whole ones, UTC.
+    """
     if logged.requests.is_empty():
         return None
-    length, until = config.window_days * DAY_S, logged.asked_until
+    length = config.window_days * DAY_S
+    until = (logged.last_asked_at // DAY_S + 1) * DAY_S
     since = until - length
     reference, window = logged.between(since - length, since), logged.between(since, until)
     if min(reference.n_users, window.n_users) < config.min_clusters:
@@ -146,16 +148,12 @@ def log_comparison(logged: Served, config: DriftConfig) -> Comparison | None:
     )
 
 
-def window_comparison(
-    examples: RankingExamples, examined: Callable[[str], Ranker], config: DriftConfig
-) -> Comparison:
+def window_comparison(examples: RankingExamples, examined: Callable[[str], Ranker], config: DriftConfig) -> Comparison:
     """The last examined window beside the one before it: about as many ratings, and rankers of one kind.
 
     Each is answered by the ranker that it examines.
     """
-    samples = {
-        window: examined_sample(examined(window), examples, window, config.n_slots) for window in examples.exams
-    }
+    samples = {window: examined_sample(examined(window), examples, window, config.n_slots) for window in examples.exams}
     reference, window = (
         Period(since=examples.start_of(name), until=examples.end_of(name), sample=samples[name])
         for name in examples.exams[-2:]
