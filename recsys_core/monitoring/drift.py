@@ -5,10 +5,13 @@ says how large a shift is and raises no alarm, for chance alone moves it more th
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 from pydantic import JsonValue
 
@@ -51,8 +54,8 @@ class DriftReport:
     """One window beside the reference.
 
     Attributes:
-        columns: COLUMNS_SCHEMA, a row per column in the order of the reference. Where nothing was judged, p-values and
-            `is_drift` are null, which is not false; where a side is empty, only the other's missing share is known.
+        columns: COLUMNS_SCHEMA, a row per column in the order of the reference. Where a column was not judged, p-values
+            and `is_drift` are null, which is not false; where a side is empty, only the other's missing share is known.
         about: one row: is_judged, n_reference_clusters, n_window_clusters (looked at), n_window_clusters_seen (before
             any were left out), min_clusters, n_permutations, alpha.
     """
@@ -81,12 +84,13 @@ class DriftReport:
     def verdict(self) -> str:
         """One sentence that never says "no drift" where nobody could know."""
         about, drifted = self.about.row(0, named=True), self.drifted()
+        judged = self.columns["is_drift"].drop_nulls().len()
         compared = f"{about['n_window_clusters']} clusters beside {about['n_reference_clusters']} of the reference"
         if not self.is_judged:
             return f"not judged: {compared}, at least {about['min_clusters']} on either side are needed"
         if not drifted:
-            return f"no drift beyond chance: {compared}"
-        return f"drift in {len(drifted)} of {self.columns.height} columns ({', '.join(drifted)}): {compared}"
+            return f"no drift beyond chance in {judged} columns: {compared}"
+        return f"drift in {len(drifted)} of {judged} columns ({', '.join(drifted)}): {compared}"
 
     def headline(self) -> dict[str, JsonValue]:
         """The figures worth following from window to window; null where there is none."""
@@ -100,25 +104,36 @@ class DriftReport:
         }
 
 
-def drift_report(reference: Reference, window: Sample, config: DriftConfig) -> DriftReport:
+def drift_report(
+    reference: Reference, window: Sample, config: DriftConfig, shared: Collection[str] = ()
+) -> DriftReport:
     """Compare the rows of a window with the reference.
 
     Both should span periods of one length: a week holds more of those who come rarely than a day does, and that is a
     difference. Neither the order of rows nor the numbers of clusters change anything, unless some must be left out.
 
+    Args:
+        reference: the earlier period.
+        window: the later.
+        config: when to judge, and what an alarm takes.
+        shared: columns that get effect sizes and no verdict, because all users of a side read the same values.
+
     Raises:
         DataError: the window has other columns than the reference.
         SettingsError: with so few permutations no column among so many could ever be called drifted.
     """
-    _require_reach(len(reference.names), config)
+    own = np.array([name not in shared for name in reference.names])
+    _require_reach(int(own.sum()), config)
     looked_at = window.at_most(config.max_clusters, child(config.seed, "monitoring", "window"))
     before, now = cluster_shares(reference.counts), cluster_shares(reference.counts_of(looked_at))
     is_judged = min(len(before), len(now)) >= config.min_clusters
     columns = _effect_sizes(reference.names, before, now, config.n_psi_bins)
     if is_judged:
-        p_values = gap_p_values(before, now, child(config.seed, "monitoring", "dealings"), config.n_permutations)
+        rng = child(config.seed, "monitoring", "dealings")
+        p_values = gap_p_values(before[:, own], now[:, own], rng, config.n_permutations)
         corrected = holm(p_values)
-        columns |= {"p_value": p_values, "p_holm": corrected, "is_drift": corrected <= config.alpha}
+        found = {"p_value": p_values, "p_holm": corrected, "is_drift": corrected <= config.alpha}
+        columns |= {name: _where(own, values) for name, values in found.items()}
     about = {
         "is_judged": is_judged,
         "n_reference_clusters": len(before),
@@ -174,6 +189,12 @@ def _effect_sizes(names: tuple[str, ...], before: Shares, now: Shares, n_psi_bin
         "ks": largest_gap(reference, window),
         "psi": stability_index(expected, grouped, half_a_cluster),
     }
+
+
+def _where(own: npt.NDArray[np.bool_], values: npt.NDArray[Any]) -> list[Any]:
+    """The values at the marked places, null at the others."""
+    left = iter(values.tolist())
+    return [next(left) if is_own else None for is_own in own.tolist()]
 
 
 def _require_reach(n_columns: int, config: DriftConfig) -> None:

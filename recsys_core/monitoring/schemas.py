@@ -63,7 +63,7 @@ DRIFT_COLUMNS = pa.DataFrameSchema(
         "ks": pa.Column(pl.Float64, _SHARE, nullable=True, description="Largest gap between the two distributions."),
         "p_value": pa.Column(pl.Float64, _SHARE, nullable=True, description="How often chance alone gives such a gap."),
         "p_holm": pa.Column(pl.Float64, _SHARE, nullable=True, description="The same, with all columns together."),
-        "is_drift": pa.Column(pl.Boolean, nullable=True, description="Beyond chance; null where nobody could judge."),
+        "is_drift": pa.Column(pl.Boolean, nullable=True, description="Beyond chance; null where it was not judged."),
         "psi": pa.Column(pl.Float64, _COUNT, nullable=True, description="Population stability index: an effect size."),
         "reference_missing_share": pa.Column(
             pl.Float64, _SHARE, nullable=True, description="Missing in the reference."

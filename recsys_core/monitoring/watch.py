@@ -14,7 +14,7 @@ import polars as pl
 from pydantic import JsonValue
 
 from recsys_core.days import DAY_S
-from recsys_core.features.registry import feature_set_version
+from recsys_core.features.registry import feature_set_version, names_of
 from recsys_core.monitoring.config import DriftConfig
 from recsys_core.monitoring.drift import DriftReport, drift_report, stability_over_time
 from recsys_core.monitoring.examined import examined_sample
@@ -27,6 +27,11 @@ from recsys_core.ranking.ranker import Ranker
 from recsys_core.tables import read_table, write_table
 
 LOG, EXAMINED = "event log", "examined windows"
+
+SHARED = (*names_of("item"), "pair_trend_score")
+"""Columns that hold one value per item for all users of a fit, or nearly so: a trend score knows of its user no more
+than the time of the latest rating. Each fit counts the items anew, so that these columns differ between any two periods,
+and the users of a period are not independent witnesses of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +124,7 @@ def watch(logged: Served, examples: RankingExamples, examined: Callable[[str], R
     sides = {"reference": compared.reference, "window": compared.window}
     rows = [(side, compared.source, period.since, period.until) for side, period in sides.items()]
     return Watch(
-        drift=drift_report(reference, compared.window.sample, config),
+        drift=drift_report(reference, compared.window.sample, config, SHARED),
         periods=stability_over_time(reference, compared.periods, config),
         compared=DRIFT_COMPARED.validate(pl.DataFrame(rows, schema=list(DRIFT_COMPARED.columns), orient="row")),
     )

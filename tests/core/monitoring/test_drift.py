@@ -156,6 +156,20 @@ def test_permutations_that_cannot_reach_alpha_are_refused() -> None:
     assert report_on(before, with_column(now, 0, 99), reachable).drifted() == ["c0"]
 
 
+def test_a_shared_column_has_its_effect_size_and_no_verdict() -> None:
+    """Nor does it count among the columns that Holm corrects for."""
+    rng = np.random.default_rng(16)
+    before, now = clustered(rng, 60), with_column(with_column(clustered(rng, 60), 0, 99), 3, 99)
+    reference = make_reference(before, QUICK)
+    every, some = drift_report(reference, now, QUICK), drift_report(reference, now, QUICK, ["c0", "c1"])
+    assert (sorted(every.drifted()), some.drifted()) == (["c0", "c3"], ["c3"])
+    assert some.columns.select("ks", "psi").equals(every.columns.select("ks", "psi"))
+    assert some.columns["is_drift"].is_null().to_list() == [True] * 2 + [False] * 6
+    p_values = some.columns["p_value"].drop_nulls().to_numpy()
+    assert some.columns["p_holm"].drop_nulls().to_numpy() == pytest.approx(holm(p_values))
+    assert some.verdict().startswith("drift in 1 of 6 columns (c3)")
+
+
 def test_other_columns_are_refused() -> None:
     before, now = clustered(np.random.default_rng(8), 20, n_columns=4), clustered(np.random.default_rng(8), 20)
     with pytest.raises(DataError, match="different columns"):

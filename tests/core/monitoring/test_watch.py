@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from recsys_core.data.splits import TEST
 from recsys_core.errors import ArtifactError
 from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
 from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, pack_features
@@ -14,9 +15,10 @@ from recsys_core.feedback.schemas import FRESH
 from recsys_core.monitoring.config import DriftConfig
 from recsys_core.monitoring.drift import drift_report
 from recsys_core.monitoring.examined import examined_sample
+from recsys_core.monitoring.parity import COLUMNS
 from recsys_core.monitoring.reference import make_reference
 from recsys_core.monitoring.served import Served
-from recsys_core.monitoring.watch import EXAMINED, LOG, Watch, watch
+from recsys_core.monitoring.watch import EXAMINED, LOG, SHARED, Watch, watch
 from recsys_core.ranking.ranker import Ranker
 from tests.core.feedback.rows import impression, request
 from tests.core.worlds import TinyRun
@@ -118,7 +120,7 @@ def test_each_examined_window_is_shown_by_the_ranker_that_had_not_seen_it(tiny: 
     made = watch(served_on([]), tiny.examples, examined, QUICK)
     assert asked_of == tiny.splits.exams
     before, now = (examined_sample(tiny.examined[name], tiny.examples, name, 10) for name in tiny.splits.exams[-2:])
-    alone = drift_report(make_reference(before, QUICK), now, QUICK)
+    alone = drift_report(make_reference(before, QUICK), now, QUICK, SHARED)
     assert made.drift.columns.equals(alone.columns)
 
 
@@ -199,11 +201,29 @@ def test_requests_as_of_the_past_are_of_the_past_whenever_they_were_answered(tin
 def test_what_drifted_is_what_changed_since_the_period_before_not_what_had_changed_earlier(tiny: TinyRun) -> None:
     before, after = served_on([3] * 40), served_on([10] * 40, first_user=100, shift=4.0)
     found = watched(tiny, before.and_also(after))
-    assert set(FEATURE_NAMES) <= set(found.drift.drifted())
+    assert set(found.drift.drifted()) == set(FEATURE_NAMES) - set(SHARED)
     settled = watched(tiny, before.and_also(after).and_also(served_on([17] * 40, first_user=200, shift=4.0)))
     assert not set(settled.drift.drifted()) & set(FEATURE_NAMES)
     by_period = settled.periods.group_by("period").agg(pl.col("psi").mean()).sort("period")["psi"].to_list()
     assert by_period[0] > 5 * by_period[2], "beside the week before the last, the first one still differs"
+
+
+def share_of_items(rows: pl.DataFrame, name: str) -> float:
+    """Share of the variance of a column that its items explain, within a slice."""
+    known = rows.filter(pl.col(name).is_not_nan() & pl.col(name).is_not_null())
+    rest = pl.col(name) - pl.col(name).mean().over("slice", "item_id")
+    return 1 - float(known.select((rest**2).mean() / pl.col(name).var()).item())
+
+
+def test_what_all_users_of_a_fit_share_is_shown_and_not_judged(tiny: TinyRun) -> None:
+    rows = tiny.examples.of_window(TEST).filter(pl.len().over("slice", "item_id") > 2)
+    by_items = {name: share_of_items(rows, name) for name in FEATURE_NAMES}
+    assert min(by_items[name] for name in SHARED) > max(by_items[name] for name in by_items.keys() - set(SHARED))
+    columns = watched(tiny, served_on([])).drift.columns
+    assert columns.filter(pl.col("is_drift").is_null())["column"].to_list() == [
+        name for name in COLUMNS if name in SHARED
+    ]
+    assert columns["ks"].null_count() == 0
 
 
 def test_a_watch_survives_the_disk(tiny: TinyRun, tmp_path: Path) -> None:
