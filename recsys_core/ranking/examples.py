@@ -49,6 +49,10 @@ class RankingExamples:
         """First second of a window, UTC."""
         return int(self.cutoffs.filter(window=window)["fit_end"].min())  # type: ignore[arg-type]  # never null
 
+    def end_of(self, window: str) -> int:
+        """First second after a window, UTC."""
+        return int(self.cutoffs.filter(window=window)["until"].max())  # type: ignore[arg-type]  # never null
+
     def window_before(self, window: str) -> str:
         """The window that came before another."""
         names = self.cutoffs["window"].unique(maintain_order=True).to_list()
