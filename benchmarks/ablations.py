@@ -3,8 +3,9 @@
 Usage:
     python -m benchmarks.ablations [tower|ranker] [SEED ...]
 
-One setting at a time is moved from its default, the rest stay. All figures are of the validation slice, whose targets
-no fit has seen; the test is not read. Differences below the spread over seeds mean nothing, so look at it first.
+One setting at a time is moved from its default, the rest stay. Towers are judged on the last slice of each development
+window, each trained from nothing, and rankers on all development windows, each by the ranker of that window; the last
+two windows are not read. Differences below the spread over seeds mean nothing, so look at it first.
 """
 
 import sys
@@ -16,18 +17,17 @@ import polars as pl
 from benchmarks.seeds import Tables
 from recsys_assets.resources import lake_root
 from recsys_core.data.histories import histories_of
-from recsys_core.data.splits import VALIDATION, known_ratings, relevant_items
+from recsys_core.data.splits import fit_ratings, known_ratings, relevant_items
 from recsys_core.evaluation.rendering import markdown_table
-from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.slices import of_slice
 from recsys_core.lake.store import Lake
 from recsys_core.metrics.ranking import ndcg_at_k, recall_at_k
-from recsys_core.metrics.relevance import hits_of
+from recsys_core.metrics.relevance import Counts, Hits, PerUser, hits_of
 from recsys_core.metrics.uncertainty import seed_spread
-from recsys_core.ranking.config import RankerConfig
+from recsys_core.ranking.config import NO_RULES, RankerConfig
 from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import Ranker
-from recsys_core.ranking.rehearsal import fit_before_validation
+from recsys_core.ranking.rankers import fit_rankers, scored_window
 from recsys_core.ranking.validation import validate_ranker
 from recsys_core.retrieval.candidates import exact_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
@@ -59,6 +59,9 @@ TOWER: Sequence[Setting] = (
     {"temporal_share": 1.0},
     {"trend_weight": 0.0},
     {"trend_weight": 1.0},
+    {"recent_weight": 0.0},
+    {"recent_weight": 1.5},
+    {"recent_share": 0.1},
     {"history_dropout": 0.0, "vector_dropout": 0.0},
     {"history_dropout": 0.5, "vector_dropout": 0.5},
     {"other_weight": 0.0},
@@ -73,12 +76,14 @@ RANKER: Sequence[Setting] = (
     {"tail_step": 1},
     {"tail_step": 100},
     {"top_candidates": 40, "tail_step": 100},
-    {"n_rounds": 100},
-    {"n_rounds": 400},
-    {"learning_rate": 0.02, "n_rounds": 500},
+    {"n_rounds": 50},
+    {"n_rounds": 200},
+    {"learning_rate": 0.02, "n_rounds": 250},
     {"max_depth": 2},
-    {"max_depth": 6},
-    {"min_child_weight": 1},
+    {"max_depth": 4},
+    {"min_child_weight": 20},
+    {"half_life_days": 1461},
+    {"half_life_days": 3652},
     {"row_share": 1.0},
     {"column_share": 1.0},
     {"l2": 1},
@@ -88,39 +93,46 @@ RANKER: Sequence[Setting] = (
 
 
 def tower_figures(tables: Tables, setting: Setting) -> Figures:
-    """NDCG@10 and recall@100 of retrieval alone, both halves together."""
-    fit_end = tables.splits.fit_end(VALIDATION)
+    """NDCG@10 and recall@100 of retrieval alone, all parts together, over the users of some slices."""
     config = TwoTowerConfig.model_validate(setting)
-    tower = fit_two_tower(tables.ratings, of_slice(tables.items, VALIDATION), fit_end, config)
-    known = known_ratings(tables.ratings, tables.splits, VALIDATION)
-    users = histories_of(known, tower.catalogue, tables.splits.users_of(VALIDATION))
+    ndcg, recall = [], []
+    for window in tables.splits.development:
+        name = [one for one in tables.splits.slices_of(window) if one in tables.splits.asking][-1]
+        hits, counts = _found(tables, name, config)
+        ndcg.append(ndcg_at_k(hits[:, :10], counts))
+        recall.append(recall_at_k(hits, counts))
+    return {"ndcg@10": float(np.concatenate(ndcg).mean()), "recall@100": float(np.concatenate(recall).mean())}
+
+
+def _found(tables: Tables, name: str, config: TwoTowerConfig) -> tuple[Hits, Counts]:
+    """Which of the first hundred are hits, and how many were to be found, of the users of a slice."""
+    splits = tables.splits
+    seen = fit_ratings(tables.ratings, splits, name)
+    tower = fit_two_tower(seen, of_slice(tables.items, name), splits.fit_end(name), config)
+    users = histories_of(known_ratings(tables.ratings, splits, name), tower.catalogue, splits.users_of(name))
     found = exact_candidates(item_vectors(tower), user_vectors(tower, users), users, 100).item_idx
-    relevant = relevant_items(tables.splits.targets.filter(slice=VALIDATION), users.user_ids)
-    hits = hits_of(np.where(found >= 0, tower.catalogue.item_ids[found], -1), relevant)
-    return {
-        "ndcg@10": float(ndcg_at_k(hits[:, :10], relevant.counts).mean()),
-        "recall@100": float(recall_at_k(hits, relevant.counts).mean()),
-    }
+    relevant = relevant_items(splits.targets.filter(slice=name), users.user_ids)
+    return hits_of(np.where(found >= 0, tower.catalogue.item_ids[found], -1), relevant), relevant.counts
 
 
 def ranker_figures(examples: RankingExamples, setting: Setting) -> Figures:
-    """NDCG@10, MAP@10 and recall@100 of a ranker of the earlier slices, over the candidates that the lake holds."""
-    ranker = fit_before_validation(examples, RankerConfig.model_validate(setting))
-    per_user = validate_ranker(ranker, examples).filter(order="ranking")
+    """NDCG@10, MAP@10 and recall@100 over the development windows, over the candidates that the lake holds."""
+    examined = fit_rankers(examples, RankerConfig.model_validate(setting), NO_RULES).examined
+    windows = examples.development
+    per_user = pl.concat([validate_ranker(examined[one], examples, one).filter(order="ranking") for one in windows])
     return {
         "ndcg@10": float(per_user["ndcg"].to_numpy().mean()),
         "map@10": float(per_user["map"].to_numpy().mean()),
-        "recall@100": _recall_at_100(ranker, examples),
+        "recall@100": float(np.concatenate([_recall_at_100(examined[one], examples, one) for one in windows]).mean()),
     }
 
 
-def _recall_at_100(ranker: Ranker, examples: RankingExamples) -> float:
-    rows = examples.rows.filter(slice=VALIDATION)
-    scored = rows.with_columns(score=ranker.score(rows.select(FEATURE_NAMES).to_numpy()))
+def _recall_at_100(ranker: Ranker, examples: RankingExamples, window: str) -> PerUser:
+    scored = scored_window(ranker, examples, window)
     found = scored.sort("score", descending=True, maintain_order=True).group_by("user_id").head(100)
     likes = found.group_by("user_id").agg(n_found=pl.col("label").sum())
-    targets = examples.n_targets.filter(slice=VALIDATION).join(likes, on="user_id", how="left")
-    return float((targets["n_found"].fill_null(0) / targets["n_targets"]).to_numpy().mean())
+    targets = examples.targets_of(window).join(likes, on="user_id", how="left")
+    return (targets["n_found"].fill_null(0) / targets["n_targets"]).to_numpy()
 
 
 def table(settings: Sequence[Setting], seeds: Sequence[int], measure: Callable[[Setting], Figures]) -> str:

@@ -5,8 +5,8 @@ Usage:
 
 Three questions of the current artifacts of the lake; nothing is trained. How much of the calibration error is the luck
 of the halves? Do the probabilities differ between users as their likes do? And do they hold on the test, where the
-ranker that serves, with the curve that it got from its rehearsal, meets users whom neither knows? The test is read for
-this answer alone, never to choose anything.
+ranker of that window, with the curve that it got from the windows before, meets users whom neither knows? The test is
+read for this answer alone, never to choose anything.
 """
 
 from pathlib import Path
@@ -15,27 +15,17 @@ import numpy as np
 import polars as pl
 
 from recsys_assets.resources import lake_root
-from recsys_core.data.splits import TEST, VALIDATION, Splits, known_ratings
+from recsys_core.data.splits import TEST
 from recsys_core.evaluation.rendering import markdown_table
-from recsys_core.features.registry import FEATURE_NAMES
-from recsys_core.features.slices import of_slice
 from recsys_core.lake.store import Lake
 from recsys_core.metrics.uncertainty import paired_ratio
 from recsys_core.ranking.calibration_report import crossfitted, forecast_scores
-from recsys_core.ranking.examples import RankingExamples, slice_rows
-from recsys_core.ranking.inputs import propose, proposer_of
+from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import Ranker
-from recsys_core.ranking.rehearsal import load_rehearsal
-from recsys_core.retrieval.storage import load_tower
+from recsys_core.ranking.rankers import load_examined, scored_window
 from recsys_core.seeding import child
-from recsys_core.tables import read_table
 
 SEEDS = range(17, 37)
-
-
-def scored_by(ranker: Ranker, rows: pl.DataFrame) -> pl.DataFrame:
-    """user_id, label, score of each row."""
-    return rows.select("user_id", "label", score=ranker.score(rows.select(FEATURE_NAMES).to_numpy()))
 
 
 def halvings(scored: pl.DataFrame) -> str:
@@ -53,14 +43,9 @@ def between_users(forecast: pl.DataFrame) -> str:
     return f"rank correlation {together:.2f}; mean distance {ours:.4f}, of the base rate {constant:.4f}"
 
 
-def test_forecast(lake: Lake, ranker: Ranker, base_rate: float) -> pl.DataFrame:
-    """The probabilities of the test users' candidates, as the ranker that serves states them."""
-    ratings = read_table(lake.open("ratings") / "ratings.parquet")
-    splits = Splits.load(lake.open("splits"), with_test_targets=True)
-    items = of_slice(read_table(lake.open("item_features") / "item_features.parquet"), TEST)
-    proposer, known = proposer_of(load_tower(lake.open("two_tower"), TEST), items), known_ratings(ratings, splits, TEST)
-    inputs = propose(proposer, known, splits.requests(TEST), n_candidates=ranker.n_candidates)
-    scored = scored_by(ranker, slice_rows(TEST, inputs, ratings, splits))
+def test_forecast(examples: RankingExamples, ranker: Ranker, base_rate: float) -> pl.DataFrame:
+    """The probabilities of the test users' candidates, as the ranker of that window states them."""
+    scored = scored_window(ranker, examples, TEST)
     stated = ranker.probability(scored["score"].to_numpy())
     assert stated is not None  # else the report had no figures before this
     return scored.with_columns(calibrated=stated, base_rate=pl.lit(base_rate))
@@ -78,11 +63,11 @@ def stated_and_true(forecast: pl.DataFrame, k: int = 10) -> str:
 def main(root: Path) -> None:
     """Print the three answers."""
     lake = Lake(root)
-    exam = RankingExamples.load(lake.open("ranking_examples")).rows.filter(slice=VALIDATION)
-    scored = scored_by(load_rehearsal(lake.open("ranker")), exam)
+    examples, folder = RankingExamples.load(lake.open("ranking_examples")), lake.open("ranker")
+    scored = pl.concat([scored_window(load_examined(folder, one), examples, one) for one in examples.development])
     print(f"calibration error over {len(SEEDS)} halvings: {halvings(scored)}")
     print(f"between users: {between_users(crossfitted(scored))}")
-    forecast = test_forecast(lake, Ranker.load(lake.open("ranker")), float(exam["label"].to_numpy().mean()))
+    forecast = test_forecast(examples, load_examined(folder, TEST), float(scored["label"].to_numpy().mean()))
     print(f"between users, test: {between_users(forecast)}")
     print(f"first ten: {stated_and_true(crossfitted(scored))}")
     print(f"first ten, test: {stated_and_true(forecast)}\n")

@@ -3,10 +3,11 @@
 Usage:
     python -m benchmarks.degraded
 
-Each row asks the validation slice's requests again with something taken away, of the ranker's rehearsal, which never
-saw that slice: NDCG@10 and recall@100 over all users, and the paired difference of NDCG@10 to the whole system with its
-95 % bootstrap interval. Nothing is trained. Where a default stands for what is gone, the last rows show what the
-alternatives would do: leave a gap, or go on with the old value.
+Each row asks the users of the last development window again with something taken away, of the tower that was there when
+the window began and of the window's ranker, neither of which had seen it: NDCG@10 and recall@100 over all users, and
+the paired difference of NDCG@10 to the whole system with its 95 % bootstrap interval. Nothing is trained. Where a
+default stands for what is gone, the last rows show what the alternatives would do: leave a gap, or go on with the old
+value.
 """
 
 from collections.abc import Callable
@@ -18,9 +19,10 @@ import numpy.typing as npt
 import polars as pl
 
 from recsys_assets.resources import lake_root
-from recsys_core.data.splits import VALIDATION, Splits, fit_ratings, known_ratings
+from recsys_core.data.splits import Splits, fit_ratings
 from recsys_core.evaluation.accuracy import per_user_metrics
 from recsys_core.evaluation.lists import lists_table
+from recsys_core.evaluation.protocols import FROZEN, Examination, Questions
 from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.registry import names_of
 from recsys_core.features.slices import of_slice
@@ -30,7 +32,7 @@ from recsys_core.metrics.uncertainty import paired_difference
 from recsys_core.ranking.inputs import Proposer, candidate_features, propose, proposer_of
 from recsys_core.ranking.lists import rank_by_features
 from recsys_core.ranking.ranker import Ranker
-from recsys_core.ranking.rehearsal import load_rehearsal
+from recsys_core.ranking.rankers import load_examined
 from recsys_core.retrieval.storage import load_tower
 from recsys_core.retrieval.training import FittedTower
 from recsys_core.seeding import child
@@ -43,11 +45,11 @@ ITEM_FEATURES = slice(0, len(names_of("item")))
 
 @dataclass(frozen=True, kw_only=True)
 class Exam:
-    """The validation slice and those who answer it."""
+    """The last development window, and the models that answer it: those that were there when it began."""
 
-    ratings: pl.DataFrame
     movies: pl.DataFrame
-    splits: Splits
+    questions: Questions
+    seen: pl.DataFrame  # ratings that the models were fitted on
     items: pl.DataFrame  # item_features as of the cut-off
     tower: FittedTower
     ranker: Ranker
@@ -55,18 +57,22 @@ class Exam:
     @property
     def known(self) -> pl.DataFrame:
         """What is known of the users when asking."""
-        return known_ratings(self.ratings, self.splits, VALIDATION)
+        return self.questions.known
 
     @classmethod
     def read(cls, lake: Lake) -> "Exam":
         """Of the current artifacts."""
+        ratings, splits = read_table(lake.open("ratings") / "every_rating.parquet"), Splits.load(lake.open("splits"))
+        window = splits.development[-1]
+        first = splits.slices_of(window)[0]
+        (asked,) = [one for one in Examination.of(ratings, splits).questions(first) if one.protocol == FROZEN]
         return cls(
-            ratings=read_table(lake.open("ratings") / "ratings.parquet"),
             movies=read_table(lake.open("movies") / "movies.parquet"),
-            splits=Splits.load(lake.open("splits")),
-            items=of_slice(read_table(lake.open("item_features") / "item_features.parquet"), VALIDATION),
-            tower=load_tower(lake.open("two_tower"), VALIDATION),
-            ranker=load_rehearsal(lake.open("ranker")),
+            questions=asked,
+            seen=fit_ratings(ratings, splits, first),
+            items=of_slice(read_table(lake.open("item_features") / "item_features.parquet"), first),
+            tower=load_tower(lake.open("two_tower"), first),
+            ranker=load_examined(lake.open("ranker"), window),
         )
 
     def asked(
@@ -84,7 +90,7 @@ class Exam:
         inputs = propose(
             proposer,
             self.known if known is None else known,
-            self.splits.requests(VALIDATION),
+            self.questions.requests,
             n_candidates=self.ranker.n_candidates,
         )
         features = candidate_features(inputs)
@@ -92,13 +98,12 @@ class Exam:
             edit(features)
         ranked = rank_by_features(self.ranker, inputs.candidates, features)
         lists = lists_table("ours", inputs.users.user_ids, ranked.item_idx, self.tower.catalogue)
-        return per_user_metrics(lists, self.splits.targets.filter(slice=VALIDATION)).sort("user_id")
+        return per_user_metrics(lists, self.questions.targets).sort("user_id")
 
 
 def conditions(exam: Exam) -> dict[str, pl.DataFrame]:
     """Each row of the table: what was taken away, and every user's metrics then."""
-    cutoff = exam.splits.fit_end(VALIDATION)
-    seen = fit_ratings(exam.ratings, exam.splits, VALIDATION)
+    cutoff, seen = exam.tower.fit_end, exam.seen
     unknown = child(17, "benchmarks", "degraded").random(exam.items.height) < 0.2
     long_ago = {years: item_features(seen, exam.movies, cutoff - years * YEAR) for years in (1, 3)}
     centuries_ago = cutoff - 100 * YEAR
@@ -147,8 +152,9 @@ def table(found: dict[str, pl.DataFrame]) -> str:
 
 def main(root: Path) -> None:
     """Print the table."""
-    found = conditions(Exam.read(Lake(root)))
-    print(f"validation slice, {found['whole'].height} users\n")
+    exam = Exam.read(Lake(root))
+    found = conditions(exam)
+    print(f"{exam.questions.window}, {found['whole'].height} users\n")
     print(table(found))
 
 

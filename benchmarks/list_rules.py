@@ -3,8 +3,8 @@
 Usage:
     python -m benchmarks.list_rules
 
-Each row reorders the same ranked candidates of the validation slice, of the ranker's rehearsal, which never saw that
-slice; nothing is trained, and the test is not read. NDCG@10, the genre diversity of the first ten (mean Jaccard
+Each row reorders the same ranked candidates of the last development window, by models that had not seen it; nothing is
+trained, and the last two windows are not read. NDCG@10, the genre diversity of the first ten (mean Jaccard
 distance of two of them) and how unlike their vectors are (mean of 1 - cosine), the first two with the paired difference
 to the ranker's order and its 95 % bootstrap interval over users; then the share of first tens that hold more than two
 movies of one franchise. Diversity is judged by genres where it was made by vectors, and the other way round. Below the
@@ -22,7 +22,6 @@ import numpy.typing as npt
 
 from benchmarks.degraded import Exam
 from recsys_assets.resources import lake_root
-from recsys_core.data.splits import VALIDATION
 from recsys_core.evaluation.accuracy import per_user_metrics
 from recsys_core.evaluation.lists import lists_table
 from recsys_core.evaluation.rendering import markdown_table
@@ -59,7 +58,7 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class Judge:
-    """The validation slice's ranked candidates, and what lists are judged by."""
+    """The window's ranked candidates, and what lists are judged by."""
 
     exam: Exam
     inputs: RankingInputs
@@ -72,8 +71,7 @@ class Judge:
         """Of the current artifacts."""
         exam = Exam.read(lake)
         proposer = proposer_of(exam.tower, exam.items)
-        requests = exam.splits.requests(VALIDATION)
-        inputs = propose(proposer, exam.known, requests, n_candidates=exam.ranker.n_candidates)
+        inputs = propose(proposer, exam.known, exam.questions.requests, n_candidates=exam.ranker.n_candidates)
         return cls(
             exam=exam,
             inputs=inputs,
@@ -86,7 +84,7 @@ class Judge:
         """The lists under some rules, whose likeness is that of `items`."""
         item_idx = rule_all(self.ranked, items, rules).item_idx
         lists = lists_table("ours", self.inputs.users.user_ids, item_idx, self.exam.tower.catalogue)
-        metrics = per_user_metrics(lists, self.exam.splits.targets.filter(slice=VALIDATION)).sort("user_id")
+        metrics = per_user_metrics(lists, self.exam.questions.targets).sort("user_id")
         first = item_idx[:, :K]
         vectors = self.items.vectors[first]
         n_pairs = K * (K - 1)
@@ -148,7 +146,7 @@ def microseconds(judge: Judge, rules: ListRulesConfig) -> float:
 def main(root: Path) -> int:
     """Print the table and the times; returns the exit status."""
     judge = Judge.read(Lake(root))
-    print(f"{judge.inputs.users.n_users} users of the validation slice\n")
+    print(f"{judge.inputs.users.n_users} users of {judge.exam.questions.window}\n")
     print(table(judge))
     for rules in (NO_RULES, RULES[2], RULES[5], RULES[7]):
         print(f"{_label(rules, 'vectors')}: {microseconds(judge, rules):.0f} microseconds")

@@ -112,7 +112,8 @@ def own_lessons(lake: Lake) -> str:
     for run in range(N_FITS):
         half = child(run, "benchmarks", "drift", "lessons").random(int(rows["user_id"].max()) + 1) < 0.5  # type: ignore[arg-type]
         learned = pl.Series(half[rows["user_id"].to_numpy()])
-        ranker = fit_ranker(rows.filter(learned), examples.feature_set, RankerConfig())
+        now = int(rows["known_at"].max())  # type: ignore[arg-type]  # never null
+        ranker = fit_ranker(rows.filter(learned), examples.feature_set, RankerConfig(), now)
         shown = rows.with_columns(score=ranker.score(rows.select(FEATURE_NAMES).to_numpy()), learned=learned)
         shown = shown.sort("score", descending=True, maintain_order=True).group_by("user_id").head(N_PLACES)
         samples = [

@@ -76,7 +76,7 @@ class Ranker:
         """feature, gain (mean gain of its splits; 0 where it was never used), highest first."""
         gains = self.booster.get_score(importance_type="gain")
         used = pl.DataFrame(
-            {"feature": list(gains), "gain": list(gains.values())}, schema_overrides={"gain": pl.Float64}
+            {"feature": list(gains), "gain": list(gains.values())}, schema={"feature": pl.String, "gain": pl.Float64}
         )
         table = pl.DataFrame({"feature": FEATURE_NAMES}).join(used, on="feature", how="left").fill_null(0.0)
         return table.sort("gain", "feature", descending=[True, False])

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
+from pydantic import JsonValue
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from recsys_core.data.histories import Catalogue
+from recsys_core.days import moment
 from recsys_core.errors import ArtifactError
 from recsys_core.features.nearest import Neighbours
 from recsys_core.retrieval.closed_form import ClosedForm
@@ -33,6 +35,13 @@ def save_towers(towers: Mapping[str, FittedTower], folder: Path) -> None:
         for name, tower in towers.items()
     ]
     write_table(pl.concat(curves), folder / "training.parquet")
+
+
+def tower_facts(towers: Mapping[str, FittedTower]) -> dict[str, JsonValue]:
+    """What is worth reading without loading them: what each was fitted on, and until when the last has learned."""
+    *_, last = towers.values()
+    digests = {f"fitted_on.{name}": tower.fitted_on for name, tower in towers.items()}
+    return {**digests, "learned_until": moment(last.fit_end)}
 
 
 def load_tower(folder: Path, name: str) -> FittedTower:

@@ -89,8 +89,8 @@ FAULTS_OF_JUDGEMENT = (
         number=9,
         what="the ranker is judged on users with a like among the candidates",
         file="recsys_core/ranking/validation.py",
-        before='    n_targets = examples.n_targets.filter(slice=name).sort("user_id")\n',
-        after='    n_targets = examples.n_targets.filter(slice=name).sort("user_id")\n'
+        before="    rows, n_targets = examples.of_window(window), examples.targets_of(window)\n",
+        after="    rows, n_targets = examples.of_window(window), examples.targets_of(window)\n"
         '    rows = rows.filter(pl.col("label").sum().over("user_id") > 0)\n'
         '    n_targets = n_targets.join(rows, on="user_id", how="semi")\n',
         tests=("tests/core/ranking/test_validation.py::test_both_orders_by_hand",),
@@ -99,8 +99,8 @@ FAULTS_OF_JUDGEMENT = (
         number=9,
         what="the check of the denominators trusts the report",
         file="recsys_core/evaluation/gates.py",
-        before='return set(report.summary["n"]) == {report.fates["user_id"].n_unique()}',
-        after='return set(report.summary["n"]) <= set(report.summary["n"])',
+        before='return all(row["n"] == [row["users"]] for row in both.iter_rows(named=True))',
+        after='return all(row["n"] for row in both.iter_rows(named=True))',
         tests=(
             "tests/core/evaluation/test_gates.py::test_a_model_that_drops_users_is_seen",
             "tests/core/evaluation/test_gates.py::test_users_dropped_by_all_models_alike_are_seen",
@@ -164,8 +164,8 @@ FAULTS_OF_JUDGEMENT = (
         number=12,
         what="leads are taken between users who are not the same",
         file="recsys_core/evaluation/comparison.py",
-        before='per_user.filter(model=model).sort("user_id")[metric]',
-        after="per_user.filter(model=model)[metric]",
+        before='(per_user.filter(model=model).sort("user_id", "n_targets") for model in models)',
+        after="(per_user.filter(model=model) for model in models)",
         tests=("tests/core/evaluation/test_comparison.py::test_pairs_are_made_by_user_not_by_row",),
     ),
     Fault(

@@ -12,7 +12,7 @@ from benchmarks.drift.shifts import CAUSES, NOTHING
 from benchmarks.generated import found, markers, settle, written
 from benchmarks.growth import Growth, exponent, in_own_process, interactions
 from benchmarks.load_definitions import load_costs
-from benchmarks.parity import STAGES, blocks, scoring, timed_stages, until_the
+from benchmarks.parity import STAGES, blocks, scoring, timed_stages
 from benchmarks.processes import cost_of
 from benchmarks.seeds import table
 from benchmarks.spread import spread_of
@@ -130,14 +130,13 @@ def test_each_stage_of_every_answer_is_timed_once_and_then_no_more() -> None:
         ranker=tiny.ranker,
         versions={"ranker": "r1"},
     )
-    few = until_the(7, bundle)
     with timed_stages() as times:
-        served = serve_past(few, 5)
+        served = serve_past(bundle, 5, 7)
     assert served.requests.height == 7
     assert {stage: len(found) for stage, found in times.items()} == dict.fromkeys(STAGES, 7)
     whole = np.array(times.pop("whole answer"))
     assert (whole >= np.sum(list(times.values()), axis=0)).all()
-    again = serve_past(few, 5)
+    again = serve_past(bundle, 5, 7)
     assert again.impressions.equals(served.impressions)
     assert len(times["ranker"]) == 7
     assert [block.history for block in blocks(bundle)] == ["median", "longest"]
