@@ -112,8 +112,9 @@ def block_of(bundle: Bundle, history: str, state: UserStates) -> Block:
     times: list[float] = []
     proposer = bundle.proposer
     vectors = user_vectors(proposer.tower, state.histories)
-    item_idx = proposer.candidates(vectors, state.histories, N_CANDIDATES).item_idx
-    requests = Requests(users=state, requested_at=state.histories.timestamps[-1:] + 1)
+    asked_at = state.histories.timestamps[-1:] + 1
+    item_idx = proposer.candidates(vectors, state.histories, asked_at, N_CANDIDATES).item_idx
+    requests = Requests(users=state, requested_at=asked_at)
     run = _timed(proposer.features, times)
     for _ in range(N_REPEATS):
         run(requests, vectors, item_idx)
