@@ -3,10 +3,10 @@
 Usage:
     python -m benchmarks.parity [N]
 
-The release of the lake is asked about the past as a service would be, one request at a time: before each of the latest
-N ratings, by default as many as the asset `past_requests` plays back. Each stage of an answer is timed in CPU time of
-its thread, which other work on the machine moves less than it moves the clock. Then all requests are asked again in
-batches, and compared bit for bit.
+The release of the lake is asked about the past as a service would be, one request at a time: before each rating since
+its cut-off, or before the first N of them. Each stage of an answer is timed in CPU time of its thread, which other work
+on the machine moves less than it moves the clock. Then all requests are asked again in batches, and compared bit for
+bit.
 
 Last, one block of features for 200 candidates, for the users with the median and with the longest history: its budget
 is half a millisecond. And the scoring of so many rows by the clock, on one thread as in a service, and on all.
@@ -17,12 +17,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import polars as pl
 from threadpoolctl import threadpool_limits
 
 from recsys_assets.resources import lake_root
@@ -30,7 +31,6 @@ from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.state import Requests, UserStates
 from recsys_core.lake.store import Lake
-from recsys_core.monitoring.config import PastConfig
 from recsys_core.monitoring.parity import parity_report
 from recsys_core.monitoring.past import serve_past
 from recsys_core.ranking.inputs import Proposer
@@ -74,6 +74,13 @@ class Block:
         return f"{size}: {self.milliseconds:.3f} ms of CPU, {kept} the budget of {BUDGET_MS} ms"
 
 
+def until_the(n: int, bundle: Bundle) -> Bundle:
+    """The release when no more than n ratings had come since its cut-off."""
+    ordered = bundle.ratings.sort("timestamp", maintain_order=True)
+    n_learned = ordered.filter(pl.col("timestamp") < bundle.proposer.tower.fit_end).height
+    return replace(bundle, ratings=ordered.head(n_learned + n))
+
+
 @contextmanager
 def timed_stages() -> Iterator[Times]:
     """Fills with the times of every answer that is given meanwhile."""
@@ -105,9 +112,9 @@ def block_of(bundle: Bundle, history: str, state: UserStates) -> Block:
     times: list[float] = []
     proposer = bundle.proposer
     vectors = user_vectors(proposer.tower, state.histories)
-    requested_at = state.histories.timestamps[-1:] + 1
-    item_idx = proposer.candidates(vectors, state.histories, requested_at, N_CANDIDATES).item_idx
-    requests = Requests(users=state, requested_at=requested_at)
+    asked_at = state.histories.timestamps[-1:] + 1
+    item_idx = proposer.candidates(vectors, state.histories, asked_at, N_CANDIDATES).item_idx
+    requests = Requests(users=state, requested_at=asked_at)
     run = _timed(proposer.features, times)
     for _ in range(N_REPEATS):
         run(requests, vectors, item_idx)
@@ -141,11 +148,12 @@ def _wall_ms(function: Callable[[], object]) -> float:
     return 1000 * (time.perf_counter() - started)
 
 
-def main(root: Path, n: int) -> int:
+def main(root: Path, n: int | None) -> int:
     """Print all; the exit status is 1 where a bit differs."""
-    bundle = load_bundle(Lake(root))
+    whole = load_bundle(Lake(root))
+    bundle = whole if n is None else until_the(n, whole)
     with timed_stages() as times:
-        served = serve_past(bundle, 10, n)
+        served = serve_past(bundle, 10)
     print(stage_table(times))
     started = time.process_time()
     report = parity_report(served, bundle)
@@ -157,11 +165,11 @@ def main(root: Path, n: int) -> int:
     for fault in report.list_faults():
         print(f"  {fault}")
     print()
-    for block in blocks(bundle):
+    for block in blocks(whole):
         print(block)
-    print(scoring(bundle))
+    print(scoring(whole))
     return 0 if report.is_clean() else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(lake_root(), int(sys.argv[1]) if len(sys.argv) > 1 else PastConfig().max_requests))
+    sys.exit(main(lake_root(), int(sys.argv[1]) if len(sys.argv) > 1 else None))
