@@ -30,8 +30,8 @@ LOG, EXAMINED = "event log", "examined windows"
 
 SHARED = (*names_of("item"), "pair_trend_score")
 """Columns that hold one value per item for all users of a fit, or nearly so: a trend score knows of its user no more
-than the time of the latest rating. Each fit counts the items anew, so that these columns differ between any two periods,
-and the users of a period are not independent witnesses of it."""
+than the time of the latest rating. Each fit counts the items anew, so that these columns differ between any two
+periods, and the users of a period are not independent witnesses of it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,7 +54,7 @@ CHECKS = {
         evaluation.no_slice_is_served_worse_than_by_popularity,
         monitoring.answers_take_less_than_their_budget,
         monitoring.online_features_equal_offline_ones,
-        monitoring.served_features_are_like_the_learned_ones,
+        monitoring.features_are_like_those_of_the_period_before,
     )
 }
 
@@ -62,7 +62,7 @@ WEAK_ON_SMOKE = {
     "system_beats_popularity",
     "no_slice_is_served_worse_than_by_popularity",
     "ranking_improves_on_retrieval",
-    "served_features_are_like_the_learned_ones",
+    "features_are_like_those_of_the_period_before",
 }
 """They judge the model, which the smoke settings make small, or people, who change; none blocks."""
 
@@ -345,7 +345,7 @@ def test_drift_and_too_few_users_to_tell_are_warned_of(
         altered("columns.parquet", lambda t: t.with_columns(is_drift=is_hour & pl.lit(p_holm < 0.05)))(folder)
 
     inject(tmp_path, "drift_report", write)
-    result = judge("served_features_are_like_the_learned_ones", tmp_path)
+    result = judge("features_are_like_those_of_the_period_before", tmp_path)
     assert result.passed == passed
     assert result.severity == dg.AssetCheckSeverity.WARN
     assert result.metadata["drifted"].value == (["context_hour"] if p_holm < 0.05 else [])

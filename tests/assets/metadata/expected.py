@@ -141,9 +141,8 @@ EXPECTED = {
             "n_compared",
         ),
     ),
-    "training_reference": Shown(numbers=("n_clusters", "n_columns", "n_bins", "n_rows")),
     "drift_report": Shown(
-        tables=("columns", "about", "periods", "source"),
+        tables=("columns", "about", "periods", "compared"),
         numbers=("n_window_clusters", "n_users_seen", "largest_ks", "largest_psi"),
         pictures=("drift", "over_time"),
     ),
