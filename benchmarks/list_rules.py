@@ -96,7 +96,8 @@ class Judge:
 
 
 def _units(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return (vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1)).astype(np.float32)
+    units: npt.NDArray[np.float32] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1)
+    return units.astype(np.float32)
 
 
 def judged(judges: Sequence[Judge], rules: ListRulesConfig, *, by_genres: bool = False) -> pl.DataFrame:
