@@ -174,7 +174,7 @@ FAULTS_OF_TIME = (
         file="recsys_core/ranking/examples.py",
         before="if tower.fitted_on != allowed:",
         after="if not tower.fitted_on:",
-        tests=("tests/core/ranking/test_examples.py::test_a_tower_that_saw_the_labels_is_refused",),
+        tests=("tests/core/ranking/test_examples.py::test_a_tower_that_saw_the_labels_is_refused_in_every_slice",),
     ),
     Fault(
         number=5,
@@ -217,7 +217,7 @@ FAULTS_OF_TIME = (
         file="recsys_assets/assets/evaluation.py",
         before='Splits.load(run.folder("splits")), config)',
         after='Splits.load(run.folder("splits"), with_test_targets=True), config)',
-        tests=("tests/assets/test_assets.py::test_only_the_final_evaluation_opens_the_test_targets",),
+        tests=("tests/assets/test_assets.py::test_nothing_that_tunes_opens_the_test_targets",),
     ),
     Fault(
         number=25,
