@@ -29,7 +29,7 @@ SEEDS = range(17, 37)
 
 
 def scored(lake: Lake, examples: RankingExamples, windows: Sequence[str]) -> pl.DataFrame:
-    """user_id, label, score, calibrated (null without a curve) of every candidate of some windows.
+    """user_id, label, score, calibrated (NaN without a curve) of every candidate of some windows.
 
     Each is scored by the ranker that the window examines, with the curve that it got from the windows before.
     """
@@ -38,7 +38,8 @@ def scored(lake: Lake, examples: RankingExamples, windows: Sequence[str]) -> pl.
         ranker = load_examined(lake.open("ranker"), window)
         own = scored_window(ranker, examples, window)
         stated = ranker.probability(own["score"].to_numpy())
-        parts.append(own.with_columns(calibrated=pl.Series(stated, dtype=pl.Float64) if stated is not None else None))
+        known = np.full(own.height, np.nan) if stated is None else stated
+        parts.append(own.with_columns(calibrated=pl.Series(known)))
     return pl.concat(parts)
 
 
