@@ -17,10 +17,11 @@ import numpy as np
 import polars as pl
 from scipy.stats import binomtest, ks_2samp
 
-from benchmarks.drift.requests import N_PLACES, SLICE, Requests, read_requests
+from benchmarks.drift.requests import N_PLACES, Requests, latest_questions, read_requests
 from benchmarks.drift.returning import false_alarms, scenarios
 from benchmarks.drift.shifts import CAUSES, NOTHING
 from recsys_assets.resources import lake_root
+from recsys_core.data.splits import Splits
 from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.lake.store import Lake
@@ -106,12 +107,14 @@ def returning(requests: Requests) -> str:
 def own_lessons(lake: Lake) -> str:
     """The drift of the score alone between users that a ranker learned from and others, over a few halvings."""
     examples = RankingExamples.load(lake.open("ranking_examples"))
-    rows = examples.rows.filter(slice=SLICE)
+    asked = latest_questions(Splits.load(lake.open("splits")))
+    rows = examples.rows.join(asked, on=["slice", "user_id"], how="semi", maintain_order="left")
+    moment = int(rows["known_at"].to_numpy().max())
     found = []
     for run in range(N_FITS):
         half = child(run, "benchmarks", "drift", "lessons").random(int(rows["user_id"].max()) + 1) < 0.5  # type: ignore[arg-type]
         learned = pl.Series(half[rows["user_id"].to_numpy()])
-        ranker = fit_ranker(rows.filter(learned), examples.feature_set, RankerConfig())
+        ranker = fit_ranker(rows.filter(learned), examples.feature_set, RankerConfig(), moment)
         shown = rows.with_columns(score=ranker.score(rows.select(FEATURE_NAMES).to_numpy()), learned=learned)
         shown = shown.sort("score", descending=True, maintain_order=True).group_by("user_id").head(N_PLACES)
         samples = [

@@ -62,6 +62,11 @@ class RankingExamples:
         """The rows from which a ranker that is fitted at a moment (seconds UTC) may learn."""
         return self.rows.filter(pl.col("known_at") <= moment)
 
+    @property
+    def known_until(self) -> int:
+        """First second by which the labels of all rows are known: until when the ranker that serves has learned."""
+        return int(self.rows["known_at"].max())  # type: ignore[arg-type]  # never null
+
     def of_window(self, window: str) -> pl.DataFrame:
         """The rows of the questions that a window asked."""
         return self.rows.filter(pl.col("slice").is_in(self._slices(window)))
