@@ -27,9 +27,7 @@ FEATURES = [one for one in declared_of("user-item") if one.group == "association
 
 
 def values_of(users: Histories, candidates: npt.NDArray[np.int64], side: ItemSide = SIDE) -> dict[str, Float32s]:
-    pairs = Pairs(
-        users=user_states(users, side), items=side, asking=asking_nothing(users, side), item_idx=candidates
-    )
+    pairs = Pairs(users=user_states(users, side), items=side, asking=asking_nothing(users, side), item_idx=candidates)
     return {one.name.removeprefix("pair_").removesuffix("_association"): pairs.value(one) for one in FEATURES}
 
 

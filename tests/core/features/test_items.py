@@ -35,7 +35,14 @@ NOBODY_RATED_IT = replace(
     **dict.fromkeys(["first_at", "n_ratings", "n_likes", "n_recent", "n_year", "half_stars"], np.array([0])),
     n_newest_likes=np.array([[0, 0, 0]]),
 )
-POPULARITY = ("popularity_share", "recent_share", "year_share", "newest_like_share", "newer_like_share", "new_like_share")
+POPULARITY = (
+    "popularity_share",
+    "recent_share",
+    "year_share",
+    "newest_like_share",
+    "newer_like_share",
+    "new_like_share",
+)
 
 
 def values_of(counts: ItemCounts) -> dict[str, npt.NDArray[np.float32]]:
