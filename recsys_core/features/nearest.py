@@ -5,11 +5,11 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from recsys_core.data.histories import Histories
 
 Float32s = npt.NDArray[np.float32]
+Float64s = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
 
 N_NEAREST = 100
@@ -39,35 +39,86 @@ class Neighbours:
             own_evidence: (n_ratings,) of their ratings.
             item_idx: (n_users, n_candidates).
         """
-        asking = histories.matrix(own_evidence)
-        length = np.sqrt(np.asarray(asking.multiply(asking).sum(axis=1), dtype=np.float32))
-        alike = (asking @ self._by_item).toarray()  # (n_users, n_kept)
-        weights = alike / np.maximum(length[:, None] * self._lengths, np.float32(1e-6)) * self.recency
         shares = np.full(item_idx.shape, np.nan, dtype=np.float32)
-        for user, own in enumerate(weights):
-            nearest = np.argsort(-own, kind="stable")[:N_NEAREST]
-            total = own[nearest].sum()
+        for user, candidates in enumerate(item_idx):
+            own = slice(histories.offsets[user], histories.offsets[user + 1])
+            weights = self._weights(histories.item_idx[own], own_evidence[own].astype(np.float64))
+            nearest = _largest(weights, N_NEAREST)
+            total = weights[nearest].sum()
             if total > 0:
-                votes = own[nearest] @ self._likes[nearest]  # (n_items,)
-                shares[user] = votes[item_idx[user]] / total
+                shares[user] = self._votes(nearest, weights[nearest])[candidates] / total
         return shares
 
-    @cached_property
-    def _matrix(self) -> sp.csr_array:
-        return sp.csr_array((self.evidence, self.item_idx, self.offsets), shape=(len(self.recency), self.n_items))
+    def _weights(self, items: Int64s, evidence: Float64s) -> Float64s:
+        """(n_users,) how much each user counts for somebody with this history.
+
+        One sum per user, in the order of the history: somebody alone and among others gets the same bits.
+        """
+        places, lengths = _rows_of(self._by_item.offsets, items)
+        products = self._by_item.values.take(places)
+        products *= np.repeat(evidence, lengths)
+        alike = np.bincount(self._by_item.columns.take(places), weights=products, minlength=len(self.recency))
+        length = np.sqrt(np.cumsum(evidence**2)[-1:].sum())
+        weights: Float64s = alike / np.maximum(length * self._lengths, 1e-6) * self.recency
+        return weights
+
+    def _votes(self, users: Int64s, weights: Float64s) -> Float64s:
+        """(n_items,) sum of the weights of those of some users who liked each item."""
+        places, lengths = _rows_of(self._likes.offsets, users)
+        votes: Float64s = np.bincount(
+            self._likes.columns.take(places), weights=np.repeat(weights, lengths), minlength=self.n_items
+        )
+        return votes
 
     @cached_property
-    def _by_item(self) -> sp.csr_array:
-        return self._matrix.T.tocsr()
+    def _by_item(self) -> "_Rows":
+        """The evidence by item: a request reads the rows of its history alone."""
+        order = np.argsort(self.item_idx, kind="stable")
+        users = np.repeat(np.arange(len(self.recency)), np.diff(self.offsets))
+        return _Rows(
+            offsets=np.concatenate([[0], np.cumsum(np.bincount(self.item_idx, minlength=self.n_items))]),
+            columns=users[order],
+            values=self.evidence[order].astype(np.float64),
+        )
 
     @cached_property
-    def _likes(self) -> sp.csr_array:
-        liked = (self.evidence == LIKE_EVIDENCE).astype(np.float32)
-        return sp.csr_array((liked, self.item_idx, self.offsets), shape=self._matrix.shape)
+    def _likes(self) -> "_Rows":
+        """What each user liked."""
+        liked = self.evidence == LIKE_EVIDENCE
+        offsets = np.concatenate([[0], np.cumsum(liked)])[self.offsets]
+        return _Rows(offsets=offsets, columns=self.item_idx[liked], values=np.ones(offsets[-1]))
 
     @cached_property
-    def _lengths(self) -> Float32s:
+    def _lengths(self) -> Float64s:
         """(n_users,)."""
-        squares = np.add.reduceat(np.append(self.evidence**2, np.float32(0)), self.offsets[:-1])
-        lengths: Float32s = np.sqrt(squares).astype(np.float32)
-        return lengths
+        squares = np.append(self.evidence.astype(np.float64) ** 2, 0.0)
+        return np.sqrt(np.add.reduceat(squares, self.offsets[:-1])) * (np.diff(self.offsets) > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rows:
+    """A sparse matrix by rows. SciPy's takes longer to be called than to be summed up."""
+
+    offsets: Int64s  # (n_rows + 1,)
+    columns: Int64s  # (n,)
+    values: Float64s  # (n,)
+
+
+def _rows_of(offsets: Int64s, rows: Int64s) -> tuple[Int64s, Int64s]:
+    """The places of the entries of some rows, one row after the other, and how many each row has."""
+    first = offsets[rows]
+    lengths = offsets[rows + 1] - first
+    ends = np.cumsum(lengths)
+    places = np.arange(ends[-1] if len(ends) else 0)
+    places += np.repeat(first - ends + lengths, lengths)
+    return places, lengths
+
+
+def _largest(values: Float64s, n: int) -> Int64s:
+    """The places of the n largest of some values; of equals those that come first."""
+    if len(values) <= n:
+        return np.arange(len(values))
+    last = np.partition(values, len(values) - n)[len(values) - n]
+    above = np.flatnonzero(values > last)
+    level = np.flatnonzero(values == last)[: n - len(above)]
+    return np.concatenate([above, level])

@@ -56,7 +56,7 @@ def top_k(scores: Scores, k: int, tie_break: TieBreak) -> RankedLists:
     if np.isnan(scores).any():
         raise DataError("scores hold NaN, which has no place in an order: find the model that made it")
     width = min(k, scores.shape[1])
-    keys = _sort_keys(scores, tie_break)
+    keys = sort_keys(scores, tie_break)
     best = np.argpartition(keys, max(width - 1, 0), axis=1)[:, :width] if width else keys  # (n_users, width) unsorted
     best = np.take_along_axis(best, np.take_along_axis(keys, best, axis=1).argsort(axis=1), axis=1)
     ranked = np.full((len(scores), k), -1, dtype=np.int64)
@@ -64,8 +64,8 @@ def top_k(scores: Scores, k: int, tie_break: TieBreak) -> RankedLists:
     return ranked
 
 
-def _sort_keys(scores: Scores, tie_break: TieBreak) -> npt.NDArray[np.int64]:
-    """(n_users, n_items) integers, lowest for the best item, no two alike in a row.
+def sort_keys(scores: Scores, tie_break: TieBreak) -> npt.NDArray[np.int64]:
+    """Integers of the shape of the scores, lowest for the best item, no two alike in a row.
 
     The upper 32 bits hold the score, the lower 32 the tie-break. One partial sort of integers then gives the exact
     answer; a partial sort of the scores themselves would leave open which of the tied items fall before the cut.

@@ -165,6 +165,17 @@ def lists_for(user_ids: Counts, listed_ids: Counts, ranked: RankedLists) -> Rank
     return with_an_empty_list[np.where(listed, found, len(ranked))]
 
 
+def refuse_repeats(ranked: RankedLists) -> None:
+    """Nothing where each list holds each item at most once.
+
+    Raises:
+        DataError: an item stands twice in a list.
+    """
+    in_order = np.sort(ranked, axis=1)
+    if np.any((in_order[:, 1:] == in_order[:, :-1]) & (in_order[:, 1:] >= 0)):
+        raise DataError("an item stands twice in a ranked list: each item may be recommended once")
+
+
 def _keys(ranked: RankedLists, relevant: ItemSets) -> tuple[Counts, Counts]:
     """One number per (user, item), so that a single sorted look-up serves all users."""
     width = max(ranked.max(initial=-1), relevant.items.max(initial=-1)) + 2  # numbers run from -1
@@ -177,6 +188,4 @@ def _check(ranked: RankedLists, relevant: ItemSets) -> None:
             f"{len(ranked)} ranked lists for {relevant.n_users} users with relevant items: "
             "give each of these users one row, empty lists included (see lists_for)"
         )
-    in_order = np.sort(ranked, axis=1)
-    if np.any((in_order[:, 1:] == in_order[:, :-1]) & (in_order[:, 1:] >= 0)):
-        raise DataError("an item stands twice in a ranked list: each item may be recommended once")
+    refuse_repeats(ranked)

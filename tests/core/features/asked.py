@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import scipy.sparse as sp
 
 from recsys_core.data.histories import Catalogue, Histories, histories_of
 from recsys_core.data.schemas import LIKED
@@ -128,12 +129,17 @@ def random_neighbours(n_items: int, rng: np.random.Generator, n_users: int = 150
 
 
 def random_vectors(n_items: int, rng: np.random.Generator, rank: int = RANK) -> ItemVectors:
+    lifts = sp.random_array(
+        (n_items, n_items), density=0.1, rng=np.random.default_rng(3), format="csr", dtype=np.float32
+    )
     return ItemVectors(
         trained=normal(rng, n_items, DIM),
         biases=normal(rng, n_items),
         shown=normal(rng, n_items, rank),
         offered=normal(rng, n_items, rank),
         trend=normal(rng, n_items, N_BINS),
+        following=lifts,
+        preceding=lifts.T.tocsr(),
         neighbours=random_neighbours(n_items, rng),
         rating_biases=normal(rng, n_items),
         rating_factors=normal(rng, n_items, RATING_RANK),
@@ -158,10 +164,12 @@ def side_of(
 ) -> ItemSide:
     """Items by hand: the closed form takes an item in a history and as an answer for what the tower takes it for.
 
-    Each was rated ten times and has a bias of nothing; there are no neighbours and no predicted stars.
+    Each was rated ten times and has a bias of nothing; no item follows another, and there are no neighbours and no
+    predicted stars.
     """
     array = np.array(vectors, dtype=np.float32)
     n_items = len(array)
+    nothing = sp.csr_array((n_items, n_items), dtype=np.float32)
     return ItemSide(
         as_of=as_of,
         features=np.full((n_items, len(names_of("item"))), 0.5, dtype=np.float32),
@@ -174,6 +182,8 @@ def side_of(
             shown=array,
             offered=array,
             trend=np.zeros((n_items, 1), dtype=np.float32),
+            following=nothing,
+            preceding=nothing,
             neighbours=neighbours_of(histories_from([], n_items)),
             rating_biases=np.zeros(n_items, dtype=np.float32),
             rating_factors=np.zeros((n_items, 1), dtype=np.float32),

@@ -21,24 +21,24 @@ def test_with_all_neighbours_the_scores_are_those_of_the_dense_formula(many_user
 
 
 def test_each_item_keeps_its_most_similar_neighbours_and_never_itself(many_users) -> None:
-    few = fit_item_knn(many_users, BaselinesConfig(item_knn_neighbours=5)).neighbours.toarray()
-    every = fit_item_knn(many_users, BaselinesConfig(item_knn_neighbours=40)).neighbours.toarray()
+    few = fit_item_knn(many_users, BaselinesConfig(item_knn_neighbours=5)).neighbour_of.T.toarray()
+    every = fit_item_knn(many_users, BaselinesConfig(item_knn_neighbours=40)).neighbour_of.T.toarray()
     assert ((few > 0).sum(axis=1) <= 5).all()
     assert not few.diagonal().any()
     np.testing.assert_array_equal(np.sort(few, axis=1)[:, -5:], np.sort(every, axis=1)[:, -5:])
 
 
 def test_the_size_of_the_blocks_does_not_matter(many_users, monkeypatch: pytest.MonkeyPatch) -> None:
-    at_once = fit_item_knn(many_users, BaselinesConfig()).neighbours.toarray()
+    at_once = fit_item_knn(many_users, BaselinesConfig()).neighbour_of.T.toarray()
     monkeypatch.setattr(item_knn, "BLOCK", 7)
-    np.testing.assert_array_equal(fit_item_knn(many_users, BaselinesConfig()).neighbours.toarray(), at_once)
+    np.testing.assert_array_equal(fit_item_knn(many_users, BaselinesConfig()).neighbour_of.T.toarray(), at_once)
 
 
 def test_shrinkage_prefers_a_pair_that_many_share_to_one_that_a_single_user_shares(histories_from) -> None:
     users = [[(0, 5.0, 0), (1, 5.0, 0)]] * 8 + [[(0, 5.0, 0)]] * 2 + [[(2, 5.0, 0), (3, 5.0, 0)]]
     train = histories_from(users, 4)
-    by_chance = fit_item_knn(train, BaselinesConfig(item_knn_shrinkage=0.0)).neighbours
-    damped = fit_item_knn(train, BaselinesConfig(item_knn_shrinkage=5.0)).neighbours
+    by_chance = fit_item_knn(train, BaselinesConfig(item_knn_shrinkage=0.0)).neighbour_of.T
+    damped = fit_item_knn(train, BaselinesConfig(item_knn_shrinkage=5.0)).neighbour_of.T
     assert by_chance[0, 1] < by_chance[2, 3]
     assert damped[0, 1] > damped[2, 3]
 
