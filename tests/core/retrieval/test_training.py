@@ -90,11 +90,14 @@ def test_the_towers_recover_the_tiny_worlds_truth_better_than_popularity(tiny: T
 
 
 def test_the_towers_predict_the_tiny_worlds_future_better_than_popularity(tiny: TinyRun) -> None:
+    def recall(made: FittedTower, name: str) -> list[float]:
+        return slice_recall(tiny.ratings, tiny.splits, made, name).filter(k=10)["recall"].to_list()
+
     learned, popular = [], []
     for name in [name for window in tiny.splits.exams for name in tiny.splits.slices_of(window)]:
         tower, n_likes = tiny.towers[name], tiny.items.filter(slice=name)["n_likes"].to_numpy()
-        for made, recalls in ((tower, learned), (by_popularity(tower, n_likes), popular)):
-            recalls.extend(slice_recall(tiny.ratings, tiny.splits, made, name).filter(k=10)["recall"].to_list())
+        learned += recall(tower, name)
+        popular += recall(by_popularity(tower, n_likes), name)
     assert np.mean(learned) > np.mean(popular) + 0.15
 
 
