@@ -125,7 +125,7 @@ def ratings(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
 
 
 @versioned_asset(
-    deps=["ratings", "interaction_log_head", "impression_outcomes"],
+    deps=["ratings", "interaction_log_head"],
     form=SplitsRun,
     libraries=["polars", "pyarrow"],
     kinds=["polars", "parquet"],
@@ -140,6 +140,6 @@ def splits(context: dg.AssetExecutionContext, config: SplitsRun, lake: LakeResou
 
     run = AssetRun(context, lake, config)
     rated = run.table("ratings", "every_rating")
-    clicks, outcomes = run.table("interaction_log_head", "clicks"), run.table("impression_outcomes")
-    made = make_splits(rated, config, [clicks["timestamp"], outcomes["settled_at"]])
+    clicks = run.table("interaction_log_head", "clicks")
+    made = make_splits(rated, config, [clicks["timestamp"]])
     return run.publish(made.save, times=rated["timestamp"], metadata=splits_metadata(made))

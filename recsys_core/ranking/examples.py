@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from recsys_core.data.splits import Splits
+from recsys_core.data.splits import NOW, Splits
 from recsys_core.errors import ArtifactError, DataError
 from recsys_core.features.registry import FEATURE_NAMES, FeatureSet, feature_set
 from recsys_core.ranking.inputs import RankingInputs, candidate_features
@@ -44,6 +44,11 @@ class RankingExamples:
     def development(self) -> list[str]:
         """The windows that settings are chosen on: those that examine, without the last two."""
         return self.exams[:-2]
+
+    @property
+    def last_known_at(self) -> int:
+        """First second (UTC) by which every label is known, of questions and of what was shown."""
+        return max(self.start_of(NOW), int(self.rows["known_at"].max()))  # type: ignore[arg-type]  # never null
 
     def start_of(self, window: str) -> int:
         """First second of a window, UTC."""

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from pydantic import JsonValue
 
-from recsys_core.data.splits import NOW, TEST
+from recsys_core.data.splits import TEST
 from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
 from recsys_core.ranking.calibration import Calibration, fit_calibration
 from recsys_core.ranking.config import ListRulesConfig, RankerConfig
@@ -80,7 +80,7 @@ def fit_rankers(examples: RankingExamples, config: RankerConfig, rules: ListRule
         DataError: the rows before a window hold no like that retrieval found.
     """
     windows = examples.exams
-    moments = [examples.start_of(window) for window in (*windows, NOW)]
+    moments = [*(examples.start_of(window) for window in windows), examples.last_known_at]
     tasks = [partial(_fitted_at, moment, examples, config) for moment in moments]
     *raw, last = side_by_side(tasks, at_once=2)
     examined: dict[str, Ranker] = {}

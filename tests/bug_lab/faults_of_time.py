@@ -11,9 +11,7 @@ FAULTS_OF_TIME = (
         file="recsys_core/data/slicing.py",
         before='active = ratings.filter(pl.col("timestamp").is_between(start, end, closed="left"))',
         after="active = ratings.sample(fraction=0.1, seed=0)",
-        tests=(
-            "tests/core/data/test_slicing.py::test_the_chain_by_hand",
-        ),
+        tests=("tests/core/data/test_slicing.py::test_the_chain_by_hand",),
     ),
     Fault(
         number=1,
@@ -51,7 +49,9 @@ FAULTS_OF_TIME = (
         file="recsys_core/features/slices.py",
         before="item_features(fit_ratings(ratings, splits, name), movies, splits.fit_end(name))",
         after="item_features(ratings, movies, splits.fit_end(name))",
-        tests=("tests/core/features/test_slices.py::test_an_item_that_is_rated_again_is_counted_as_it_was_rated_at_the_time",),
+        tests=(
+            "tests/core/features/test_slices.py::test_an_item_that_is_rated_again_is_counted_as_it_was_rated_at_the_time",
+        ),
     ),
     Fault(
         number=2,
@@ -59,10 +59,7 @@ FAULTS_OF_TIME = (
         file="recsys_core/features/slices.py",
         before="user_features(known, of_slice(items, name), user_ids, times)",
         after="user_features(ratings, of_slice(items, name), user_ids, times * 0 + 2**40)",
-        tests=(
-            "tests/core/ranking/test_slices.py::"
-            "test_rows_appended_to_the_future_change_no_bit_of_any_feature[0]",
-        ),
+        tests=("tests/core/ranking/test_slices.py::test_rows_appended_to_the_future_change_no_bit_of_any_feature[0]",),
     ),
     Fault(
         number=2,
@@ -70,9 +67,7 @@ FAULTS_OF_TIME = (
         file="recsys_core/ranking/slices.py",
         before="            known_ratings(ratings, splits, name),\n",
         after='            ratings.filter(pl.col("user_id").is_in(splits.users_of(name).tolist())),\n',
-        tests=(
-            "tests/core/ranking/test_slices.py::test_rows_appended_to_the_future_change_no_bit_of_any_feature[0]",
-        ),
+        tests=("tests/core/ranking/test_slices.py::test_rows_appended_to_the_future_change_no_bit_of_any_feature[0]",),
     ),
     Fault(
         number=3,
@@ -139,9 +134,7 @@ FAULTS_OF_TIME = (
         file="recsys_core/data/splits.py",
         before='pl.col("cut").is_null() | (pl.col("timestamp") < pl.col("cut"))',
         after='pl.col("cut").is_null() | (pl.col("timestamp") >= 0)',
-        tests=(
-            f"{CHAIN}::test_a_hold_out_hides_its_likes_from_its_models",
-        ),
+        tests=(f"{CHAIN}::test_a_hold_out_hides_its_likes_from_its_models",),
     ),
     Fault(
         number=4,
@@ -161,9 +154,7 @@ FAULTS_OF_TIME = (
         file="recsys_core/data/slicing.py",
         before='    targets = targets.join(known, on=["user_id", "item_id"], how="anti", maintain_order="left")\n',
         after="",
-        tests=(
-            "tests/core/data/test_slicing.py::test_ten_known_likes_rated_again_on_the_last_day_are_no_targets",
-        ),
+        tests=("tests/core/data/test_slicing.py::test_ten_known_likes_rated_again_on_the_last_day_are_no_targets",),
     ),
     Fault(
         number=5,
