@@ -100,7 +100,7 @@ FAULTS_OF_JUDGEMENT = (
         what="the check of the denominators trusts the report",
         file="recsys_core/evaluation/gates.py",
         before="return bool(both.select(is_right.fill_null(value=False).all()).item())",
-        after="return bool(both.select(is_right.any()).item())",
+        after="return True",
         tests=(
             "tests/core/evaluation/test_gates.py::test_a_model_that_drops_users_anywhere_is_seen",
             "tests/core/evaluation/test_gates.py::test_users_dropped_by_all_models_alike_are_seen",
