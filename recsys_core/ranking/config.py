@@ -27,7 +27,7 @@ class RankerConfig(BaseModel, frozen=True, extra="forbid"):
         6.0,
         gt=0,
         le=1000,
-        description="Questions of the past for each tree, but 50 trees at the least: what two thousand questions can "
+        description="Questions of the past for each tree, but 100 trees at the least: what two thousand questions can "
         "feed makes a few hundred be learned by heart.",
     )
     learning_rate: float = Field(0.05, gt=0, le=1, description="Step size: smaller with more trees moved nothing.")
