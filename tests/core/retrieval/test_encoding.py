@@ -53,7 +53,7 @@ def test_an_empty_history_gets_what_the_trained_half_and_the_latest_trend_say(ti
     assert vector[parts.trained].tolist() == tiny.tower.model.everyone.tolist()
     assert not vector[parts.closed_form].any()
     assert vector[parts.trend].nonzero()[0].tolist() == [tiny.tower.trend.n_bins - 1]
-    assert user_vectors(tiny.tower, histories_from([], n_items=79)).shape == (0, len(vector))
+    assert user_vectors(tiny.tower, histories_from([], n_items=tiny.tower.catalogue.n_items)).shape == (0, len(vector))
 
 
 def test_the_weight_is_that_of_the_settings(tiny: TinyRun) -> None:

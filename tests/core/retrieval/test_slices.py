@@ -43,6 +43,7 @@ def parts_of(tower: FittedTower) -> list[npt.NDArray[np.generic]]:
         tower.rating_model.gains,
         tower.neighbours.item_idx,
         tower.neighbours.recency,
+        tower.covisits.matrix.data,
     ]
 
 

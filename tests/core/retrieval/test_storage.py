@@ -47,6 +47,7 @@ def test_a_tower_comes_back_to_the_bit(tiny: TinyRun, folder: Path) -> None:
         assert np.array_equal(back.rating_model.encode_users(users), tower.rating_model.encode_users(users))
         assert np.array_equal(back.rating_model.biases, tower.rating_model.biases)
         assert back.rating_model.mean == tower.rating_model.mean
+        assert np.array_equal(back.covisits.matrix.toarray(), tower.covisits.matrix.toarray())
         shares = [neighbours_say(one, users) for one in (back, tower)]
         assert np.array_equal(*shares, equal_nan=True)
         assert back.neighbours.item_idx.dtype == np.int64
