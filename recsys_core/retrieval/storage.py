@@ -64,6 +64,24 @@ def load_tower(folder: Path, name: str) -> FittedTower:
 def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedTower:
     item_ids, losses = tensors.pop("item_ids").numpy(), tensors.pop("losses").numpy()
     first_rated_at = tensors.pop("first_rated_at").numpy()
+    linear = _linear_parts(tensors, about, len(item_ids))
+    with torch.random.fork_rng(devices=[]):  # the initial weights are drawn and then replaced: leave no trace of it
+        model = TwoTower(tensors["content"].numpy(), tensors["log_popularity"].numpy(), int(about["dim"]))
+    model.load_state_dict(tensors)
+    return FittedTower(
+        model=model.eval(),
+        linear=linear,
+        closed_form_weight=about["closed_form_weight"],
+        catalogue=Catalogue(item_ids=item_ids),
+        first_rated_at=first_rated_at,
+        fit_end=int(about["fit_end"]),
+        fitted_on=str(about["fitted_on"]),
+        losses=losses,
+    )
+
+
+def _linear_parts(tensors: dict[str, torch.Tensor], about: dict[str, float], n_items: int) -> LinearParts:
+    """What is fitted without training; its tensors are taken out."""
     closed_form = ClosedForm(
         shown=tensors.pop("closed_form.shown").numpy(),
         gains=tensors.pop("closed_form.gains").numpy(),
@@ -80,7 +98,7 @@ def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedT
         item_idx=tensors.pop("neighbours.item_idx").numpy().astype(np.int64),
         evidence=tensors.pop("neighbours.evidence").numpy(),
         recency=tensors.pop("neighbours.recency").numpy(),
-        n_items=len(item_ids),
+        n_items=n_items,
     )
     rating_model = RatingModel(
         mean=about["rating_mean"],
@@ -88,20 +106,8 @@ def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedT
         factors=tensors.pop("rating_model.factors").numpy(),
         gains=tensors.pop("rating_model.gains").numpy(),
     )
-    with torch.random.fork_rng(devices=[]):  # the initial weights are drawn and then replaced: leave no trace of it
-        model = TwoTower(tensors["content"].numpy(), tensors["log_popularity"].numpy(), int(about["dim"]))
-    model.load_state_dict(tensors)
-    return FittedTower(
-        model=model.eval(),
-        linear=LinearParts(
-            closed_form=closed_form, trend=trend, rating_model=rating_model, covisits=covisits, neighbours=neighbours
-        ),
-        closed_form_weight=about["closed_form_weight"],
-        catalogue=Catalogue(item_ids=item_ids),
-        first_rated_at=first_rated_at,
-        fit_end=int(about["fit_end"]),
-        fitted_on=str(about["fitted_on"]),
-        losses=losses,
+    return LinearParts(
+        closed_form=closed_form, trend=trend, rating_model=rating_model, covisits=covisits, neighbours=neighbours
     )
 
 
