@@ -3,39 +3,36 @@
 Usage:
     python -m benchmarks.ablations [tower|ranker] [SEED ...]
 
-One setting at a time is moved from its default, the rest stay. All figures are of the validation slice, whose targets
-no fit has seen; the test is not read. Differences below the spread over seeds mean nothing, so look at it first.
+One setting at a time is moved from its default, the rest stay. All figures are of the development windows, answered by
+models that had not seen them; the last two windows are not looked at. Each row is compared with the defaults, paired by
+answer, and the number of rows is told: differences below the spread over seeds mean nothing, and of many rows some look
+good by chance.
 """
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
 import polars as pl
 
+from benchmarks.development import KEYS, development_questions, difference, luck, signed, until_development_ends
 from benchmarks.seeds import Tables
 from recsys_assets.resources import lake_root
-from recsys_core.data.histories import histories_of
-from recsys_core.data.splits import VALIDATION, known_ratings, relevant_items
+from recsys_core.evaluation.accuracy import per_user_metrics
+from recsys_core.evaluation.lists import lists_table, of_window
 from recsys_core.evaluation.rendering import markdown_table
-from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.slices import of_slice
 from recsys_core.lake.store import Lake
-from recsys_core.metrics.ranking import ndcg_at_k, recall_at_k
-from recsys_core.metrics.relevance import hits_of
 from recsys_core.metrics.uncertainty import seed_spread
-from recsys_core.ranking.config import RankerConfig
+from recsys_core.ranking.config import NO_RULES, RankerConfig
 from recsys_core.ranking.examples import RankingExamples
+from recsys_core.ranking.inputs import propose, proposer_of
 from recsys_core.ranking.ranker import Ranker
-from recsys_core.ranking.rehearsal import fit_before_validation
+from recsys_core.ranking.rankers import fit_rankers, scored_window
 from recsys_core.ranking.validation import validate_ranker
-from recsys_core.retrieval.candidates import exact_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.encoding import item_vectors, user_vectors
-from recsys_core.retrieval.training import fit_two_tower
+from recsys_core.retrieval.slices import fit_towers
 
 Setting = Mapping[str, float]
-Figures = dict[str, float]
 
 CLOSED_FORM_ALONE = 100.0
 """The largest weight that the settings allow: beside it the trained half decides ties alone."""
@@ -49,11 +46,17 @@ TOWER: Sequence[Setting] = (
     {"closed_form_dim": 64},
     {"closed_form_dim": 256},
     {"closed_form_recency": 0.0},
-    {"closed_form_recency": 0.4},
+    {"closed_form_recency": 0.3},
+    {"recent_weight": 0.0},
+    {"recent_weight": 1.5},
     {"dim": 32},
     {"dim": 128},
     {"n_epochs": 30},
-    {"n_epochs": 80},
+    {"n_epochs": 100},
+    {"refit_epochs": 4},
+    {"refit_epochs": 16},
+    {"refit_learning_rate": 0.0025},
+    {"refit_learning_rate": 0.01},
     {"temporal_share": 0.0},
     {"temporal_share": 0.5},
     {"temporal_share": 1.0},
@@ -73,11 +76,11 @@ RANKER: Sequence[Setting] = (
     {"tail_step": 1},
     {"tail_step": 100},
     {"top_candidates": 40, "tail_step": 100},
-    {"n_rounds": 100},
-    {"n_rounds": 400},
-    {"learning_rate": 0.02, "n_rounds": 500},
+    {"n_rounds": 50},
+    {"n_rounds": 200},
+    {"learning_rate": 0.02, "n_rounds": 250},
     {"max_depth": 2},
-    {"max_depth": 6},
+    {"max_depth": 5},
     {"min_child_weight": 1},
     {"row_share": 1.0},
     {"column_share": 1.0},
@@ -87,52 +90,55 @@ RANKER: Sequence[Setting] = (
 )
 
 
-def tower_figures(tables: Tables, setting: Setting) -> Figures:
-    """NDCG@10 and recall@100 of retrieval alone, both halves together."""
-    fit_end = tables.splits.fit_end(VALIDATION)
-    config = TwoTowerConfig.model_validate(setting)
-    tower = fit_two_tower(tables.ratings, of_slice(tables.items, VALIDATION), fit_end, config)
-    known = known_ratings(tables.ratings, tables.splits, VALIDATION)
-    users = histories_of(known, tower.catalogue, tables.splits.users_of(VALIDATION))
-    found = exact_candidates(item_vectors(tower), user_vectors(tower, users), users, 100).item_idx
-    relevant = relevant_items(tables.splits.targets.filter(slice=VALIDATION), users.user_ids)
-    hits = hits_of(np.where(found >= 0, tower.catalogue.item_ids[found], -1), relevant)
-    return {
-        "ndcg@10": float(ndcg_at_k(hits[:, :10], relevant.counts).mean()),
-        "recall@100": float(recall_at_k(hits, relevant.counts).mean()),
-    }
+def tower_answers(tables: Tables, setting: Setting) -> pl.DataFrame:
+    """window, user_id, NDCG@10 and recall@100 of retrieval alone, all parts together."""
+    splits, items = until_development_ends(tables.splits), tables.features.items
+    towers = fit_towers(tables.ratings, items, splits, TwoTowerConfig.model_validate(setting))
+    answered = []
+    for name, asked in development_questions(tables.ratings, tables.splits):
+        proposer = proposer_of(towers[name], of_slice(items, name))
+        inputs = propose(proposer, asked.known, asked.requests, n_candidates=100)
+        found, catalogue = inputs.candidates.item_idx, towers[name].catalogue
+        lists = lists_table("retrieval", inputs.users.user_ids, found, catalogue)
+        answered.append(of_window(asked, per_user_metrics(lists, asked.targets)).select(*KEYS, "ndcg@10", "recall@100"))
+    return pl.concat(answered)
 
 
-def ranker_figures(examples: RankingExamples, setting: Setting) -> Figures:
-    """NDCG@10, MAP@10 and recall@100 of a ranker of the earlier slices, over the candidates that the lake holds."""
-    ranker = fit_before_validation(examples, RankerConfig.model_validate(setting))
-    per_user = validate_ranker(ranker, examples).filter(order="ranking")
-    return {
-        "ndcg@10": float(per_user["ndcg"].to_numpy().mean()),
-        "map@10": float(per_user["map"].to_numpy().mean()),
-        "recall@100": _recall_at_100(ranker, examples),
-    }
+def ranker_answers(examples: RankingExamples, setting: Setting) -> pl.DataFrame:
+    """window, user_id, NDCG@10, MAP@10, recall@100 of each window's ranker, over the candidates that the lake holds."""
+    rankers = fit_rankers(examples, RankerConfig.model_validate(setting), NO_RULES)
+    return pl.concat([_ranked(rankers.examined[window], examples, window) for window in examples.development])
 
 
-def _recall_at_100(ranker: Ranker, examples: RankingExamples) -> float:
-    rows = examples.rows.filter(slice=VALIDATION)
-    scored = rows.with_columns(score=ranker.score(rows.select(FEATURE_NAMES).to_numpy()))
-    found = scored.sort("score", descending=True, maintain_order=True).group_by("user_id").head(100)
-    likes = found.group_by("user_id").agg(n_found=pl.col("label").sum())
-    targets = examples.n_targets.filter(slice=VALIDATION).join(likes, on="user_id", how="left")
-    return float((targets["n_found"].fill_null(0) / targets["n_targets"]).to_numpy().mean())
+def _ranked(ranker: Ranker, examples: RankingExamples, window: str) -> pl.DataFrame:
+    first = scored_window(ranker, examples, window).sort("score", descending=True, maintain_order=True)
+    likes = first.group_by("user_id").head(100).group_by("user_id").agg(n_found=pl.col("label").sum())
+    recall = examples.targets_of(window).join(likes, on="user_id", how="left").select(
+        "user_id", (pl.col("n_found").fill_null(0) / pl.col("n_targets")).alias("recall@100")
+    )  # fmt: skip
+    ordered = validate_ranker(ranker, examples, window).filter(order="ranking")
+    named = ordered.select(pl.lit(window).alias("window"), "user_id", pl.col("ndcg", "map").name.suffix("@10"))
+    return named.join(recall, on="user_id")
 
 
-def table(settings: Sequence[Setting], seeds: Sequence[int], measure: Callable[[Setting], Figures]) -> str:
-    """A row per setting: mean and standard deviation over the seeds of each figure."""
+def table(settings: Sequence[Setting], seeds: Sequence[int], measure: Callable[[Setting], pl.DataFrame]) -> str:
+    """A row per setting: mean and standard deviation over the seeds of each figure, and what it moves NDCG@10 by.
+
+    The difference is that of each answer's mean over the seeds, to the first setting, with its interval over users.
+    """
     rows, names = [], ["setting"]
+    first: pl.DataFrame | None = None
     for setting in settings:
         by_seed = [measure({**setting, "seed": seed}) for seed in seeds]
-        spreads = {name: seed_spread([one[name] for one in by_seed]) for name in by_seed[0]}
+        figures = [name for name in by_seed[0].columns if name not in KEYS]
+        spreads = {name: seed_spread([one[name].to_numpy().mean() for one in by_seed]) for name in figures}
+        own = pl.concat(by_seed).group_by(*KEYS).agg(pl.col(figures).mean())
+        moved = "" if first is None else signed(difference(own, first, "ndcg@10"))
+        first = own if first is None else first
         label = ", ".join(f"{name} {value:g}" for name, value in setting.items()) or "defaults"
-        rows.append([label, *(f"{one.mean:.4f} ± {one.sd:.4f}" for one in spreads.values())])
-        names = ["setting", *spreads]
-    return markdown_table(names, rows)
+        rows.append([label, *(f"{one.mean:.4f} ± {one.sd:.4f}" for one in spreads.values()), moved])
+        names = ["setting", *spreads, "difference of NDCG@10 [95 %]"]
+    return f"{markdown_table(names, rows)}\n\n{luck(len(settings) - 1)}"
 
 
 def main(arguments: list[str]) -> None:
@@ -141,10 +147,10 @@ def main(arguments: list[str]) -> None:
     seeds = [int(one) for one in arguments if one.isdigit()] or [17, 18, 19]
     if "tower" in wanted:
         tables = Tables.load(lake_root())
-        print(table(TOWER, seeds, lambda setting: tower_figures(tables, setting)))
+        print(table(TOWER, seeds, lambda setting: tower_answers(tables, setting)))
     if "ranker" in wanted:
         examples = RankingExamples.load(Lake(lake_root()).open("ranking_examples"))
-        print(table(RANKER, seeds, lambda setting: ranker_figures(examples, setting)))
+        print(table(RANKER, seeds, lambda setting: ranker_answers(examples, setting)))
 
 
 if __name__ == "__main__":

@@ -3,39 +3,44 @@
 Usage:
     python -m benchmarks.calibration
 
-Three questions of the current artifacts of the lake; nothing is trained. How much of the calibration error is the luck
-of the halves? Do the probabilities differ between users as their likes do? And do they hold on the test, where the
-ranker that serves, with the curve that it got from its rehearsal, meets users whom neither knows? The test is read for
-this answer alone, never to choose anything.
+Three questions of the current artifacts of the lake; nothing is trained. How much of the calibration error on the
+development windows is the luck of the halves? Do the probabilities differ between users as their likes do? And do they
+hold on the test, where the ranker of that window, with the curve that it got from the windows before, meets answers
+that neither knows? The test is read for this answer alone, never to choose anything.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from recsys_assets.resources import lake_root
-from recsys_core.data.splits import TEST, VALIDATION, Splits, known_ratings
+from recsys_core.data.splits import TEST
 from recsys_core.evaluation.rendering import markdown_table
-from recsys_core.features.registry import FEATURE_NAMES
-from recsys_core.features.slices import of_slice
 from recsys_core.lake.store import Lake
 from recsys_core.metrics.uncertainty import paired_ratio
 from recsys_core.ranking.calibration_report import crossfitted, forecast_scores
-from recsys_core.ranking.examples import RankingExamples, slice_rows
-from recsys_core.ranking.inputs import propose, proposer_of
-from recsys_core.ranking.ranker import Ranker
-from recsys_core.ranking.rehearsal import load_rehearsal
-from recsys_core.retrieval.storage import load_tower
+from recsys_core.ranking.examples import RankingExamples
+from recsys_core.ranking.rankers import load_examined, scored_window
 from recsys_core.seeding import child
-from recsys_core.tables import read_table
 
 SEEDS = range(17, 37)
 
 
-def scored_by(ranker: Ranker, rows: pl.DataFrame) -> pl.DataFrame:
-    """user_id, label, score of each row."""
-    return rows.select("user_id", "label", score=ranker.score(rows.select(FEATURE_NAMES).to_numpy()))
+def scored(lake: Lake, examples: RankingExamples, windows: Sequence[str]) -> pl.DataFrame:
+    """user_id, label, score, calibrated (NaN without a curve) of every candidate of some windows.
+
+    Each is scored by the ranker that the window examines, with the curve that it got from the windows before.
+    """
+    parts = []
+    for window in windows:
+        ranker = load_examined(lake.open("ranker"), window)
+        own = scored_window(ranker, examples, window)
+        stated = ranker.probability(own["score"].to_numpy())
+        known = np.full(own.height, np.nan) if stated is None else stated
+        parts.append(own.with_columns(calibrated=pl.Series(known)))
+    return pl.concat(parts)
 
 
 def halvings(scored: pl.DataFrame) -> str:
@@ -53,19 +58,6 @@ def between_users(forecast: pl.DataFrame) -> str:
     return f"rank correlation {together:.2f}; mean distance {ours:.4f}, of the base rate {constant:.4f}"
 
 
-def test_forecast(lake: Lake, ranker: Ranker, base_rate: float) -> pl.DataFrame:
-    """The probabilities of the test users' candidates, as the ranker that serves states them."""
-    ratings = read_table(lake.open("ratings") / "ratings.parquet")
-    splits = Splits.load(lake.open("splits"), with_test_targets=True)
-    items = of_slice(read_table(lake.open("item_features") / "item_features.parquet"), TEST)
-    proposer, known = proposer_of(load_tower(lake.open("two_tower"), TEST), items), known_ratings(ratings, splits, TEST)
-    inputs = propose(proposer, known, splits.requests(TEST), n_candidates=ranker.n_candidates)
-    scored = scored_by(ranker, slice_rows(TEST, inputs, ratings, splits))
-    stated = ranker.probability(scored["score"].to_numpy())
-    assert stated is not None  # else the report had no figures before this
-    return scored.with_columns(calibrated=stated, base_rate=pl.lit(base_rate))
-
-
 def stated_and_true(forecast: pl.DataFrame, k: int = 10) -> str:
     """Mean probability of the k that are shown, and the share of them that was liked, users drawn anew."""
     shown = forecast.sort("score", descending=True, maintain_order=True).group_by("user_id").head(k)
@@ -78,13 +70,14 @@ def stated_and_true(forecast: pl.DataFrame, k: int = 10) -> str:
 def main(root: Path) -> None:
     """Print the three answers."""
     lake = Lake(root)
-    exam = RankingExamples.load(lake.open("ranking_examples")).rows.filter(slice=VALIDATION)
-    scored = scored_by(load_rehearsal(lake.open("ranker")), exam)
-    print(f"calibration error over {len(SEEDS)} halvings: {halvings(scored)}")
-    print(f"between users: {between_users(crossfitted(scored))}")
-    forecast = test_forecast(lake, Ranker.load(lake.open("ranker")), float(exam["label"].to_numpy().mean()))
+    examples = RankingExamples.load(lake.open("ranking_examples"))
+    development = scored(lake, examples, examples.development).drop("calibrated")
+    base_rate = float(development["label"].to_numpy().mean())
+    forecast = scored(lake, examples, [TEST]).with_columns(base_rate=pl.lit(base_rate))
+    print(f"calibration error over {len(SEEDS)} halvings: {halvings(development)}")
+    print(f"between users: {between_users(crossfitted(development))}")
     print(f"between users, test: {between_users(forecast)}")
-    print(f"first ten: {stated_and_true(crossfitted(scored))}")
+    print(f"first ten: {stated_and_true(crossfitted(development))}")
     print(f"first ten, test: {stated_and_true(forecast)}\n")
     table = forecast_scores(forecast)
     rows = [[f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row] for row in table.iter_rows()]

@@ -2,7 +2,7 @@
 
 Usage:
     python -m benchmarks.readme          # write them anew
-    python -m benchmarks.readme --check  # exit with 1 where the README differs
+    python -m benchmarks.readme --check  # exit with 1 where the README says something else
 
 The graph comes from the declared assets, the results from the current `eval_report` of the lake, so that neither can
 be typed by hand. What stands between the markers is replaced; all else is left alone.
@@ -14,12 +14,14 @@ from pathlib import Path
 import dagster as dg
 
 from benchmarks import PROJECT
-from benchmarks.generated import settle, written
+from benchmarks.agreement import disagreements
+from benchmarks.generated import found, settle, written
 from recsys_assets.definitions import defs
 from recsys_assets.recipes import RECIPES
 from recsys_assets.resources import lake_root
 from recsys_core import STAGES
-from recsys_core.evaluation.rendering import comparison_table, funnel_table, headline_table
+from recsys_core.evaluation.protocols import REFITTED
+from recsys_core.evaluation.rendering import comparison_table, funnel_table, headline_table, windows_table
 from recsys_core.evaluation.report import OURS, EvalReport
 from recsys_core.lake.store import Lake
 
@@ -57,17 +59,22 @@ def name_of(spec: dg.AssetSpec) -> str:
 
 
 def results_block(report: EvalReport) -> str:
-    """The headline table, our lead over every other model, and where the held-out likes went."""
-    n_users, n_targets = report.headline()["n_users"], report.fates.height
+    """All windows pooled, our leads, window by window, and where the likes of the test went."""
+    asked = report.per_user.filter(protocol=REFITTED, model=OURS)
+    n_windows, n_users, n_test = asked["window"].n_unique(), asked["user_id"].n_unique(), report.fates.height
     return "\n\n".join(
         [
-            f"{n_users} test users, {n_targets:,} liked movies to find. Means over all of these users, with 95 % "
-            "bootstrap intervals over users:",
+            f"{n_windows} windows, {n_users} users who answer {asked.height} questions, {asked['n_targets'].sum():,} "
+            "liked movies to find. Means over all questions, with 95 % bootstrap intervals over users:",
             headline_table(report),
-            f"`{OURS}` against each other model, paired by user (a difference is beyond chance where its interval "
+            f"`{OURS}` against each other model, paired by question (a difference is beyond chance where its interval "
             "excludes 0, a ratio where it excludes 1):",
             comparison_table(report),
-            f"Where the {n_targets:,} liked movies went on their way to the ten places of `{OURS}`:",
+            "NDCG@10 window by window, each by models that were fitted before they were asked; then all windows by "
+            "models that stay as they were when the window began (frozen), and for users without any history "
+            "(newcomers):",
+            windows_table(report),
+            f"Where the {n_test:,} liked movies of the test went on their way to the ten places of `{OURS}`:",
             funnel_table(report),
         ]
     )
@@ -87,20 +94,25 @@ def current_report(lake: Path | None = None) -> EvalReport:
     return EvalReport.load(Lake(lake or lake_root()).open("eval_report"))
 
 
+def faults(text: str, report: EvalReport) -> list[str]:
+    """What a README says otherwise than the assets and the report do, as sentences."""
+    other_graph = ["the graph differs"] if found(text, "graph", COMMAND) != graph_block() else []
+    return other_graph + disagreements(found(text, "results", COMMAND), results_block(report))
+
+
 def main(arguments: list[str]) -> int:
     """Write or check; returns the exit status."""
     if set(arguments) - {"--check"}:
         print(__doc__)
         return 2
-    text = README.read_text(encoding="utf-8")
-    differing = settle({README: written(text, blocks(current_report()), COMMAND)}, check=bool(arguments))
-    if not differing:
-        print("README.md is up to date")
-    elif arguments:
-        print(f"README.md differs from the lake's evaluation report or from the graph: run python -m {COMMAND}")
-    else:
-        print("README.md written")
-    return 1 if differing and arguments else 0
+    text, report = README.read_text(encoding="utf-8"), current_report()
+    if arguments:
+        wrong = faults(text, report)
+        print("\n".join([*wrong, f"run python -m {COMMAND}"]) if wrong else "README.md agrees with the report")
+        return 1 if wrong else 0
+    differing = settle({README: written(text, blocks(report), COMMAND)}, check=False)
+    print("README.md written" if differing else "README.md is up to date")
+    return 0
 
 
 if __name__ == "__main__":

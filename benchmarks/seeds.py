@@ -3,9 +3,9 @@
 Usage:
     python -m benchmarks.seeds [SEED ...]
 
-For each seed the towers and the ranker are trained anew on the tables of the lake; data, features, settings and
-baselines stay as they are. Validation figures judge settings; test figures are read for the spread alone, never to
-choose a seed. One seed takes about half a minute of CPU.
+For each seed all towers and rankers are trained anew on the tables of the lake; data, features, settings and baselines
+stay as they are. The figures of the development windows judge settings; those of the test are read for the spread
+alone, never to choose a seed. One seed takes some minutes of CPU.
 """
 
 import argparse
@@ -20,23 +20,20 @@ from recsys_assets.resources import lake_root
 from recsys_core.data.splits import TEST, Splits
 from recsys_core.evaluation.baselines import BaselineLists
 from recsys_core.evaluation.config import EvaluationConfig
-from recsys_core.evaluation.end_to_end import TestInputs, evaluate_end_to_end
+from recsys_core.evaluation.end_to_end import SystemInputs, evaluate_end_to_end
 from recsys_core.evaluation.rendering import markdown_table
-from recsys_core.evaluation.report import OURS, RETRIEVAL_ONLY
+from recsys_core.evaluation.report import ALL_WINDOWS, DEVELOPMENT, OURS, RETRIEVAL_ONLY
+from recsys_core.features.slices import SliceFeatures
 from recsys_core.lake.store import Lake
 from recsys_core.metrics.uncertainty import seed_spread
-from recsys_core.ranking.config import RankerConfig
-from recsys_core.ranking.ranker import fit_ranker
-from recsys_core.ranking.rehearsal import fit_before_validation
-from recsys_core.ranking.report import ranking_report
+from recsys_core.ranking.config import NO_RULES, RankerConfig
+from recsys_core.ranking.rankers import fit_rankers
 from recsys_core.ranking.slices import examples_of_slices
 from recsys_core.retrieval.config import CandidatesConfig, IndexConfig, TwoTowerConfig
-from recsys_core.retrieval.embeddings import embed_items
-from recsys_core.retrieval.index import build_index
 from recsys_core.retrieval.slices import fit_towers
 from recsys_core.tables import read_table
 
-TEST_METRICS = ("ndcg@10", "recall@10", "recall@100", "map@10", "hit@10")
+METRICS = ("ndcg@10", "recall@10", "recall@100", "map@10", "hit@10")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +43,8 @@ class Tables:
     ratings: pl.DataFrame
     movies: pl.DataFrame
     splits: Splits
-    items: pl.DataFrame
-    users: pl.DataFrame
-    baselines: pl.DataFrame
+    features: SliceFeatures
+    baselines: BaselineLists
 
     @classmethod
     def load(cls, root: Path) -> "Tables":
@@ -59,46 +55,42 @@ class Tables:
         """
         lake = Lake(root)
         return cls(
-            ratings=read_table(lake.open("ratings") / "ratings.parquet"),
+            ratings=read_table(lake.open("ratings") / "every_rating.parquet"),
             movies=read_table(lake.open("movies") / "movies.parquet"),
             splits=Splits.load(lake.open("splits"), with_test_targets=True),
-            items=read_table(lake.open("item_features") / "item_features.parquet"),
-            users=read_table(lake.open("user_features") / "user_features.parquet"),
-            baselines=BaselineLists.load(lake.open("baselines")).lists,
+            features=SliceFeatures(
+                items=read_table(lake.open("item_features") / "item_features.parquet"),
+                users=read_table(lake.open("user_features") / "user_features.parquet"),
+            ),
+            baselines=BaselineLists.load(lake.open("baselines")),
         )
 
 
 def figures(tables: Tables, seed: int) -> dict[str, float]:
-    """Every figure of one seed, by "period model metric"."""
-    ratings, splits = tables.ratings, tables.splits
-    config = RankerConfig.model_validate({"seed": seed})
-    towers = fit_towers(ratings, tables.items, splits, TwoTowerConfig.model_validate({"seed": seed}))
+    """Every figure of one seed, by "windows model metric"."""
+    ratings, splits, features = tables.ratings, tables.splits, tables.features
+    towers = fit_towers(ratings, features.items, splits, TwoTowerConfig.model_validate({"seed": seed}))
     examples = examples_of_slices(
-        ratings, splits, tables.items, tables.users, towers.__getitem__, n_candidates=CandidatesConfig().n_candidates
+        ratings, splits, features, towers.__getitem__, n_candidates=CandidatesConfig().n_candidates
     )
-    ranker = fit_ranker(examples.lessons(TEST), examples.feature_set, config)
-    validation = ranking_report(examples, fit_before_validation(examples, config)).headline()
-    tower = towers[TEST]
-    embeddings = embed_items(tower)
-    inputs = TestInputs(
+    rankers = fit_rankers(examples, RankerConfig.model_validate({"seed": seed}), NO_RULES)
+    inputs = SystemInputs(
         ratings=ratings,
-        movies=tables.movies,
         splits=splits,
-        items=tables.items,
-        users=tables.users,
-        tower=tower,
-        index=build_index(embeddings.vectors, embeddings.item_ids, IndexConfig()),
-        ranker=ranker,
+        items=features.items,
+        movies=tables.movies,
+        tower_of=towers.__getitem__,
+        ranker_of=rankers.examined.__getitem__,
+        index=IndexConfig(),
         baselines=tables.baselines,
     )
     # The bootstrap keeps its own seed: here the spread is that of the models.
     report = evaluate_end_to_end(inputs, EvaluationConfig())
-    models = (RETRIEVAL_ONLY, OURS)
-    test = {f"test {model} {name}": report.mean(model, name) for model in models for name in TEST_METRICS}
     return {
-        f"validation {RETRIEVAL_ONLY} ndcg@10": validation["retrieval_ndcg@10"],
-        f"validation {OURS} ndcg@10": validation["ndcg@10"],
-        **test,
+        f"{window} {model} {name}": report.mean(model, name, window=window)
+        for window, names in ((DEVELOPMENT, METRICS[:1]), (ALL_WINDOWS, METRICS), (TEST, METRICS))
+        for model in (RETRIEVAL_ONLY, OURS)
+        for name in names
     }
 
 

@@ -3,7 +3,7 @@
     two_tower:
       dim: 32
     splits:
-      n_holdouts: 1
+      n_refits: 2
 
 The values become the defaults of the launchpad and part of each asset's version, so that a changed setting makes
 exactly the assets that read it stale.

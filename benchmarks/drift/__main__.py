@@ -12,20 +12,20 @@ Nothing is trained, but for one answer: are a ranker's scores of its own lessons
 
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
 from scipy.stats import binomtest, ks_2samp
 
-from benchmarks.drift.requests import N_PLACES, SLICE, Requests, read_requests
+from benchmarks.drift.requests import N_PLACES, Requests, latest_questions, read_requests
 from benchmarks.drift.returning import false_alarms, scenarios
 from benchmarks.drift.shifts import CAUSES, NOTHING
 from recsys_assets.resources import lake_root
+from recsys_core.data.splits import Splits
 from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.lake.store import Lake
-from recsys_core.monitoring.config import DriftConfig, ReferenceConfig
+from recsys_core.monitoring.config import DriftConfig
 from recsys_core.monitoring.drift import drift_report
 from recsys_core.monitoring.reference import Reference, make_reference
 from recsys_core.monitoring.sample import Sample, scored_sample
@@ -72,7 +72,7 @@ def dealt_alarms(requests: Requests, sizes: tuple[int, int], n_runs: dict[str, i
     for run in range(max(n_runs.values())):
         users = child(run, "benchmarks", "drift", str(sizes)).permutation(len(requests.features))
         before = requests.sample(requests.features[users[: sizes[0]]])
-        reference = make_reference(before, ReferenceConfig())
+        reference = make_reference(before, DriftConfig())
         for cause in (one for one, n in n_runs.items() if run < n):
             moved = CAUSES[cause](requests, users[sizes[0] : sum(sizes)], child(run, "benchmarks", cause))
             found[cause].append(alarms(reference, before, requests.sample(moved)))
@@ -107,19 +107,21 @@ def returning(requests: Requests) -> str:
 def own_lessons(lake: Lake) -> str:
     """The drift of the score alone between users that a ranker learned from and others, over a few halvings."""
     examples = RankingExamples.load(lake.open("ranking_examples"))
-    rows = examples.rows.filter(slice=SLICE)
+    asked = latest_questions(Splits.load(lake.open("splits")))
+    rows = examples.rows.join(asked, on=["slice", "user_id"], how="semi", maintain_order="left")
+    moment = int(rows["known_at"].to_numpy().max())
     found = []
     for run in range(N_FITS):
         half = child(run, "benchmarks", "drift", "lessons").random(int(rows["user_id"].max()) + 1) < 0.5  # type: ignore[arg-type]
         learned = pl.Series(half[rows["user_id"].to_numpy()])
-        ranker = fit_ranker(rows.filter(learned), examples.feature_set, RankerConfig())
+        ranker = fit_ranker(rows.filter(learned), examples.feature_set, RankerConfig(), moment)
         shown = rows.with_columns(score=ranker.score(rows.select(FEATURE_NAMES).to_numpy()), learned=learned)
         shown = shown.sort("score", descending=True, maintain_order=True).group_by("user_id").head(N_PLACES)
         samples = [
             scored_sample(part.select(FEATURE_NAMES).to_numpy(), part["score"].to_numpy(), part["user_id"].to_numpy())
             for part in (shown.filter("learned"), shown.filter(~pl.col("learned")))
         ]
-        report = drift_report(make_reference(samples[0], ReferenceConfig()), samples[1], DriftConfig())
+        report = drift_report(make_reference(samples[0], DriftConfig()), samples[1], DriftConfig())
         found.append((report.columns.row(-1, named=True), report.drifted()))
     return "\n".join(
         f"  score: ks {row['ks']:.3f}, p_holm {row['p_holm']:.3f}; drifted: {', '.join(drifted) or 'none'}"
@@ -127,19 +129,11 @@ def own_lessons(lake: Lake) -> str:
     )
 
 
-def size_on_disk(requests: Requests) -> str:
-    """What a reference of all users takes."""
-    with TemporaryDirectory() as folder:
-        make_reference(requests.sample(requests.features), ReferenceConfig()).save(Path(folder))
-        n_bytes = sum(path.stat().st_size for path in Path(folder).iterdir())
-    return f"{n_bytes / 1e6:.2f} MB, {n_bytes / 1e3 / len(requests.features):.1f} kB a user"
-
-
 def seconds_of_a_report(requests: Requests) -> float:
     """How long a report with the default settings takes on 500 and 500 clusters; some users stand in it twice."""
     users = child(0, "benchmarks", "drift", "time").integers(0, len(requests.features), 1000)
     before, now = (requests.sample(requests.features[some]) for some in (users[:500], users[500:]))
-    reference = make_reference(before, ReferenceConfig())
+    reference = make_reference(before, DriftConfig())
     started = time.perf_counter()
     drift_report(reference, now, DriftConfig())
     return time.perf_counter() - started
@@ -156,7 +150,6 @@ def main(root: Path) -> None:
     print(f"{N_SHIFTED} with each shift; share with any alarm [95 %]\n\n{table(requests)}\n")
     print(f"people who come back, {N_RETURNING} dealings, nothing drifted:\n\n{returning(requests)}\n")
     print(f"a ranker's own lessons beside other users, {N_FITS} halvings:\n{own_lessons(lake)}\n")
-    print(f"the reference of all users: {size_on_disk(requests)}")
     print(f"a report on 500 and 500 clusters: {seconds_of_a_report(requests):.2f} s; all: ", end="")
     print(f"{time.perf_counter() - started:.0f} s, {time.process_time() - cpu_started:.0f} s of CPU")
 

@@ -1,4 +1,4 @@
-"""Real rows to look for drift in: the first ten candidates of every user of one hold-out, as the ranker reads them."""
+"""Real rows to look for drift in: the first ten candidates of each user's latest question, as the ranker reads them."""
 
 from dataclasses import dataclass
 
@@ -6,17 +6,20 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from recsys_core.data.splits import Splits, known_ratings
 from recsys_core.features.registry import FEATURE_NAMES
+from recsys_core.features.slices import of_slice
 from recsys_core.lake.store import Lake
 from recsys_core.monitoring.sample import Sample, scored_sample
-from recsys_core.ranking.examples import RankingExamples
+from recsys_core.ranking.inputs import candidate_features, propose, proposer_of
 from recsys_core.ranking.ranker import Ranker
+from recsys_core.retrieval.storage import load_tower
+from recsys_core.tables import read_table
 
 Float32s = npt.NDArray[np.float32]
 Users = npt.NDArray[np.int64]
 
 
-SLICE, EARLIER = "test_holdout_15", "test_holdout_45"
 N_PLACES = 10
 
 
@@ -25,7 +28,7 @@ class Requests:
     """One request per user."""
 
     features: Float32s  # (n_users, N_PLACES, n_features)
-    earlier: Float32s  # the same users, answered from a history that lacks the latest 45 % of their likes, not 15 %
+    earlier: Float32s  # the same users, answered from a history that lacks the latest half of their ratings
     ranker: Ranker
 
     def sample(self, features: Float32s, clusters: Users | None = None) -> Sample:
@@ -40,18 +43,31 @@ def column(name: str) -> int:
     return FEATURE_NAMES.index(name)
 
 
+def latest_questions(splits: Splits) -> pl.DataFrame:
+    """slice, user_id, cut: each user's latest question of the chain."""
+    order = {name: place for place, name in enumerate(splits.names)}
+    placed = splits.users.with_columns(place=pl.col("slice").replace_strict(order, return_dtype=pl.Int64))
+    return placed.sort("place").unique("user_id", keep="last", maintain_order=True).drop("place")
+
+
 def read_requests(lake: Lake) -> Requests:
-    """The users who have ten candidates in both hold-outs."""
-    rows = RankingExamples.load(lake.open("ranking_examples")).rows.filter(pl.col("pair_retrieval_rank") <= N_PLACES)
-    in_full = pl.len().over("slice", "user_id") == N_PLACES
-    slices = [rows.filter(in_full, slice=name) for name in (SLICE, EARLIER)]
-    features = [
-        one.join(other, on="user_id", how="semi")
-        .sort("user_id", "pair_retrieval_rank")
-        .select(FEATURE_NAMES)
-        .to_numpy()
-        .astype(np.float32)
-        .reshape(-1, N_PLACES, len(FEATURE_NAMES))
-        for one, other in (slices, slices[::-1])
-    ]
-    return Requests(features=features[0], earlier=features[1], ranker=Ranker.load(lake.open("ranker")))
+    """The users who have ten candidates, also when the latest half of their ratings is not yet known."""
+    ratings = read_table(lake.open("ratings") / "every_rating.parquet")
+    splits = Splits.load(lake.open("splits"))
+    items = read_table(lake.open("item_features") / "item_features.parquet")
+    ranker = Ranker.load(lake.open("ranker"))
+    features, earlier = [], []
+    for (name,), own in latest_questions(splits).group_by("slice", maintain_order=True):
+        tower = load_tower(lake.open("two_tower"), str(name))
+        proposer = proposer_of(tower, of_slice(items, str(name)))
+        requests = own.select("user_id", requested_at="cut")
+        known = known_ratings(ratings, splits, str(name)).join(own, on="user_id", how="semi")
+        place = pl.col("timestamp").rank("ordinal").over("user_id")
+        now, then = (
+            propose(proposer, table, requests, n_candidates=ranker.n_candidates)
+            for table in (known, known.filter(place <= pl.len().over("user_id") // 2))
+        )
+        both = [(one.candidates.item_idx[:, :N_PLACES] >= 0).all(axis=1) for one in (now, then)]
+        features.append(candidate_features(now)[both[0] & both[1], :N_PLACES])
+        earlier.append(candidate_features(then)[both[0] & both[1], :N_PLACES])
+    return Requests(features=np.concatenate(features), earlier=np.concatenate(earlier), ranker=ranker)

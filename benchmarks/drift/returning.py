@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.drift.requests import N_PLACES, Requests, Users, column
-from recsys_core.monitoring.config import DriftConfig, ReferenceConfig
+from recsys_core.monitoring.config import DriftConfig
 from recsys_core.monitoring.drift import drift_report
 from recsys_core.monitoring.reference import make_reference
 from recsys_core.seeding import child
@@ -57,7 +57,7 @@ def false_alarms(
             places = rng.integers(0, N_PLACES, (len(who), N_PLACES, 1))
             seen = np.take_along_axis(requests.features[who], places, axis=1)
             samples.append(requests.sample(seen, who if by_user else None))
-        report = drift_report(make_reference(samples[0], ReferenceConfig()), samples[1], config)
+        report = drift_report(make_reference(samples[0], DriftConfig()), samples[1], config)
         assert report.is_judged  # else the figure would count windows that nobody looked at
         found.append(bool(report.drifted()))
     return found

@@ -5,7 +5,7 @@ the tenth before. Other users' later ratings are in the fit: this measures taste
 
 `global`: what would have been known on the day? Cut-offs at 80 % and 90 % of the ratings by time; a user's context is
 everything before the cut-off and the first half of what the user rated after it; the likes of the second half are the
-targets. This is the project's own protocol (`recsys_core.data.splits`).
+targets. This is the project's own protocol (`recsys_core.data.splits`) with models that are fitted once for each part.
 
 In both, a context lies strictly before the second of its first target, and likes of that second are targets, however
 many share it: what a user rated in one second has no order, and ids must not invent one. Users with no context left are
@@ -23,7 +23,7 @@ from recsys_core.data.config import SplitsConfig
 from recsys_core.data.reading import Dataset
 from recsys_core.data.schemas import LIKED, RATINGS_COLUMNS
 from recsys_core.data.slicing import make_splits
-from recsys_core.data.splits import TEST, VALIDATION, Splits, fit_ratings, known_ratings
+from recsys_core.data.splits import Splits, fit_ratings, known_ratings
 from recsys_core.tables import write_table
 
 Protocol = Literal["last", "global"]
@@ -67,8 +67,10 @@ def last(ratings: pl.DataFrame) -> tuple[Part, Part]:
 
 def global_(ratings: pl.DataFrame) -> tuple[Part, Part]:
     """(test, tuning) by cut-offs in time."""
-    splits = make_splits(ratings, SplitsConfig(test_share=0.1, validation_share=0.1))
-    return _slice(ratings, splits, TEST), _slice(ratings, splits, VALIDATION)
+    windows = SplitsConfig(first_share=0.6, n_windows=4, n_refits=1, n_teaching=1)  # cut at 60, 70, 80 and 90 %
+    splits = make_splits(ratings, windows)
+    *_, tuning, test = splits.exam_slices
+    return _slice(ratings, splits, test), _slice(ratings, splits, tuning)
 
 
 def _starts(times: list[int]) -> tuple[int, int]:

@@ -83,7 +83,7 @@ def _warn_of_gaps(lists: pl.DataFrame, per_user: pl.DataFrame, ours: Sequence[st
 
 def table(scored: Scored, config: EvaluationConfig) -> str:
     """A row per model, best first: the means of SHOWN over all users with targets, 95 % bootstrap intervals."""
-    summary = summarise(scored.per_user, config)
+    summary = summarise(_as_a_window(scored.per_user), config)
     ranking = summary.filter(metric=HEADLINE).sort("mean", "model", descending=[True, False])["model"].to_list()
     rows = []
     for model in ranking:
@@ -96,11 +96,17 @@ def leads(scored: Scored, config: EvaluationConfig) -> str:
     """Each of ours against every other model, paired by user: differences of the means of SHOWN; '' without ours."""
     rows = []
     for own in scored.ours:
-        by_metric = [compare(scored.per_user, own, name, config).filter(kind="difference") for name in SHOWN]
+        found = compare(_as_a_window(scored.per_user), own, SHOWN, config).filter(kind="difference")
+        by_metric = [found.filter(metric=name) for name in SHOWN]
         for pair in zip(*(one.iter_rows(named=True) for one in by_metric), strict=True):
             cells = [f"{row['mean']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]" for row in pair]
             rows.append([f"{own} - {pair[0]['other']}", *cells])
     return markdown_table(["difference", *SHOWN], rows) if rows else ""
+
+
+def _as_a_window(per_user: pl.DataFrame) -> pl.DataFrame:
+    """The one protocol and window of a row of the comparison, as the evaluation's tables name them."""
+    return per_user.select(pl.lit("peers").alias("protocol"), pl.lit("test").alias("window"), pl.all())
 
 
 def save_lists(scored: Scored, folder: Path) -> None:

@@ -114,13 +114,13 @@ def ratings(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
 
     run = AssetRun(context, lake)
     base, logged = run.table("base_ratings"), run.table("interaction_log_head")
-    merged = merge_ratings(base, logged)
+    merged, every = merge_ratings(base, logged), every_rating(base, logged)
     facts = {"n_ratings": merged.height, "n_logged": logged.height, "n_from_the_log": merged["event_id"].count()}
     return run.publish(
-        tables_writer(ratings=merged, every_rating=every_rating(base, logged)),
+        tables_writer(ratings=merged, every_rating=every),
         times=merged["timestamp"],
         facts=facts,
-        metadata=ratings_metadata(merged),
+        metadata=ratings_metadata(merged, every),
     )
 
 

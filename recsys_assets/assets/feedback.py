@@ -95,7 +95,7 @@ def impression_outcomes(
 ) -> Published:
     """Every shown slot that can be judged by now, and what came of it: a like, or a negative that the user has seen.
 
-    The ranker learns from it beside the hold-outs. Propensities are carried along for evaluation.
+    The ranker learns from it beside the questions of the windows. Propensities are carried along for evaluation.
     """
     from recsys_core.feedback.arrivals import day_versions, version_until
     from recsys_core.feedback.closed import rows_until

@@ -1,19 +1,14 @@
-"""Stage 8, monitoring: is what is served computed as it was learned, and still like it?"""
+"""Stage 8, monitoring: is what is served computed as it was learned, and still like before?"""
 
 import dagster as dg
 
-from recsys_assets.metadata.monitoring import (
-    drift_metadata,
-    parity_metadata,
-    reference_metadata,
-    served_metadata,
-)
+from recsys_assets.metadata.monitoring import drift_metadata, parity_metadata, served_metadata
 from recsys_assets.planning import closed_until
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import from_settings
-from recsys_core.monitoring.config import DriftConfig, PastConfig, ReferenceConfig
+from recsys_core.monitoring.config import DriftConfig, PastConfig
 from recsys_core.serving.parts import PARTS
 
 LIBRARIES = ("torch", "faiss-cpu", "xgboost", "numpy", "scipy", "polars", "pyarrow")
@@ -24,11 +19,6 @@ class PastRequestsRun(dg.Config, PastConfig):
     """How the release is asked about the past."""
 
 
-@from_settings("training_reference")
-class TrainingReferenceRun(dg.Config, ReferenceConfig):
-    """How finely, and of how many users, is kept what the ranker learned from."""
-
-
 @from_settings("drift_report")
 class DriftReportRun(dg.Config, DriftConfig):
     """When a window is said to have drifted."""
@@ -36,9 +26,9 @@ class DriftReportRun(dg.Config, DriftConfig):
 
 @versioned_asset(deps=PARTS, form=PastRequestsRun, libraries=LIBRARIES, kinds=["xgboost", "faiss"])
 def past_requests(context: dg.AssetExecutionContext, config: PastRequestsRun, lake: LakeResource) -> Published:
-    """What the release would have shown before each rating since its cut-off, one request at a time, as a service does.
+    """What the release would have shown before each of the latest ratings, one request at a time, as a service does.
 
-    Requests that are like real ones before there are any: parity and drift are tried on them.
+    Requests that are like real ones before there are any: parity is tried on them.
     """
     from recsys_core.monitoring.past import serve_past
     from recsys_core.serving.bundle import read_bundle
@@ -75,51 +65,30 @@ def parity_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
 
 
 @versioned_asset(
-    deps=["ranker", "ranking_examples"],
-    form=TrainingReferenceRun,
-    libraries=["xgboost", "numpy", "polars", "pyarrow"],
-    kinds=["numpy"],
-)
-def training_reference(
-    context: dg.AssetExecutionContext, config: TrainingReferenceRun, lake: LakeResource
-) -> Published:
-    """What the ranker learned from, as it would have shown it, in bins: small, and without anybody's id.
-
-    An artifact of its own beside the ranker, so that other bins do not ask for another training.
-    """
-    from recsys_core.monitoring.reference import make_reference
-    from recsys_core.monitoring.training import trained_sample
-    from recsys_core.ranking.examples import RankingExamples
-    from recsys_core.ranking.ranker import Ranker
-
-    run = AssetRun(context, lake, config)
-    examples = RankingExamples.load(run.folder("ranking_examples"))
-    reference = make_reference(trained_sample(Ranker.load(run.folder("ranker")), examples, config.n_slots), config)
-    facts = {"n_clusters": reference.n_clusters, "n_columns": len(reference.names)}
-    return run.publish(reference.save, facts=facts, metadata=reference_metadata(reference))
-
-
-@versioned_asset(
-    deps=["training_reference", "past_requests"],
+    deps=["ranking_examples", "ranker"],
     outside=["served"],
     form=DriftReportRun,
-    libraries=["numpy", "polars", "pyarrow"],
+    libraries=["xgboost", "numpy", "polars", "pyarrow"],
     kinds=["polars"],
 )
 def drift_report(context: dg.AssetExecutionContext, config: DriftReportRun, lake: LakeResource) -> Published:
-    """Whether features and scores of what is shown are still like those that the ranker learned from.
+    """Whether features and scores of what is shown are still like those of the period before.
 
-    Of the event log, up to the last closed day, where enough users are in it; else of the past requests.
+    Compares two periods of the event log, up to the last closed day, where both hold enough users; else the last two
+    examined windows.
     """
+    from functools import partial
+
     from recsys_core.feedback.closed import served_version
-    from recsys_core.monitoring.reference import Reference
-    from recsys_core.monitoring.served import Served, served_until
+    from recsys_core.monitoring.served import served_until
     from recsys_core.monitoring.watch import watch
+    from recsys_core.ranking.examples import RankingExamples
+    from recsys_core.ranking.rankers import load_examined
 
     run, until = AssetRun(context, lake, config), closed_until()
     with lake.open_log() as log:
         run.read_from_outside("served", served_version(log, until))
         logged = served_until(log, until)
-    past = Served.load(run.folder("past_requests"))
-    report = watch(Reference.load(run.folder("training_reference")), logged, past, config)
+    examples = RankingExamples.load(run.folder("ranking_examples"))
+    report = watch(logged, examples, partial(load_examined, run.folder("ranker")), config)
     return run.publish(report.save, facts=report.headline(), metadata=drift_metadata(report))

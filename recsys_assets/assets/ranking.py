@@ -8,6 +8,7 @@ from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import from_settings
+from recsys_core.days import moment
 from recsys_core.ranking.config import ListRulesConfig, RankerConfig, ShownConfig
 
 
@@ -83,7 +84,7 @@ def ranker(context: dg.AssetExecutionContext, config: RankerRun, lake: LakeResou
     run = AssetRun(context, lake, config)
     examples = RankingExamples.load(run.folder("ranking_examples"))
     fitted = fit_rankers(examples, config, ListRulesConfig.among(config))
-    facts = {**fitted.facts(), "n_rows": examples.rows.height}
+    facts = {**fitted.facts(), "n_rows": examples.rows.height, "learned_until": moment(examples.known_until)}
     return run.publish(fitted.save, facts=facts, metadata=ranker_metadata(fitted, examples))
 
 

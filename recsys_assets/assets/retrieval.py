@@ -44,7 +44,7 @@ def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: Lake
 
     from recsys_core.data.splits import Splits
     from recsys_core.retrieval.slices import fit_towers
-    from recsys_core.retrieval.storage import save_towers
+    from recsys_core.retrieval.storage import save_towers, tower_facts
 
     run = AssetRun(context, lake, config)
     ratings, splits = run.table("ratings", "every_rating"), Splits.load(run.folder("splits"))
@@ -54,7 +54,7 @@ def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: Lake
     return run.publish(
         partial(save_towers, towers),
         times=ratings.filter(ratings["timestamp"] < max(tower.fit_end for tower in towers.values()))["timestamp"],
-        facts={f"fitted_on.{name}": tower.fitted_on for name, tower in towers.items()},
+        facts=tower_facts(towers),
         metadata=training_metadata(towers, curve),
     )
 

@@ -34,7 +34,7 @@ def answers_take_less_than_their_budget(lake: LakeResource) -> dg.AssetCheckResu
             severity=dg.AssetCheckSeverity.WARN,
             metadata={"n_answers": 0, "budget_ms": BUDGET_MS},
             description=f"nothing was timed: of {len(asked)} past requests the first {WARM_UP} only warm up. "
-            f"Set past_requests.max_requests above {WARM_UP}; each needs a rating since the cut-off",
+            f"Set past_requests.max_requests above {WARM_UP}; each needs a rating",
         )
     p50, p95, p99 = np.percentile(taken, (50, 95, 99)).tolist()
     return dg.AssetCheckResult(
@@ -61,16 +61,16 @@ def online_features_equal_offline_ones(lake: LakeResource) -> dg.AssetCheckResul
 
 
 @dg.asset_check(asset="drift_report")
-def served_features_are_like_the_learned_ones(lake: LakeResource) -> dg.AssetCheckResult:
+def features_are_like_those_of_the_period_before(lake: LakeResource) -> dg.AssetCheckResult:
     """No feature and no score has drifted beyond chance, and there were enough users to tell.
 
     It only warns: people change, and whether the models still serve them is for an evaluation to say.
     """
     from recsys_core.monitoring.watch import Watch
 
-    drift = Watch.load(lake.store.open("drift_report")).drift
+    report = Watch.load(lake.store.open("drift_report"))
     return dg.AssetCheckResult(
-        passed=drift.is_judged and not drift.drifted(),
+        passed=report.drift.is_judged and not report.drift.drifted(),
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"verdict": drift.verdict(), "drifted": dg.MetadataValue.json(drift.drifted())},
+        metadata={"verdict": report.verdict(), "drifted": dg.MetadataValue.json(report.drift.drifted())},
     )

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from recsys_assets.cli import answers, bench, data, housekeeping, log, pipeline
+from recsys_assets.cli import answers, bench, data, housekeeping, log, pipeline, report
 from recsys_assets.cli.console import errors
 from recsys_core.errors import RecsysError
 
@@ -31,7 +31,7 @@ for command in (
     pipeline.refresh,
     pipeline.backfill,
     pipeline.status,
-    answers.report,
+    report.report,
     answers.recommend,
     housekeeping.ui,
     housekeeping.gc,

@@ -1,4 +1,4 @@
-"""Commands that answer: report, recommend."""
+"""The command that answers: recommend."""
 
 import math
 import time
@@ -15,14 +15,8 @@ from rich.table import Column, Table
 from recsys_assets.cli.console import Json, errors, out, print_json
 
 if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--help` need not pay
-    from recsys_core.evaluation.report import EvalReport
     from recsys_core.serving.descriptions import Recommendation
     from recsys_core.serving.requests import Answer
-
-
-def report(*, as_json: Json = False) -> None:
-    """Show the evaluation report: our system beside tuned baselines, on ratings that nothing has seen."""
-    show_report(as_json=as_json)
 
 
 def recommend(
@@ -64,29 +58,6 @@ def recommend(
         errors.print(f"[yellow]note:[/] {escape(note)}")
 
 
-def show_report(*, as_json: bool = False) -> None:
-    """Print the current evaluation report."""
-    from recsys_assets.resources import lake_root
-    from recsys_core.evaluation.report import EvalReport
-    from recsys_core.lake.store import Lake
-
-    lake = Lake(lake_root())
-    made = EvalReport.load(lake.open("eval_report"))
-    if as_json:
-        print_json({"headline": made.headline(), "summary": made.summary.to_dicts(), "funnel": made.funnel.to_dicts()})
-        return
-    n_users = made.headline()["n_users"]
-    out.print(f"\n[bold]Held-out test[/]: {n_users} users, {made.fates.height} liked movies to find, full catalogue\n")
-    out.print(_models(made))
-    lead, low, high = made.lead_over("popularity")
-    out.print(f"\nAgainst popularity: {lead:+.3f} NDCG@10, 95 % interval [{low:+.3f}, {high:+.3f}], paired by user.\n")
-    out.print("[bold]Where the liked movies went[/]")
-    table = Table(box=None, show_header=False)
-    for fate, n, share in made.funnel.iter_rows():
-        table.add_row(fate, str(n), f"{share:.1%}", "#" * round(40 * share))
-    out.print(table)
-
-
 def _show_answer(answer: "list[Recommendation]", *, explain: bool) -> None:
     # In a narrow terminal titles and genres wrap, never a number. Reasons stand below the title, in place of genres.
     about = [Column("movie, because of" if explain else "movie"), *([] if explain else [Column("genres")])]
@@ -102,17 +73,6 @@ def _show_answer(answer: "list[Recommendation]", *, explain: bool) -> None:
         out.print(
             "\nEach number is a SHAP value: by how much that feature moved the movie's score. docs/stages/ranking.md"
         )
-
-
-def _models(made: "EvalReport") -> Table:
-    table = Table("model", "NDCG@10 [95 %]", "recall@10", "recall@100", "MAP@10", box=None)
-    order = made.summary.filter(metric="ndcg@10").sort("mean", descending=True)
-    for row in order.iter_rows(named=True):
-        model = row["model"]
-        interval = f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
-        others = [f"{made.mean(model, metric):.3f}" for metric in ("recall@10", "recall@100", "map@10")]
-        table.add_row(model, interval, *others, style="bold" if model == "two-stage" else None)
-    return table
 
 
 def _reservations(answer: "Answer") -> list[str]:

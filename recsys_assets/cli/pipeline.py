@@ -7,8 +7,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from recsys_assets.cli.answers import show_report
 from recsys_assets.cli.console import Json, errors, out, print_json, progress_shown
+from recsys_assets.cli.report import show_report
 
 if TYPE_CHECKING:  # Dagster takes a second to import, which `--help` need not pay
     from recsys_assets.resources import LakeResource
@@ -59,21 +59,32 @@ def backfill(
 
 
 def status(*, as_json: Json = False) -> None:
-    """Every artifact: its version, when it was made, and whether it is up to date."""
+    """Every artifact: its version, when it was made, whether it is up to date; and until when models have learned."""
     from recsys_assets.planning import make_plan
 
     lake = this_lake()
     verdicts = make_plan(lake, deep=True)
     made = lake.store.survey(verdicts)
     rows = [_row(name, made[name], verdict.reasons) for name, verdict in verdicts.items()]
+    learned_until = _learned_until(made["two_tower"])
     if as_json:
-        print_json(rows)
+        print_json({"learned_until": learned_until, "artifacts": rows})
         return
     table = Table("asset", "version", "made (UTC)", "state", box=None)
     for row in rows:
         state = f"[yellow]{escape('; '.join(row['stale']))}[/]" if row["stale"] else "[green]up to date[/]"
         table.add_row(row["asset"], row["version"] or "-", row["made_at"] or "-", state)
     out.print(table)
+    if learned_until:
+        out.print(f"\nThe models that serve have learned everything until {learned_until}.")
+
+
+def _learned_until(made: "State") -> str | None:
+    """ISO time, as the manifest of the towers says; None where there are none, or older code made them."""
+    if made is None or isinstance(made, Exception):
+        return None
+    known = made.lineage.facts.get("learned_until")
+    return None if known is None else str(known)
 
 
 def _row(name: str, made: "State", stale: list[str]) -> dict[str, Any]:

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 RATED = ("user_id", "item_id", "rating", "timestamp")
 
-RATINGS_LINEAGE: Lineage = {name: (f"base_ratings.{name}", f"interaction_log_head.{name}") for name in RATED} | {
-    "event_id": ("interaction_log_head.event_id",)
-}
+RATINGS_LINEAGE: Lineage = {
+    f"{table}{name}": (f"base_ratings.{name}", f"interaction_log_head.{name}")
+    for table in ("", "every_rating.")
+    for name in RATED
+} | {"event_id": ("interaction_log_head.event_id",)}
 
 SPLITS_LINEAGE: Lineage = {name: (f"ratings.{name}",) for name in RATED} | {
     "slice": ("ratings.timestamp",),
@@ -88,10 +90,10 @@ def fates_of_lines(counts: Mapping[str, int]) -> dg.MarkdownMetadataValue:
     )
 
 
-def ratings_metadata(ratings: pl.DataFrame) -> Metadata:
-    """Counts, and how stars and popularity are distributed."""
+def ratings_metadata(ratings: pl.DataFrame, every: pl.DataFrame) -> Metadata:
+    """Counts, and how stars and popularity are distributed; `every` holds the ratings that were replaced as well."""
     from recsys_core.data.distributions import about_ratings, ratings_by_rank, ratings_by_stars
-    from recsys_core.data.schemas import MERGED_RATINGS
+    from recsys_core.data.schemas import EVERY_RATING, MERGED_RATINGS
 
     stars, popularity = ratings_by_stars(ratings), ratings_by_rank(ratings)
 
@@ -104,7 +106,7 @@ def ratings_metadata(ratings: pl.DataFrame) -> Metadata:
         axes.set(xlabel="rank of the movie by popularity (log scale)", ylabel="ratings of the movie (log)")
 
     return {
-        **table_metadata(ratings, MERGED_RATINGS, RATINGS_LINEAGE),
+        **table_metadata(ratings, MERGED_RATINGS, RATINGS_LINEAGE, every_rating=(every, EVERY_RATING)),
         **about_ratings(ratings),
         "stars": picture(draw_stars),
         "popularity": picture(draw_popularity),

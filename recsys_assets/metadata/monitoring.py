@@ -12,7 +12,6 @@ if TYPE_CHECKING:  # these pull in torch, faiss and xgboost, which must not slow
     from matplotlib.axes import Axes
 
     from recsys_core.monitoring.parity import ParityReport
-    from recsys_core.monitoring.reference import Reference
     from recsys_core.monitoring.served import Served
     from recsys_core.monitoring.watch import Watch
 
@@ -75,11 +74,6 @@ def parity_metadata(report: "ParityReport") -> Metadata:
     }
 
 
-def reference_metadata(reference: "Reference") -> Metadata:
-    """How finely the rows are kept."""
-    return {"n_bins": int(reference.counts.shape[-1]), "n_rows": int(reference.counts[:, 0].sum())}
-
-
 def drift_metadata(report: "Watch") -> Metadata:
     """How far each column is from the reference, now and over time."""
     from recsys_core.monitoring import schemas
@@ -92,16 +86,15 @@ def drift_metadata(report: "Watch") -> Metadata:
         "largest gap of shares (orange: beyond chance)",
         colours,
     )
-    source = pl.DataFrame({"source": [report.source]})
     return {
-        "verdict": report.drift.verdict(),
+        "verdict": report.verdict(),
         "n_users_seen": int(report.drift.about["n_window_clusters_seen"][0]),
         **table_metadata(
             report.drift.columns,
             schemas.DRIFT_COLUMNS,
             about=(report.drift.about, schemas.DRIFT_ABOUT),
             periods=(report.periods, schemas.DRIFT_PERIODS),
-            source=(source, schemas.DRIFT_SOURCE),
+            compared=(report.compared, schemas.DRIFT_COMPARED),
         ),
         "drift": picture(gaps, height=4.6),
         "over_time": picture(

@@ -21,6 +21,7 @@ EXAMPLES_LINEAGE: Lineage = {
     "item_id": ("item_features.item_id", "impression_outcomes.item_id"),
     "label": ("splits.item_id", "splits.rating", "impression_outcomes.label"),
     "known_at": ("splits.cutoffs.until", "impression_outcomes.settled_at"),
+    **{f"cutoffs.{name}": (f"splits.cutoffs.{name}",) for name in ("slice", "window", "fit_end", "until", "is_exam")},
     "n_targets.slice": ("splits.slice",),
     "n_targets.user_id": ("splits.user_id",),
     "n_targets.n_targets": ("splits.item_id",),
@@ -35,13 +36,15 @@ REPORT_LINEAGE: Lineage = {
 
 def examples_metadata(examples: "RankingExamples") -> Metadata:
     """The labelled candidates, and how rare a like among them is."""
+    from recsys_core.data.bookkeeping import CUTOFFS
     from recsys_core.features.schemas import example_schema
     from recsys_core.ranking.schemas import N_TARGETS
     from recsys_core.ranking.shown import is_shown
 
-    rows, targets = examples.rows, examples.n_targets
+    rows = examples.rows
+    others = {"n_targets": (examples.n_targets, N_TARGETS), "cutoffs": (examples.cutoffs, CUTOFFS)}
     return {
-        **feature_table_metadata(rows, example_schema(), EXAMPLES_LINEAGE, n_targets=(targets, N_TARGETS)),
+        **feature_table_metadata(rows, example_schema(), EXAMPLES_LINEAGE, **others),
         "n_slices": rows.filter(~is_shown())["slice"].n_unique(),
         "n_groups": rows.select("slice", "user_id").n_unique(),
         "like_share": float(rows["label"].cast(pl.Float64).to_numpy().mean()) if rows.height else 0.0,

@@ -8,7 +8,6 @@ import polars as pl
 
 from recsys_assets.metadata.pictures import ACCENT, ALARM, INK, MARKS, SERIES, legend_above, picture
 from recsys_assets.metadata.tables import Lineage, Metadata, figures, table_metadata
-from recsys_core.days import moment
 
 if TYPE_CHECKING:  # these pull in torch and faiss, which must not slow the loading of definitions
     from matplotlib.axes import Axes
@@ -67,7 +66,6 @@ def training_metadata(towers: Mapping[str, "FittedTower"], curve: "ValidationCur
         "best_epoch": best[0],
         "n_items": last.catalogue.n_items,
         "n_towers": len(towers),
-        "learned_until": moment(last.fit_end),
         "training": picture(draw_loss, draw_recall),
     }
 

@@ -82,7 +82,7 @@ def ranked_lists(data: BenchData, settings: BenchSettings, stage: Stage, k: int)
     """
     asked = after_the_last(data.context)
     past, answering, ratings = _chains(data, asked, settings)
-    splits = answering if stage == "retrieval" else chained(past, answering)
+    splits = chained(past, answering)  # also for retrieval alone: its towers are those of the whole system
     items = item_features_by_slice(ratings, data.movies, splits)
     towers = fit_towers(ratings, items, splits, settings.two_tower)
     ranker = _ranker(ratings, past, items, towers, settings) if stage == "ranking" else None

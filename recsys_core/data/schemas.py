@@ -62,6 +62,9 @@ MERGED_RATINGS = pa.DataFrameSchema(
 )
 """RATINGS, and where each comes from: the logged event, or null for the data set."""
 
+EVERY_RATING = pa.DataFrameSchema(_RATING, name="every_rating", strict=True, ordered=True)
+"""RATINGS without the promise that each (user, item) stands once: the ratings that a later one replaced as well."""
+
 MOVIES = pa.DataFrameSchema(
     {
         "item_id": pa.Column(pl.Int64, pa.Check.ge(0), unique=True, description="MovieLens' movieId."),

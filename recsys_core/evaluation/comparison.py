@@ -24,7 +24,7 @@ def summarise(per_user: pl.DataFrame, config: EvaluationConfig) -> pl.DataFrame:
     rows = []
     for (protocol, window), own in per_user.group_by("protocol", "window", maintain_order=True):
         models = own["model"].unique(maintain_order=True).to_list()
-        tables = [own.filter(model=model).sort("window", "user_id") for model in models]
+        tables = [own.filter(model=model).sort("user_id", maintain_order=True) for model in models]
         values = np.concatenate([table.select(*METRICS).to_numpy() for table in tables], axis=1)
         # The same draws for every model and metric, so that tables of different runs compare.
         estimates = bootstrap_means(
@@ -56,7 +56,7 @@ def compare(per_user: pl.DataFrame, ours: str, metrics: Sequence[str], config: E
 def _compared(
     per_user: pl.DataFrame, models: tuple[str, str], metric: str, config: EvaluationConfig
 ) -> list[dict[str, object]]:
-    ours, theirs = (per_user.filter(model=model).sort("user_id", "n_targets") for model in models)
+    ours, theirs = (per_user.filter(model=model).sort("user_id", maintain_order=True) for model in models)
     rows: list[dict[str, object]] = []
     for kind, function in (("difference", paired_difference), ("ratio", paired_ratio)):
         estimate = function(

@@ -7,7 +7,7 @@ import polars as pl
 
 from recsys_core.data.splits import TEST
 from recsys_core.evaluation.protocols import REFITTED
-from recsys_core.evaluation.report import OURS, EvalReport
+from recsys_core.evaluation.report import OURS, EvalReport, pooled
 from recsys_core.retrieval.baselines.tuning import BASELINES
 
 
@@ -27,16 +27,25 @@ def funnel_is_whole(report: EvalReport) -> bool:
 
 
 def denominators_agree(report: EvalReport) -> bool:
-    """Whether every model was averaged over all users with targets: nobody may drop those whom it serves badly."""
-    counts = report.summary.group_by("protocol", "window").agg(pl.col("n").unique())
-    asked = report.per_user.group_by("protocol", "window").agg(pl.struct("user_id").n_unique().alias("users"))
-    both = asked.join(counts, on=["protocol", "window"], how="left")
-    return all(row["n"] == [row["users"]] for row in both.iter_rows(named=True))
+    """Whether every model was averaged over all users with targets: nobody may drop those whom it serves badly.
+
+    Asked of every protocol and window, and of the pools, in which a user counts once for each window.
+    """
+    asked = report.per_user.unique(["protocol", "window", "user_id"], maintain_order=True)
+    sizes = pooled(asked).group_by("protocol", "window").agg(asked=pl.len())
+    wanted = sizes.join(report.per_user.select("model").unique(), how="cross")
+    counted = report.summary.group_by("protocol", "window", "model").agg(pl.col("n").min(), most=pl.col("n").max())
+    both = wanted.join(counted, on=["protocol", "window", "model"], how="full", coalesce=True)
+    is_right = (pl.col("n") == pl.col("asked")) & (pl.col("most") == pl.col("asked"))
+    return bool(both.select(is_right.fill_null(value=False).all()).item())
 
 
 def missing_baselines(report: EvalReport) -> AbstractSet[str]:
-    """Baselines that stand in no row of the report: without its strongest rival, any model leads."""
-    return {baseline.name for baseline in BASELINES} - set(report.summary["model"])
+    """Baselines that are missing from a window of the report: without its strongest rival, any model leads."""
+    places = pl.struct("protocol", "window")
+    counted = report.summary.group_by("model").agg(n=places.n_unique())
+    everywhere = counted.filter(pl.col("n") == report.summary.select(places.n_unique()).item())
+    return {baseline.name for baseline in BASELINES} - set(everywhere["model"])
 
 
 @dataclass(frozen=True, kw_only=True)

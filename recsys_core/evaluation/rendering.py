@@ -1,4 +1,6 @@
-"""The report as Markdown tables: for the README, the metadata of the asset, and the terminal."""
+"""The report as tables: Markdown for the README and the metadata of the asset, cells for the terminal."""
+
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -6,44 +8,67 @@ from recsys_core.evaluation.accuracy import HEADLINE
 from recsys_core.evaluation.protocols import FROZEN, NEWCOMERS, REFITTED
 from recsys_core.evaluation.report import ALL_WINDOWS, EvalReport
 
+Cells = tuple[list[str], list[list[str]]]
+"""The header of a table, and its rows."""
+
 HEADLINE_METRICS = ("ndcg@10", "recall@10", "recall@100", "map@10", "hit@10")
 
 
 def headline_table(report: EvalReport, window: str = ALL_WINDOWS, protocol: str = REFITTED) -> str:
-    """Every model's headline figures with intervals, best first."""
+    """`headline_cells` as Markdown."""
+    return markdown_table(*headline_cells(report, window, protocol))
+
+
+def headline_cells(
+    report: EvalReport,
+    window: str = ALL_WINDOWS,
+    protocol: str = REFITTED,
+    with_interval: Sequence[str] = HEADLINE_METRICS,
+) -> Cells:
+    """Every model's headline figures, best first; some with their intervals."""
     own = report.summary.filter(window=window, protocol=protocol)
-    order = own.filter(metric=HEADLINE_METRICS[0]).sort("mean", descending=True)["model"].to_list()
     rows = []
-    for model in order:
+    for model in report.best_first(window=window, protocol=protocol):
         cells = []
         for metric in HEADLINE_METRICS:
             row = own.filter(model=model, metric=metric).row(0, named=True)
-            cells.append(f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]")
+            interval = f" [{row['low']:.3f}, {row['high']:.3f}]" if metric in with_interval else ""
+            cells.append(f"{row['mean']:.3f}{interval}")
         rows.append([model, *cells])
-    return markdown_table(["model", *HEADLINE_METRICS], rows)
+    return ["model", *HEADLINE_METRICS], rows
 
 
 def comparison_table(report: EvalReport, window: str = ALL_WINDOWS) -> str:
-    """Our lead over each other model, when all are refitted."""
-    own = report.comparison.filter(protocol=REFITTED, window=window)
+    """Our lead over each other model, when all are refitted, as Markdown."""
+    others = report.comparison.filter(protocol=REFITTED, window=window)["other"].unique(maintain_order=True).to_list()
+    return markdown_table(*comparison_cells(report, others, window))
+
+
+def comparison_cells(report: EvalReport, others: Sequence[str], window: str = ALL_WINDOWS) -> Cells:
+    """Our lead over some other models, when all are refitted."""
     rows = []
-    for other in own["other"].unique(maintain_order=True):
+    for other in others:
         cells = []
         for metric, kind, form in (
             (HEADLINE, "difference", "+.3f"),
             (HEADLINE, "ratio", ".2f"),
             ("recall@100", "ratio", ".2f"),
         ):
-            row = own.filter(other=other, metric=metric, kind=kind).row(0, named=True)
-            cells.append(f"{row['mean']:{form}} [{row['low']:{form}}, {row['high']:{form}}]")
-        rows.append([str(other), *cells])
-    return markdown_table(["against", "difference in NDCG@10", "ratio of NDCG@10", "ratio of recall@100"], rows)
+            mean, low, high = report.lead_over(other, window=window, metric=metric, kind=kind)
+            cells.append(f"{mean:{form}} [{low:{form}}, {high:{form}}]")
+        rows.append([other, *cells])
+    return ["against", "difference in NDCG@10", "ratio of NDCG@10", "ratio of recall@100"], rows
 
 
 def windows_table(report: EvalReport, metric: str = HEADLINE) -> str:
-    """One metric of every model, a row per window: refitted, pooled frozen, and newcomers."""
+    """One metric of every model, a row per window, as Markdown."""
+    models = report.summary["model"].unique(maintain_order=True).to_list()
+    return markdown_table(*windows_cells(report, models, metric))
+
+
+def windows_cells(report: EvalReport, models: Sequence[str], metric: str = HEADLINE) -> Cells:
+    """One metric of some models, a row per window: refitted, pooled frozen, and newcomers."""
     means = report.summary.filter(metric=metric)
-    models = means["model"].unique(maintain_order=True).to_list()
     names = means["window"].unique(maintain_order=True).to_list()
     shown = [(REFITTED, window) for window in names] + [(FROZEN, ALL_WINDOWS), (NEWCOMERS, ALL_WINDOWS)]
     rows = []
@@ -53,7 +78,7 @@ def windows_table(report: EvalReport, metric: str = HEADLINE) -> str:
             figures = dict(own.select("model", "mean").iter_rows())
             label = window if protocol == REFITTED else f"{window}, {protocol}"
             rows.append([label, str(own["n"][0]), *(f"{figures[model]:.3f}" for model in models)])
-    return markdown_table(["window", "users", *models], rows)
+    return ["window", "users", *models], rows
 
 
 def funnel_table(report: EvalReport) -> str:

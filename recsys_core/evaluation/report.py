@@ -73,6 +73,19 @@ class EvalReport:
         row = self.summary.filter(model=model, metric=metric, window=window, protocol=protocol)
         return float(row["mean"].item())
 
+    def best_first(self, *, window: str = ALL_WINDOWS, protocol: str = REFITTED) -> list[str]:
+        """The models by the headline metric, best first."""
+        own = self.summary.filter(metric=HEADLINE, window=window, protocol=protocol)
+        return own.sort("mean", descending=True, maintain_order=True)["model"].to_list()
+
+    def baselines(self) -> list[str]:
+        """The models that are not ours, best first."""
+        return [model for model in self.best_first() if model not in (OURS, RETRIEVAL_ONLY)]
+
+    def exams(self) -> list[str]:
+        """The windows that examined, the earliest first."""
+        return self.per_user.filter(protocol=REFITTED)["window"].unique(maintain_order=True).to_list()
+
     def headline(self) -> dict[str, float | int]:
         """The figures worth following from run to run, pooled over all windows; those of the test are named so."""
         lead, low, high = self.lead_over(POPULARITY)

@@ -54,7 +54,9 @@ def item_bands(items: pl.DataFrame) -> pl.DataFrame:
 def metric_by_slice(
     per_user: pl.DataFrame, slices: pl.DataFrame, metric: str, config: EvaluationConfig
 ) -> pl.DataFrame:
-    """model, dimension, slice, metric, mean, low, high, n; a slice of too few users has NaN for its figures.
+    """model, dimension, slice, metric, mean, low, high, n (values); a slice of too few users has NaN for its figures.
+
+    A user may stand in several windows, and counts as one user.
 
     Args:
         per_user: window, then `per_user_metrics`.
@@ -67,7 +69,7 @@ def metric_by_slice(
     rows = []
     for (model, dimension, name), part in joined.group_by("model", "dimension", "slice", maintain_order=True):
         values = part[metric].to_numpy()
-        if len(values) < config.n_slice_users:
+        if part["user_id"].n_unique() < config.n_slice_users:
             values = np.full(len(values), np.nan)
         estimate = bootstrap_mean(
             values, child(config.seed, "bootstrap"), n_draws=config.n_draws, clusters=part["user_id"].to_numpy()

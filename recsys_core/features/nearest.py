@@ -65,10 +65,8 @@ class Neighbours:
     def _votes(self, users: Int64s, weights: Float64s) -> Float64s:
         """(n_items,) sum of the weights of those of some users who liked each item."""
         places, lengths = _rows_of(self._likes.offsets, users)
-        votes: Float64s = np.bincount(
-            self._likes.columns.take(places), weights=np.repeat(weights, lengths), minlength=self.n_items
-        )
-        return votes
+        liked, votes = self._likes.columns.take(places), np.repeat(weights, lengths)
+        return np.bincount(liked, weights=votes, minlength=self.n_items).astype(np.float64, copy=False)
 
     @cached_property
     def _by_item(self) -> "_Rows":

@@ -11,14 +11,24 @@ from typing import Any
 
 import numpy as np
 
-from recsys_core.features import associations, context, items, neighbours, scores, similarities, tastes, users
+from recsys_core.features import associations, context, covisits, items, neighbours, scores, similarities, tastes, users
 from recsys_core.features.feature import Entity, Feature, declared_in
 from recsys_core.fingerprint import code_version
 
 FeatureSet = dict[str, dict[str, object]]
 """What each feature is, by name, in the order of the columns; as JSON can hold it."""
 
-GROUPS: tuple[ModuleType, ...] = (items, users, scores, tastes, similarities, associations, neighbours, context)
+GROUPS: tuple[ModuleType, ...] = (
+    items,
+    users,
+    scores,
+    tastes,
+    similarities,
+    associations,
+    covisits,
+    neighbours,
+    context,
+)
 """A module per group; what it declares needs to be named nowhere else."""
 
 

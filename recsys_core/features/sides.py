@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import scipy.sparse as sp
 
 from recsys_core.data.histories import Catalogue
 from recsys_core.features.content import genre_shares
@@ -31,6 +32,8 @@ class ItemVectors:
     shown: Float32s  # (n_items, rank) closed form: an item as part of a history
     offered: Float32s  # (n_items, rank) closed form: an item as an answer
     trend: Float32s  # (n_items, n_bins)
+    following: sp.csr_array  # (n_items, n_items) lift of the column soon after the row
+    preceding: sp.csr_array  # (n_items, n_items) lift of the column soon before the row
     neighbours: Neighbours
     rating_biases: Float32s  # (n_items,) stars above the mean of all ratings
     rating_factors: Float32s  # (n_items, rating_rank) of the rating model

@@ -8,6 +8,9 @@ from recsys_core.features.users import OWN, user_mean_liked_year
 
 GENRES = (*OWN, "ratings.rating", "movies.genres")
 
+MOST_STARS = 20.0
+"""Stars above or below the mean: a linear model may leave the scale, but not by several times its width."""
+
 
 @feature(entity="user-item", unit="share", high=1.0, sources=GENRES, may_be_missing=True)
 def pair_genre_affinity(pairs: Pairs) -> Float32s:
@@ -36,8 +39,12 @@ def pair_year_distance(pairs: Pairs) -> Float32s:
 
 
 @feature(
-    entity="user-item", unit="stars", low=None, sources=(*OWN, "ratings.rating", "two_tower.rating_model"),
-)  # fmt: skip
+    entity="user-item",
+    unit="stars",
+    low=-MOST_STARS,
+    high=MOST_STARS,
+    sources=(*OWN, "ratings.rating", "two_tower.rating_model"),
+)
 def pair_predicted_rating(pairs: Pairs) -> Float32s:
     """Stars that the rating model expects of this user for the item, above the mean of all and of the user."""
     learned = pairs.items.learned

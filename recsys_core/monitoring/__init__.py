@@ -1,6 +1,7 @@
-"""Stage 8, monitoring: what was served -> is it still like what the models learned from?
+"""Stage 8, monitoring: is what is served computed as it was learned, and still like what was shown before?
 
-One short file each: `sample` says which rows hang together, `binning` turns values into bins that never move,
-`reference` keeps what a model learned from in those bins, `distances` says how far a period is from it, `significance`
-whether chance alone could do that, and `drift` puts both into a report.
+`past` asks a release about the past, `served` is what was served, from there or from the event log. `replay` asks
+again by the offline road and `parity` compares. `watch` chooses the two periods of a drift report, `examined` has the
+rows of windows that examine models, `sample` says which rows belong to one user, `binning` and `reference` put the
+earlier period into bins, `distances` are the effect sizes, `significance` the p-values, and `drift` the report.
 """

@@ -1,7 +1,4 @@
-"""Settings of the monitoring stage: of the reference, which is kept, and of the reports, which are made against it.
-
-Two classes, because a reference must not become stale when an alarm is set differently.
-"""
+"""Settings of the monitoring stage: how a release is asked about the past, and when a window has drifted."""
 
 from pydantic import BaseModel, Field
 
@@ -9,7 +6,7 @@ from pydantic import BaseModel, Field
 class PastConfig(BaseModel, frozen=True, extra="forbid"):
     """How a release is asked about the past."""
 
-    k: int = Field(10, ge=1, le=200, description="Slots per answer: as many as people are shown, and as the reference.")
+    k: int = Field(10, ge=1, le=200, description="Slots per answer: as many as people are shown.")
     max_requests: int = Field(
         2_000,
         ge=1,
@@ -19,26 +16,6 @@ class PastConfig(BaseModel, frozen=True, extra="forbid"):
     )
 
 
-class ReferenceConfig(BaseModel, frozen=True, extra="forbid"):
-    """How finely, and of how many clusters, is kept what a model learned from."""
-
-    n_slots: int = Field(10, ge=1, le=200, description="First places of each list: as many as people are shown.")
-    n_bins: int = Field(
-        50,
-        ge=10,
-        le=200,
-        description="Bins of equal share per column, fixed for the life of the reference: a shift within a fiftieth of "
-        "the rows goes unseen, and changes no decision.",
-    )
-    max_clusters: int = Field(
-        2000,
-        ge=100,
-        le=20_000,
-        description="Clusters kept, drawn at random above that: more would only call ever smaller shifts significant.",
-    )
-    seed: int = Field(17, ge=0, description="Seed of that draw.")
-
-
 class DriftConfig(BaseModel, frozen=True, extra="forbid"):
     """When a window is said to have drifted."""
 
@@ -46,14 +23,25 @@ class DriftConfig(BaseModel, frozen=True, extra="forbid"):
         0.05, gt=0, le=0.5, description="Chance that a report on a window without drift raises any alarm at all."
     )
     window_days: int = Field(
-        365,
+        28,
         ge=1,
         le=3650,
-        description="Days before the latest request that make the window. A year, because the shipped data has eighty "
-        "users in fifteen months; with real traffic a week or less.",
+        description="Days of the event log on either side of the comparison: four whole weeks, so that each side holds "
+        "every day of the week equally often.",
     )
-    period_days: int = Field(
-        91, ge=1, le=3650, description="Days of a point in the plot over time: a quarter, for the same reason."
+    period_days: int = Field(7, ge=1, le=3650, description="Days of the event log in a point of the plot over time.")
+    n_slots: int = Field(
+        10,
+        ge=1,
+        le=200,
+        description="First places of each list of an examined window: as many as people are shown.",
+    )
+    n_bins: int = Field(
+        50,
+        ge=10,
+        le=200,
+        description="Bins of equal share per column, fitted to the reference: a shift within a fiftieth of the rows "
+        "goes unseen, and changes no decision.",
     )
     n_permutations: int = Field(
         5000,
@@ -74,9 +62,10 @@ class DriftConfig(BaseModel, frozen=True, extra="forbid"):
         2000,
         ge=100,
         le=20_000,
-        description="Clusters of a window that are looked at, drawn at random above that: as for the reference.",
+        description="Clusters of either side that are looked at, drawn at random above that: more would only call ever "
+        "smaller shifts significant.",
     )
     n_psi_bins: int = Field(
         10, ge=2, le=50, description="Bins of the population stability index: ten, as its rules of thumb assume."
     )
-    seed: int = Field(17, ge=0, description="Seed of the dealings and of that draw.")
+    seed: int = Field(17, ge=0, description="Seed of the dealings and of those draws.")

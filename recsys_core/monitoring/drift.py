@@ -1,14 +1,17 @@
-"""Has what is served drifted from what the models learned from? A report per window, and a curve over many.
+"""Has what is shown drifted since an earlier period? A report per window, and a curve over many.
 
 An alarm needs `p_holm` at most alpha: beyond chance, with all columns taken together. The stability index beside it
 says how large a shift is and raises no alarm, for chance alone moves it more the fewer clusters there are.
 """
 
 import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from pydantic import JsonValue
 
@@ -16,7 +19,7 @@ from recsys_core.errors import SettingsError
 from recsys_core.monitoring.config import DriftConfig
 from recsys_core.monitoring.distances import Shares, cluster_shares, coarsened, largest_gap, stability_index
 from recsys_core.monitoring.reference import Reference
-from recsys_core.monitoring.sample import Int64s, Sample
+from recsys_core.monitoring.sample import Sample
 from recsys_core.monitoring.schemas import DRIFT_ABOUT, DRIFT_COLUMNS, DRIFT_PERIODS
 from recsys_core.monitoring.significance import gap_p_values, holm
 from recsys_core.seeding import child
@@ -51,8 +54,8 @@ class DriftReport:
     """One window beside the reference.
 
     Attributes:
-        columns: COLUMNS_SCHEMA, a row per column in the order of the reference. Where nothing was judged, p-values and
-            `is_drift` are null, which is not false; of an empty window all is null but the reference's own share.
+        columns: COLUMNS_SCHEMA, a row per column in the order of the reference. Where a column was not judged, p-values
+            and `is_drift` are null, which is not false; where a side is empty, only the other's missing share is known.
         about: one row: is_judged, n_reference_clusters, n_window_clusters (looked at), n_window_clusters_seen (before
             any were left out), min_clusters, n_permutations, alpha.
     """
@@ -81,12 +84,13 @@ class DriftReport:
     def verdict(self) -> str:
         """One sentence that never says "no drift" where nobody could know."""
         about, drifted = self.about.row(0, named=True), self.drifted()
+        judged = self.columns["is_drift"].drop_nulls().len()
         compared = f"{about['n_window_clusters']} clusters beside {about['n_reference_clusters']} of the reference"
         if not self.is_judged:
             return f"not judged: {compared}, at least {about['min_clusters']} on either side are needed"
         if not drifted:
-            return f"no drift beyond chance: {compared}"
-        return f"drift in {len(drifted)} of {self.columns.height} columns ({', '.join(drifted)}): {compared}"
+            return f"no drift beyond chance in {judged} columns: {compared}"
+        return f"drift in {len(drifted)} of {judged} columns ({', '.join(drifted)}): {compared}"
 
     def headline(self) -> dict[str, JsonValue]:
         """The figures worth following from window to window; null where there is none."""
@@ -100,25 +104,36 @@ class DriftReport:
         }
 
 
-def drift_report(reference: Reference, window: Sample, config: DriftConfig) -> DriftReport:
+def drift_report(
+    reference: Reference, window: Sample, config: DriftConfig, shared: Collection[str] = ()
+) -> DriftReport:
     """Compare the rows of a window with the reference.
 
     Both should span periods of one length: a week holds more of those who come rarely than a day does, and that is a
     difference. Neither the order of rows nor the numbers of clusters change anything, unless some must be left out.
 
+    Args:
+        reference: the earlier period.
+        window: the later.
+        config: when to judge, and what an alarm takes.
+        shared: columns that get effect sizes and no verdict, because all users of a side read the same values.
+
     Raises:
         DataError: the window has other columns than the reference.
         SettingsError: with so few permutations no column among so many could ever be called drifted.
     """
-    _require_reach(len(reference.names), config)
+    own = np.array([name not in shared for name in reference.names])
+    _require_reach(int(own.sum()), config)
     looked_at = window.at_most(config.max_clusters, child(config.seed, "monitoring", "window"))
     before, now = cluster_shares(reference.counts), cluster_shares(reference.counts_of(looked_at))
     is_judged = min(len(before), len(now)) >= config.min_clusters
     columns = _effect_sizes(reference.names, before, now, config.n_psi_bins)
     if is_judged:
-        p_values = gap_p_values(before, now, child(config.seed, "monitoring", "dealings"), config.n_permutations)
+        rng = child(config.seed, "monitoring", "dealings")
+        p_values = gap_p_values(before[:, own], now[:, own], rng, config.n_permutations)
         corrected = holm(p_values)
-        columns |= {"p_value": p_values, "p_holm": corrected, "is_drift": corrected <= config.alpha}
+        found = {"p_value": p_values, "p_holm": corrected, "is_drift": corrected <= config.alpha}
+        columns |= {name: _where(own, values) for name, values in found.items()}
     about = {
         "is_judged": is_judged,
         "n_reference_clusters": len(before),
@@ -133,7 +148,7 @@ def drift_report(reference: Reference, window: Sample, config: DriftConfig) -> D
     return DriftReport(columns=DRIFT_COLUMNS.validate(made), about=DRIFT_ABOUT.validate(pl.DataFrame(about)))
 
 
-def stability_over_time(reference: Reference, served: Sample, periods: Int64s, config: DriftConfig) -> pl.DataFrame:
+def stability_over_time(reference: Reference, periods: Mapping[int, Sample], config: DriftConfig) -> pl.DataFrame:
     """Effect sizes of many windows, for a plot: period, column, n_clusters, psi, window_missing_share.
 
     No p-values: many looks at once would raise false alarms that no report counts. Nor is a high index alone a sign:
@@ -141,8 +156,7 @@ def stability_over_time(reference: Reference, served: Sample, periods: Int64s, c
 
     Args:
         reference: what to compare with.
-        served: rows of all periods.
-        periods: (n_rows,) the period of each row, such as the number of its day.
+        periods: rows by the number of their period.
         config: for the bins and the most clusters of a period.
 
     Raises:
@@ -150,30 +164,37 @@ def stability_over_time(reference: Reference, served: Sample, periods: Int64s, c
     """
     before = cluster_shares(reference.counts)
     tables = [PERIODS_SCHEMA.to_frame()]
-    for period in np.unique(periods):
-        window = served.of_rows(periods == period)
+    for period, window in sorted(periods.items()):
         looked_at = window.at_most(config.max_clusters, child(config.seed, "monitoring", "period", str(period)))
         now = cluster_shares(reference.counts_of(looked_at))
-        sizes = _effect_sizes(reference.names, before, now, config.n_psi_bins)
-        of_period = sizes | {"period": int(period), "n_clusters": len(now)}
+        blank = dict.fromkeys(PERIODS_SCHEMA)
+        sizes = blank | _effect_sizes(reference.names, before, now, config.n_psi_bins)
+        of_period = sizes | {"period": period, "n_clusters": len(now)}
         tables.append(pl.DataFrame({name: of_period[name] for name in PERIODS_SCHEMA}, schema=PERIODS_SCHEMA))
     return DRIFT_PERIODS.validate(pl.concat(tables))
 
 
 def _effect_sizes(names: tuple[str, ...], before: Shares, now: Shares, n_psi_bins: int) -> dict[str, object]:
     """What needs no chance to be named, by the names of COLUMNS_SCHEMA."""
-    reference = before.mean(axis=0)  # (n_columns, n_bins)
-    sizes: dict[str, object] = {"column": names, "reference_missing_share": reference[:, -1]}
-    if not len(now):
+    sizes: dict[str, object] = {"column": names}
+    for side, shares in (("reference", before), ("window", now)):
+        if len(shares):
+            sizes[f"{side}_missing_share"] = shares[:, :, -1].mean(axis=0)
+    if not (len(before) and len(now)):
         return sizes
-    window = now.mean(axis=0)
+    reference, window = before.mean(axis=0), now.mean(axis=0)  # (n_columns, n_bins)
     grouped, expected = (coarsened(shares, reference, n_psi_bins) for shares in (window, reference))
     half_a_cluster = 0.5 / min(len(before), len(now))
     return sizes | {
         "ks": largest_gap(reference, window),
         "psi": stability_index(expected, grouped, half_a_cluster),
-        "window_missing_share": window[:, -1],
     }
+
+
+def _where(own: npt.NDArray[np.bool_], values: npt.NDArray[Any]) -> list[Any]:
+    """The values at the marked places, null at the others."""
+    left = iter(values.tolist())
+    return [next(left) if is_own else None for is_own in own.tolist()]
 
 
 def _require_reach(n_columns: int, config: DriftConfig) -> None:

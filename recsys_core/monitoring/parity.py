@@ -65,9 +65,10 @@ class ParityReport:
         about: one row: n_requests, n_slots, n_absent (slots whose item the replay does not propose at all),
             n_wrong_lists (requests with any fault of `lists`), n_late (requests that differ from what is known by now,
             and not from what had arrived when they were answered: left out of both tables), n_of_other_releases
-            (requests that this release did not answer, which are left out), n_left_out (slots that it says it showed,
-            and that cannot be compared: another release answered their request, or they hold another number of
-            features, or a score beyond float32).
+            (requests that this release did not answer, which are left out), n_repeated (requests that share their id
+            with another one, so that their slots cannot be told apart, which are left out), n_left_out (slots that it
+            says it showed, and that cannot be compared: another release answered their request, or their request is
+            among n_repeated, or they hold another number of features, or a score beyond float32).
     """
 
     columns: pl.DataFrame
@@ -122,7 +123,8 @@ def parity_report(served: Served, bundle: Bundle, logged: pl.DataFrame | None = 
         logged: LOGGED, the ratings among them that came through the log, with the second in which each arrived. None:
             all were known before any request.
     """
-    own = served.of_release(bundle.release)
+    answered = served.of_release(bundle.release)
+    own = answered.with_unique_ids()
     shown = Served(
         requests=own.requests.sort("requested_at", "request_id"),
         impressions=own.impressions.sort("request_id", "position"),
@@ -139,7 +141,8 @@ def parity_report(served: Served, bundle: Bundle, logged: pl.DataFrame | None = 
         "n_absent": faults.filter(fault=ABSENT).height,
         "n_wrong_lists": faults["request_id"].n_unique(),
         "n_late": late.height,
-        "n_of_other_releases": served.requests.height - shown.requests.height,
+        "n_of_other_releases": served.requests.height - answered.requests.height,
+        "n_repeated": answered.requests.height - shown.requests.height,
         "n_left_out": served.impressions.filter(release=bundle.release).height - shown.impressions.height,
     }
     return ParityReport(

@@ -49,6 +49,7 @@ PARITY_ABOUT = pa.DataFrameSchema(
             pl.Int64, _COUNT, description="Requests that differ by ratings that had not arrived yet: no fault."
         ),
         "n_of_other_releases": pa.Column(pl.Int64, _COUNT, description="Requests of other releases, left out."),
+        "n_repeated": pa.Column(pl.Int64, _COUNT, description="Requests whose id another one has too, left out."),
         "n_left_out": pa.Column(pl.Int64, _COUNT, description="Slots of this release that cannot be compared."),
     },
     name="about",
@@ -62,9 +63,11 @@ DRIFT_COLUMNS = pa.DataFrameSchema(
         "ks": pa.Column(pl.Float64, _SHARE, nullable=True, description="Largest gap between the two distributions."),
         "p_value": pa.Column(pl.Float64, _SHARE, nullable=True, description="How often chance alone gives such a gap."),
         "p_holm": pa.Column(pl.Float64, _SHARE, nullable=True, description="The same, with all columns together."),
-        "is_drift": pa.Column(pl.Boolean, nullable=True, description="Beyond chance; null where nobody could judge."),
+        "is_drift": pa.Column(pl.Boolean, nullable=True, description="Beyond chance; null where it was not judged."),
         "psi": pa.Column(pl.Float64, _COUNT, nullable=True, description="Population stability index: an effect size."),
-        "reference_missing_share": pa.Column(pl.Float64, _SHARE, description="Missing when it was learned from."),
+        "reference_missing_share": pa.Column(
+            pl.Float64, _SHARE, nullable=True, description="Missing in the reference."
+        ),
         "window_missing_share": pa.Column(pl.Float64, _SHARE, nullable=True, description="Missing in the window."),
     },
     name="columns",
@@ -101,9 +104,16 @@ DRIFT_PERIODS = pa.DataFrameSchema(
     unique=["period", "column"],
 )
 
-DRIFT_SOURCE = pa.DataFrameSchema(
-    {"source": pa.Column(pl.String, description="Whose requests these are: logged ones, or those of the past.")},
-    name="source",
+DRIFT_COMPARED = pa.DataFrameSchema(
+    {
+        "side": pa.Column(pl.String, pa.Check.isin(["reference", "window"]), unique=True, description="Which side."),
+        "source": pa.Column(
+            pl.String, description="Two periods of the event log, or the last two windows that examine models."
+        ),
+        "since": pa.Column(pl.Int64, description="First second (UTC) of the period."),
+        "until": pa.Column(pl.Int64, description="First second (UTC) after it."),
+    },
+    name="compared",
     strict=True,
     ordered=True,
 )

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from recsys_core.days import DAY_S
 from recsys_core.features.assembler import UInt8s
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.feedback.closed import rows_until
@@ -59,11 +58,20 @@ class Served:
         impressions = self.impressions.filter(_is_readable(), feature_set=version)
         return Served(requests=self.requests.join(impressions, on="request_id", how="semi"), impressions=impressions)
 
-    def of_last_days(self, n_days: int) -> "Served":
-        """What was asked for in the days before, and with, the latest request, by `asked_at`."""
-        since = asked_at() > asked_at().max() - n_days * DAY_S
-        requests = self.requests.filter(since)
+    def with_unique_ids(self) -> "Served":
+        """The requests whose id no other request has, and their slots: those of two requests cannot be told apart."""
+        requests = self.requests.filter(pl.col("request_id").is_unique())
         return Served(requests=requests, impressions=self.impressions.join(requests, on="request_id", how="semi"))
+
+    def between(self, since: int, until: int) -> "Served":
+        """What was asked for from one second on and before another, by `asked_at`."""
+        requests = self.requests.filter(asked_at().is_between(since, until, closed="left"))
+        return Served(requests=requests, impressions=self.impressions.join(requests, on="request_id", how="semi"))
+
+    @property
+    def last_asked_at(self) -> int:
+        """The second of the latest request, by `asked_at`; there must be one."""
+        return int(self.requests.select(asked_at().max()).item())
 
     def last_asked(self, n: int) -> list[Request]:
         """The latest n requests, as they were asked, oldest first."""

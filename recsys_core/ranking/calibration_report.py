@@ -65,11 +65,12 @@ def forecast_scores(forecast: pl.DataFrame, k: int = 10) -> pl.DataFrame:
     ever seen. All figures are NaN where there is no row.
 
     Args:
-        forecast: from `crossfitted`.
+        forecast: from `crossfitted`; a user has a list for each window, where there is such a column.
         k: length of the list.
     """
-    by_score = forecast.sort("user_id", "score", descending=[False, True], maintain_order=True)
-    shown = by_score.group_by("user_id", maintain_order=True).head(k)
+    request = [name for name in ("window", "user_id") if name in forecast.columns]
+    by_score = forecast.sort("score", descending=True, maintain_order=True)
+    shown = by_score.group_by(request, maintain_order=True).head(k)
     rows = []
     for name, some in (("candidates", forecast), (f"first {k}", shown)):
         observed = some["label"].to_numpy() == 1

@@ -22,7 +22,14 @@ class ShownConfig(CandidatesConfig, frozen=True, extra="forbid"):
 class RankerConfig(BaseModel, frozen=True, extra="forbid"):
     """XGBoost LambdaMART: how its trees are grown, and what its rows weigh."""
 
-    n_rounds: int = Field(100, ge=1, le=5000, description="Trees: with small ones NDCG is flat from about 50 to 150.")
+    n_rounds: int = Field(300, ge=1, le=5000, description="Trees at the most.")
+    groups_per_tree: float = Field(
+        6.0,
+        gt=0,
+        le=1000,
+        description="Questions of the past for each tree, but 50 trees at the least: what two thousand questions can "
+        "feed makes a few hundred be learned by heart.",
+    )
     learning_rate: float = Field(0.05, gt=0, le=1, description="Step size: smaller with more trees moved nothing.")
     max_depth: int = Field(3, ge=1, le=12, description="Depth of a tree: a few hundred users cannot feed deeper ones.")
     min_child_weight: float = Field(50.0, ge=0, description="Least weight of a leaf: guards against one user's habits.")

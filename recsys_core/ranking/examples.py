@@ -49,6 +49,10 @@ class RankingExamples:
         """First second of a window, UTC."""
         return int(self.cutoffs.filter(window=window)["fit_end"].min())  # type: ignore[arg-type]  # never null
 
+    def end_of(self, window: str) -> int:
+        """First second after a window, UTC."""
+        return int(self.cutoffs.filter(window=window)["until"].max())  # type: ignore[arg-type]  # never null
+
     def window_before(self, window: str) -> str:
         """The window that came before another."""
         names = self.cutoffs["window"].unique(maintain_order=True).to_list()
@@ -57,6 +61,11 @@ class RankingExamples:
     def known_before(self, moment: int) -> pl.DataFrame:
         """The rows from which a ranker that is fitted at a moment (seconds UTC) may learn."""
         return self.rows.filter(pl.col("known_at") <= moment)
+
+    @property
+    def known_until(self) -> int:
+        """First second by which the labels of all rows are known: until when the ranker that serves has learned."""
+        return int(self.rows["known_at"].max())  # type: ignore[arg-type]  # never null
 
     def of_window(self, window: str) -> pl.DataFrame:
         """The rows of the questions that a window asked."""

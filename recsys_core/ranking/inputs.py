@@ -117,6 +117,8 @@ def proposer_of(tower: FittedTower, items: pl.DataFrame, index: ItemIndex | None
         shown=tower.closed_form.shown,
         offered=tower.closed_form.offered,
         trend=tower.trend.offered,
+        following=tower.covisits.matrix,
+        preceding=tower.covisits.reverse,
         neighbours=tower.neighbours,
         rating_biases=tower.rating_model.biases,
         rating_factors=tower.rating_model.factors,

@@ -28,6 +28,9 @@ from recsys_core.side_by_side import Check
 Float32s = npt.NDArray[np.float32]
 Float64s = npt.NDArray[np.float64]
 
+LEAST_ROUNDS = 50
+"""Trees, however little there is to learn from; fewer order like none."""
+
 RETRIEVAL_Z = FEATURE_NAMES.index("pair_retrieval_z")
 
 
@@ -73,7 +76,7 @@ class Ranker:
         """feature, gain (mean gain of its splits; 0 where it was never used), highest first."""
         gains = self.booster.get_score(importance_type="gain")
         used = pl.DataFrame(
-            {"feature": list(gains), "gain": list(gains.values())}, schema_overrides={"gain": pl.Float64}
+            {"feature": list(gains), "gain": list(gains.values())}, schema={"feature": pl.String, "gain": pl.Float64}
         )
         table = pl.DataFrame({"feature": FEATURE_NAMES}).join(used, on="feature", how="left").fill_null(0.0)
         return table.sort("gain", "feature", descending=[True, False])
@@ -144,11 +147,13 @@ def fit_ranker(
     rank = pl.col("pair_retrieval_rank").cast(pl.Int64)
     teaches = (rank <= config.top_candidates) | (rank % config.tail_step == 0) | is_shown()
     taught = rows.filter(teaches).filter(pl.col("label").sum().over("slice", "user_id") > 0)
+    weights = group_weights(taught, config, moment)
+    n_rounds = min(config.n_rounds, max(LEAST_ROUNDS, round(weights.height / config.groups_per_tree)))
     with threadpool_limits(limits=config.n_threads, user_api="openmp"):  # its own setting cannot raise OMP_NUM_THREADS
         booster = xgb.train(
             _parameters(config),
-            _matrix(taught, group_weights(taught, config, moment), config.n_threads),
-            num_boost_round=config.n_rounds,
+            _matrix(taught, weights, config.n_threads),
+            num_boost_round=n_rounds,
             callbacks=[_Checked(check)],
         )
     return Ranker(

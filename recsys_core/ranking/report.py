@@ -104,7 +104,9 @@ def ranking_report(examples: RankingExamples, examined: Mapping[str, Ranker]) ->
         validate_ranker(examined[window], examples, window).select(pl.lit(window).alias("window"), pl.all())
         for window in windows
     ]
-    scored = pl.concat([scored_window(examined[window], examples, window) for window in windows])
+    scored = pl.concat(
+        [scored_window(examined[window], examples, window).with_columns(window=pl.lit(window)) for window in windows]
+    )
     forecast = crossfitted(scored)
     last = windows[-1]
     return RankingReport(

@@ -7,6 +7,15 @@ from recsys_core.features.registry import FEATURE_NAMES
 
 _SHARE = pa.Check.in_range(0, 1)
 
+
+def _within(low: float, high: float) -> pa.Check:
+    """Between bounds, or NaN, which polars sorts above all numbers: of an unused feature there is no direction."""
+    return pa.Check(
+        lambda data: data.lazyframe.select(pl.col(data.key).is_between(low, high) | pl.col(data.key).is_nan()),
+        error=f"is not between {low:g} and {high:g}",
+    )
+
+
 N_TARGETS = pa.DataFrameSchema(
     {
         "slice": pa.Column(pl.String, description="Name of a question asked of the past."),
@@ -41,7 +50,7 @@ IMPORTANCE = pa.DataFrameSchema(
         ),
         "direction": pa.Column(
             pl.Float64,
-            pa.Check.in_range(-1.0001, 1.0001),  # a correlation, in floats
+            _within(-1.0001, 1.0001),  # a correlation, in floats
             nullable=True,
             description="Near +1 where more of it raises the score, near -1 where it lowers it.",
         ),

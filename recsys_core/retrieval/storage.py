@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
+from pydantic import JsonValue
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from recsys_core.data.histories import Catalogue
+from recsys_core.days import moment
 from recsys_core.errors import ArtifactError
 from recsys_core.features.nearest import Neighbours
 from recsys_core.retrieval.closed_form import ClosedForm
+from recsys_core.retrieval.covisits import CoVisits
 from recsys_core.retrieval.rating_model import RatingModel
 from recsys_core.retrieval.towers import TwoTower
 from recsys_core.retrieval.training import FittedTower, LinearParts
@@ -32,6 +35,13 @@ def save_towers(towers: Mapping[str, FittedTower], folder: Path) -> None:
         for name, tower in towers.items()
     ]
     write_table(pl.concat(curves), folder / "training.parquet")
+
+
+def tower_facts(towers: Mapping[str, FittedTower]) -> dict[str, JsonValue]:
+    """What is worth reading without loading them: what each was fitted on, and until when the last has learned."""
+    *_, last = towers.values()
+    digests = {f"fitted_on.{name}": tower.fitted_on for name, tower in towers.items()}
+    return {**digests, "learned_until": moment(last.fit_end)}
 
 
 def load_tower(folder: Path, name: str) -> FittedTower:
@@ -60,6 +70,11 @@ def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedT
         recency_power=about["closed_form_recency"],
     )
     trend = Trend(starts=tensors.pop("trend.starts").numpy(), offered=tensors.pop("trend.offered").numpy())
+    covisits = CoVisits(
+        offsets=tensors.pop("covisits.offsets").numpy(),
+        followers=tensors.pop("covisits.followers").numpy().astype(np.int64),
+        lifts=tensors.pop("covisits.lifts").numpy(),
+    )
     neighbours = Neighbours(
         offsets=tensors.pop("neighbours.offsets").numpy(),
         item_idx=tensors.pop("neighbours.item_idx").numpy().astype(np.int64),
@@ -78,7 +93,9 @@ def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedT
     model.load_state_dict(tensors)
     return FittedTower(
         model=model.eval(),
-        linear=LinearParts(closed_form=closed_form, trend=trend, rating_model=rating_model, neighbours=neighbours),
+        linear=LinearParts(
+            closed_form=closed_form, trend=trend, rating_model=rating_model, covisits=covisits, neighbours=neighbours
+        ),
         closed_form_weight=about["closed_form_weight"],
         catalogue=Catalogue(item_ids=item_ids),
         first_rated_at=first_rated_at,
@@ -97,6 +114,9 @@ def _save(tower: FittedTower, path: Path) -> None:
     tensors["closed_form.gains"] = torch.from_numpy(tower.closed_form.gains)
     tensors["trend.starts"] = torch.from_numpy(tower.trend.starts)
     tensors["trend.offered"] = torch.from_numpy(tower.trend.offered)
+    tensors["covisits.offsets"] = torch.from_numpy(tower.covisits.offsets)
+    tensors["covisits.followers"] = torch.from_numpy(tower.covisits.followers.astype(np.int32))  # half the bytes
+    tensors["covisits.lifts"] = torch.from_numpy(tower.covisits.lifts)
     tensors["neighbours.offsets"] = torch.from_numpy(tower.neighbours.offsets)
     tensors["neighbours.item_idx"] = torch.from_numpy(tower.neighbours.item_idx.astype(np.int32))  # half the bytes
     tensors["neighbours.evidence"] = torch.from_numpy(tower.neighbours.evidence)

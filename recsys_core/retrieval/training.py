@@ -19,6 +19,7 @@ from recsys_core.features.nearest import Neighbours
 from recsys_core.feedback.implicit import still_implicit
 from recsys_core.retrieval.closed_form import ClosedForm, fit_closed_form
 from recsys_core.retrieval.config import TwoTowerConfig
+from recsys_core.retrieval.covisits import CoVisits, fit_covisits
 from recsys_core.retrieval.examples import Examples, denoising, temporal, with_clicks
 from recsys_core.retrieval.losses import full_softmax, sampled_softmax
 from recsys_core.retrieval.negatives import Negatives, sampler_of
@@ -47,6 +48,7 @@ class LinearParts:
     closed_form: ClosedForm
     trend: Trend
     rating_model: RatingModel
+    covisits: CoVisits
     neighbours: Neighbours
 
 
@@ -77,6 +79,11 @@ class FittedTower:
     def rating_model(self) -> RatingModel:
         """Predicted stars."""
         return self.linear.rating_model
+
+    @property
+    def covisits(self) -> CoVisits:
+        """What is rated soon after what."""
+        return self.linear.covisits
 
     @property
     def neighbours(self) -> Neighbours:
@@ -200,6 +207,7 @@ def fit_linear_parts(users: Histories, fit_end: int, config: TwoTowerConfig) -> 
         closed_form=fit_closed_form(users, config),
         trend=fit_trend(users, config),
         rating_model=fit_rating_model(users, config),
+        covisits=fit_covisits(users),
         neighbours=fit_neighbours(users, fit_end),
     )
 

@@ -72,16 +72,17 @@ def fit_trend(users: Histories, config: TwoTowerConfig) -> Trend:
     around = near @ counts
     around *= (total.sum() / np.maximum(around.sum(axis=1), 1e-12))[:, None]  # as if all ratings had been given then
     trend = config.trend_weight * np.log((around + PRIOR) / (total + PRIOR))
-    trend += config.recent_weight * np.log1p(_recent_likes(users, edges[1:], config.recent_share))
+    ends = np.append(starts[1:], users.timestamps.max() + 1)
+    trend += config.recent_weight * np.log1p(_recent_likes(users, ends, config.recent_share))
     return Trend(starts=starts, offered=np.ascontiguousarray(trend.T, dtype=np.float32))
 
 
-def _recent_likes(users: Histories, ends: Float64s, share: float) -> Float64s:
-    """(n_bins, n_items) likes among the latest share of all ratings before the end of each bin."""
+def _recent_likes(users: Histories, ends: Int64s, share: float) -> Float64s:
+    """(n_bins, n_items) likes among the latest share of all ratings strictly before the end of each bin."""
     order = np.argsort(users.timestamps, kind="stable")
     liked = (users.ratings[order] >= LIKED).astype(np.float64)
     items = users.item_idx[order]
-    last = np.searchsorted(users.timestamps[order], ends, side="right")
+    last = np.searchsorted(users.timestamps[order], ends)
     counts = np.zeros((len(ends), users.n_items))
     for row, end in zip(counts, last.tolist(), strict=True):
         start = end - max(1, round(share * end)) if end else 0

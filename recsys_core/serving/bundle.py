@@ -43,6 +43,11 @@ class Bundle:
         parts = {part: version for part, version in self.versions.items() if part not in LOGS}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
+    @property
+    def learned_until(self) -> int:
+        """First second, UTC, that its models have not learned from: ratings since then change histories alone."""
+        return self.proposer.tower.fit_end
+
 
 def load_bundle(lake: Lake) -> Bundle:
     """The current version of every part.

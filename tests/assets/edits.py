@@ -25,9 +25,9 @@ SKIPS = [skip("a"), skip("b", item=2)]
 def live_in(project: Project) -> None:
     """Two refreshes of a built project."""
     write_log(project, SKIPS)
-    change(project, "training_reference", n_bins=40)
+    change(project, "past_requests", k=8)
     project.refresh()
-    change(project, "training_reference", n_bins=50)
+    change(project, "past_requests", k=10)
     project.refresh()
 
 
@@ -132,7 +132,7 @@ def delete(artifact: str) -> Callable[[Project], None]:
 
 def roll_back(project: Project) -> None:
     """The pointer of an artifact to its other version."""
-    _succeed(project, restore_another, "training_reference")
+    _succeed(project, restore_another, "past_requests")
 
 
 def data_set(n_ratings: int | None = None) -> Callable[[Project], None]:

@@ -54,7 +54,7 @@ CHECKS = {
         evaluation.no_slice_is_served_worse_than_by_popularity,
         monitoring.answers_take_less_than_their_budget,
         monitoring.online_features_equal_offline_ones,
-        monitoring.served_features_are_like_the_learned_ones,
+        monitoring.features_are_like_those_of_the_period_before,
     )
 }
 
@@ -62,7 +62,7 @@ WEAK_ON_SMOKE = {
     "system_beats_popularity",
     "no_slice_is_served_worse_than_by_popularity",
     "ranking_improves_on_retrieval",
-    "served_features_are_like_the_learned_ones",
+    "features_are_like_those_of_the_period_before",
 }
 """They judge the model, which the smoke settings make small, or people, who change; none blocks."""
 
@@ -120,10 +120,10 @@ def cuts_after_the_targets(folder: Path) -> None:
     write_table(users.with_columns(pl.col("cut") + 1), folder / "users.parquet")
 
 
-def holdout_without_users(folder: Path) -> None:
-    """Models are fitted on the likes that their rankers are to learn from."""
+def windows_without_users(folder: Path) -> None:
+    """Nobody is asked, so that answers are of nobody."""
     users = read_table(folder / "users.parquet")
-    write_table(users.filter(~pl.col("slice").str.contains("holdout")), folder / "users.parquet")
+    write_table(users.filter(~pl.col("slice").str.contains("window")), folder / "users.parquet")
 
 
 def index_of(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:  # type: ignore[type-arg]
@@ -196,7 +196,7 @@ FAULTS = [
     ("ratings_keep_their_schema", "ratings", altered("ratings.parquet", lambda t: t.drop("rating"))),
     ("no_slice_knows_its_future", "splits", shuffled_times),
     ("no_slice_knows_its_future", "splits", cuts_after_the_targets),
-    ("no_slice_knows_its_future", "splits", holdout_without_users),
+    ("no_slice_knows_its_future", "splits", windows_without_users),
     ("no_slice_knows_its_future", "splits",
      altered("cutoffs.parquet", lambda t: t.with_columns(pl.col("fit_end") + 86_400 * 400))),
     ("no_slice_knows_its_future", "splits",
@@ -268,7 +268,7 @@ def test_a_tower_that_saw_its_future_is_noticed(built: Built, tmp_path: Path) ->
     store = Lake(tmp_path)
     made, files = store.current("two_tower"), store.open("two_tower")
     assert made is not None
-    everything = made.lineage.facts["fitted_on.test"]
+    everything = made.lineage.facts["fitted_on.now"]
     facts = dict.fromkeys(made.lineage.facts, everything)  # one tower, fitted once, used for every slice
     lineage = made.lineage.model_copy(update={"facts": facts})
     store.publish("two_tower", lambda to: [shutil.copyfile(files / file, to / file) for file in made.files], lineage)  # type: ignore[arg-type,func-returns-value]
@@ -345,7 +345,7 @@ def test_drift_and_too_few_users_to_tell_are_warned_of(
         altered("columns.parquet", lambda t: t.with_columns(is_drift=is_hour & pl.lit(p_holm < 0.05)))(folder)
 
     inject(tmp_path, "drift_report", write)
-    result = judge("served_features_are_like_the_learned_ones", tmp_path)
+    result = judge("features_are_like_those_of_the_period_before", tmp_path)
     assert result.passed == passed
     assert result.severity == dg.AssetCheckSeverity.WARN
     assert result.metadata["drifted"].value == (["context_hour"] if p_holm < 0.05 else [])

@@ -2,7 +2,7 @@
 
 A row of the table says by hand what the plan must call certain, in its words, and what must be made in the end; what
 may follow is everything below that. All rows start from a project that has ingested a day of skips and keeps an older
-`training_reference`.
+`past_requests`.
 """
 
 import importlib.metadata
@@ -108,9 +108,9 @@ EDITS = [
     ),
     Edit(
         what="a parameter, to other bytes",
-        make=setting("training_reference", n_bins=60),
-        certain={"training_reference": ["parameters changed: n_bins: 50 -> 60"]},
-        built={"training_reference", "drift_report"},
+        make=setting("past_requests", k=9),
+        certain={"past_requests": ["parameters changed: k: 10 -> 9"]},
+        built={"past_requests", "parity_report"},
     ),
     Edit(
         what="a parameter, far above",
@@ -121,13 +121,13 @@ EDITS = [
     ),
     Edit(
         what="a parameter, changed and changed back",
-        make=both(setting("training_reference", n_bins=60), setting("training_reference", n_bins=50)),
+        make=both(setting("past_requests", k=9), setting("past_requests", k=10)),
     ),
     Edit(
         what="a parameter, set back to what it was some refreshes ago",
-        make=setting("training_reference", n_bins=40),
-        certain={"training_reference": ["parameters changed: n_bins: 50 -> 40"]},
-        built={"training_reference", "drift_report"},
+        make=setting("past_requests", k=8),
+        certain={"past_requests": ["parameters changed: k: 10 -> 8"]},
+        built={"past_requests", "parity_report"},
     ),
     Edit(
         what="the version of a library",
@@ -195,8 +195,8 @@ EDITS = [
             "drift_report": ["input served changed"],
             "impression_outcomes": ["input shown changed"],
         },
-        # Nobody answered, so that what was shown teaches no order: the examples come out the same.
-        built={"parity_report", "drift_report", "impression_outcomes", "implicit_feedback", "ranking_examples"},
+        # What was left alone is known later than all ratings: models learn until then, and so all are fitted again.
+        built={"parity_report", "drift_report", "impression_outcomes"} | below("impression_outcomes"),
         slow=True,
     ),
     Edit(
@@ -220,9 +220,9 @@ EDITS = [
     Edit(what="an asset made again by hand, to the same bytes", make=by_hand("item_embeddings")),
     Edit(
         what="an asset made by hand with other settings",
-        make=by_hand("training_reference", n_bins=60),
-        certain={"training_reference": ["parameters changed: n_bins: 60 -> 50"]},
-        built={"training_reference"},
+        make=by_hand("past_requests", k=9),
+        certain={"past_requests": ["parameters changed: k: 9 -> 10"]},
+        built={"past_requests"},
     ),
     Edit(
         what="a dependency added to an asset",
@@ -239,8 +239,8 @@ EDITS = [
     Edit(
         what="an artifact rolled back: its pointer set to an older version",
         make=roll_back,
-        certain={"training_reference": ["parameters changed: n_bins: 40 -> 50"]},
-        built={"training_reference"},
+        certain={"past_requests": ["parameters changed: k: 8 -> 10"]},
+        built={"past_requests"},
         ui_knows=False,
     ),
     Edit(
@@ -258,13 +258,13 @@ EDITS = [
     ),
     Edit(
         what="two edits at once, in two places",
-        make=both(setting("faiss_index", n_probe=9), setting("training_reference", n_bins=60), corrupt),
+        make=both(setting("faiss_index", n_probe=9), setting("drift_report", alpha=0.1), corrupt),
         certain={
             "faiss_index": ["parameters changed: n_probe: 32 -> 9"],
-            "training_reference": ["parameters changed: n_bins: 50 -> 60"],
+            "drift_report": ["parameters changed: alpha: 0.05 -> 0.1"],
             "item_embeddings": ["damaged"],
         },
-        built={"faiss_index", "training_reference", "drift_report", "item_embeddings"},
+        built={"faiss_index", "drift_report", "item_embeddings"},
     ),
     Edit(
         what="two edits at once, to one asset",

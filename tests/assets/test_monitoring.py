@@ -5,13 +5,12 @@ import time
 import polars as pl
 import pytest
 
-from recsys_core.data.splits import TEST, Splits
+from recsys_core.data.splits import Splits
 from recsys_core.feedback.arrivals import NO_VERSION
 from recsys_core.feedback.sqlite_log import SqliteLog
 from recsys_core.monitoring.parity import COLUMNS, ParityReport
-from recsys_core.monitoring.reference import Reference
 from recsys_core.monitoring.served import Served
-from recsys_core.monitoring.watch import PAST, Watch
+from recsys_core.monitoring.watch import EXAMINED, Watch
 from recsys_core.tables import read_table
 from tests.assets.projects import Project
 from tests.assets.test_planning import below
@@ -25,13 +24,12 @@ CLOSED_DAY = "1476748800"
 """2016-10-18, in seconds."""
 
 
-def test_the_release_is_asked_before_each_rating_since_its_cutoff(built: Built) -> None:
+def test_the_release_is_asked_before_each_of_the_latest_ratings(built: Built) -> None:
     ratings = read_table(built.project.folder("ratings") / "ratings.parquet")
-    since = ratings.filter(pl.col("timestamp") >= Splits.load(built.project.folder("splits")).fit_end(TEST))
     past = Served.load(built.project.folder("past_requests"))
     lineage = built.project.manifest("past_requests")["lineage"]
-    played = since.sort("timestamp", maintain_order=True).head(N_PLAYED)
-    assert since.height > N_PLAYED
+    played = ratings.sort("timestamp", maintain_order=True).tail(N_PLAYED)
+    assert ratings.height > N_PLAYED
     assert past.requests["user_id"].to_list() == played["user_id"].to_list()
     assert lineage["facts"] == {"n_requests": N_PLAYED, "n_slots": past.impressions.height}
     assert (lineage["data_from"], lineage["data_until"]) == (played["timestamp"].min(), played["timestamp"].max())
@@ -46,29 +44,24 @@ def test_not_one_bit_of_what_was_served_differs(built: Built) -> None:
     assert set(report.columns["n_compared"]) == {past["n_slots"]}
     assert report.columns["column"].to_list() == list(COLUMNS)
     assert lineage["facts"] == {
-        **past, "n_absent": 0, "n_wrong_lists": 0, "n_late": 0, "n_of_other_releases": 0, "n_left_out": 0,
-        "n_mismatches": 0, "n_columns_at_fault": 0,
+        **past, "n_absent": 0, "n_wrong_lists": 0, "n_late": 0, "n_of_other_releases": 0, "n_repeated": 0,
+        "n_left_out": 0, "n_mismatches": 0, "n_columns_at_fault": 0,
     }  # fmt: skip
     assert lineage["inputs"]["served"] == NO_VERSION, "nobody has asked yet"
 
 
-def test_the_reference_holds_the_users_of_the_latest_holdout(built: Built) -> None:
-    reference = Reference.load(built.project.folder("training_reference"))
+def test_while_nobody_asks_the_last_two_examined_windows_are_compared(built: Built) -> None:
+    found, splits = Watch.load(built.project.folder("drift_report")), Splits.load(built.project.folder("splits"))
+    before, last = splits.exams[-2:]
+    assert found.compared.rows() == [
+        ("reference", EXAMINED, splits.start_of(before), splits.start_of(last)),
+        ("window", EXAMINED, splits.start_of(last), splits.until(splits.slices_of(last)[0])),
+    ]
     rows = read_table(built.project.folder("ranking_examples") / "rows.parquet")
-    holdout = Splits.load(built.project.folder("splits")).holdouts(TEST)[-1]
-    assert reference.names == COLUMNS
-    assert reference.n_clusters == rows.filter(slice=holdout)["user_id"].n_unique()
-    facts = built.project.manifest("training_reference")["lineage"]["facts"]
-    assert facts == {"n_clusters": reference.n_clusters, "n_columns": len(COLUMNS)}
-
-
-def test_while_nobody_asks_drift_is_watched_in_the_past(built: Built) -> None:
-    found = Watch.load(built.project.folder("drift_report"))
-    past = Served.load(built.project.folder("past_requests"))
-    assert found.source == PAST
-    assert not found.drift.is_judged, "three hundred requests come from too few users"
-    assert found.drift.about["n_window_clusters_seen"].to_list() == [past.of_last_days(365).n_users]
-    assert built.project.manifest("drift_report")["lineage"]["facts"]["source"] == PAST
+    asked = rows.filter(pl.col("slice").is_in(splits.slices_of(last)))["user_id"].n_unique()
+    assert found.drift.about["n_window_clusters_seen"].to_list() == [asked]
+    assert found.drift.columns["column"].to_list() == list(COLUMNS)
+    assert built.project.manifest("drift_report")["lineage"]["facts"]["source"] == EXAMINED
 
 
 def test_a_request_of_a_day_that_is_not_over_makes_nothing_stale(project: Project) -> None:
@@ -97,7 +90,7 @@ def test_requests_of_a_closed_day_are_replayed_with_the_past(project: Project) -
     assert report.is_clean()
     assert report.about["n_requests"].to_list() == [past.requests.height + 25]
     assert project.manifest("parity_report")["lineage"]["inputs"]["served"] != NO_VERSION
-    assert Watch.load(project.folder("drift_report")).source == PAST, "25 users are too few to judge"
+    assert Watch.load(project.folder("drift_report")).source == EXAMINED, "25 users are too few to judge"
     assert project.plan() == {}
 
 

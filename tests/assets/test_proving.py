@@ -38,7 +38,7 @@ def test_a_red_check_does_not_stop_the_rebuild_that_mends_it(project: Project) -
 def test_a_red_check_stops_nothing_that_does_not_lie_below(project: Project) -> None:
     project.edit("recsys_assets/checks/evaluation.py", *RED_REPORT)
     change(project, "eval_report", n_draws=110)
-    change(project, "training_reference", n_bins=40)
+    change(project, "past_requests", k=8)
     first = project.recsys("refresh")
     assert "report_counts_everybody" in first.sentence
     assert project.plan() == {}, "what stood in the same wave is built"

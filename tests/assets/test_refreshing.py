@@ -77,13 +77,13 @@ def refresh_and_tell(tell: Callable[[Any, list[str]], None]) -> None:
 
 
 def test_a_refresh_that_was_killed_between_two_waves_is_gone_on_with(project: Project) -> None:
-    change(project, "training_reference", n_bins=60)
+    change(project, "past_requests", k=9)
     assert project.call(die_before_the_second_wave).code == -signal.SIGKILL
     seen = see(project)
-    assert seen.plan == {"drift_report": ["input training_reference changed"]}
-    assert seen.ui == seen.ui_told == {"drift_report": ["training_reference has a new data version"]}
-    assert seen.materialized == ["drift_report"]
-    assert seen.published == {"drift_report"}
+    assert seen.plan == {"parity_report": ["input past_requests changed"]}
+    assert seen.ui == seen.ui_told == {"parity_report": ["past_requests has a new data version"]}
+    assert seen.materialized == ["parity_report"]
+    assert seen.published == {"parity_report"}
     assert seen.plan_after == seen.ui_after == {}
 
 
@@ -100,13 +100,13 @@ def die_before_the_second_wave() -> None:
 
 
 def test_what_was_published_by_a_killed_run_is_noted_by_the_next_refresh(project: Project) -> None:
-    change(project, "training_reference", n_bins=60)
-    assert project.call(die_between_publishing_and_noting, "training_reference").code == -signal.SIGKILL
+    change(project, "past_requests", k=9)
+    assert project.call(die_between_publishing_and_noting, "past_requests").code == -signal.SIGKILL
     seen = see(project)
-    assert seen.plan == {"drift_report": ["input training_reference changed"]}
-    assert seen.ui == {"training_reference": ["has a new code version"]}, "Dagster knows the older one alone"
-    assert seen.ui_told == {"drift_report": ["training_reference has a new data version"]}
-    assert seen.materialized == ["drift_report"]
+    assert seen.plan == {"parity_report": ["input past_requests changed"]}
+    assert seen.ui == {"past_requests": ["has a new code version"]}, "Dagster knows the older one alone"
+    assert seen.ui_told == {"parity_report": ["past_requests has a new data version"]}
+    assert seen.materialized == ["parity_report"]
     assert seen.plan_after == seen.ui_after == {}
 
 

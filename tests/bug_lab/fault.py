@@ -58,5 +58,7 @@ PITFALLS = {
     27: "Figures without uncertainty",
     28: "A good mean hides a slice that is served badly",
     29: "The list that is shown is not the one that was ranked",
+    30: "Items compete before anybody has rated them",
+    31: "What serves stopped learning before the data ended",
 }
 """Well-known ways to fool oneself; what is not numbered here is guarded by the machinery of assets and serving."""

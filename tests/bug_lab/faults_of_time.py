@@ -1,24 +1,26 @@
-"""Faults that let a model know what it could not have known: pitfalls 1 to 5, 24 and 25."""
+"""Faults of what a model knows, and when: pitfalls 1 to 5, 24, 25, 30 and 31."""
 
 from tests.bug_lab.fault import Fault
+
+CHAIN = "tests/bug_lab/test_chain.py"
 
 FAULTS_OF_TIME = (
     Fault(
         number=1,
-        what="an exam draws its ratings at random instead of from a period",
+        what="a window draws its ratings at random instead of from a period",
         file="recsys_core/data/slicing.py",
         before='active = ratings.filter(pl.col("timestamp").is_between(start, end, closed="left"))',
         after="active = ratings.sample(fraction=0.1, seed=0)",
         tests=(
             "tests/core/data/test_leaks.py::test_nothing_leaks_in_the_tiny_world[0]",
-            "tests/core/data/test_slicing.py::test_exams_by_hand",
+            "tests/core/data/test_slicing.py::test_the_chain_by_hand",
         ),
     ),
     Fault(
         number=1,
         what="the search for leaks passes over cuts within each user's own life",
         file="recsys_core/data/leaks.py",
-        before='bool((cuts["cut"] < splits.fit_end(name)).any())',
+        before='bool(\n            (cuts["cut"] < splits.fit_end(name)).any()\n        )',
         after="False",
         tests=("tests/core/data/test_leaks.py::test_an_exam_cut_per_user_is_seen",),
     ),
@@ -139,22 +141,31 @@ FAULTS_OF_TIME = (
         before='pl.col("cut").is_null() | (pl.col("timestamp") < pl.col("cut"))',
         after='pl.col("cut").is_null() | (pl.col("timestamp") >= 0)',
         tests=(
-            "tests/core/ranking/test_examples.py::test_no_label_stands_in_what_its_row_was_made_from",
+            f"{CHAIN}::test_a_hold_out_hides_its_likes_from_its_models",
             "tests/core/data/test_splits.py::test_no_model_sees_a_target_of_its_slice",
         ),
     ),
     Fault(
         number=4,
-        what="the serving tower is fitted on the answers of the test",
+        what="the towers of the test window are fitted on its answers",
         file="recsys_core/retrieval/slices.py",
-        before="            fit_ratings(ratings, splits, name),\n"
-        "            of_slice(items, name),\n"
-        "            splits.fit_end(name),\n",
-        after="            ratings if name == 'test' else fit_ratings(ratings, splits, name),\n"
-        "            of_slice(items, name),\n"
-        "            2**40 if name == 'test' else splits.fit_end(name),\n",
+        before="                fit_ratings(self.ratings, self.splits, name),\n"
+        "                of_slice(self.items, name),\n"
+        "                self.splits.fit_end(name),\n",
+        after="                self.ratings if 'test' in name else fit_ratings(self.ratings, self.splits, name),\n"
+        "                of_slice(self.items, name),\n"
+        "                2**40 if 'test' in name else self.splits.fit_end(name),\n",
+        tests=(f"{CHAIN}::test_each_tower_was_fitted_on_exactly_what_its_slice_may_see",),
+    ),
+    Fault(
+        number=4,
+        what="what a user rates again is a target",
+        file="recsys_core/data/slicing.py",
+        before='    targets = targets.join(known, on=["user_id", "item_id"], how="anti", maintain_order="left")\n',
+        after="",
         tests=(
-            "tests/core/evaluation/test_end_to_end.py::test_where_taste_was_permuted_away_nothing_beats_popularity",
+            "tests/core/data/test_slicing.py::test_ten_known_likes_rated_again_on_the_last_day_are_no_targets",
+            "tests/core/data/test_leaks.py::test_whatever_is_rated_again_the_slices_are_clean_or_refused",
         ),
     ),
     Fault(
@@ -163,34 +174,41 @@ FAULTS_OF_TIME = (
         file="recsys_core/ranking/examples.py",
         before="if tower.fitted_on != allowed:",
         after="if not tower.fitted_on:",
-        tests=("tests/core/ranking/test_examples.py::test_a_tower_that_saw_the_labels_is_refused",),
+        tests=("tests/core/ranking/test_examples.py::test_a_tower_that_saw_the_labels_is_refused_in_every_slice",),
     ),
     Fault(
         number=5,
-        what="one tower, fitted on everything before the exam, serves its hold-outs too",
-        file="recsys_core/retrieval/slices.py",
-        before="            fit_ratings(ratings, splits, name),\n",
-        after='            fit_ratings(ratings, splits, name.partition("_")[0]),\n',
-        tests=("tests/core/ranking/test_slices.py::test_a_tower_of_another_slice_is_refused",),
+        what="the tower that serves proposes for the windows of the past",
+        file="recsys_core/ranking/slices.py",
+        before="proposer_of(tower_of(name), of_slice(features.items, name)),",
+        after="proposer_of(tower_of(splits.names[-1]), of_slice(features.items, splits.names[-1])),",
+        tests=(
+            "tests/core/ranking/test_slices.py::test_each_slice_asks_its_own_tower",
+            f"{CHAIN}::test_the_rows_of_a_slice_come_from_its_own_tower",
+        ),
     ),
     Fault(
         number=5,
-        what="the ranker that is judged has learned from the exam",
-        file="recsys_core/ranking/rehearsal.py",
-        before="return fit_ranker(examples.lessons(exam), examples.feature_set, config, check)",
-        after="return fit_ranker(examples.rows, examples.feature_set, config, check)",
-        tests=("tests/core/ranking/test_validation.py::test_the_judged_ranker_never_saw_the_validation_slice",),
+        what="the ranker of a window learns from labels of that window and of later ones",
+        file="recsys_core/ranking/rankers.py",
+        before="return fit_ranker(examples.known_before(moment), examples.feature_set, config, moment, check)",
+        after="return fit_ranker(examples.rows, examples.feature_set, config, moment, check)",
+        tests=(
+            "tests/core/ranking/test_rankers.py::"
+            "test_the_labels_of_a_window_change_no_byte_of_its_ranker_or_an_earlier_one",
+        ),
     ),
     Fault(
         number=24,
         what="negatives carry the numbers of users drawn at random",
         file="recsys_core/ranking/examples.py",
-        before='return pl.concat([named, features], how="horizontal")',
-        after='made = pl.concat([named, features], how="horizontal")\n'
+        before='liked, on=["user_id", "item_id"], how="left", maintain_order="left")\n',
+        after='liked, on=["user_id", "item_id"], how="left", maintain_order="left")\n'
         '    own = [column for column in FEATURE_NAMES if column.startswith("user_")]\n'
-        "    drawn = made.select(own).sample(fraction=1.0, shuffle=True, seed=0)\n"
-        '    return made.with_columns(pl.when(pl.col("label") == 1).then(pl.col(column)).otherwise(drawn[column])'
-        ".alias(column) for column in own)",
+        "    drawn = labelled.select(own).sample(fraction=1.0, shuffle=True, seed=0)\n"
+        "    labelled = labelled.with_columns(\n"
+        '        pl.when(pl.col("label") == 1).then(pl.col(one)).otherwise(drawn[one]).alias(one) for one in own\n'
+        "    )\n",
         tests=("tests/core/ranking/test_examples.py::test_a_user_alone_says_nothing_about_a_label",),
     ),
     Fault(
@@ -199,7 +217,7 @@ FAULTS_OF_TIME = (
         file="recsys_assets/assets/evaluation.py",
         before='Splits.load(run.folder("splits")), config)',
         after='Splits.load(run.folder("splits"), with_test_targets=True), config)',
-        tests=("tests/assets/test_assets.py::test_only_the_final_evaluation_opens_the_test_targets",),
+        tests=("tests/assets/test_assets.py::test_nothing_that_tunes_opens_the_test_targets",),
     ),
     Fault(
         number=25,
@@ -211,10 +229,53 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=25,
-        what="the ranker learns from the test slice too",
-        file="recsys_core/ranking/slices.py",
-        before="if name == TEST:",
-        after="if name == TEST and splits.targets.filter(slice=TEST).is_empty():",
-        tests=("tests/core/ranking/test_slices.py::test_the_test_slice_gives_no_rows_and_its_targets_are_not_read",),
+        what="the test helps to choose how much of retrieval's score is added",
+        file="recsys_core/ranking/rankers.py",
+        before="for window in windows if window != TEST]",
+        after="for window in windows]",
+        tests=(
+            "tests/core/ranking/test_rankers.py::"
+            "test_the_targets_of_the_test_settle_nothing_but_the_trees_and_the_curve_that_serve",
+        ),
+    ),
+    Fault(
+        number=30,
+        what="an item that nobody had rated yet is a negative",
+        file="recsys_core/retrieval/losses.py",
+        before="    if examples.first_rated_at is not None:\n",
+        after="    if examples.first_rated_at is not None and not len(items):\n",
+        tests=(f"{CHAIN}::test_an_item_that_nobody_had_rated_yet_is_no_negative",),
+    ),
+    Fault(
+        number=30,
+        what="an item that nobody had rated yet is drawn as a negative",
+        file="recsys_core/retrieval/losses.py",
+        before="torch.from_numpy(negatives.is_own | unborn)",
+        after="torch.from_numpy(negatives.is_own)",
+        tests=(f"{CHAIN}::test_an_item_that_nobody_had_rated_yet_is_no_sampled_negative_either",),
+    ),
+    Fault(
+        number=30,
+        what="an item that nobody had rated yet is a candidate",
+        file="recsys_core/retrieval/candidates.py",
+        before="np.zeros(n_items, dtype=np.bool_) if births is None else births.is_unborn(row)",
+        after="np.zeros(n_items, dtype=np.bool_)",
+        tests=(f"{CHAIN}::test_an_item_that_nobody_had_rated_yet_is_no_candidate",),
+    ),
+    Fault(
+        number=31,
+        what="the towers of the last window serve",
+        file="recsys_core/serving/bundle.py",
+        before='tower, index = load_tower(folders["two_tower"], NOW), ItemIndex',
+        after='tower, index = load_tower(folders["two_tower"], "test_2"), ItemIndex',
+        tests=(f"{CHAIN}::test_the_towers_that_serve_have_seen_the_last_rating",),
+    ),
+    Fault(
+        number=31,
+        what="the ranker that serves stops learning before the test",
+        file="recsys_core/ranking/rankers.py",
+        before="for window in (*windows, NOW)]",
+        after="for window in (*windows, windows[-1])]",
+        tests=("tests/core/ranking/test_rankers.py::test_the_ranker_that_serves_learns_from_everything",),
     ),
 )

@@ -13,9 +13,14 @@ T0 = 1_000_000_000
 
 def ratings_of(rows: Sequence[tuple[int, int, float, int]]) -> pl.DataFrame:
     """RATINGS from (user_id, item_id, stars, seconds after T0)."""
+    return RATINGS.validate(every_rating_of(rows))
+
+
+def every_rating_of(rows: Sequence[tuple[int, int, float, int]]) -> pl.DataFrame:
+    """The same columns and order, of pairs that may have been rated more than once."""
     moved = [(user, item, stars, T0 + at) for user, item, stars, at in rows]
     table = pl.DataFrame(moved, schema=RATINGS_COLUMNS, orient="row")
-    return RATINGS.validate(table.sort("timestamp", "user_id", "item_id"))
+    return table.sort("timestamp", "user_id", "item_id", maintain_order=True)
 
 
 def movies_of(rows: Sequence[tuple[int, list[str], int | None]]) -> pl.DataFrame:

@@ -16,6 +16,10 @@ from tests.end_to_end.served import Served, makers, processes_of, said, served, 
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 
+AS_BUILT: dict[str, object] = {"n_epochs": 3, "refit_epochs": 1}
+LONG: dict[str, object] = {"n_epochs": 1000, "refit_epochs": 1000}
+"""Settings of a training that takes minutes, and those of the smoke settings."""
+
 TERMINATE = "mutation stop($run: String!) { terminateRun(runId: $run) { __typename } }"
 FAILURES = """
 query failures($run: ID!) {
@@ -74,7 +78,7 @@ def stopped(ui: Served, run: str) -> str:
 
 
 def test_stopping_a_refresh_stops_its_wave_and_the_next_one_goes_on(project: Project) -> None:
-    change(project, "two_tower", n_epochs=1000)
+    change(project, "two_tower", **LONG)
     with served(project) as ui:
         run = start_long_refresh(ui)
         assert stopped(ui, run) == "CANCELED", said(project)
@@ -85,19 +89,19 @@ def test_stopping_a_refresh_stops_its_wave_and_the_next_one_goes_on(project: Pro
 
 
 def test_a_killed_run_is_marked_as_failed_and_so_is_its_wave(project: Project) -> None:
-    change(project, "two_tower", n_epochs=100)
+    change(project, "two_tower", **LONG)
     with served(project) as ui:
         run = start_long_refresh(ui)
         os.kill(worker_of(project), signal.SIGKILL)
         assert ui.finished(run) == "FAILURE"
         (wave,) = waves(ui, run)
         assert ui.finished(wave) == "FAILURE"
-    change(project, "two_tower", n_epochs=3)
+    change(project, "two_tower", **AS_BUILT)
     assert project.refresh() == []
 
 
 def test_closing_the_ui_ends_its_runs(project: Project) -> None:
-    change(project, "two_tower", n_epochs=100)
+    change(project, "two_tower", **LONG)
     with served(project) as ui:
         run = start_long_refresh(ui)
     assert processes_of(project) == {}
@@ -126,14 +130,14 @@ def test_a_failure_shows_its_remedy(project: Project) -> None:
 
 
 def test_a_killed_refresh_of_the_command_line_is_buried_by_the_next(project: Project) -> None:
-    change(project, "two_tower", n_epochs=100)
+    change(project, "two_tower", **LONG)
     command = [sys.executable, "-m", "recsys_assets.cli", "refresh"]
     with subprocess.Popen(command, env=project.environment, cwd=project.root, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         wait_until(lambda: running(project) == 1, 180, lambda: str(running(project)))
         process.kill()
     assert running(project) == 1
-    change(project, "two_tower", n_epochs=3)
+    change(project, "two_tower", **AS_BUILT)
     assert project.refresh() == []
     assert running(project) == 0
 

@@ -1,27 +1,35 @@
 """The benchmarks' own helpers do what they say; the long ones are run by hand."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
-from benchmarks import event_log, seeds
+from benchmarks import ablations, event_log, seeds
+from benchmarks.development import development_questions, difference, until_development_ends
 from benchmarks.drift.__main__ import share
-from benchmarks.drift.requests import N_PLACES, Requests
+from benchmarks.drift.requests import N_PLACES, Requests, latest_questions
 from benchmarks.drift.shifts import CAUSES, NOTHING
 from benchmarks.generated import found, markers, settle, written
 from benchmarks.growth import Growth, exponent, in_own_process, interactions
 from benchmarks.load_definitions import load_costs
-from benchmarks.parity import STAGES, blocks, scoring, timed_stages, until_the
+from benchmarks.parity import STAGES, blocks, scoring, timed_stages
 from benchmarks.processes import cost_of
 from benchmarks.seeds import table
 from benchmarks.spread import spread_of
+from recsys_core.data.slicing import make_splits
+from recsys_core.evaluation.protocols import REFITTED
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.feedback.records import EVENTS_TABLE
 from recsys_core.feedback.sqlite_log import SqliteLog
 from recsys_core.monitoring.past import serve_past
+from recsys_core.ranking.config import RankerConfig
+from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.serving.bundle import Bundle
-from tests.core.worlds import run_tiny_world
+from tests import tiny_world
+from tests.core.worlds import QUICK_SPLITS, run_tiny_world
 
 
 def test_the_median_of_runs_is_shown_with_its_ends() -> None:
@@ -94,6 +102,67 @@ def test_the_exponent_of_growth_is_the_slope_of_the_logarithms() -> None:
     assert np.isnan(exponent([run(100, 1.0), run(100, 2.0)]))
 
 
+def answers_of(ndcg: list[float], users: list[int], windows: list[str]) -> pl.DataFrame:
+    return pl.DataFrame({"window": windows, "user_id": users, "ndcg@10": ndcg})
+
+
+def test_a_difference_pairs_answers_by_window_and_user_and_counts_a_user_once() -> None:
+    """The order of the rows does not matter; three answers of one user are no surer than one."""
+    users, windows = [1, 2, 3] * 3, ["a"] * 3 + ["b"] * 3 + ["c"] * 3
+    theirs = answers_of([0.1, 0.5, 0.9] * 3, users, windows)
+    ours = answers_of([0.3, 0.5, 0.8] * 3, users, windows)
+    found = difference(ours.reverse(), theirs, "ndcg@10")
+    once = difference(ours.head(3), theirs.head(3), "ndcg@10")
+    assert (found.mean, found.low, found.high) == pytest.approx((once.mean, once.low, once.high))
+    assert (found.n, once.n) == (9, 3)
+
+
+def test_an_answer_of_which_either_is_undefined_does_not_count() -> None:
+    theirs = answers_of([0.1, float("nan"), 0.9], [1, 2, 3], ["a"] * 3)
+    ours = answers_of([float("nan"), 0.5, 0.8], [1, 2, 3], ["a"] * 3)
+    found = difference(ours, theirs, "ndcg@10")
+    assert (found.n, found.mean) == (1, pytest.approx(-0.1))
+
+
+def test_a_trial_of_a_setting_sees_the_development_windows_alone() -> None:
+    ratings = tiny_world.ratings()
+    splits = make_splits(ratings, QUICK_SPLITS)
+    asked = development_questions(ratings, splits)
+    assert {one.window for _, one in asked} == set(splits.development)
+    assert {one.protocol for _, one in asked} == {REFITTED}
+    trained = until_development_ends(splits)
+    assert [name for name, _ in asked] == [name for name in trained.asking if name in splits.exam_slices]
+    last = splits.slices_of(splits.development[-1])[-1]
+    assert trained.names == splits.names[: splits.names.index(last) + 1]
+    assert set(trained.targets["slice"]) <= set(trained.names)
+
+
+def test_a_table_of_settings_compares_each_with_the_first_and_says_how_many_there_are() -> None:
+    def measure(setting: Mapping[str, float]) -> pl.DataFrame:
+        return answers_of([0.2 + setting.get("depth", 0.0), 0.4], [1, 2], ["a", "a"])
+
+    made = ablations.table([{}, {"depth": 0.1}], [17, 18], measure).splitlines()
+    assert made[2] == "| defaults | 0.3000 ± 0.0000 |  |"
+    assert made[3].startswith("| depth 0.1 | 0.3500 ± 0.0000 | +0.0500 [")
+    assert made[-1].startswith("1 variants beside the first row")
+
+
+def test_every_setting_of_the_ablations_is_one() -> None:
+    for settings, form in ((ablations.TOWER, TwoTowerConfig), (ablations.RANKER, RankerConfig)):
+        defaults = form().model_dump()
+        for setting in settings:
+            tried = form.model_validate(setting).model_dump()
+            assert {name for name in tried if tried[name] != defaults[name]} == setting.keys(), setting
+
+
+def test_the_latest_question_of_each_user_is_one() -> None:
+    splits = make_splits(tiny_world.ratings(), QUICK_SPLITS)
+    asked = latest_questions(splits)
+    assert asked["user_id"].sort().to_list() == splits.users["user_id"].unique().sort().to_list()
+    cuts = splits.users.group_by("user_id").agg(pl.col("cut").max())
+    assert asked.join(cuts, on=["user_id", "cut"], how="semi").height == asked.height
+
+
 @pytest.mark.parametrize("cause", CAUSES)
 def test_a_declared_shift_changes_the_window_and_nothing_else(cause: str) -> None:
     rng = np.random.default_rng(0)
@@ -130,14 +199,13 @@ def test_each_stage_of_every_answer_is_timed_once_and_then_no_more() -> None:
         ranker=tiny.ranker,
         versions={"ranker": "r1"},
     )
-    few = until_the(7, bundle)
     with timed_stages() as times:
-        served = serve_past(few, 5)
+        served = serve_past(bundle, 5, 7)
     assert served.requests.height == 7
     assert {stage: len(found) for stage, found in times.items()} == dict.fromkeys(STAGES, 7)
     whole = np.array(times.pop("whole answer"))
     assert (whole >= np.sum(list(times.values()), axis=0)).all()
-    again = serve_past(few, 5)
+    again = serve_past(bundle, 5, 7)
     assert again.impressions.equals(served.impressions)
     assert len(times["ranker"]) == 7
     assert [block.history for block in blocks(bundle)] == ["median", "longest"]

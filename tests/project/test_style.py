@@ -13,7 +13,7 @@ import pytest
 from recsys_assets.resources import PROJECT
 
 PACKAGES = ("recsys_core", "recsys_assets", "benchmarks")
-MAX_MODULE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 300, 40, 6
+MAX_MODULE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 400, 40, 6
 MODULES = sorted(path for package in PACKAGES for path in (PROJECT / package).rglob("*.py"))
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

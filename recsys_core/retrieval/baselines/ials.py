@@ -84,8 +84,9 @@ class IalsScorer:
         """(n_users, n_items): dot products of the user's vector with the items'."""
         users = self.encode_users(histories)
         with threadpool_limits(limits=1, user_api="blas"):
-            personal: Float32s = users @ self.items.vectors.T
-        return personal + PRIOR_WEIGHT * self.prior
+            personal = (users @ self.items.vectors.T).astype(np.float32, copy=False)
+        scores: Float32s = personal + PRIOR_WEIGHT * self.prior
+        return scores
 
 
 def fit_ials(train: Histories, config: BaselinesConfig) -> IalsScorer:
@@ -119,6 +120,11 @@ def diagonalised(vectors: Floats) -> FixedSide:
     return FixedSide(vectors=vectors @ basis.astype(vectors.dtype), spectrum=spectrum)
 
 
+def _as_precise(values: Float64s, other: Floats) -> Floats:
+    """The values in the precision of another array."""
+    return values.astype(np.float32) if other.dtype == np.float32 else values
+
+
 def solve(rows: sp.csr_array, fixed: FixedSide, *, unobserved_weight: float, l2: float) -> Floats:
     """The minimiser of the objective for each row while the other side is fixed.
 
@@ -137,17 +143,16 @@ def solve(rows: sp.csr_array, fixed: FixedSide, *, unobserved_weight: float, l2:
         (n, dim), in the basis of `fixed` and of its type; zeros for a row without entries.
     """
     n_fixed, dim = fixed.vectors.shape
-    kind = fixed.vectors.dtype
-    solved = np.zeros((rows.shape[0], dim), dtype=kind)
+    solved = _as_precise(np.zeros((rows.shape[0], dim)), fixed.vectors)
     for chosen, entries in _of_equal_length(rows, dim):
         values = rows.data[entries].astype(np.float64)  # (n_chosen, length)
         frequency = values.sum(axis=1) + unobserved_weight * n_fixed
         ridge = unobserved_weight * fixed.spectrum + l2 * frequency[:, None]  # (n_chosen, dim) diagonal of R
-        root = np.sqrt(values).astype(kind)
+        root = _as_precise(np.sqrt(values), fixed.vectors)
         scaled = fixed.vectors.take(rows.indices[entries], axis=0)  # (n_chosen, length, dim)
-        scaled *= root[:, :, None]  # X^1/2 V
+        np.multiply(scaled, root[:, :, None], out=scaled)  # X^1/2 V
         solver = _solve_short if entries.shape[1] < dim else _solve_long
-        solved[chosen] = solver(scaled, root, ridge.astype(kind))
+        solved[chosen] = solver(scaled, root, _as_precise(ridge, fixed.vectors))
     return solved
 
 

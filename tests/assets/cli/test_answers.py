@@ -1,4 +1,4 @@
-"""report and recommend: the answers, and the refusals."""
+"""recommend: the answers, and the refusals."""
 
 import re
 from pathlib import Path
@@ -9,19 +9,6 @@ import pytest
 from recsys_assets.cli import answers
 from tests.assets.projects import Answer, Project
 from tests.conftest import Built
-
-
-def test_the_report_is_a_page_for_people(built: Built) -> None:
-    out = built.project.recsys("report").out
-    for word in ("Held-out test", "NDCG@10", "two-stage", "popularity", "Where the liked movies went", "hit"):
-        assert word in out
-
-
-def test_the_report_is_json_for_scripts(built: Built) -> None:
-    report = built.project.recsys("report", "--json").json()
-    assert report.keys() == {"headline", "summary", "funnel"}
-    assert sum(row["share"] for row in report["funnel"]) == pytest.approx(1)
-    assert report["headline"]["n_users"] > 0
 
 
 def test_recommendations_are_new_to_the_user_and_in_order(built: Built) -> None:

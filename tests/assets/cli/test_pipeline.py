@@ -1,5 +1,6 @@
 """run, refresh, status: what they do twice, what they print where, and how they fail."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ def test_the_first_run_builds_everything_and_shows_the_report(built: Built) -> N
         assert f"built {name} in " in answer.err
     assert f"Rebuilt {len(PARENTS)} assets" in answer.err
     assert "built" not in answer.out, "progress goes to standard error, results to standard output"
-    assert "Held-out test" in answer.out
+    assert "NDCG@10 by window" in answer.out
     assert "popularity" in answer.out
     assert "http://127.0.0.1:3000" in answer.out
 
@@ -27,7 +28,7 @@ def test_a_second_run_builds_nothing_and_says_so(built: Built) -> None:
     answer = built.project.recsys("run")
     assert answer.code == 0
     assert "nothing to rebuild" in answer.err
-    assert "Held-out test" in answer.out
+    assert "NDCG@10 by window" in answer.out
     assert n_runs(built.project) == runs, "no run of Dagster, hence no event"
 
 
@@ -45,7 +46,7 @@ def test_the_plan_is_a_table_for_people(project: Project) -> None:
 
 
 def test_status_shows_every_artifact(built: Built) -> None:
-    rows = built.project.recsys("status", "--json").json()
+    rows = built.project.recsys("status", "--json").json()["artifacts"]
     assert {row["asset"] for row in rows} == PARENTS.keys()
     versions = built.project.versions()
     for row in rows:
@@ -57,8 +58,17 @@ def test_status_shows_every_artifact(built: Built) -> None:
 
 
 def test_status_of_an_empty_lake_lists_what_is_missing(tmp_path: Path) -> None:
-    rows = Project.new(tmp_path / "project").recsys("status", "--json").json()
-    assert all("missing" in row["stale"] and row["version"] is None for row in rows)
+    status = Project.new(tmp_path / "project").recsys("status", "--json").json()
+    assert all("missing" in row["stale"] and row["version"] is None for row in status["artifacts"])
+    assert status["learned_until"] is None
+
+
+def test_status_says_until_when_the_models_that_serve_have_learned(built: Built) -> None:
+    """Without a log that is the second after the last rating."""
+    last = built.project.manifest("ratings")["lineage"]["data_until"]
+    learned_until = built.project.recsys("status", "--json").json()["learned_until"]
+    assert datetime.fromisoformat(learned_until) == datetime.fromtimestamp(last + 1, UTC)
+    assert learned_until in built.project.recsys("status").out
 
 
 @pytest.mark.parametrize("command", [["run"], ["refresh"], ["refresh", "--plan"], ["status"]])

@@ -18,6 +18,9 @@ EVERY = ("duration_s", "bytes", "dagster/size_bytes")
 
 TEXTS = ("version", "inputs", "parameters")
 
+LEARNED = ("two_tower", "ranker", "eval_report")
+"""Assets that say until when the models that serve have learned."""
+
 READ = ("lines", "accepted", "rejected", "exact_repeats", "n_rows.rejected")
 RATINGS = ("n_users", "n_items", "mean_rating", "like_share", "density")
 GAPS = ("n_features", "n_slices", "missing_share")
@@ -35,7 +38,7 @@ EXPECTED = {
         pictures=("fates_of_lines",),
     ),
     "ratings": Shown(
-        tables=("ratings",),
+        tables=("ratings", "every_rating"),
         has_lineage=True,
         numbers=(*RATINGS, "n_ratings", "n_logged"),
         pictures=("stars", "popularity"),
@@ -43,7 +46,7 @@ EXPECTED = {
     "splits": Shown(
         tables=("targets", "users", "cutoffs"),
         has_lineage=True,
-        numbers=("n_rows.users", "n_rows.cutoffs", "n_users.validation", "n_users.test"),
+        numbers=("n_rows.users", "n_rows.cutoffs", "n_users.window_1_1", "n_users.test_1"),
     ),
     "interactions": Shown(
         tables=("interactions", "rejected"),
@@ -86,7 +89,7 @@ EXPECTED = {
         pictures=("recall_by_k", "index_frontier"),
     ),
     "ranking_examples": Shown(
-        tables=("rows", "n_targets"),
+        tables=("rows", "n_targets", "cutoffs"),
         has_lineage=True,
         numbers=(*GAPS, "n_likes_found", "n_targets", "n_shown", "n_groups", "like_share"),
         pictures=("missing",),
@@ -110,7 +113,7 @@ EXPECTED = {
     "baselines": Shown(
         tables=("lists", "trials"),
         has_lineage=True,
-        numbers=("n_trials", "validation_ndcg@10.ease", "validation_ndcg@10.popularity"),
+        numbers=("n_trials", "development_ndcg@10.ease", "development_ndcg@10.popularity"),
         pictures=("tuning",),
     ),
     "eval_report": Shown(
@@ -138,9 +141,8 @@ EXPECTED = {
             "n_compared",
         ),
     ),
-    "training_reference": Shown(numbers=("n_clusters", "n_columns", "n_bins", "n_rows")),
     "drift_report": Shown(
-        tables=("columns", "about", "periods", "source"),
+        tables=("columns", "about", "periods", "compared"),
         numbers=("n_window_clusters", "n_users_seen", "largest_ks", "largest_psi"),
         pictures=("drift", "over_time"),
     ),

@@ -16,12 +16,13 @@ from PIL import Image
 from recsys_assets import definitions  # noqa: F401  # declares the assets, which fills RECIPES
 from recsys_assets.metadata.feedback import MOST_PICTURED, interactions_metadata
 from recsys_assets.recipes import RECIPES
+from recsys_core.data.splits import Splits
 from recsys_core.feedback.config import InteractionsConfig
 from recsys_core.feedback.interactions import read_day
 from recsys_core.feedback.sqlite_log import SqliteLog
 from recsys_core.tables import read_table
 from tests.assets.metadata.asked import ingest, print_metadata
-from tests.assets.metadata.expected import EVERY, EXPECTED, TEXTS, Shown
+from tests.assets.metadata.expected import EVERY, EXPECTED, LEARNED, TEXTS, Shown
 from tests.assets.metadata.ink import DARK, LEAST_CONTRAST, WHITE, contrast, ink_on
 from tests.assets.projects import Project
 from tests.assets.test_planning import click, rating, write_log
@@ -204,10 +205,21 @@ def test_times_are_shown_and_never_stored(seen: Seen, with_a_day: Project) -> No
     assert "p50_ms" not in str(files_of(with_a_day, "retrieval_report"))
 
 
-def test_the_last_point_of_the_training_is_the_figure_of_the_report(seen: Seen) -> None:
-    trained, report = seen["two_tower"], seen["retrieval_report"]
-    assert trained["validation_recall@100"][1] == pytest.approx(report["recall@100"][1])
-    assert seen["ranker"]["validation_ndcg@10"][1] == pytest.approx(seen["ranking_report"]["ndcg@10"][1])
+def test_the_last_point_of_a_curve_is_the_figure_of_the_report_on_that_window(seen: Seen, with_a_day: Project) -> None:
+    """Both curves look at the last development window, at its last step where each step has a tower of its own."""
+    splits = Splits.load(with_a_day.folder("splits"))
+    window = splits.development[-1]
+    asked = [name for name in splits.asking if name in splits.slices_of(window)][-1]
+    found = files_of(with_a_day, "retrieval_report")["recall"].filter(k=100, slice=asked)["recall"].to_numpy()
+    ordered = files_of(with_a_day, "ranking_report")["per_user"].filter(window=window, order="ranking")["ndcg"]
+    assert seen["two_tower"]["validation_recall@100"][1] == pytest.approx(found.mean())
+    assert seen["ranker"]["validation_ndcg@10"][1] == pytest.approx(ordered.to_numpy().mean())
+
+
+def test_the_models_and_their_report_say_until_when_those_that_serve_have_learned(seen: Seen) -> None:
+    """Without a log, the towers and the ranker have learned from the same ratings."""
+    told = {seen[name]["learned_until"][1] for name in LEARNED}
+    assert told == {"2016-10-16T17:57:25+00:00"}
 
 
 def test_days_of_the_log_are_counted_by_what_became_of_them(seen: Seen) -> None:

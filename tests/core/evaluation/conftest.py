@@ -1,4 +1,4 @@
-"""A judged test slice of the tiny world: random lists of three stages and of two baselines."""
+"""Judged windows of the tiny world: random lists of three stages and of two baselines."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,17 +8,18 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 
-from recsys_core.data.config import SplitsConfig
 from recsys_core.data.histories import Catalogue, Histories, catalogue_of, histories_of
 from recsys_core.data.slicing import make_splits
-from recsys_core.data.splits import TEST, fit_ratings, known_ratings
+from recsys_core.data.splits import TEST, fit_ratings
 from recsys_core.evaluation.breadth import Audience
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.funnel import Stages
-from recsys_core.evaluation.lists import lists_table
-from recsys_core.evaluation.report import POPULARITY, EvalReport, evaluate
+from recsys_core.evaluation.lists import lists_table, of_window
+from recsys_core.evaluation.protocols import REFITTED, Examination, Questions
+from recsys_core.evaluation.report import POPULARITY, Answered, EvalReport, evaluate
 from recsys_core.features.tables import item_features
 from tests import tiny_world
+from tests.core.worlds import QUICK_SPLITS
 
 Int64s = npt.NDArray[np.int64]
 Judging = Callable[..., "Judged"]
@@ -30,15 +31,63 @@ N_FOUND = 30
 class Judged:
     """What `evaluate` reads."""
 
-    stages: Stages
+    answered: list[Answered]
     baselines: pl.DataFrame
-    targets: pl.DataFrame
-    audience: Audience
-    trained_users: pl.Series
 
     def report(self, config: EvaluationConfig | None = None) -> EvalReport:
         settings = config or EvaluationConfig(n_draws=200, n_slice_users=3)
-        return evaluate(self.stages, self.baselines, self.targets, self.audience, self.trained_users, settings)
+        return evaluate(self.answered, self.baselines, settings)
+
+    def with_stages(self, change: Callable[[Answered], Stages]) -> "Judged":
+        """The same questions, answered otherwise."""
+        return replace(self, answered=[replace(one, stages=change(one)) for one in self.answered])
+
+    def with_targets(self, change: Callable[[pl.DataFrame], pl.DataFrame]) -> "Judged":
+        """The same answers to questions with other targets."""
+        return replace(
+            self,
+            answered=[
+                replace(one, questions=replace(one.questions, targets=change(one.questions.targets)))
+                for one in self.answered
+            ],
+        )
+
+    def of(self, protocol: str, *windows: str) -> list[Answered]:
+        """The answers by one protocol, of some windows or all."""
+        own = [one for one in self.answered if one.questions.protocol == protocol]
+        return [one for one in own if not windows or one.questions.window in windows]
+
+    @property
+    def tested(self) -> Answered:
+        """The last answers to the test, refitted."""
+        return self.of(REFITTED, TEST)[-1]
+
+    @property
+    def stages(self) -> Stages:
+        """Of the last answers to the test."""
+        return self.tested.stages
+
+    @property
+    def targets(self) -> pl.DataFrame:
+        """Of the last questions of the test."""
+        return self.tested.questions.targets
+
+    def own(self, table: pl.DataFrame) -> pl.DataFrame:
+        """The rows of a table that are of the last questions of the test, without protocol and window."""
+        users = self.stages.users.user_ids.tolist()
+        own = table.filter(pl.col("user_id").is_in(users), protocol=REFITTED, window=TEST)
+        return own.drop("protocol", "window")
+
+    @property
+    def audience(self) -> Audience:
+        """Whom the last answers to the test were given to."""
+        one = self.tested
+        return Audience(
+            users=one.stages.users,
+            catalogue=one.stages.catalogue,
+            items=one.items,
+            n_trained_users=len(one.trained_users),
+        )
 
 
 def unseen_at_random(users: Histories, k: int, rng: np.random.Generator) -> Int64s:
@@ -49,36 +98,32 @@ def unseen_at_random(users: Histories, k: int, rng: np.random.Generator) -> Int6
     return np.where(np.take_along_axis(seen, order, axis=1), -1, order)
 
 
-def judge(seed: int = 0) -> Judged:
-    rng = np.random.default_rng(seed)
-    ratings = tiny_world.ratings(seed)
-    splits = make_splits(ratings, SplitsConfig())
-    fit = fit_ratings(ratings, splits, TEST)
-    catalogue = catalogue_of(fit)
-    users = histories_of(known_ratings(ratings, splits, TEST), catalogue, splits.users_of(TEST))
+def stages_at_random(questions: Questions, catalogue: Catalogue, rng: np.random.Generator) -> Stages:
+    users = histories_of(questions.known, catalogue, questions.requests["user_id"].to_numpy())
     exact = unseen_at_random(users, N_FOUND + 6, rng)
     found = exact[:, :N_FOUND].copy()
     found[:, 4] = exact[:, N_FOUND + 3]  # the index found another item than the fifth
     shuffle = np.argsort(rng.random(found.shape) + 9 * (found < 0), axis=1)
-    lists = {name: unseen_at_random(users, 40, rng) for name in (POPULARITY, "ease")}
-    return Judged(
-        stages=Stages(
-            users=users,
-            catalogue=catalogue,
-            exact=exact[:, :N_FOUND],
-            found=found,
-            ranked=np.take_along_axis(found, shuffle, axis=1),
-        ),
-        baselines=pl.concat([lists_table(name, users.user_ids, array, catalogue) for name, array in lists.items()]),
-        targets=splits.targets.filter(slice=TEST),
-        audience=Audience(
-            users=users,
-            catalogue=catalogue,
-            items=item_features(ratings, tiny_world.movies(), splits.fit_end(TEST)),
-            n_trained_users=fit["user_id"].n_unique(),
-        ),
-        trained_users=fit["user_id"].unique(),
-    )
+    ranked = np.take_along_axis(found, shuffle, axis=1)
+    return Stages(users=users, catalogue=catalogue, exact=exact[:, :N_FOUND], found=found, ranked=ranked)
+
+
+def judge(seed: int = 0) -> Judged:
+    rng = np.random.default_rng(seed)
+    ratings = tiny_world.ratings(seed)
+    splits = make_splits(ratings, QUICK_SPLITS)
+    examination = Examination.of(ratings, splits)
+    answered, lists = [], []
+    for name in examination.slices:
+        fit = fit_ratings(ratings, splits, name)
+        items = item_features(ratings, tiny_world.movies(), splits.fit_end(name))
+        for one in examination.questions(name):
+            stages = stages_at_random(one, catalogue_of(fit), rng)
+            answered.append(Answered(questions=one, stages=stages, items=items, trained_users=fit["user_id"].unique()))
+            for model in (POPULARITY, "ease"):
+                ranked = unseen_at_random(stages.users, 40, rng)
+                lists.append(of_window(one, lists_table(model, stages.users.user_ids, ranked, stages.catalogue)))
+    return Judged(answered=answered, baselines=pl.concat(lists))
 
 
 @pytest.fixture(scope="session")

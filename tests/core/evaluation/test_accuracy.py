@@ -100,9 +100,9 @@ def test_every_value_lies_between_zero_and_one(report: EvalReport) -> None:
 
 
 def test_the_order_of_the_rows_changes_nothing(judged: Judged, report: EvalReport) -> None:
-    again = per_user_metrics(shuffled(judged.baselines), shuffled(judged.targets))
+    again = per_user_metrics(shuffled(judged.own(judged.baselines)), shuffled(judged.targets))
     for model in ("popularity", "ease"):
-        assert again.filter(model=model).equals(report.per_user.filter(model=model))
+        assert again.filter(model=model).equals(judged.own(report.per_user).filter(model=model))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -110,9 +110,9 @@ def test_the_independent_scorer_agrees(evalkit: ModuleType, judging: Judging, se
     judged = judging(seed)
     report = judged.report()
     ours = lists_table(OURS, judged.stages.users.user_ids, judged.stages.ranked, judged.stages.catalogue)
-    for model, lists in (("ease", judged.baselines.filter(model="ease")), (OURS, ours)):
+    for model, lists in (("ease", judged.own(judged.baselines).filter(model="ease")), (OURS, ours)):
         user_ids, theirs = evalkit.per_user(lists, judged.targets)
-        found = report.per_user.filter(model=model)
+        found = judged.own(report.per_user).filter(model=model)
         assert found["user_id"].to_list() == user_ids
         for metric, values in theirs.items():
             np.testing.assert_allclose(found[metric].to_numpy(), values, rtol=0, atol=1e-12, err_msg=metric)

@@ -61,7 +61,7 @@ def test_listed_items_outside_the_catalogue_are_passed_over() -> None:
 
 
 def test_every_model_has_every_metric(judged: Judged) -> None:
-    found = breadth(judged.baselines, judged.audience, 10)
+    found = breadth(judged.own(judged.baselines), judged.audience, 10)
     assert found.height == 2 * 6
     assert found["value"].is_finite().all()
     bounded = found.filter(pl.col("metric").is_in(["coverage", "gini", "popularity", "diversity"]))["value"]
@@ -70,7 +70,7 @@ def test_every_model_has_every_metric(judged: Judged) -> None:
 
 def test_random_lists_are_as_popular_as_the_average_item(judged: Judged) -> None:
     """Seen items are left out, and these are the popular ones: hence a little below one half."""
-    found = breadth(judged.baselines, judged.audience, 10).filter(metric="popularity")["value"]
+    found = breadth(judged.own(judged.baselines), judged.audience, 10).filter(metric="popularity")["value"]
     assert found.is_between(0.3, 0.5).all()
 
 
@@ -79,7 +79,7 @@ def test_the_most_popular_items_are_popular_and_not_novel(judged: Judged) -> Non
     best = np.argsort(-items["n_ratings"].to_numpy(), kind="stable")[:10]
     same = np.tile(best, (judged.stages.users.n_users, 1))
     lists = lists_table("same", judged.stages.users.user_ids, same, judged.stages.catalogue)
-    found = breadth(pl.concat([lists, judged.baselines]), replace(judged.audience), 10)
+    found = breadth(pl.concat([lists, judged.own(judged.baselines)]), replace(judged.audience), 10)
     by_model = {model: dict(own.select("metric", "value").iter_rows()) for (model,), own in found.group_by("model")}
     assert by_model["same"]["popularity"] > 0.9
     assert by_model["same"]["novelty"] < by_model["ease"]["novelty"]

@@ -7,7 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from recsys_core.data.splits import TEST
 from recsys_core.evaluation.funnel import FATES, Stages, fates, funnel
+from recsys_core.evaluation.protocols import REFITTED
 from recsys_core.evaluation.report import OURS, EvalReport
 from tests.core.evaluation.conftest import Judged, Judging
 
@@ -64,15 +66,15 @@ def test_each_target_has_one_fate_and_the_shares_are_whole(judged: Judged, k: in
 def test_hits_are_those_of_the_recall(judging: Judging, seed: int, width: int) -> None:
     """A second way to the same number, also where the final list is shorter than what was found."""
     judged = judging(seed)
-    judged = replace(judged, stages=replace(judged.stages, ranked=judged.stages.ranked[:, :width]))
+    judged = judged.with_stages(lambda one: replace(one.stages, ranked=one.stages.ranked[:, :width]))
     report = judged.report()
-    own = report.per_user.filter(model=OURS)
+    own = report.per_user.filter(model=OURS, protocol=REFITTED, window=TEST)
     hits = (own["recall@10"] * own["n_targets"]).sum()
     assert report.funnel.filter(fate="hit")["n_targets"].item() == pytest.approx(hits)
 
 
 def test_found_and_ranked_agree_with_the_recall_of_all_candidates(judged: Judged, report: EvalReport) -> None:
-    own = report.per_user.filter(model="two-tower")
+    own = report.per_user.filter(model="two-tower", protocol=REFITTED, window=TEST)
     reached = report.funnel.filter(pl.col("fate").is_in(["ranked below k", "hit"]))["n_targets"].sum()
     assert (own["recall@50"] * own["n_targets"]).sum() == pytest.approx(reached)
 

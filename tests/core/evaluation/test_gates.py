@@ -6,6 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from recsys_core.data.splits import TEST
+from recsys_core.evaluation.funnel import Stages
 from recsys_core.evaluation.gates import (
     SliceLead,
     beats,
@@ -14,20 +16,33 @@ from recsys_core.evaluation.gates import (
     missing_baselines,
     worst_slice,
 )
-from recsys_core.evaluation.report import OURS, POPULARITY, RETRIEVAL_ONLY, EvalReport
+from recsys_core.evaluation.protocols import NEWCOMERS, PROTOCOLS, REFITTED
+from recsys_core.evaluation.report import (
+    ALL_WINDOWS,
+    DEVELOPMENT,
+    OURS,
+    POPULARITY,
+    RETRIEVAL_ONLY,
+    Answered,
+    EvalReport,
+)
 from tests.core.evaluation.conftest import Judged
 
 
 def ideal(judged: Judged) -> Judged:
     """Targets first, for as far as they are among the found."""
-    wanted = set(judged.targets.select("user_id", "item_id").iter_rows())
-    ids, ranked = judged.stages.catalogue.item_ids, judged.stages.ranked
-    users = judged.stages.users.user_ids
-    misses = [
-        [item < 0 or (user, ids[item]) not in wanted for item in own] for user, own in zip(users, ranked, strict=True)
-    ]
-    best = np.take_along_axis(ranked, np.argsort(misses, axis=1, kind="stable"), axis=1)
-    return replace(judged, stages=replace(judged.stages, ranked=best))
+
+    def best(one: Answered) -> Stages:
+        wanted = set(one.questions.targets.select("user_id", "item_id").iter_rows())
+        ids, ranked, users = one.stages.catalogue.item_ids, one.stages.ranked, one.stages.users.user_ids
+        misses = [
+            [item < 0 or (user, ids[item]) not in wanted for item in own]
+            for user, own in zip(users, ranked, strict=True)
+        ]
+        first = np.argsort(misses, axis=1, kind="stable")
+        return replace(one.stages, ranked=np.take_along_axis(ranked, first, axis=1))
+
+    return judged.with_stages(best)
 
 
 def test_a_report_made_by_evaluate_is_whole(report: EvalReport) -> None:
@@ -42,7 +57,7 @@ def test_a_clear_lead_beats(judged: Judged) -> None:
 
 
 def test_no_lead_does_not_beat(judged: Judged) -> None:
-    lazy = replace(judged, stages=replace(judged.stages, ranked=judged.stages.found)).report()
+    lazy = judged.with_stages(lambda one: replace(one.stages, ranked=one.stages.found)).report()
     assert not beats(lazy, RETRIEVAL_ONLY)
 
 
@@ -73,17 +88,43 @@ def test_a_fate_left_out_of_the_funnel_is_seen(report: EvalReport) -> None:
 
 def test_targets_dropped_before_the_funnel_are_seen(judged: Judged, report: EvalReport) -> None:
     """Fates and funnel agree with each other, but the metrics count more."""
-    fewer = replace(judged, targets=judged.targets.head(-2)).report()
+    fewer = judged.with_targets(lambda targets: targets.head(-1)).report()
     assert not funnel_is_whole(replace(report, fates=fewer.fates, funnel=fewer.funnel))
 
 
-def test_a_model_that_drops_users_is_seen(report: EvalReport) -> None:
-    n = pl.when(pl.col("model") == POPULARITY).then(pl.col("n") - 1).otherwise("n")
-    assert not denominators_agree(replace(report, summary=report.summary.with_columns(n=n)))
+def test_the_funnel_is_that_of_the_test_alone(judged: Judged, report: EvalReport) -> None:
+    """Targets that are lost elsewhere are no hole in it."""
+    elsewhere = [one for one in judged.answered if one.questions.window != TEST]
+    fewer = replace(judged, answered=[*elsewhere[:-1], *judged.of(REFITTED, TEST)]).report()
+    assert funnel_is_whole(fewer)
+    assert not funnel_is_whole(replace(report, fates=pl.concat([report.fates, report.fates])))
+
+
+PLACES = [
+    (protocol, window)
+    for protocol in PROTOCOLS
+    for window in (ALL_WINDOWS, DEVELOPMENT, "window_2", "window_3", "window_4", TEST)
+]
+
+
+@pytest.mark.parametrize(("protocol", "window"), PLACES)
+@pytest.mark.parametrize("model", [POPULARITY, OURS])
+def test_a_model_that_drops_users_anywhere_is_seen(report: EvalReport, protocol: str, window: str, model: str) -> None:
+    here = (pl.col("protocol") == protocol) & (pl.col("window") == window) & (pl.col("model") == model)
+    assert report.summary.filter(here).height > 0
+    fewer = report.summary.with_columns(n=pl.when(here).then(pl.col("n") - 1).otherwise("n"))
+    assert not denominators_agree(replace(report, summary=fewer))
+    assert not denominators_agree(replace(report, summary=report.summary.filter(~here)))
 
 
 def test_users_dropped_by_all_models_alike_are_seen(report: EvalReport) -> None:
     assert not denominators_agree(replace(report, summary=report.summary.with_columns(n=pl.col("n") - 1)))
+
+
+def test_a_window_that_nobody_was_asked_in_is_seen(report: EvalReport) -> None:
+    """Rows of a window in the summary without any user behind them."""
+    invented = report.summary.filter(window=TEST).with_columns(window=pl.lit("window_99"))
+    assert not denominators_agree(replace(report, summary=pl.concat([report.summary, invented])))
 
 
 def test_ours_is_among_the_models(report: EvalReport) -> None:
@@ -92,14 +133,17 @@ def test_ours_is_among_the_models(report: EvalReport) -> None:
 
 def test_a_baseline_that_is_missing_is_named(report: EvalReport) -> None:
     """The report of this test has two of the five."""
-    assert missing_baselines(report) == {"recent_popularity", "item_knn", "ials"}
-    summary = pl.concat(
-        [
-            report.summary,
-            *(report.summary.with_columns(model=pl.lit(name)) for name in ("recent_popularity", "item_knn", "ials")),
-        ]
-    )
+    others = {"recent_popularity", "item_knn", "ials"}
+    assert missing_baselines(report) == others
+    ours = report.summary.filter(model=OURS)
+    summary = pl.concat([report.summary, *(ours.with_columns(model=pl.lit(name)) for name in others)])
     assert missing_baselines(replace(report, summary=summary)) == set()
+
+
+@pytest.mark.parametrize(("protocol", "window"), [(REFITTED, TEST), (NEWCOMERS, "window_2"), (REFITTED, ALL_WINDOWS)])
+def test_a_baseline_that_is_missing_from_one_window_is_named(report: EvalReport, protocol: str, window: str) -> None:
+    gap = (pl.col("protocol") == protocol) & (pl.col("window") == window) & (pl.col("model") == POPULARITY)
+    assert POPULARITY in missing_baselines(replace(report, summary=report.summary.filter(~gap)))
 
 
 def slices_of(leads: dict[str, tuple[float, float, int]]) -> pl.DataFrame:

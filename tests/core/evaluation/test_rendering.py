@@ -3,10 +3,13 @@
 from dataclasses import replace
 
 import polars as pl
+import pytest
 
+from recsys_core.data.splits import TEST
 from recsys_core.evaluation import rendering
 from recsys_core.evaluation.funnel import FATES
-from recsys_core.evaluation.report import OURS, POPULARITY, EvalReport
+from recsys_core.evaluation.protocols import FROZEN, NEWCOMERS, REFITTED
+from recsys_core.evaluation.report import ALL_WINDOWS, DEVELOPMENT, OURS, POPULARITY, EvalReport
 
 
 def cells_of(table: str) -> list[list[str]]:
@@ -26,8 +29,38 @@ def test_the_headline_has_every_model_best_first_with_its_interval(report: EvalR
     means = [report.mean(row[0]) for row in rows]
     assert sorted(row[0] for row in rows) == sorted(report.per_user["model"].unique().to_list())
     assert means == sorted(means, reverse=True)
-    best = report.summary.filter(model=rows[0][0], metric="ndcg@10").row(0, named=True)
+    pool = report.summary.filter(protocol=REFITTED, window=ALL_WINDOWS)
+    best = pool.filter(model=rows[0][0], metric="ndcg@10").row(0, named=True)
     assert rows[0][1] == f"{best['mean']:.3f} [{best['low']:.3f}, {best['high']:.3f}]"
+
+
+@pytest.mark.parametrize(("window", "protocol"), [(TEST, REFITTED), (DEVELOPMENT, FROZEN), ("window_2", NEWCOMERS)])
+def test_the_headline_of_any_window_and_protocol_can_be_told(report: EvalReport, window: str, protocol: str) -> None:
+    _, *rows = cells_of(rendering.headline_table(report, window, protocol))
+    for row in rows:
+        assert row[1].startswith(f"{report.mean(row[0], window=window, protocol=protocol):.3f} [")
+
+
+def test_the_windows_have_a_row_each_after_their_pools_and_then_the_other_protocols(report: EvalReport) -> None:
+    header, *rows = cells_of(rendering.windows_table(report))
+    assert header == ["window", "users", *report.per_user["model"].unique(maintain_order=True).to_list()]
+    assert [row[0] for row in rows] == [
+        ALL_WINDOWS, DEVELOPMENT, "window_2", "window_3", "window_4", TEST,
+        f"{ALL_WINDOWS}, {FROZEN}", f"{ALL_WINDOWS}, {NEWCOMERS}",
+    ]  # fmt: skip
+    of_row = dict(zip([row[0] for row in rows], rows, strict=True))
+    place = header.index(OURS)
+    assert of_row[TEST][place] == f"{report.mean(OURS, window=TEST):.3f}"
+    assert of_row[f"{ALL_WINDOWS}, {FROZEN}"][place] == f"{report.mean(OURS, protocol=FROZEN):.3f}"
+    users = [int(of_row[window][1]) for window in ("window_2", "window_3", "window_4", TEST)]
+    assert int(of_row[ALL_WINDOWS][1]) == sum(users)
+    assert int(of_row[DEVELOPMENT][1]) == sum(users[:2])
+
+
+def test_leads_in_the_test_can_be_told_alone(report: EvalReport) -> None:
+    _, *rows = cells_of(rendering.comparison_table(report, TEST))
+    mean, low, high = report.lead_over(POPULARITY, window=TEST)
+    assert rows[1][1] == f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
 def test_leads_show_their_sign(report: EvalReport) -> None:

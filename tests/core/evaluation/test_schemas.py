@@ -9,14 +9,23 @@ from pandera.errors import SchemaError
 
 from recsys_core.evaluation import schemas
 from recsys_core.evaluation.report import EvalReport
+from tests.core.evaluation.conftest import Judged
 
 DECLARED = {one.name: one for one in vars(schemas).values() if isinstance(one, pa.DataFrameSchema)}
 
 
 def test_every_table_of_the_report_keeps_its_schema(report: EvalReport) -> None:
-    assert DECLARED.keys() == {field.name for field in fields(EvalReport)}
-    for name, schema in DECLARED.items():
-        schema.validate(getattr(report, name))
+    assert DECLARED.keys() - {schemas.BASELINE_LISTS.name, schemas.RANKED_LISTS.name} == {
+        field.name for field in fields(EvalReport)
+    }
+    for field in fields(EvalReport):
+        DECLARED[field.name].validate(getattr(report, field.name))
+
+
+def test_the_lists_of_the_baselines_keep_theirs(judged: Judged) -> None:
+    schemas.BASELINE_LISTS.validate(judged.baselines)
+    with pytest.raises(SchemaError):
+        schemas.BASELINE_LISTS.validate(judged.baselines.with_columns(protocol=pl.lit("by heart")))
 
 
 def test_every_column_is_described() -> None:

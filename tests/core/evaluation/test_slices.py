@@ -7,8 +7,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recsys_core.data.histories import Histories
-from recsys_core.evaluation.accuracy import HEADLINE, per_user_metrics
+from recsys_core.data.splits import TEST
+from recsys_core.evaluation.accuracy import HEADLINE
 from recsys_core.evaluation.config import EvaluationConfig
+from recsys_core.evaluation.protocols import REFITTED
 from recsys_core.evaluation.report import OURS, EvalReport
 from recsys_core.evaluation.slices import (
     ACTIVITY_BANDS,
@@ -58,23 +60,53 @@ def test_each_user_is_in_one_slice_of_each_dimension(lengths: list[int], trained
     assert slices.height == 2 * len(lengths)
 
 
-def test_slices_cover_all_users_of_the_report(judged: Judged, report: EvalReport) -> None:
+def slices_of(judged: Judged) -> pl.DataFrame:
+    """window, user_id, dimension, slice of all users by the refitted protocol."""
+    return pl.concat(
+        [
+            user_slices(one.stages.users, one.trained_users).select(
+                pl.lit(one.questions.window).alias("window"), pl.all()
+            )
+            for one in judged.of(REFITTED)
+        ]
+    )
+
+
+def test_slices_cover_all_users_of_all_windows(report: EvalReport) -> None:
     sums = report.user_slices.group_by("model", "dimension").agg(pl.col("n").sum())
-    assert sums["n"].unique().to_list() == [judged.stages.users.n_users]
+    assert sums["n"].unique().to_list() == [report.headline()["n_users"]]
     assert sums.height == 2 * report.per_user["model"].n_unique()
 
 
 def test_the_mean_of_all_is_the_weighted_mean_of_the_slices(judged: Judged, report: EvalReport) -> None:
-    slices = user_slices(judged.stages.users, judged.trained_users)
-    config = EvaluationConfig(n_draws=100, n_slice_users=2)
-    found = metric_by_slice(report.per_user, slices, HEADLINE, config).filter(model=OURS, dimension="user")
+    refitted = report.per_user.filter(protocol=REFITTED)
+    found = metric_by_slice(refitted, slices_of(judged), HEADLINE, CONFIG).filter(model=OURS, dimension="user")
     weighted = (found["mean"] * found["n"]).sum() / found["n"].sum()
     assert weighted == pytest.approx(report.mean(OURS))
 
 
+def test_a_user_may_be_new_in_one_window_and_known_in_the_next() -> None:
+    per_user = pl.DataFrame({"window": ["a", "b"], "model": [OURS] * 2, "user_id": [1, 1], HEADLINE: [0.2, 0.6]})
+    slices = pl.DataFrame({"window": ["a", "b"], "user_id": [1, 1], "dimension": ["user"] * 2, "slice": ["new", "old"]})
+    found = metric_by_slice(per_user, slices, HEADLINE, CONFIG.model_copy(update={"n_slice_users": 1}))
+    assert found.select("slice", "mean", "n").rows() == [("new", 0.2, 1), ("old", 0.6, 1)]
+
+
+def test_a_user_of_two_windows_is_one_user_and_one_unit_of_chance() -> None:
+    """Two users with three values each are too few where three users are asked for, and no surer than two."""
+    users, windows = [1, 2] * 3, ["a", "a", "b", "b", "c", "c"]
+    about = {"window": windows, "user_id": users}
+    per_user = pl.DataFrame({**about, "model": [OURS] * 6, HEADLINE: [0.2, 0.6] * 3})
+    slices = pl.DataFrame({**about, "dimension": ["user"] * 6, "slice": ["all"] * 6})
+    found = metric_by_slice(per_user, slices, HEADLINE, CONFIG.model_copy(update={"n_slice_users": 2}))
+    assert found.select("mean", "low", "high", "n").row(0) == pytest.approx((0.4, 0.2, 0.6, 6))
+    too_few = metric_by_slice(per_user, slices, HEADLINE, CONFIG.model_copy(update={"n_slice_users": 3}))
+    assert np.isnan(too_few["mean"].item())
+
+
 def test_a_slice_of_too_few_users_is_listed_without_figures(report: EvalReport, judged: Judged) -> None:
-    slices = user_slices(judged.stages.users, judged.trained_users)
-    found = metric_by_slice(report.per_user, slices, HEADLINE, EvaluationConfig(n_draws=100, n_slice_users=1000))
+    config = EvaluationConfig(n_draws=100, n_slice_users=1000)
+    found = metric_by_slice(report.per_user.filter(protocol=REFITTED), slices_of(judged), HEADLINE, config)
     assert found.select("model", "dimension", "slice", "n").equals(
         report.user_slices.select("model", "dimension", "slice", "n")
     )
@@ -83,10 +115,10 @@ def test_a_slice_of_too_few_users_is_listed_without_figures(report: EvalReport, 
 
 def test_a_slices_figures_depend_on_nothing_beside_it(report: EvalReport, judged: Judged) -> None:
     """Neither on the order of the slices nor on the other models, also where slices outnumber users."""
-    slices = user_slices(judged.stages.users, judged.trained_users)
-    ours = report.per_user.filter(model=OURS)
+    slices, refitted = slices_of(judged), report.per_user.filter(protocol=REFITTED)
+    ours = refitted.filter(model=OURS)
     alone = metric_by_slice(ours, shuffled(slices), HEADLINE, CONFIG)
-    assert metric_by_slice(report.per_user, slices, HEADLINE, CONFIG).filter(model=OURS).equals(alone)
+    assert metric_by_slice(refitted, slices, HEADLINE, CONFIG).filter(model=OURS).equals(alone)
 
 
 # ---- items ----
@@ -130,7 +162,8 @@ def test_recall_of_the_bands_by_hand() -> None:
 
 def test_bands_count_every_target_and_every_hit(judged: Judged, report: EvalReport) -> None:
     sums = report.item_slices.group_by("model").agg(n=pl.col("n").sum(), hits=(pl.col("n") * pl.col("recall")).sum())
-    assert sums["n"].unique().to_list() == [judged.targets.height]
-    per_user = per_user_metrics(judged.baselines, judged.targets).filter(model="ease")
+    per_user = report.per_user.filter(model="ease", protocol=REFITTED, window=TEST)
+    n_targets = sum(one.questions.targets.height for one in judged.of(REFITTED, TEST))
+    assert sums["n"].unique().to_list() == [n_targets]
     hits = (per_user["recall@10"] * per_user["n_targets"]).sum()
     assert sums.filter(model="ease")["hits"].item() == pytest.approx(hits)

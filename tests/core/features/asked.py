@@ -9,8 +9,10 @@ import polars as pl
 import scipy.sparse as sp
 
 from recsys_core.data.histories import Catalogue, Histories, histories_of
+from recsys_core.data.schemas import LIKED
 from recsys_core.features.assembler import FeatureBlock, assemble
 from recsys_core.features.content import GENRES
+from recsys_core.features.nearest import LIKE_EVIDENCE, Neighbours
 from recsys_core.features.pairs import Asking, Pairs
 from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.sides import ItemSide, ItemVectors, item_side
@@ -22,7 +24,7 @@ Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
 Floats = Sequence[Sequence[float]]
 
-DIM, RANK, N_BINS = 17, 9, 4
+DIM, RANK, N_BINS, RATING_RANK = 17, 9, 4, 5
 """Lengths of vectors drawn at random: odd ones, so that nothing fits by chance."""
 
 
@@ -51,12 +53,18 @@ class Asked:
     def only(self, rows: Sequence[int], places: slice = slice(None)) -> "Asked":
         """Some of the users, and some of their candidates."""
         chosen = np.array(rows, dtype=np.int64)
-        own = self.asking
+        own, users = self.asking, self.users.select(chosen)
         return replace(
             self,
-            users=self.users.select(chosen),
+            users=users,
             requested_at=self.requested_at[chosen],
-            asking=Asking(trained=own.trained[chosen], closed_form=own.closed_form[chosen], trend=own.trend[chosen]),
+            asking=Asking(
+                trained=own.trained[chosen],
+                closed_form=own.closed_form[chosen],
+                trend=own.trend[chosen],
+                rating=own.rating[chosen],
+                evidence=evidence_of(users),
+            ),
             item_idx=self.item_idx[chosen][:, places],
         )
 
@@ -80,13 +88,15 @@ def ask(
     rng = np.random.default_rng(5)
     item_idx = np.stack([rng.permutation(catalogue.n_items)[:n_candidates] for _ in range(users.n_users)])
     item_idx[::3, n_candidates // 2 :] = -1
-    trained, closed_form, trend = (normal(rng, users.n_users, d) for d in (DIM, RANK, N_BINS))
+    trained, closed_form, trend, rating = (normal(rng, users.n_users, d) for d in (DIM, RANK, N_BINS, RATING_RANK))
     return Asked(
         users=users,
         requested_at=requests["requested_at"].to_numpy(),
         items=items,
         side=item_side(items, names_of("item"), catalogue, random_vectors(catalogue.n_items, rng), as_of),
-        asking=Asking(trained=trained, closed_form=closed_form, trend=trend),
+        asking=Asking(
+            trained=trained, closed_form=closed_form, trend=trend, rating=rating, evidence=evidence_of(users)
+        ),
         item_idx=item_idx,
     )
 
@@ -95,8 +105,33 @@ def normal(rng: np.random.Generator, *shape: int) -> Float32s:
     return rng.normal(size=shape).astype(np.float32)
 
 
+def evidence_of(users: Histories) -> Float32s:
+    """(n_ratings,) 1 for a like, less for another rating."""
+    return np.where(users.ratings >= LIKED, LIKE_EVIDENCE, 0.25).astype(np.float32)
+
+
+def neighbours_of(users: Histories, recency: Sequence[float] | Float32s | None = None) -> Neighbours:
+    """All of these users, who count alike unless told otherwise."""
+    return Neighbours(
+        offsets=users.offsets,
+        item_idx=users.item_idx,
+        evidence=evidence_of(users),
+        recency=np.ones(users.n_users, dtype=np.float32) if recency is None else np.array(recency, dtype=np.float32),
+        n_items=users.n_items,
+    )
+
+
+def random_neighbours(n_items: int, rng: np.random.Generator, n_users: int = 150) -> Neighbours:
+    """More users than are ever asked, with up to twenty ratings each."""
+    items = [rng.permutation(n_items)[: rng.integers(1, 1 + min(20, n_items))] for _ in range(n_users)]
+    rated = [[(int(item), float(rng.integers(1, 11) / 2), at) for at, item in enumerate(own)] for own in items]
+    return neighbours_of(histories_from(rated, n_items), rng.uniform(0.1, 1, n_users).astype(np.float32))
+
+
 def random_vectors(n_items: int, rng: np.random.Generator, rank: int = RANK) -> ItemVectors:
-    lifts = sp.random_array((n_items, n_items), density=0.1, rng=rng, format="csr", dtype=np.float32)
+    lifts = sp.random_array(
+        (n_items, n_items), density=0.1, rng=np.random.default_rng(3), format="csr", dtype=np.float32
+    )
     return ItemVectors(
         trained=normal(rng, n_items, DIM),
         biases=normal(rng, n_items),
@@ -105,6 +140,9 @@ def random_vectors(n_items: int, rng: np.random.Generator, rank: int = RANK) -> 
         trend=normal(rng, n_items, N_BINS),
         following=lifts,
         preceding=lifts.T.tocsr(),
+        neighbours=random_neighbours(n_items, rng),
+        rating_biases=normal(rng, n_items),
+        rating_factors=normal(rng, n_items, RATING_RANK),
     )
 
 
@@ -126,7 +164,8 @@ def side_of(
 ) -> ItemSide:
     """Items by hand: the closed form takes an item in a history and as an answer for what the tower takes it for.
 
-    Each was rated ten times and has a bias of nothing; no item follows another.
+    Each was rated ten times and has a bias of nothing; no item follows another, and there are no neighbours and no
+    predicted stars.
     """
     array = np.array(vectors, dtype=np.float32)
     n_items = len(array)
@@ -145,6 +184,9 @@ def side_of(
             trend=np.zeros((n_items, 1), dtype=np.float32),
             following=nothing,
             preceding=nothing,
+            neighbours=neighbours_of(histories_from([], n_items)),
+            rating_biases=np.zeros(n_items, dtype=np.float32),
+            rating_factors=np.zeros((n_items, 1), dtype=np.float32),
         ),
     )
 
@@ -156,16 +198,21 @@ def pairs_of(
     asking: Asking | None = None,
 ) -> Pairs:
     """Users by hand beside their candidates; by default they ask for nothing."""
-    n_users, n_items = len(histories), len(side.n_ratings)
-    learned = side.learned
-    widths = [array.shape[1] for array in (learned.trained, learned.offered, learned.trend)]
-    trained, closed_form, trend = (np.zeros((n_users, d), dtype=np.float32) for d in widths)
+    users = histories_from(histories, len(side.n_ratings))
     return Pairs(
-        users=user_states(histories_from(histories, n_items), side),
+        users=user_states(users, side),
         items=side,
-        asking=asking or Asking(trained=trained, closed_form=closed_form, trend=trend),
-        item_idx=np.array(item_idx, dtype=np.int64).reshape(n_users, -1),
+        asking=asking or asking_nothing(users, side),
+        item_idx=np.array(item_idx, dtype=np.int64).reshape(users.n_users, -1),
     )
+
+
+def asking_nothing(users: Histories, side: ItemSide) -> Asking:
+    """Vectors of zeros, and the evidence of the histories."""
+    learned = side.learned
+    parts = (learned.trained, learned.offered, learned.trend, learned.rating_factors)
+    trained, closed_form, trend, rating = (np.zeros((users.n_users, part.shape[1]), dtype=np.float32) for part in parts)
+    return Asking(trained=trained, closed_form=closed_form, trend=trend, rating=rating, evidence=evidence_of(users))
 
 
 def column(block: FeatureBlock, name: str) -> Float32s:

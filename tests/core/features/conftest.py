@@ -10,10 +10,14 @@ from tests import tiny_world
 from tests.core import embedded
 from tests.core.features.asked import Asked, ask
 
+ONE_STEP = SplitsConfig(n_refits=1)
+"""Everybody who comes in the last tenth is asked of the same models: more users at once."""
+
 
 def at_the_test(ratings: pl.DataFrame, movies: pl.DataFrame) -> Asked:
-    splits = make_splits(ratings, SplitsConfig())
-    return ask(ratings, movies, splits.fit_end(TEST), splits.requests(TEST))
+    splits = make_splits(ratings, ONE_STEP)
+    name = f"{TEST}_1"
+    return ask(ratings, movies, splits.fit_end(name), splits.requests(name))
 
 
 @pytest.fixture(scope="session")

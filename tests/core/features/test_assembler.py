@@ -11,14 +11,13 @@ from recsys_core.contracts import violations
 from recsys_core.data.histories import Catalogue
 from recsys_core.features.assembler import FRESH, MISSING, STALE, FeatureBlock, state_counts, user_feature_values
 from recsys_core.features.counts import DAY
-from recsys_core.features.pairs import Asking
 from recsys_core.features.registry import DEFAULTS, FEATURE_NAMES, FEATURES, features_of, names_of
 from recsys_core.features.schemas import EXAMPLE_KEYS, example_schema
 from recsys_core.features.sides import ItemSide, item_side
 from recsys_core.features.tables import user_features
 from tests import tiny_world
 from tests.core import embedded
-from tests.core.features.asked import Asked, ask, column, equal, side_of
+from tests.core.features.asked import Asked, ask, asking_nothing, column, equal, neighbours_of, side_of
 from tests.core.features.conftest import at_the_test
 from tests.core.features.moments import futures
 from tests.core.tables_by_hand import shuffled
@@ -41,9 +40,12 @@ SIDE = replace(
     ),
     as_of=AS_OF,
 )
+FAN = neighbours_of(histories_from([[(item, 5.0, item) for item in range(4)]], 4))
+"""Somebody who liked everything, so that nobody with a history is like nobody."""
+SIDE = replace(SIDE, learned=replace(SIDE.learned, neighbours=FAN))
 OF_A_HISTORY = {
     *USER[1:],
-    *(one.name for one in FEATURES if one.group in {"similarities", "associations", "covisits"}),
+    *(one.name for one in FEATURES if one.group in {"similarities", "associations", "covisits", "neighbours"}),
     *("pair_genre_affinity", "pair_recent_genre_affinity", "pair_year_distance", "context_days_since_last"),
 }
 """What cannot be known of somebody who has rated nothing."""
@@ -54,13 +56,13 @@ UNKNOWN = replace(SIDE, features=np.where(np.arange(4)[:, None] == 1, np.float32
 
 def asked_by_hand(history: Sequence[Rating], requested_at: int = AS_OF + DAY, side: ItemSide = SIDE) -> Asked:
     """One user, who is offered items 0, 1 and 2 and nothing in a fourth place."""
-    one, none = np.ones((1, 2), dtype=np.float32), np.zeros((1, 1), dtype=np.float32)
+    one, users = np.ones((1, 2), dtype=np.float32), histories_from([history], 4)
     return Asked(
-        users=histories_from([history], 4),
+        users=users,
         requested_at=np.array([requested_at]),
         items=pl.DataFrame(),
         side=side,
-        asking=Asking(trained=one, closed_form=one, trend=none),
+        asking=replace(asking_nothing(users, side), trained=one, closed_form=one),
         item_idx=np.array([[0, 1, 2, -1]]),
     )
 
@@ -69,7 +71,7 @@ def rows_of(block: FeatureBlock, asked: Asked) -> pl.DataFrame:
     """The candidates as `ranking_examples` has them."""
     present = asked.item_idx >= 0
     places = np.argwhere(present)
-    keys = {"slice": "test", "user_id": places[:, 0], "item_id": places[:, 1], "label": np.int8(0)}
+    keys = {"slice": "test", "user_id": places[:, 0], "item_id": places[:, 1], "label": np.int8(0), "known_at": AS_OF}
     features = {name: block.values[present][:, at] for name, at in AT.items()}
     return pl.DataFrame(keys | features).cast({**EXAMPLE_KEYS})
 

@@ -9,11 +9,11 @@ import pytest
 
 from recsys_core.data.histories import Histories
 from recsys_core.features.associations import N_STRONGEST
-from recsys_core.features.pairs import Asking, Pairs
+from recsys_core.features.pairs import Pairs
 from recsys_core.features.registry import features_of as declared_of
 from recsys_core.features.sides import ItemSide
 from recsys_core.features.state import user_states
-from tests.core.features.asked import DIM, N_BINS, equal, pairs_of, random_side, side_of
+from tests.core.features.asked import asking_nothing, equal, pairs_of, random_side, side_of
 from tests.core.worlds import Rating, random_histories
 
 Float32s = npt.NDArray[np.float32]
@@ -27,9 +27,7 @@ FEATURES = [one for one in declared_of("user-item") if one.group == "association
 
 
 def values_of(users: Histories, candidates: npt.NDArray[np.int64], side: ItemSide = SIDE) -> dict[str, Float32s]:
-    nothing = [np.zeros((users.n_users, d), np.float32) for d in (DIM, side.learned.shown.shape[1], N_BINS)]
-    asking = Asking(trained=nothing[0], closed_form=nothing[1], trend=nothing[2])
-    pairs = Pairs(users=user_states(users, side), items=side, asking=asking, item_idx=candidates)
+    pairs = Pairs(users=user_states(users, side), items=side, asking=asking_nothing(users, side), item_idx=candidates)
     return {one.name.removeprefix("pair_").removesuffix("_association"): pairs.value(one) for one in FEATURES}
 
 

@@ -23,8 +23,8 @@ def counts_of(ratings: pl.DataFrame, questions: list[tuple[int, int]], years: li
     return item_counts(ratings, item_ids, T0 + times, known.astype(np.float32))
 
 
-def row(counts: ItemCounts, at: int = 0) -> dict[str, float]:
-    return {field.name: getattr(counts, field.name)[at].item() for field in fields(counts)}
+def row(counts: ItemCounts, at: int = 0) -> dict[str, float | list[int]]:
+    return {field.name: getattr(counts, field.name)[at].tolist() for field in fields(counts)}
 
 
 def same(one: ItemCounts, other: ItemCounts) -> bool:
@@ -32,7 +32,7 @@ def same(one: ItemCounts, other: ItemCounts) -> bool:
     return all(a.dtype == b.dtype and np.array_equal(a, b, equal_nan=True) for a, b in pairs)
 
 
-def slowly(ratings: list[tuple[int, int, float, int]], item: int, time: int) -> dict[str, int]:
+def slowly(ratings: list[tuple[int, int, float, int]], item: int, time: int) -> dict[str, int | list[int]]:
     """The counts of one item at one moment, one rating at a time."""
     known = [one for one in ratings if one[3] < time]
     own = [one for one in known if one[1] == item]
@@ -40,7 +40,11 @@ def slowly(ratings: list[tuple[int, int, float, int]], item: int, time: int) -> 
     def since(some: list[tuple[int, int, float, int]], days: int) -> int:
         return sum(one[3] >= time - days * DAY for one in some)
 
+    stamps = sorted(one[3] for one in known)
+    starts = [stamps[-max(1, round(part * len(stamps)))] if stamps else 0 for part in (0.02, 0.05, 0.2)]
     return {
+        "n_newest_likes": [sum(one[3] >= start and one[2] >= 4 for one in own) for start in starts],
+        "n_newest": [sum(stamp >= start for stamp in stamps) for start in starts],
         "first_at": min((one[3] for one in own), default=0),
         "n_ratings": len(own),
         "n_likes": sum(one[2] >= 4 for one in own),
@@ -64,10 +68,27 @@ def test_numbers_by_hand() -> None:
         "n_recent": 1,
         "n_year": 1,
         "half_stars": 23,
+        "n_newest_likes": [1, 1, 1],
+        "n_newest": [1, 1, 1],
         "all_ratings": 4,
         "all_recent": 1,
         "all_year": 1,
     }
+
+
+def test_the_newest_ratings_are_a_share_of_all_and_not_of_days() -> None:
+    """A hundred likes, one a second, of items 0 and 1 in turn; item 2 alone is rated in the last five."""
+    ratings = ratings_of([(n, n % 2 if n < 95 else 2, 5.0, n) for n in range(100)])
+    found = counts_of(ratings, [(0, 100), (2, 100), (1, 50)])
+    assert found.n_newest.tolist() == [[2, 5, 20], [2, 5, 20], [1, 2, 10]]
+    assert found.n_newest_likes.tolist() == [[0, 0, 8], [2, 5, 5], [1, 1, 5]]
+
+
+def test_ratings_of_one_second_are_never_parted_by_the_newest() -> None:
+    ratings = ratings_of([(n, n % 2, 5.0 if n % 4 else 1.0, n // 10) for n in range(100)])
+    found = counts_of(ratings, [(0, 10)])
+    assert found.n_newest.tolist() == [[10, 10, 20]], "the whole last second, of which 2 are 2 %"
+    assert found.n_newest_likes.tolist() == [[3, 3, 5]]
 
 
 def test_it_agrees_with_the_slow_loop_at_any_moments() -> None:
@@ -98,7 +119,8 @@ def test_one_question_alone_and_among_thousands_is_answered_alike() -> None:
     for at in range(0, 500, 50):
         own = slice(at, at + 1)
         alone = item_counts(ratings, asked.item_ids[own], asked.times[own], years[own])
-        assert row(alone) == pytest.approx(row(together, at), nan_ok=True, abs=0, rel=0)
+        of_batch = ItemCounts(**{field.name: getattr(together, field.name)[own] for field in fields(together)})
+        assert same(alone, of_batch)
 
 
 def test_the_order_of_the_rows_changes_nothing() -> None:

@@ -80,5 +80,5 @@ def test_a_feature_that_a_group_merely_reads_is_not_its_own() -> None:
 
 def test_a_module_declares_its_features_in_its_order() -> None:
     lines = [one.function.__code__.co_firstlineno for one in declared_in(tastes)]
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert lines == sorted(lines)

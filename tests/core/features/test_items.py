@@ -24,12 +24,24 @@ HAND = ItemCounts(
     n_recent=np.array([1]),
     n_year=np.array([1]),
     half_stars=np.array([23]),
+    n_newest_likes=np.array([[1, 1, 2]]),
+    n_newest=np.array([[1, 2, 3]]),
     all_ratings=np.array([4]),
     all_recent=np.array([1]),
     all_year=np.array([2]),
 )
 NOBODY_RATED_IT = replace(
-    HAND, **dict.fromkeys(["first_at", "n_ratings", "n_likes", "n_recent", "n_year", "half_stars"], np.array([0]))
+    HAND,
+    **dict.fromkeys(["first_at", "n_ratings", "n_likes", "n_recent", "n_year", "half_stars"], np.array([0])),
+    n_newest_likes=np.array([[0, 0, 0]]),
+)
+POPULARITY = (
+    "popularity_share",
+    "recent_share",
+    "year_share",
+    "newest_like_share",
+    "newer_like_share",
+    "new_like_share",
 )
 
 
@@ -47,6 +59,9 @@ def test_numbers_by_hand() -> None:
             "popularity_share": 0.75,
             "recent_share": 1.0,
             "year_share": 0.5,
+            "newest_like_share": 1.0,
+            "newer_like_share": 0.5,
+            "new_like_share": 2 / 3,
             "like_share": 2 / 3,
             "mean_rating": 11.5 / 3,
             "days_known": 401,
@@ -58,7 +73,7 @@ def test_numbers_by_hand() -> None:
 def test_what_nobody_rated_is_popular_with_nobody_and_its_merit_is_unknown() -> None:
     """Missing is not zero: a mean of nothing would be a mean below the worst."""
     found = numbers_of(NOBODY_RATED_IT)
-    assert [found[name] for name in ("popularity_share", "recent_share", "year_share")] == [0, 0, 0]
+    assert {found[name] for name in POPULARITY} == {0}
     assert np.isnan([found[name] for name in ("like_share", "mean_rating", "days_known")]).all()
 
 
@@ -66,6 +81,12 @@ def test_windows_in_which_nothing_happened_are_zero_not_undefined() -> None:
     quiet = replace(HAND, **dict.fromkeys(["n_recent", "all_recent", "n_year", "all_year"], np.array([0])))
     found = numbers_of(quiet)
     assert (found["recent_share"], found["year_share"]) == (0, 0)
+
+
+def test_before_anything_was_rated_nothing_is_new() -> None:
+    nothing = np.array([[0, 0, 0]])
+    found = numbers_of(replace(NOBODY_RATED_IT, n_newest=nothing, all_ratings=np.array([0])))
+    assert {found[name] for name in POPULARITY if name.endswith("like_share")} == {0}
 
 
 def test_items_that_everybody_dislikes_are_known_to_be_disliked() -> None:
@@ -102,7 +123,13 @@ def test_whatever_is_counted_stays_within_the_declared_bounds(all_ratings: int, 
         "all_year": all_year,
         "all_recent": all_year,
     }
-    counts = replace(HAND, **{name: np.array([value]) for name, value in counted.items()})
+    n_newest = [part_of(all_ratings) for _ in range(3)]
+    counts = replace(
+        HAND,
+        **{name: np.array([value]) for name, value in counted.items()},
+        n_newest=np.array([n_newest]),
+        n_newest_likes=np.array([[part_of(whole) for whole in n_newest]]),
+    )
     for feature in features_of("item"):
         value = feature(counts).item()
         may_lack = feature.may_be_missing or n == 0

@@ -81,7 +81,7 @@ def test_every_feature_says_what_it_means_and_who_is_asked() -> None:
 
 def test_every_source_is_a_column_that_exists() -> None:
     columns = {"ratings": set(RATINGS_COLUMNS), "movies": set(MOVIES_COLUMNS), "item_features": set(ITEM_KEYS)}
-    columns["two_tower"] = {"vectors", "closed_form", "covisits"}
+    columns["two_tower"] = {"vectors", "closed_form", "rating_model", "covisits", "neighbours"}
     for one in FEATURES:
         assert one.sources, one.name
         for source in one.sources:
@@ -202,7 +202,7 @@ class Edit:
     changes: tuple[str, ...]
 
 
-OF_PAIRS = ("scores", "tastes", "similarities", "associations", "covisits")
+OF_PAIRS = ("scores", "tastes", "similarities", "associations", "covisits", "neighbours")
 EDITS = {
     "its own function": Edit("items.py", "2 * items.n_ratings", "3 * items.n_ratings", ("item_mean_rating",)),
     "a helper beside it": Edit(

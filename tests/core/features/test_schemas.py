@@ -23,7 +23,7 @@ from tests import tiny_world
 from tests.core import embedded
 
 SCHEMAS = {"item": item_schema, "user": user_schema}
-KEYS = {"slice": "test", "user_id": 1, "item_id": 2, "label": 0}
+KEYS = {"slice": "test", "user_id": 1, "item_id": 2, "label": 0, "known_at": 1_300_000_000}
 KEPT = {one.name: None if one.may_be_missing else (one.low or 0.0) for one in FEATURES}
 """A row within all bounds; missing where that is allowed."""
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recsys_core.features.pairs import Asking, Pairs
+from recsys_core.features.pairs import Pairs
 from recsys_core.features.registry import features_of
 from recsys_core.features.scores import (
     pair_closed_form_score,
@@ -15,7 +15,8 @@ from recsys_core.features.scores import (
     pair_trained_score,
     pair_trend_score,
 )
-from tests.core.features.asked import Asked, pairs_of, side_of
+from tests.core.features.asked import Asked, asking_nothing, pairs_of, side_of
+from tests.core.worlds import histories_from
 
 THREE = side_of([[0.0], [1.0], [3.0]])
 
@@ -23,8 +24,8 @@ THREE = side_of([[0.0], [1.0], [3.0]])
 def scoring(scores: list[float], item_idx: list[int] | None = None) -> Pairs:
     """One user, to whom the items score as said, by the tower alone."""
     side = side_of([[score] for score in scores])
-    one, none = np.ones((1, 1), dtype=np.float32), np.zeros((1, 1), dtype=np.float32)
-    asking = Asking(trained=one, closed_form=none, trend=none)
+    nothing = asking_nothing(histories_from([[]], len(scores)), side)
+    asking = replace(nothing, trained=np.ones((1, 1), dtype=np.float32))
     return pairs_of([[]], [list(range(len(scores))) if item_idx is None else item_idx], side, asking)
 
 
@@ -37,7 +38,8 @@ def test_numbers_by_hand() -> None:
         offered=np.array([[3]] * 3, dtype=np.float32),
         trend=np.array([[4, 5]] * 3, dtype=np.float32),
     )
-    asking = Asking(
+    asking = replace(
+        asking_nothing(histories_from([[]], 3), THREE),
         trained=np.array([[10, 1]], dtype=np.float32),
         closed_form=np.array([[-2]], dtype=np.float32),
         trend=np.array([[0, 1]], dtype=np.float32),

@@ -3,13 +3,13 @@
 import polars as pl
 import pytest
 
-from recsys_core.data.config import SplitsConfig
-from recsys_core.data.slicing import make_splits
-from recsys_core.data.splits import VALIDATION, Splits, fit_ratings, known_ratings
+from recsys_core.data.slicing import fitted_before, make_splits
+from recsys_core.data.splits import Splits, fit_ratings, known_ratings
 from recsys_core.features.slices import item_features_by_slice, of_slice, user_features_by_slice
 from recsys_core.features.tables import item_features, user_features
 from tests import tiny_world
-from tests.core.tables_by_hand import T0, movies_of, ratings_of
+from tests.core.tables_by_hand import T0, every_rating_of, movies_of, ratings_of
+from tests.core.worlds import QUICK_SPLITS
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def ratings() -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def splits(ratings: pl.DataFrame) -> Splits:
-    return make_splits(ratings, SplitsConfig())
+    return make_splits(ratings, QUICK_SPLITS)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_everybody_who_is_evaluated_has_a_row(ratings: pl.DataFrame, splits: Spl
 def test_targets_are_not_counted(ratings: pl.DataFrame, splits: Splits, items: pl.DataFrame) -> None:
     """Without a slice's targets in the table at all, every number of the slice is the same."""
     users = user_features_by_slice(ratings, items, splits)
-    for name in splits.names:
+    for name in splits.asking:
         targets = splits.targets.filter(slice=name)
         without = ratings.join(targets, on=["user_id", "item_id"], how="anti", maintain_order="left")
         assert without.height < ratings.height
@@ -66,11 +66,27 @@ def test_neither_a_target_nor_what_shares_its_second_is_counted() -> None:
     ratings = ratings_of([*past, *ties, (2, 5, 5.0, 8)])
     target = ratings.filter(user_id=2, item_id=3)
     by_hand = Splits(
-        cutoffs=pl.DataFrame({"slice": [VALIDATION], "fit_end": [T0 + 6], "until": [T0 + 9]}),
-        users=pl.DataFrame({"slice": [VALIDATION], "user_id": [2], "cut": [T0 + 7]}),
-        targets=target.select(pl.lit(VALIDATION).alias("slice"), pl.all()),
+        cutoffs=pl.DataFrame(
+            {"slice": ["one"], "window": ["one"], "fit_end": [T0 + 6], "until": [T0 + 9], "is_exam": [True]}
+        ),
+        users=pl.DataFrame({"slice": ["one"], "user_id": [2], "cut": [T0 + 7]}),
+        targets=target.select(pl.lit("one").alias("slice"), pl.all()),
     )
     items = item_features_by_slice(ratings, movies_of([(1, [], 1999)]), by_hand)
     users = user_features_by_slice(ratings, items, by_hand)
     assert items.select("item_id", "n_ratings", "item_mean_rating").rows() == [(1, 2, 4.0), (2, 1, 5.0)]
     assert users.select("user_id", "user_n_ratings", "user_mean_rating").rows() == [(2, 2.0, 4.0)]
+
+
+def test_an_item_that_is_rated_again_is_counted_as_it_was_rated_at_the_time() -> None:
+    """User 1 likes item 1 in second 0 and takes it back in second 5; whoever asks in between knows of the like."""
+    ratings = every_rating_of([(1, 1, 5.0, 0), (2, 1, 5.0, 1), (1, 1, 1.0, 5)])
+
+    def at(fit_end: int) -> Splits:
+        return fitted_before(T0 + fit_end, "then")
+
+    def likes(fit_end: int) -> list[tuple[int, int]]:
+        made = item_features_by_slice(ratings, movies_of([]), at(fit_end))
+        return made.select("n_ratings", "n_likes").rows()
+
+    assert [likes(fit_end) for fit_end in (1, 5, 6)] == [[(1, 1)], [(2, 2)], [(2, 1)]]

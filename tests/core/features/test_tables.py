@@ -74,9 +74,9 @@ def test_items_are_those_rated_before_and_agree_with_the_slow_loop(as_of: int) -
 
 def test_users_agree_with_the_slow_loop() -> None:
     ratings = tiny_world.ratings()
-    splits = make_splits(ratings, SplitsConfig())
-    known, asked = known_ratings(ratings, splits, TEST), splits.requests(TEST)
-    items = item_features(ratings, tiny_world.movies(), splits.fit_end(TEST))
+    splits, name = make_splits(ratings, SplitsConfig(n_refits=1)), f"{TEST}_1"
+    known, asked = known_ratings(ratings, splits, name), splits.requests(name)
+    items = item_features(ratings, tiny_world.movies(), splits.fit_end(name))
     about = {row["item_id"]: (row["n_ratings"], row["year"]) for row in items.iter_rows(named=True)}
     total = sum(n for n, _ in about.values())
     found = user_features(ratings, items, asked["user_id"].to_numpy(), asked["requested_at"].to_numpy())

@@ -1,15 +1,21 @@
 """Genres and years of a candidate against those of a history."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from recsys_core.features.pairs import N_RECENT, Pairs
 from recsys_core.features.sides import ItemSide
-from recsys_core.features.tastes import pair_genre_affinity, pair_recent_genre_affinity, pair_year_distance
-from tests.core.features.asked import Asked, pairs_of, side_of
-from tests.core.worlds import Rating
+from recsys_core.features.tastes import (
+    pair_genre_affinity,
+    pair_predicted_rating,
+    pair_recent_genre_affinity,
+    pair_year_distance,
+)
+from tests.core.features.asked import Asked, asking_nothing, pairs_of, side_of
+from tests.core.worlds import Rating, histories_from
 
 NAN = float("nan")
 FEATURES = (pair_genre_affinity, pair_recent_genre_affinity, pair_year_distance)
@@ -74,6 +80,19 @@ def test_an_affinity_never_passes_one_however_its_shares_are_rounded() -> None:
     taste, recent, _ = features_of([(item, 5.0, item) for item in range(40)], [0], thirds)
     assert taste[0] <= 1
     assert recent[0] <= 1
+
+
+def test_predicted_stars_are_the_items_own_and_what_the_taste_adds() -> None:
+    """Item 0 is rated half a star above the mean, and its first trait suits the user; item 1 has the other trait."""
+    learned = replace(
+        FOUR_ITEMS.learned,
+        rating_biases=np.array([0.5, -0.25, 0, 0], dtype=np.float32),
+        rating_factors=np.array([[2, 0], [0, 3], [0, 0], [0, 0]], dtype=np.float32),
+    )
+    side, nobody = replace(FOUR_ITEMS, learned=learned), histories_from([[]], 4)
+    asking = replace(asking_nothing(nobody, side), rating=np.array([[0.25, -1]], dtype=np.float32))
+    pairs = pairs_of([[]], [[0, 1, 2]], side, asking)
+    assert pairs.value(pair_predicted_rating).tolist() == [[1.0, -3.25, 0.0]]
 
 
 def test_they_agree_with_the_slow_loop(asked_of_people: Asked) -> None:

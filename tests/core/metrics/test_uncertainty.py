@@ -92,3 +92,14 @@ def test_one_seed_has_a_mean_and_no_spread() -> None:
     assert spread.mean == 0.4
     assert np.isnan(spread.sd)
     assert np.isnan(seed_spread([]).mean)
+
+
+def test_a_user_of_several_windows_is_drawn_with_all_of_them() -> None:
+    """Ten equal answers of one user say no more than one: the interval is that of the users, whatever the copies."""
+    values = np.random.default_rng(0).random(60)
+    plain = bootstrap_mean(values, child(1, "bootstrap"))
+    copies = bootstrap_mean(np.repeat(values, 10), child(1, "bootstrap"), clusters=np.repeat(np.arange(60), 10))
+    blind = bootstrap_mean(np.repeat(values, 10), child(1, "bootstrap"))
+    assert (copies.low, copies.high) == pytest.approx((plain.low, plain.high))
+    assert copies.n == 600
+    assert blind.high - blind.low < 0.5 * (copies.high - copies.low)

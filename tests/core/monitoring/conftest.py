@@ -1,11 +1,17 @@
 """The tiny world as a release, and what that was asked of the past."""
 
+from dataclasses import replace
+
 import pytest
 
+from recsys_core.data.splits import TEST
 from recsys_core.monitoring.past import serve_past
 from recsys_core.monitoring.served import Served
 from recsys_core.serving.bundle import Bundle
 from tests.core.worlds import TinyRun
+
+N_PLAYED = 300
+"""Ratings that are played back."""
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +27,13 @@ def release(tiny: TinyRun) -> Bundle:
 
 
 @pytest.fixture(scope="session")
+def behind(tiny: TinyRun, release: Bundle) -> Bundle:
+    """A release whose models were fitted before the test window: its last ratings came later. Read, do not change."""
+    fitted = tiny.splits.slices_of(TEST)[0]
+    return replace(release, proposer=tiny.proposer(fitted), versions={"ranker": "r1", "two_tower": fitted})
+
+
+@pytest.fixture(scope="session")
 def past(release: Bundle) -> Served:
-    """Ten slots before each rating since the cut-off. Read, do not change."""
-    return serve_past(release, 10)
+    """Ten slots before each of the latest ratings. Read, do not change."""
+    return serve_past(release, 10, N_PLAYED)

@@ -57,4 +57,5 @@ def _ranker(proposer: Proposer, ratings: pl.DataFrame) -> Ranker:
     labels = shown.join(liked, on=["user_id", "item_id"], how="left", maintain_order="left").fill_null(0)
     features = candidate_features(inputs).reshape(-1, len(FEATURE_NAMES))
     rows = pl.concat([labels, pl.DataFrame(features, schema=list(FEATURE_NAMES), orient="row")], how="horizontal")
-    return fit_ranker(rows, feature_set(), RankerConfig(n_rounds=20, n_threads=1))
+    moment = int(known["timestamp"].max()) + 1  # type: ignore[arg-type]  # never null
+    return fit_ranker(rows, feature_set(), RankerConfig(n_rounds=20, n_threads=1), moment)

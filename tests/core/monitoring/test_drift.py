@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, ks_2samp
 
 from recsys_core.errors import DataError, SettingsError
-from recsys_core.monitoring.config import DriftConfig, ReferenceConfig
+from recsys_core.monitoring.config import DriftConfig
 from recsys_core.monitoring.drift import COLUMNS_SCHEMA, PERIODS_SCHEMA, DriftReport, drift_report, stability_over_time
 from recsys_core.monitoring.reference import make_reference
 from recsys_core.monitoring.sample import Sample
@@ -27,7 +27,7 @@ MOST_ALARMS = int(binom.ppf(0.999, N_RUNS, ALPHA))
 
 
 def report_on(before: Sample, now: Sample, config: DriftConfig = QUICK) -> DriftReport:
-    return drift_report(make_reference(before, ReferenceConfig()), now, config)
+    return drift_report(make_reference(before, config), now, config)
 
 
 def reordered(sample: Sample, rng: np.random.Generator) -> Sample:
@@ -125,7 +125,7 @@ def test_columns_without_values_or_without_variety_alarm_when_that_changes(befor
     assert report.columns["ks"][1] == 1
 
 
-@pytest.mark.parametrize(("n_before", "n_now"), [(9, 50), (50, 9), (50, 0)])
+@pytest.mark.parametrize(("n_before", "n_now"), [(9, 50), (50, 9), (50, 0), (0, 50), (0, 0)])
 def test_too_few_clusters_are_not_judged_and_it_says_so(n_before: int, n_now: int) -> None:
     rng = np.random.default_rng(5)
     report = report_on(clustered(rng, n_before), clustered(rng, n_now, shift=100))
@@ -138,10 +138,13 @@ def test_too_few_clusters_are_not_judged_and_it_says_so(n_before: int, n_now: in
     assert report.columns.schema == COLUMNS_SCHEMA
 
 
-def test_an_empty_window_has_no_effect_sizes_either() -> None:
-    report = report_on(clustered(np.random.default_rng(6), 50), clustered(np.random.default_rng(6), 0))
-    assert report.columns.select("ks", "psi", "window_missing_share").null_count().row(0) == (8, 8, 8)
-    assert report.headline()["largest_ks"] is None
+def test_where_a_side_is_empty_there_are_no_effect_sizes_either() -> None:
+    some, none = clustered(np.random.default_rng(6), 50), clustered(np.random.default_rng(6), 0)
+    for before, now, empty in ((some, none, "window"), (none, some, "reference")):
+        report = report_on(before, now)
+        assert report.columns.select("ks", "psi", f"{empty}_missing_share").null_count().row(0) == (8, 8, 8)
+        assert report.columns.select(pl.col("^.*_missing_share$")).null_count().sum_horizontal().item() == 8
+        assert report.headline()["largest_ks"] is None
 
 
 def test_permutations_that_cannot_reach_alpha_are_refused() -> None:
@@ -151,6 +154,20 @@ def test_permutations_that_cannot_reach_alpha_are_refused() -> None:
         report_on(before, now, DriftConfig(n_permutations=600, min_clusters=10))
     reachable = DriftConfig(n_permutations=699, min_clusters=10)
     assert report_on(before, with_column(now, 0, 99), reachable).drifted() == ["c0"]
+
+
+def test_a_shared_column_has_its_effect_size_and_no_verdict() -> None:
+    """Nor does it count among the columns that Holm corrects for."""
+    rng = np.random.default_rng(16)
+    before, now = clustered(rng, 60), with_column(with_column(clustered(rng, 60), 0, 99), 3, 99)
+    reference = make_reference(before, QUICK)
+    every, some = drift_report(reference, now, QUICK), drift_report(reference, now, QUICK, ["c0", "c1"])
+    assert (sorted(every.drifted()), some.drifted()) == (["c0", "c3"], ["c3"])
+    assert some.columns.select("ks", "psi").equals(every.columns.select("ks", "psi"))
+    assert some.columns["is_drift"].is_null().to_list() == [True] * 2 + [False] * 6
+    p_values = some.columns["p_value"].drop_nulls().to_numpy()
+    assert some.columns["p_holm"].drop_nulls().to_numpy() == pytest.approx(holm(p_values))
+    assert some.verdict().startswith("drift in 1 of 6 columns (c3)")
 
 
 def test_other_columns_are_refused() -> None:
@@ -191,15 +208,9 @@ def test_the_same_rows_give_the_same_report_and_another_seed_another_p_value() -
 
 def test_many_windows_have_the_effect_sizes_that_each_has_alone() -> None:
     rng = np.random.default_rng(12)
-    reference = make_reference(clustered(rng, 80), ReferenceConfig())
+    reference = make_reference(clustered(rng, 80), QUICK)
     days = [clustered(rng, 40 + day, shift=day / 2) for day in range(3)]
-    served = Sample(
-        names=reference.names,
-        values=np.concatenate([day.values for day in days[::-1]]),
-        clusters=np.concatenate([day.clusters for day in days[::-1]]),
-    )
-    periods = np.repeat([7, 5, 2], [len(day.values) for day in days[::-1]])
-    curve = stability_over_time(reference, served, periods, QUICK)
+    curve = stability_over_time(reference, {7: days[2], 5: days[1], 2: days[0]}, QUICK)
     assert curve.schema == PERIODS_SCHEMA
     assert curve["period"].unique(maintain_order=True).to_list() == [2, 5, 7]
     for period, day in zip((2, 5, 7), days, strict=True):
@@ -212,10 +223,16 @@ def test_many_windows_have_the_effect_sizes_that_each_has_alone() -> None:
     assert moved == sorted(moved)
 
 
+def test_a_period_without_rows_is_there_and_has_no_effect_size() -> None:
+    rng = np.random.default_rng(15)
+    curve = stability_over_time(make_reference(clustered(rng, 20), QUICK), {3: clustered(rng, 0)}, QUICK)
+    assert curve.schema == PERIODS_SCHEMA
+    assert curve.select(pl.col("n_clusters").unique(), pl.col("psi").null_count()).row(0) == (0, 8)
+
+
 def test_no_window_gives_an_empty_curve() -> None:
-    reference = make_reference(clustered(np.random.default_rng(13), 20), ReferenceConfig())
-    none = clustered(np.random.default_rng(13), 0)
-    assert stability_over_time(reference, none, np.zeros(0, dtype=np.int64), QUICK).equals(PERIODS_SCHEMA.to_frame())
+    reference = make_reference(clustered(np.random.default_rng(13), 20), QUICK)
+    assert stability_over_time(reference, {}, QUICK).equals(PERIODS_SCHEMA.to_frame())
 
 
 def row_level_alarm(before: Sample, now: Sample) -> bool:

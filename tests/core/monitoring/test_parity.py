@@ -14,26 +14,25 @@ from recsys_core.data.merging import every_rating
 from recsys_core.data.schemas import RATINGS_COLUMNS
 from recsys_core.features import state
 from recsys_core.features.registry import FEATURE_NAMES
-from recsys_core.features.tables import item_features
 from recsys_core.feedback.records import pack_features
 from recsys_core.monitoring import replay
 from recsys_core.monitoring.parity import COLUMNS, LIST_FAULTS, N_SLOTS, ParityReport, parity_report
 from recsys_core.monitoring.past import serve_past
 from recsys_core.monitoring.sample import SCORE
 from recsys_core.monitoring.served import Served
-from recsys_core.ranking.inputs import proposer_of
 from recsys_core.retrieval.closed_form import ClosedForm
 from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.requests import Rated, Request
 from recsys_core.serving.users import Users
 from tests import tiny_world
-from tests.core.monitoring.answers import served_to, until_the
+from tests.core.monitoring.answers import served_to
+from tests.core.monitoring.conftest import N_PLAYED
 from tests.core.monitoring.real_release import real_release
 from tests.core.monitoring.skews import OF_ITEMS, SKEWS, Skew
 from tests.core.monitoring.wrong_lists import WRONG_LISTS, WrongList
 from tests.core.tables_by_hand import shuffled
-from tests.core.worlds import TinyRun, random_histories
+from tests.core.worlds import random_histories
 
 Float32s = npt.NDArray[np.float32]
 
@@ -61,14 +60,12 @@ def row_of(report: ParityReport, column: str) -> dict[str, object]:
 
 def test_of_the_past_nothing_differs_in_any_column_of_any_slot(release: Bundle, past: Served) -> None:
     report = parity_report(past, release)
-    n_since = release.ratings.filter(pl.col("timestamp") >= release.proposer.tower.fit_end).height
-    assert n_since > 250
     assert about(report) == {
-        "n_requests": n_since, "n_slots": 10 * n_since, "n_absent": 0, "n_wrong_lists": 0, "n_late": 0,
-        "n_of_other_releases": 0, "n_left_out": 0,
+        "n_requests": N_PLAYED, "n_slots": 10 * N_PLAYED, "n_absent": 0, "n_wrong_lists": 0, "n_late": 0,
+        "n_of_other_releases": 0, "n_repeated": 0, "n_left_out": 0,
     }  # fmt: skip
     assert report.columns["column"].to_list() == [*FEATURE_NAMES, SCORE] == list(COLUMNS)
-    assert report.columns["n_compared"].to_list() == [10 * n_since] * len(COLUMNS)
+    assert report.columns["n_compared"].to_list() == [10 * N_PLAYED] * len(COLUMNS)
     assert report.columns["n_mismatches"].sum() == 0
     assert report.columns["request_id"].null_count() == len(COLUMNS)
     assert report.lists.rows() == [(fault, 0, None, None, None, None) for fault in LIST_FAULTS]
@@ -78,31 +75,38 @@ def test_of_the_past_nothing_differs_in_any_column_of_any_slot(release: Bundle, 
     assert report.headline() == {**about(report), "n_mismatches": 0, "n_columns_at_fault": 0}
 
 
+def test_nothing_differs_in_what_came_after_the_models_were_fitted(behind: Bundle) -> None:
+    """As a service answers between two refits: the models know nothing of what its users have done since."""
+    n_since = behind.ratings.filter(pl.col("timestamp") >= behind.learned_until).height
+    assert n_since > 150
+    report = parity_report(serve_past(behind, 10, n_since), behind)
+    assert about(report)["n_requests"] == n_since
+    assert report.is_clean()
+
+
 @pytest.mark.parametrize("name", SKEWS)
 def test_a_skew_of_the_online_side_is_found_and_named_and_nothing_else_is(release: Bundle, name: str) -> None:
     skew: Skew = SKEWS[name]
-    bundle = until_the(80, release)
     with pytest.MonkeyPatch.context() as patch:
         skew.inject(patch)
-        served = serve_past(bundle, 10)
-    report = parity_report(served, bundle)
+        served = serve_past(release, 10, 80)
+    report = parity_report(served, release)
     assert not report.is_clean()
     found = set(report.at_fault()) - {SCORE}
     assert skew.named <= found <= skew.touched
     assert not found & OF_ITEMS
-    assert parity_report(serve_past(bundle, 10), bundle).is_clean(), "the fault is gone again"
+    assert parity_report(serve_past(release, 10, 80), release).is_clean(), "the fault is gone again"
 
 
 @pytest.mark.parametrize("name", WRONG_LISTS)
 def test_a_wrong_list_is_found_and_said_to_be_what_it_is(release: Bundle, name: str) -> None:
     """Each of them served by the recommender itself, before each of eighty ratings."""
     fault: WrongList = WRONG_LISTS[name]
-    bundle = until_the(80, release)
     with pytest.MonkeyPatch.context() as patch:
         fault.inject(patch)
-        served = serve_past(bundle, 10)
-    few = served_to(Recommender(bundle=bundle), [Request(request_id="good", requested_at=10**9, k=3)])
-    report = parity_report(served.and_also(few), bundle)
+        served = serve_past(release, 10, 80)
+    few = served_to(Recommender(bundle=release), [Request(request_id="good", requested_at=release.learned_until, k=3)])
+    report = parity_report(served.and_also(few), release)
     assert not report.is_clean()
     found = report.lists.filter(pl.col("n_requests") > 0)
     assert set(found["fault"]) == fault.named
@@ -110,7 +114,7 @@ def test_a_wrong_list_is_found_and_said_to_be_what_it_is(release: Bundle, name: 
     assert about(report)["n_wrong_lists"] > 40
     assert "good" not in found["request_id"]
     assert len(report.list_faults()) == len(fault.named)
-    assert parity_report(serve_past(bundle, 10), bundle).is_clean(), "the fault is gone again"
+    assert parity_report(serve_past(release, 10, 80), release).is_clean(), "the fault is gone again"
 
 
 def test_a_wrong_list_is_told_in_words_with_its_first_example(release: Bundle, past: Served) -> None:
@@ -193,7 +197,7 @@ def test_a_rating_that_arrived_after_the_answer_is_no_fault_and_is_counted(
     assert report.is_clean()
     assert about(report) == {
         "n_requests": 2, "n_slots": 20, "n_absent": 0, "n_wrong_lists": 0, "n_late": 1, "n_of_other_releases": 0,
-        "n_left_out": 0,
+        "n_repeated": 0, "n_left_out": 0,
     }  # fmt: skip
     assert set(report.columns["n_compared"]) == {10}
 
@@ -246,14 +250,14 @@ def test_a_request_that_knew_what_the_log_says_came_late_is_clean(release: Bundl
 
 def test_a_value_of_the_item_snapshot_that_is_one_step_of_float32_too_high_is_found(release: Bundle) -> None:
     """Although replay and service are given the same snapshot: the replay counts the items again."""
-    shown = serve_past(until_the(80, release), 10).impressions["item_id"].mode()[0]
+    shown = serve_past(release, 10, 80).impressions["item_id"].mode()[0]
     row, side = int(release.proposer.tower.catalogue.idx_of(np.array([shown]))[0]), release.proposer.side
     column = FEATURE_NAMES.index("item_like_share")
     features = side.features.copy()
     features[row, column] = np.nextafter(features[row, column], np.float32(2))
     bundle = replace(release, proposer=replace(release.proposer, side=replace(side, features=features)))
-    served = serve_past(until_the(80, bundle), 10)
-    report = parity_report(served, until_the(80, bundle))
+    served = serve_past(bundle, 10, 80)
+    report = parity_report(served, bundle)
     assert set(report.at_fault()) - {SCORE} == {"item_like_share"}
     assert about(report)["n_absent"] == 0
     found = row_of(report, "item_like_share")
@@ -303,16 +307,16 @@ def test_requests_with_histories_of_their_own_are_replayed_too(release: Bundle) 
     assert report.at_fault() == []
     assert about(report) == {
         "n_requests": len(asked), "n_slots": 10 * len(asked), "n_absent": 0, "n_wrong_lists": 0, "n_late": 0,
-        "n_of_other_releases": 0, "n_left_out": 0,
+        "n_of_other_releases": 0, "n_repeated": 0, "n_left_out": 0,
     }  # fmt: skip
     without = served.requests.with_columns(history=pl.lit(None, pl.String))
     assert not parity_report(replace(served, requests=without), release).is_clean(), "the histories are read"
 
 
-def test_of_items_that_were_rated_again_the_rating_known_at_the_request_counts(tiny: TinyRun, release: Bundle) -> None:
+def test_of_items_that_were_rated_again_the_rating_known_at_the_request_counts(behind: Bundle) -> None:
     """A fifth of the ratings since the cut-off are of items that their user had rated before; some twice at once."""
-    since = release.ratings.filter(pl.col("timestamp") >= release.proposer.tower.fit_end)
-    before = release.ratings.filter(pl.col("timestamp") < release.proposer.tower.fit_end)
+    since = behind.ratings.filter(pl.col("timestamp") >= behind.learned_until)
+    before = behind.ratings.filter(pl.col("timestamp") < behind.learned_until)
     again = since.join(before, on="user_id").sample(60, seed=1)
     logged = again.select(
         "user_id",
@@ -321,15 +325,34 @@ def test_of_items_that_were_rated_again_the_rating_known_at_the_request_counts(t
         timestamp=pl.col("timestamp") + pl.int_range(pl.len()) % 3,
     )
     own = since.sample(40, seed=2).with_columns(rating=(5.5 - pl.col("rating")).cast(pl.Float32))
-    ratings = every_rating(release.ratings, pl.concat([logged, own]))
-    assert ratings.height == release.ratings.height + 100
-    merged = ratings.unique(["user_id", "item_id"], keep="last", maintain_order=True)
-    items = item_features(merged, tiny.movies, tiny.tower.fit_end)
-    bundle = replace(release, ratings=ratings, proposer=proposer_of(tiny.tower, items, tiny.index))
-    report = parity_report(serve_past(bundle, 10), bundle)
+    ratings = every_rating(behind.ratings, pl.concat([logged, own]))
+    assert ratings.height == behind.ratings.height + 100
+    bundle, n_since = replace(behind, ratings=ratings), since.height + 100
+    report = parity_report(serve_past(bundle, 10, n_since), bundle)
     assert report.at_fault() == []
     assert report.is_clean()
-    assert about(report)["n_requests"] == ratings.filter(pl.col("timestamp") >= tiny.tower.fit_end).height
+    assert about(report)["n_requests"] == n_since
+
+
+def test_of_two_requests_with_one_id_neither_is_compared_and_both_are_counted(release: Bundle, past: Served) -> None:
+    """Nobody can tell whose slots are whose."""
+    asked = past.requests["request_id"][5]
+    again = past.requests.filter(request_id=asked).with_columns(pl.col("requested_at") + 60)
+    slots = past.impressions.filter(request_id=asked).with_columns(item_id=pl.lit(77, pl.Int64))
+    for also in (Served(requests=again, impressions=slots), Served(requests=again, impressions=slots.clear())):
+        report = parity_report(past.and_also(also), release)
+        assert about(report)["n_repeated"] == 2
+        assert about(report)["n_requests"] == past.requests.height - 1
+        assert about(report)["n_left_out"] == 10 + also.impressions.height
+        assert report.is_clean()
+
+
+def test_where_all_requests_have_one_id_nothing_is_proven(release: Bundle, past: Served) -> None:
+    one = pl.lit("r", pl.String)
+    same = Served(
+        requests=past.requests.with_columns(request_id=one), impressions=past.impressions.with_columns(request_id=one)
+    )
+    assert not parity_report(same, release).is_clean()
 
 
 def test_late_requests_read_stale_item_features_on_both_sides(release: Bundle) -> None:
@@ -365,7 +388,7 @@ def test_slots_of_a_request_that_another_release_answered_are_counted_and_misali
     assert report.is_clean()
     assert about(report) == {
         "n_requests": past.requests.height - 1, "n_slots": past.impressions.height - 10, "n_absent": 0,
-        "n_wrong_lists": 0, "n_late": 0, "n_of_other_releases": 1, "n_left_out": 10,
+        "n_wrong_lists": 0, "n_late": 0, "n_of_other_releases": 1, "n_repeated": 0, "n_left_out": 10,
     }  # fmt: skip
 
 
@@ -398,12 +421,17 @@ def test_the_greatest_of_all_user_ids_may_rate_and_ask(release: Bundle) -> None:
     assert about(report)["n_requests"] == len(asked)
 
 
-def test_ratings_that_came_since_change_no_answer_of_the_past(release: Bundle, past: Served) -> None:
+def test_ratings_that_came_since_change_no_answer_of_the_past(behind: Bundle) -> None:
     """Of the same second, of days later, by the same people and by others."""
-    later = release.ratings.with_columns(pl.col("user_id") + 1, pl.col("timestamp").max())
-    moved = release.ratings.with_columns(pl.col("item_id") + 1, pl.col("timestamp") + 3_000 * DAY)
-    grown = replace(release, ratings=pl.concat([release.ratings, later, moved]), versions={**release.versions, "x": ""})
-    assert parity_report(past, replace(grown, versions={**release.versions, "base_ratings": "b2"})).is_clean()
+    served, last = serve_past(behind, 10, 100), pl.col("timestamp").max()
+    later = behind.ratings.with_columns(pl.col("user_id") + 1, last)
+    moved = behind.ratings.with_columns(pl.col("item_id") + 1, pl.col("timestamp") + 3_000 * DAY)
+    grown = replace(
+        behind,
+        ratings=pl.concat([behind.ratings, later, moved]),
+        versions={**behind.versions, "base_ratings": "b2"},
+    )
+    assert parity_report(served, grown).is_clean()
 
 
 @pytest.mark.parametrize("item_id", [77, tiny_world.ITEM_IDS[0]])
@@ -520,11 +548,12 @@ def test_a_report_survives_the_disk(release: Bundle, past: Served, tmp_path: Pat
 def test_the_number_of_threads_changes_no_bit_of_a_user() -> None:
     """A service with one thread and a replay with two: a sum by another number of threads has another order."""
     rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(2, 9_000, 96)).astype(np.float32)
+    vectors = rng.normal(0, 0.01, size=(9_000, 96)).astype(np.float32)
+    gains = rng.uniform(0, 1, 96).astype(np.float32)
     users, encoded = random_histories(0, n_users=20, n_items=9_000), []
     for n_threads in (1, 2):
         with threadpool_limits(limits=n_threads, user_api="blas"):
-            closed_form = ClosedForm(shown=vectors[0], offered=vectors[1], recency_power=0.5)
+            closed_form = ClosedForm(shown=vectors, gains=gains, recency_power=0.5)
             encoded.append(closed_form.encode_users(users))
     assert np.array_equal(*encoded)
 
@@ -533,7 +562,8 @@ def test_the_number_of_threads_changes_no_bit_of_a_user() -> None:
 def test_of_ten_thousand_requests_of_real_people_nothing_differs() -> None:
     """Bursts in one second, new users, forgotten items: every rating since the cut-off, on the shipped data."""
     release = real_release()
-    served = serve_past(release, 10)
+    n_since = release.ratings.filter(pl.col("timestamp") >= release.learned_until).height
+    served = serve_past(release, 10, n_since)
     report = parity_report(served, release)
     assert about(report)["n_requests"] >= 10_000
     assert about(report)["n_slots"] == 10 * about(report)["n_requests"]

@@ -1,6 +1,7 @@
 """A release is asked about the past as a service would be: in the order of time, knowing what came before."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -13,16 +14,15 @@ from recsys_core.monitoring.served import Served
 from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.requests import Request
-from tests.core.monitoring.answers import until_the
+from tests.core.monitoring.conftest import N_PLAYED
 
 
-def since_the_cutoff(bundle: Bundle) -> pl.DataFrame:
-    since = bundle.ratings.filter(pl.col("timestamp") >= bundle.proposer.tower.fit_end)
-    return since.sort("timestamp", maintain_order=True)
+def latest(bundle: Bundle, n: int) -> pl.DataFrame:
+    return bundle.ratings.sort("timestamp", maintain_order=True).tail(n)
 
 
-def test_before_each_rating_since_the_cutoff_its_user_asks(release: Bundle, past: Served) -> None:
-    since = since_the_cutoff(release)
+def test_before_each_of_the_latest_ratings_its_user_asks(release: Bundle, past: Served) -> None:
+    since = latest(release, N_PLAYED)
     assert (
         past.requests.sort("request_id").select("user_id", "requested_at").rows()
         == since.select("user_id", "timestamp").rows()
@@ -74,16 +74,16 @@ def test_nobody_is_shown_what_they_have_rated(release: Bundle, past: Served) -> 
 
 
 def test_a_second_rating_of_an_item_is_a_request_of_its_own(release: Bundle) -> None:
-    bundle = until_the(20, release)
-    again = since_the_cutoff(bundle).tail(1).with_columns(pl.col("timestamp") + 60, rating=pl.lit(0.5, pl.Float32))
-    twice = every_rating(bundle.ratings, again)
-    served = serve_past(Bundle(**{**vars(bundle), "ratings": twice}), 3)
-    assert served.requests.height == 21
-    assert served.impressions.height == 63
+    again = latest(release, 1).with_columns(pl.col("timestamp") + 60, rating=pl.lit(0.5, pl.Float32))
+    twice = replace(release, ratings=every_rating(release.ratings, again))
+    once, both = serve_past(release, 3, 20), serve_past(twice, 3, 21)
+    assert both.requests.head(20).drop("release").equals(once.requests.drop("release"))
+    assert both.requests["requested_at"].to_list()[-2:] == [again["timestamp"].item() - 60, again["timestamp"].item()]
+    assert both.impressions.height == 63
 
 
-def test_without_a_rating_since_the_cutoff_nothing_is_asked(release: Bundle) -> None:
-    served = serve_past(until_the(0, release), 10)
+def test_without_a_rating_nothing_is_asked(release: Bundle) -> None:
+    served = serve_past(replace(release, ratings=release.ratings.clear()), 10, N_PLAYED)
     assert served.requests.is_empty()
     assert served.impressions.is_empty()
     assert served.features().shape == (0, len(FEATURE_NAMES))
@@ -91,13 +91,21 @@ def test_without_a_rating_since_the_cutoff_nothing_is_asked(release: Bundle) -> 
 
 def test_the_release_is_left_as_it_was(release: Bundle) -> None:
     ratings, features = release.ratings.clone(), release.proposer.side.features.copy()
-    first, second = (serve_past(until_the(40, release), 5) for _ in range(2))
+    first, second = (serve_past(release, 5, 40) for _ in range(2))
     assert release.ratings.equals(ratings)
     assert np.array_equal(release.proposer.side.features, features, equal_nan=True)
     assert first.impressions.equals(second.impressions)
 
 
-def test_no_more_is_played_back_than_asked_for_and_the_earliest_first(release: Bundle) -> None:
-    whole, part = serve_past(release, 5), serve_past(release, 5, 7)
-    assert part.requests.height == 7
-    assert part.requests.equals(whole.requests.head(7))
+def test_no_more_is_played_back_than_asked_for_and_it_is_the_latest(release: Bundle) -> None:
+    """The same answers, whether those before were played back as well or were known at once."""
+    more, fewer = serve_past(release, 5, 27), serve_past(release, 5, 7)
+    asked = ("user_id", "requested_at", "k")
+    assert fewer.requests.select(asked).equals(more.requests.select(asked).tail(7))
+    shown = ("item_id", "position", "features", "score")
+    assert fewer.impressions.select(shown).equals(more.impressions.select(shown).tail(35))
+
+
+def test_more_than_there_are_ratings_plays_them_all(release: Bundle) -> None:
+    few = replace(release, ratings=latest(release, 12))
+    assert serve_past(few, 5, 1_000).requests.height == 12

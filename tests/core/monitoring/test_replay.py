@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pytest
 from hypothesis import given
@@ -21,12 +22,17 @@ from recsys_core.monitoring.replay import (
     with_late_ratings,
 )
 from recsys_core.monitoring.served import Served
+from recsys_core.ranking.config import NO_RULES
 from recsys_core.ranking.inputs import proposer_of
+from recsys_core.ranking.list_rules import ListedItems
 from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.requests import Request
 from tests.core.monitoring.answers import served_to
 from tests.core.worlds import N_CANDIDATES, TinyRun
+
+Float32s = npt.NDArray[np.float32]
+Int64s = npt.NDArray[np.int64]
 
 T0 = 1_500_000_000
 
@@ -57,10 +63,17 @@ def asked(request_id: str, user_id: int | None, requested_at: int, served_at_us:
     )
 
 
+def places_of(scores: Float32s, k: Int64s) -> Int64s:
+    """Without list rules, of candidates that are numbered by their places."""
+    item_idx = np.where(np.isfinite(scores), np.arange(scores.shape[1]), -1)
+    listed = ListedItems(vectors=np.zeros((scores.shape[1], 1), np.float32), titles=[""] * scores.shape[1])
+    return shown_places(scores, k, item_idx, listed, NO_RULES)
+
+
 def test_a_list_by_hand() -> None:
     """Equal scores keep the order of retrieval; the third request has one candidate, the last has none."""
     scores = np.array([[0.1, 0.9, 0.5], [0.5, 0.5, 0.5], [0.3, -np.inf, -np.inf], [-np.inf] * 3], dtype=np.float32)
-    assert shown_places(scores, np.array([2, 3, 9, 1])).tolist() == [
+    assert places_of(scores, np.array([2, 3, 9, 1])).tolist() == [
         [1, 2, NOT_SHOWN], [0, 1, 2], [0, NOT_SHOWN, NOT_SHOWN], [NOT_SHOWN] * 3
     ]  # fmt: skip
 
@@ -70,7 +83,7 @@ def test_a_list_is_the_first_k_of_the_candidates_by_score(candidates: list[list[
     scores = np.full((len(candidates), 6), -np.inf, dtype=np.float32)
     for row, own in zip(scores, candidates, strict=True):
         row[: len(own)] = own
-    for own, places in zip(candidates, shown_places(scores, np.full(len(candidates), k)), strict=True):
+    for own, places in zip(candidates, places_of(scores, np.full(len(candidates), k)), strict=True):
         expected = sorted(range(len(own)), key=lambda place: (-own[place], place))[:k]
         assert places[places != NOT_SHOWN].tolist() == expected
         assert (places[len(expected) :] == NOT_SHOWN).all()
@@ -132,7 +145,7 @@ def test_some_rows_of_an_answer(release: Bundle, replay: Replay, past: Served) -
 
 def test_asked_as_it_had_arrived_a_request_knows_nothing_that_came_later(release: Bundle, replay: Replay) -> None:
     """All ratings since the cut-off arrived when it was too late, so that the answer is that of the cut-off."""
-    since = release.ratings.filter(pl.col("timestamp") >= release.proposer.tower.fit_end)
+    since = release.ratings.sort("timestamp").tail(150)
     recommender = Recommender(bundle=release)
     stale = Recommender(
         bundle=replace(release, ratings=release.ratings.join(since, on=list(RATINGS_COLUMNS), how="anti"))

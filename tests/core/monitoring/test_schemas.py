@@ -7,12 +7,13 @@ from pandera.errors import SchemaError
 
 from recsys_core.monitoring import drift, schemas
 from recsys_core.monitoring import parity as parity_module
-from recsys_core.monitoring.config import DriftConfig, ReferenceConfig
+from recsys_core.monitoring.config import DriftConfig
 from recsys_core.monitoring.parity import COLUMNS, ParityReport, parity_report
 from recsys_core.monitoring.reference import make_reference
 from recsys_core.monitoring.served import Served
 from recsys_core.monitoring.watch import Watch, watch
 from recsys_core.serving.bundle import Bundle
+from tests.core.worlds import TinyRun
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +21,9 @@ def parity(release: Bundle, past: Served) -> ParityReport:
     return parity_report(past, release)
 
 
-def looked_at(past: Served, min_clusters: int) -> Watch:
-    config = DriftConfig(min_clusters=min_clusters, n_permutations=700)
-    return watch(make_reference(past.sample(), ReferenceConfig()), past, past, config)
+def looked_at(tiny: TinyRun, past: Served, min_clusters: int) -> Watch:
+    config = DriftConfig(min_clusters=min_clusters, n_permutations=720, window_days=200)
+    return watch(past, tiny.examples, tiny.examined.__getitem__, config)
 
 
 def test_parity_keeps_its_schemas(parity: ParityReport) -> None:
@@ -37,13 +38,13 @@ def test_a_negative_count_is_refused(parity: ParityReport) -> None:
 
 
 @pytest.mark.parametrize("min_clusters", [2, 1_000])
-def test_drift_keeps_its_schemas_whether_it_can_judge_or_not(past: Served, min_clusters: int) -> None:
-    found = looked_at(past, min_clusters)
+def test_drift_keeps_its_schemas_whether_it_can_judge_or_not(tiny: TinyRun, past: Served, min_clusters: int) -> None:
+    found = looked_at(tiny, past, min_clusters)
     assert found.drift.is_judged == (min_clusters == 2)
     schemas.DRIFT_COLUMNS.validate(found.drift.columns)
     schemas.DRIFT_ABOUT.validate(found.drift.about)
     schemas.DRIFT_PERIODS.validate(found.periods)
-    schemas.DRIFT_SOURCE.validate(pl.DataFrame({"source": [found.source]}))
+    schemas.DRIFT_COMPARED.validate(found.compared)
 
 
 def test_a_parity_report_that_breaks_its_schema_is_not_made(
@@ -58,11 +59,11 @@ def test_a_parity_report_that_breaks_its_schema_is_not_made(
 def test_a_drift_report_that_breaks_its_schema_is_not_made(
     past: Served, monkeypatch: pytest.MonkeyPatch, figure: str, wrong: float
 ) -> None:
-    sample, config = past.sample(), DriftConfig(min_clusters=1_000, n_permutations=700)
-    reference, weeks = make_reference(sample, ReferenceConfig()), np.zeros(len(sample.values), dtype=np.int64)
+    sample, config = past.sample(), DriftConfig(min_clusters=1_000, n_permutations=720)
+    reference = make_reference(sample, config)
     monkeypatch.setattr(drift, figure, lambda before, *_: np.full(len(before), wrong))
     with pytest.raises(SchemaError, match=r"'(ks|psi)'"):
         drift.drift_report(reference, sample, config)
     if figure == "stability_index":
         with pytest.raises(SchemaError, match="'psi'"):
-            drift.stability_over_time(reference, sample, weeks, config)
+            drift.stability_over_time(reference, {0: sample}, config)

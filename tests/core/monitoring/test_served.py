@@ -143,7 +143,7 @@ def test_an_empty_log_is_nothing_served(log: SqliteLog) -> None:
     assert served.features().shape == (0, D)
     assert served.n_users == 0
     assert served.sample().values.shape == (0, D + 1)
-    assert served.of_last_days(1).requests.is_empty()
+    assert served.between(0, 10**12).requests.is_empty()
 
 
 def test_both_tables_survive_the_disk(past: Served, tmp_path: Path) -> None:
@@ -193,10 +193,14 @@ def test_a_slot_that_fits_into_no_table_is_left_out_whatever_version_it_names(od
         assert readable.states().shape == (2, D)
 
 
-def test_the_last_days_end_with_the_latest_request() -> None:
+def test_a_period_holds_its_first_second_and_not_its_last() -> None:
     served = by_hand(("a", 1, 0), ("b", 2, 1), ("c", 3, SECONDS), ("d", 4, 2 * SECONDS))
-    for n_days, expected in ((1, ["d"]), (2, ["b", "c", "d"]), (3, ["a", "b", "c", "d"])):
-        window = served.of_last_days(n_days)
+    first = int(served.requests["requested_at"].min())
+    assert served.last_asked_at == first + 2 * SECONDS
+    for since, until, expected in (
+        (0, 1, ["a"]), (0, 2, ["a", "b"]), (1, SECONDS, ["b"]), (1, 2 * SECONDS + 1, ["b", "c", "d"]),
+    ):  # fmt: skip
+        window = served.between(first + since, first + until)
         assert window.requests["request_id"].to_list() == expected
         assert window.impressions["request_id"].to_list() == expected
 
@@ -205,7 +209,9 @@ def test_a_request_as_of_the_future_counts_for_the_second_of_its_answer() -> Non
     served = by_hand(("a", 1, 0), ("b", 2, 2 * SECONDS), ("ahead", 3, 2 * SECONDS))
     far = pl.when(request_id="ahead").then(pl.lit(9_999_999_999)).otherwise("requested_at")
     ahead = replace(served, requests=served.requests.with_columns(requested_at=far))
-    assert ahead.of_last_days(1).requests["request_id"].to_list() == ["b", "ahead"]
+    assert ahead.last_asked_at == served.last_asked_at
+    window = ahead.between(ahead.last_asked_at - SECONDS + 1, ahead.last_asked_at + 1)
+    assert window.requests["request_id"].to_list() == ["b", "ahead"]
 
 
 def test_a_user_is_a_cluster_and_so_is_everybody_unnamed_by_themselves() -> None:

@@ -149,3 +149,16 @@ def test_a_half_without_any_like_leaves_everything_undefined() -> None:
     scored = scored_rows(n_users=10)
     one_user = scored.with_columns(label=pl.when(pl.col("user_id") == 3).then("label").otherwise(0).cast(pl.Int8))
     assert crossfitted(one_user).is_empty()
+
+
+def test_a_user_of_two_windows_has_a_list_in_each() -> None:
+    """The first of each list is liked, nothing else is; taken as one list, the second would lose its first place."""
+    one = pl.DataFrame(
+        {"user_id": 1, "label": [1, 0, 0], "score": [3.0, 2.0, 1.0], "calibrated": 0.5, "base_rate": 0.5}
+    )
+    both = pl.concat(
+        [one.with_columns(window=pl.lit("a")), one.with_columns(window=pl.lit("b"), score=pl.col("score") - 9)]
+    )
+    shown = forecast_scores(both, k=1).filter(rows="first 1")
+    assert shown["n"].to_list() == [2, 2]
+    assert shown["observed"].to_list() == [1.0, 1.0]

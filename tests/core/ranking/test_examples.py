@@ -7,9 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 import xgboost as xgb
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recsys_core.data.schemas import LIKED
-from recsys_core.data.splits import EXAMS, TEST, VALIDATION, fit_ratings, known_ratings
+from recsys_core.data.splits import NOW, fit_ratings, known_ratings
 from recsys_core.errors import ArtifactError, DataError
 from recsys_core.features.registry import FEATURE_NAMES, feature_set, names_of
 from recsys_core.ranking.examples import RankingExamples, make_examples, slice_rows
@@ -17,18 +19,16 @@ from recsys_core.ranking.inputs import RankingInputs, propose
 from recsys_core.retrieval.candidates import Candidates
 from tests.core.worlds import N_CANDIDATES, TinyRun
 
-HOLDOUT = "test_holdout_15"
-
 
 @pytest.fixture(scope="module")
 def inputs(tiny: TinyRun) -> RankingInputs:
-    known = known_ratings(tiny.ratings, tiny.splits, VALIDATION)
-    return propose(tiny.proposer(VALIDATION), known, tiny.splits.requests(VALIDATION), n_candidates=N_CANDIDATES)
+    known = known_ratings(tiny.ratings, tiny.splits, tiny.asked)
+    return propose(tiny.proposer(tiny.asked), known, tiny.splits.requests(tiny.asked), n_candidates=N_CANDIDATES)
 
 
 def test_labels_are_the_likes_that_came_after_and_nothing_else(tiny: TinyRun, inputs: RankingInputs) -> None:
-    rows = slice_rows(VALIDATION, inputs, tiny.ratings, tiny.splits)
-    targets = tiny.splits.targets.filter(slice=VALIDATION)
+    rows = slice_rows(tiny.asked, inputs, tiny.ratings, tiny.splits)
+    targets = tiny.splits.targets.filter(slice=tiny.asked)
     assert targets["rating"].min() >= LIKED
     wanted = set(targets.select("user_id", "item_id").iter_rows())
     labelled = rows.select("user_id", "item_id", "label").iter_rows()
@@ -37,10 +37,10 @@ def test_labels_are_the_likes_that_came_after_and_nothing_else(tiny: TinyRun, in
 
 
 def test_rows_are_each_users_candidates_in_the_order_of_retrieval(tiny: TinyRun, inputs: RankingInputs) -> None:
-    rows = slice_rows(VALIDATION, inputs, tiny.ratings, tiny.splits)
-    assert rows.columns == ["slice", "user_id", "item_id", "label", *FEATURE_NAMES]
+    rows = slice_rows(tiny.asked, inputs, tiny.ratings, tiny.splits)
+    assert rows.columns == ["slice", "user_id", "item_id", "label", "known_at", *FEATURE_NAMES]
     assert rows["user_id"].unique(maintain_order=True).to_list() == inputs.users.user_ids.tolist()
-    ids = tiny.towers[VALIDATION].catalogue.item_ids
+    ids = tiny.towers[tiny.asked].catalogue.item_ids
     for row, user_id in enumerate(inputs.users.user_ids.tolist()):
         own = rows.filter(user_id=user_id)
         assert own["item_id"].to_list() == ids[inputs.candidates.item_idx[row]].tolist()
@@ -53,7 +53,7 @@ def test_padding_gives_no_row(tiny: TinyRun, inputs: RankingInputs) -> None:
     item_idx[0, 3:], scores[0, 3:] = -1, -np.inf
     item_idx[1], scores[1] = -1, -np.inf
     shorter = replace(inputs, candidates=Candidates(item_idx=item_idx, scores=scores))
-    rows = slice_rows(VALIDATION, shorter, tiny.ratings, tiny.splits)
+    rows = slice_rows(tiny.asked, shorter, tiny.ratings, tiny.splits)
     first, second = inputs.users.user_ids[:2].tolist()
     assert rows.filter(user_id=first).height == 3
     assert rows.filter(user_id=second).is_empty()
@@ -67,41 +67,72 @@ def test_no_item_of_a_users_own_past_is_a_row(tiny: TinyRun) -> None:
         assert rows.join(known, on=["user_id", "item_id"], how="semi").is_empty()
 
 
-@pytest.mark.parametrize("name", [HOLDOUT, VALIDATION])
-def test_a_tower_that_saw_the_labels_is_refused(tiny: TinyRun, name: str) -> None:
-    """The test's tower knows the held-out likes; nothing else about it is out of place."""
-    known = known_ratings(tiny.ratings, tiny.splits, name)
-    honest, leaky = (
-        propose(tiny.proposer(which), known, tiny.splits.requests(name), n_candidates=N_CANDIDATES)
-        for which in (name, TEST)
-    )
-    slice_rows(name, honest, tiny.ratings, tiny.splits)
-    with pytest.raises(DataError, match="rebuild two_tower, because its scores could know the answers"):
-        slice_rows(name, leaky, tiny.ratings, tiny.splits)
+def test_a_tower_that_saw_the_labels_is_refused_in_every_slice(tiny: TinyRun) -> None:
+    """The tower that serves knows all answers; nothing else about it is out of place."""
+    for name in tiny.splits.asking:
+        known = known_ratings(tiny.ratings, tiny.splits, name)
+        honest, leaky = (
+            propose(tiny.proposer(which), known, tiny.splits.requests(name), n_candidates=N_CANDIDATES)
+            for which in (name, NOW)
+        )
+        slice_rows(name, honest, tiny.ratings, tiny.splits)
+        with pytest.raises(DataError, match="rebuild two_tower, because its scores could know the answers"):
+            slice_rows(name, leaky, tiny.ratings, tiny.splits)
 
 
-def test_a_ranker_learns_for_an_exam_from_its_own_holdouts(tiny: TinyRun) -> None:
-    for exam in EXAMS:
-        lessons = tiny.examples.lessons(exam)
-        assert lessons["slice"].unique(maintain_order=True).to_list() == tiny.splits.holdouts(exam)
-        assert tiny.examples.nearest_holdout(exam) == tiny.splits.holdouts(exam)[-1]
-        until = tiny.splits.fit_end(exam)
-        labels = lessons.filter(label=1).join(tiny.ratings, on=["user_id", "item_id"])
-        assert labels["timestamp"].max() < until
+def test_a_label_is_known_when_its_window_has_ended(tiny: TinyRun) -> None:
+    untils = dict(tiny.splits.cutoffs.select("slice", "until").iter_rows())
+    for (name,), own in tiny.examples.rows.group_by("slice"):
+        assert own["known_at"].unique().to_list() == [untils[str(name)]]
+
+
+@given(share=st.floats(0, 1))
+def test_no_label_that_was_settled_later_is_known_before_a_moment(tiny: TinyRun, share: float) -> None:
+    """Whatever the moment: each like that a ranker may learn from was given before it; all later labels may turn."""
+    examples = tiny.examples
+    first, last = tiny.splits.fit_end(tiny.splits.names[0]), tiny.splits.last_until
+    moment = first + round(share * (last - first))
+    known = examples.known_before(moment)
+    liked = known.filter(label=1).join(tiny.ratings, on=["user_id", "item_id"])
+    assert liked.height == known["label"].sum()
+    assert (liked["timestamp"] < moment).all()
+    turned = pl.when(pl.col("known_at") > moment).then(1 - pl.col("label")).otherwise("label").cast(pl.Int8)
+    other = replace(examples, rows=examples.rows.with_columns(label=turned))
+    assert other.known_before(moment).equals(known)
+    assert examples.rows.height - known.height == (examples.rows["known_at"] > moment).sum()
+
+
+def test_all_that_was_known_before_a_window_is_the_windows_before_it(tiny: TinyRun) -> None:
+    windows = tiny.splits.cutoffs["window"].unique(maintain_order=True).to_list()
+    assert tiny.examples.exams == tiny.splits.exams
+    assert tiny.examples.development == tiny.splits.development
+    for at, window in enumerate(windows):
+        known = tiny.examples.known_before(tiny.examples.start_of(window))
+        before = [tiny.examples.of_window(earlier) for earlier in windows[:at]]
+        assert known.equals(pl.concat([tiny.examples.rows.clear(), *before]))
+        assert at == 0 or tiny.examples.window_before(window) == windows[at - 1]
+
+
+def test_the_targets_of_a_window_are_those_of_all_its_slices(tiny: TinyRun) -> None:
+    for window in tiny.splits.exams:
+        own = tiny.splits.targets.filter(pl.col("slice").is_in(tiny.splits.slices_of(window)))
+        counted = own.group_by("user_id").agg(n_targets=pl.len().cast(pl.Int64)).sort("user_id")
+        assert tiny.examples.targets_of(window).equals(counted)
+        assert set(tiny.examples.of_window(window)["slice"]) <= set(tiny.splits.slices_of(window))
 
 
 def test_every_target_is_counted_whether_retrieval_found_it_or_not(tiny: TinyRun) -> None:
     found = tiny.examples.rows.group_by("slice", "user_id").agg(found=pl.col("label").cast(pl.Int64).sum())
     both = tiny.examples.n_targets.join(found, on=["slice", "user_id"])
-    assert both.height == tiny.examples.n_targets.height == tiny.splits.users.filter(pl.col("slice") != TEST).height
+    assert both.height == tiny.examples.n_targets.height == tiny.splits.users.height
     assert (both["found"] <= both["n_targets"]).all()
     assert (both["found"] < both["n_targets"]).any()
-    assert both["n_targets"].sum() == tiny.splits.targets.filter(pl.col("slice") != TEST).height
+    assert both["n_targets"].sum() == tiny.splits.targets.height
 
 
 def test_only_the_slices_at_hand_are_counted(tiny: TinyRun) -> None:
-    one = make_examples([tiny.examples.rows.filter(slice=HOLDOUT)], tiny.splits)
-    assert one.n_targets["slice"].unique().to_list() == [HOLDOUT]
+    one = make_examples([tiny.examples.rows.filter(slice=tiny.asked)], tiny.splits)
+    assert one.n_targets["slice"].unique().to_list() == [tiny.asked]
 
 
 def test_examples_come_back_as_they_were(tiny: TinyRun, tmp_path: Path) -> None:
@@ -109,6 +140,7 @@ def test_examples_come_back_as_they_were(tiny: TinyRun, tmp_path: Path) -> None:
     back = RankingExamples.load(tmp_path)
     assert back.rows.equals(tiny.examples.rows)
     assert back.n_targets.equals(tiny.examples.n_targets)
+    assert back.cutoffs.equals(tiny.examples.cutoffs)
     assert back.feature_set == tiny.examples.feature_set == feature_set()
     (tmp_path / "n_targets.parquet").unlink()
     with pytest.raises(ArtifactError, match=r"n_targets\.parquet is missing"):
@@ -127,11 +159,11 @@ def test_no_label_stands_in_what_its_row_was_made_from(tiny: TinyRun) -> None:
 
 def test_negatives_are_no_likes_and_the_hardest_of_the_catalogue(tiny: TinyRun, inputs: RankingInputs) -> None:
     """Whatever else a user has not rated, the tower puts below all of the user's rows: none of these is easy."""
-    rows = slice_rows(VALIDATION, inputs, tiny.ratings, tiny.splits)
+    rows = slice_rows(tiny.asked, inputs, tiny.ratings, tiny.splits)
     liked = tiny.ratings.filter(pl.col("rating") >= LIKED).join(
-        tiny.splits.users.filter(slice=VALIDATION), on="user_id"
+        tiny.splits.users.filter(slice=tiny.asked), on="user_id"
     )
-    until = tiny.splits.fit_end(TEST)
+    until = tiny.splits.until(tiny.asked)
     negatives = rows.filter(label=0)
     assert negatives.join(liked.filter(pl.col("timestamp") < until), on=["user_id", "item_id"], how="semi").is_empty()
     scores = inputs.user_vectors @ inputs.proposer.item_vectors.T  # (n_users, n_items)

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from recsys_core.contracts import violations
-from recsys_core.data.splits import TEST, known_ratings
+from recsys_core.data.splits import known_ratings
 from recsys_core.features.registry import FEATURE_NAMES, FEATURES, names_of
 from recsys_core.features.schemas import table_schema
 from recsys_core.features.slices import of_slice
@@ -21,21 +21,23 @@ from tests.core.worlds import N_CANDIDATES, TinyRun
 USER = [FEATURE_NAMES.index(name) for name in names_of("user")]
 
 
-def of_the_test(tiny: TinyRun, *, indexed: bool = False, user_rows: pl.DataFrame | None = None) -> RankingInputs:
-    known = known_ratings(tiny.ratings, tiny.splits, TEST)
-    asked = tiny.splits.requests(TEST)
-    return propose(tiny.proposer(indexed=indexed), known, asked, user_rows=user_rows, n_candidates=N_CANDIDATES)
+def of_a_slice(tiny: TinyRun, *, indexed: bool = False, user_rows: pl.DataFrame | None = None) -> RankingInputs:
+    known = known_ratings(tiny.ratings, tiny.splits, tiny.asked)
+    asked = tiny.splits.requests(tiny.asked)
+    # A table of user features rests on the items of its own slice.
+    proposer = tiny.proposer(indexed=indexed) if user_rows is None else tiny.proposer(tiny.asked)
+    return propose(proposer, known, asked, user_rows=user_rows, n_candidates=N_CANDIDATES)
 
 
 def test_with_and_without_an_index_the_candidates_are_the_same(tiny: TinyRun) -> None:
-    exact, indexed = of_the_test(tiny), of_the_test(tiny, indexed=True)
+    exact, indexed = of_a_slice(tiny), of_a_slice(tiny, indexed=True)
     assert np.array_equal(exact.candidates.item_idx, indexed.candidates.item_idx)
     np.testing.assert_allclose(exact.candidates.scores, indexed.candidates.scores, rtol=1e-5, atol=1e-5)
     assert np.array_equal(candidate_features(exact), candidate_features(indexed), equal_nan=True)
 
 
 def test_scores_are_the_towers_dot_products(tiny: TinyRun) -> None:
-    inputs = of_the_test(tiny, indexed=True)
+    inputs = of_a_slice(tiny, indexed=True)
     users, items = user_vectors(tiny.tower, inputs.users), item_vectors(tiny.tower)
     expected = np.einsum("ud,ucd->uc", users, items[inputs.candidates.item_idx])
     np.testing.assert_allclose(inputs.candidates.scores, expected, rtol=1e-5, atol=1e-5)
@@ -43,14 +45,14 @@ def test_scores_are_the_towers_dot_products(tiny: TinyRun) -> None:
 
 def test_the_retrieval_score_that_the_ranker_reads_is_the_one_that_was_searched_by(tiny: TinyRun) -> None:
     """It is computed anew from its parts, each from its own slice of the vectors."""
-    inputs = of_the_test(tiny, indexed=True)
+    inputs = of_a_slice(tiny, indexed=True)
     scores = candidate_features(inputs)[..., FEATURE_NAMES.index("pair_retrieval_score")]
     np.testing.assert_allclose(scores, inputs.candidates.scores, rtol=1e-5, atol=1e-5)
 
 
 def test_each_part_of_the_score_is_its_half_of_the_retriever(tiny: TinyRun) -> None:
     tower = replace(tiny.tower, closed_form_weight=0.37)
-    known, asked = known_ratings(tiny.ratings, tiny.splits, TEST), tiny.splits.requests(TEST)
+    known, asked = known_ratings(tiny.ratings, tiny.splits, tiny.asked), tiny.splits.requests(tiny.asked)
     inputs = propose(proposer_of(tower, tiny.item_rows), known, asked, n_candidates=N_CANDIDATES)
     features = candidate_features(inputs)
     closed = tower.closed_form.encode_users(inputs.users) @ tower.closed_form.offered.T * 0.37
@@ -64,10 +66,10 @@ def test_each_part_of_the_score_is_its_half_of_the_retriever(tiny: TinyRun) -> N
 
 def test_a_user_asked_alone_gets_the_bits_of_the_batch(tiny: TinyRun) -> None:
     """Training reads precomputed user features of many users, a request counts those of one."""
-    batch = of_the_test(tiny, user_rows=of_slice(tiny.users, TEST))
-    features, proposer = candidate_features(batch), tiny.proposer(indexed=True)
+    batch = of_a_slice(tiny, user_rows=of_slice(tiny.users, tiny.asked))
+    features, proposer = candidate_features(batch), tiny.proposer(tiny.asked)
     assert features.shape == (len(batch.users.user_ids), N_CANDIDATES, len(FEATURE_NAMES))
-    known, asked = known_ratings(tiny.ratings, tiny.splits, TEST), tiny.splits.requests(TEST)
+    known, asked = known_ratings(tiny.ratings, tiny.splits, tiny.asked), tiny.splits.requests(tiny.asked)
     for row, user_id in enumerate(batch.users.user_ids.tolist()):
         own = known.filter(user_id=user_id)
         alone = propose(proposer, own, asked.filter(user_id=user_id), n_candidates=N_CANDIDATES)
@@ -79,15 +81,15 @@ def test_a_user_asked_alone_gets_the_bits_of_the_batch(tiny: TinyRun) -> None:
 def test_how_many_are_computed_at_once_changes_no_bit(
     tiny: TinyRun, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
-    inputs = of_the_test(tiny, user_rows=of_slice(tiny.users, TEST))
+    inputs = of_a_slice(tiny, user_rows=of_slice(tiny.users, tiny.asked))
     expected = candidate_features(inputs)
     monkeypatch.setattr(inputs_module, "BATCH", batch)
     assert np.array_equal(candidate_features(inputs), expected, equal_nan=True)
 
 
 def test_users_stand_in_ascending_order_whatever_the_order_of_the_rows(tiny: TinyRun) -> None:
-    known, asked = known_ratings(tiny.ratings, tiny.splits, TEST), tiny.splits.requests(TEST)
-    rows = of_slice(tiny.users, TEST)
+    known, asked = known_ratings(tiny.ratings, tiny.splits, tiny.asked), tiny.splits.requests(tiny.asked)
+    rows = of_slice(tiny.users, tiny.asked)
     one = propose(tiny.proposer(), known, asked, user_rows=rows, n_candidates=10)
     other = propose(tiny.proposer(), known.reverse(), asked.reverse(), user_rows=rows.reverse(), n_candidates=10)
     assert np.all(np.diff(one.users.user_ids) > 0)
@@ -97,7 +99,7 @@ def test_users_stand_in_ascending_order_whatever_the_order_of_the_rows(tiny: Tin
 
 
 def test_each_user_asks_at_their_own_time(tiny: TinyRun) -> None:
-    known = known_ratings(tiny.ratings, tiny.splits, TEST)
+    known = known_ratings(tiny.ratings, tiny.splits, tiny.asked)
     asked = after_the_last(known).sort("user_id", descending=True)
     inputs = propose(tiny.proposer(), known, asked, n_candidates=10)
     last = dict(known.group_by("user_id").agg(pl.col("timestamp").max()).iter_rows())
@@ -109,7 +111,7 @@ def test_each_user_asks_at_their_own_time(tiny: TinyRun) -> None:
 
 
 def test_no_history_reaches_the_second_of_its_request(tiny: TinyRun) -> None:
-    for name in tiny.splits.names:
+    for name in tiny.splits.asking:
         known, asked = known_ratings(tiny.ratings, tiny.splits, name), tiny.splits.requests(name)
         inputs = propose(tiny.proposer(name), known, asked, n_candidates=1)
         assert (inputs.users.timestamps < inputs.requested_at[inputs.users.rows]).all()
@@ -118,10 +120,10 @@ def test_no_history_reaches_the_second_of_its_request(tiny: TinyRun) -> None:
 
 def test_a_user_whom_the_table_lacks_is_missing_not_zero(tiny: TinyRun) -> None:
     """The table is stale: that must show, and not pass for a user who rated nothing."""
-    rows = of_slice(tiny.users, TEST)
+    rows = of_slice(tiny.users, tiny.asked)
     lost = rows["user_id"][1]
-    features = candidate_features(of_the_test(tiny, user_rows=rows.filter(pl.col("user_id") != lost)))
-    whole = candidate_features(of_the_test(tiny, user_rows=rows))
+    features = candidate_features(of_a_slice(tiny, user_rows=rows.filter(pl.col("user_id") != lost)))
+    whole = candidate_features(of_a_slice(tiny, user_rows=rows))
     assert np.isnan(features[1][:, USER]).all()
     assert np.array_equal(np.delete(features, 1, axis=0), np.delete(whole, 1, axis=0), equal_nan=True)
     schema = table_schema("features", {}, FEATURES, unique=[])
@@ -144,7 +146,7 @@ def test_somebody_unknown_gets_what_everybody_new_gets(tiny: TinyRun) -> None:
 
 
 def test_a_block_says_what_was_missing_and_stale(tiny: TinyRun) -> None:
-    proposer, inputs = tiny.proposer(), of_the_test(tiny)
+    proposer, inputs = tiny.proposer(), of_a_slice(tiny)
     states = user_states(inputs.users, proposer.side)
     late = np.full(inputs.users.n_users, proposer.side.as_of + 5 * 365 * 86_400)
     block = proposer.features(

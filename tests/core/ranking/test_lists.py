@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from recsys_core.data.splits import TEST, known_ratings
+from recsys_core.data.splits import known_ratings
 from recsys_core.ranking.inputs import RankingInputs, candidate_features, propose
 from recsys_core.ranking.lists import rank
 from recsys_core.ranking.ranker import Ranker
@@ -23,8 +23,8 @@ class Constant(Ranker):
 
 @pytest.fixture(scope="module")
 def inputs(tiny: TinyRun) -> RankingInputs:
-    known = known_ratings(tiny.ratings, tiny.splits, TEST)
-    return propose(tiny.proposer(indexed=True), known, tiny.splits.requests(TEST), n_candidates=N_CANDIDATES)
+    known = known_ratings(tiny.ratings, tiny.splits, tiny.asked)
+    return propose(tiny.proposer(indexed=True), known, tiny.splits.requests(tiny.asked), n_candidates=N_CANDIDATES)
 
 
 def test_a_list_is_the_candidates_by_the_rankers_score(tiny: TinyRun, inputs: RankingInputs) -> None:

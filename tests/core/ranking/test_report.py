@@ -7,20 +7,23 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys_core.data.splits import VALIDATION
+from recsys_core.data.splits import TEST
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.ranking.calibration_report import BASE_RATE, CALIBRATED
 from recsys_core.ranking.explanations import importance
 from recsys_core.ranking.report import RankingReport, ranking_report
+from recsys_core.ranking.validation import validate_ranker
 from tests.core.worlds import TinyRun
 
 
-def report_of(retrieval: list[float], ranking: list[float]) -> RankingReport:
+def report_of(retrieval: list[float], ranking: list[float], windows: tuple[str, ...] = ("w",)) -> RankingReport:
+    """The same figures in each window."""
     users = list(range(len(retrieval)))
     per_user = pl.concat(
         pl.DataFrame({"user_id": users, "ndcg": values, "map": [value / 2 for value in values]}).select(
-            pl.lit(order).alias("order"), pl.all()
+            pl.lit(window).alias("window"), pl.lit(order).alias("order"), pl.all()
         )
+        for window in windows
         for order, values in (("retrieval", retrieval), ("ranking", ranking))
     )
     columns: dict[str, object] = {"forecast": [CALIBRATED, BASE_RATE], "rows": "candidates", "n": 9, "observed": 0.2}
@@ -60,26 +63,43 @@ def test_the_headline_sets_the_probabilities_beside_the_base_rate() -> None:
     assert (headline["log_loss"], headline["log_loss_of_base_rate"]) == (0.3, 0.5)
 
 
-def test_judged_and_explained_is_the_rehearsal_on_rows_that_it_never_saw(tiny: TinyRun) -> None:
-    """The serving ranker has seen the validation slice: judged on it, it would look better than it is."""
-    report = ranking_report(tiny.examples, tiny.rehearsal)
-    lessons = tiny.examples.rows.filter(pl.col("slice") != VALIDATION)
-    other = replace(
-        tiny.examples,
-        rows=pl.concat([lessons.with_columns(label=1 - pl.col("label")), tiny.examples.rows.filter(slice=VALIDATION)]),
-    )
-    again = ranking_report(other, tiny.rehearsal)
+def test_a_user_of_two_windows_is_one_unit_of_chance() -> None:
+    """What two windows say twice of the same users narrows no interval."""
+    theirs, ours = [0.0, 0.5, 0.9, 0.3], [0.3, 0.4, 1.0, 0.1]
+    once, twice = report_of(theirs, ours).gain(), report_of(theirs, ours, ("w", "v")).gain()
+    assert (twice.mean, twice.low, twice.high) == pytest.approx((once.mean, once.low, once.high))
+    assert (once.n, twice.n) == (4, 8)
+
+
+def test_each_development_window_is_judged_by_the_ranker_that_had_not_seen_it(tiny: TinyRun) -> None:
+    report = ranking_report(tiny.examples, tiny.examined)
+    windows = tiny.splits.development
+    assert report.per_user["window"].unique(maintain_order=True).to_list() == windows
+    for window in windows:
+        own = report.per_user.filter(window=window).drop("window")
+        assert own.equals(validate_ranker(tiny.examined[window], tiny.examples, window))
+    last = windows[-1]
+    features = tiny.examples.of_window(last).select(FEATURE_NAMES).to_numpy()
+    assert report.importance.equals(importance(tiny.examined[last], features))
+
+
+def test_nothing_but_the_development_windows_is_read(tiny: TinyRun) -> None:
+    """Neither what came before, nor the two last windows: with other labels there the report is the same."""
+    report = ranking_report(tiny.examples, tiny.examined)
+    own = pl.concat([tiny.examples.of_window(window).select("slice").unique() for window in tiny.splits.development])
+    turned = pl.when(pl.col("slice").is_in(own["slice"].to_list())).then("label").otherwise(1 - pl.col("label"))
+    other = replace(tiny.examples, rows=tiny.examples.rows.with_columns(label=turned.cast(pl.Int8)))
+    assert not other.of_window(TEST).equals(tiny.examples.of_window(TEST))
+    again = ranking_report(other, tiny.examined)
     for field in fields(report):
         assert getattr(report, field.name).equals(getattr(again, field.name))
-    assert not report.per_user.equals(ranking_report(tiny.examples, tiny.ranker).per_user)
-    assert report.importance.equals(
-        importance(tiny.rehearsal, tiny.examples.rows.filter(slice=VALIDATION).select(FEATURE_NAMES).to_numpy())
-    )
+    knowing = dict.fromkeys(tiny.splits.development, tiny.ranker)
+    assert not report.per_user.equals(ranking_report(tiny.examples, knowing).per_user)
 
 
 def test_where_nothing_can_be_calibrated_the_report_says_undefined(tiny: TinyRun) -> None:
     nothing = tiny.examples.rows.with_columns(label=pl.lit(0, pl.Int8))
-    report = ranking_report(replace(tiny.examples, rows=nothing), tiny.rehearsal)
+    report = ranking_report(replace(tiny.examples, rows=nothing), tiny.examined)
     headline = report.headline()
     assert np.isnan([headline["calibration_error"], headline["brier"], headline["log_loss"]]).all()
     assert report.reliability.is_empty()
@@ -87,7 +107,7 @@ def test_where_nothing_can_be_calibrated_the_report_says_undefined(tiny: TinyRun
 
 
 def test_a_saved_report_reads_back(tiny: TinyRun, tmp_path: Path) -> None:
-    report = ranking_report(tiny.examples, tiny.rehearsal)
+    report = ranking_report(tiny.examples, tiny.examined)
     report.save(tmp_path)
     back = RankingReport.load(tmp_path)
     for field in fields(report):

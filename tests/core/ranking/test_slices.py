@@ -1,4 +1,4 @@
-"""Training rows of all slices but the test."""
+"""Training rows of all slices that ask."""
 
 from dataclasses import replace
 
@@ -7,22 +7,34 @@ import polars as pl
 import pytest
 
 from recsys_core.data.schemas import RATINGS_COLUMNS
-from recsys_core.data.splits import EXAMS, TEST, VALIDATION
+from recsys_core.data.splits import NOW, TEST
 from recsys_core.errors import DataError
-from recsys_core.features.slices import item_features_by_slice, of_slice, user_features_by_slice
+from recsys_core.features.slices import SliceFeatures, item_features_by_slice, of_slice, user_features_by_slice
 from recsys_core.ranking.slices import examples_of_slices
 from tests import tiny_world
-from tests.core.worlds import N_CANDIDATES, TinyRun
+from tests.core.worlds import N_CANDIDATES, QUICK_SPLITS, TinyRun
+
+N_EXAMS = QUICK_SPLITS.n_windows - QUICK_SPLITS.n_teaching
 
 
-def test_the_test_slice_gives_no_rows_and_its_targets_are_not_read(tiny: TinyRun) -> None:
-    without = replace(tiny.splits, targets=tiny.splits.targets.filter(pl.col("slice") != TEST))
-    again = examples_of_slices(
-        tiny.ratings, without, tiny.items, tiny.users, tiny.towers.__getitem__, n_candidates=N_CANDIDATES
-    )
-    assert again.rows.equals(tiny.examples.rows)
-    assert again.n_targets.equals(tiny.examples.n_targets)
-    assert again.rows["slice"].unique(maintain_order=True).to_list() == tiny.splits.names[:-1]
+def rows_before(tiny: TinyRun, names: list[str]) -> pl.DataFrame:
+    return tiny.examples.rows.filter(pl.col("slice").is_in(names))
+
+
+def test_every_slice_that_asks_gives_rows_and_the_last_none(tiny: TinyRun) -> None:
+    names = tiny.examples.rows["slice"].unique(maintain_order=True).to_list()
+    assert names == tiny.splits.asking
+    assert NOW not in names
+
+
+def test_the_targets_of_the_test_change_no_row_of_any_other_window(tiny: TinyRun) -> None:
+    tests = tiny.splits.slices_of(TEST)
+    without = replace(tiny.splits, targets=tiny.splits.targets.filter(~pl.col("slice").is_in(tests)))
+    again = examples_of_slices(tiny.ratings, without, tiny.features, tiny.towers.__getitem__, n_candidates=N_CANDIDATES)
+    others = [name for name in tiny.splits.asking if name not in tests]
+    assert again.rows.filter(pl.col("slice").is_in(others)).equals(rows_before(tiny, others))
+    assert again.rows.drop("label").equals(tiny.examples.rows.drop("label"))
+    assert again.rows.filter(pl.col("slice").is_in(tests))["label"].sum() == 0
 
 
 def test_each_slice_asks_its_own_tower(tiny: TinyRun) -> None:
@@ -30,29 +42,17 @@ def test_each_slice_asks_its_own_tower(tiny: TinyRun) -> None:
     examples_of_slices(
         tiny.ratings,
         tiny.splits,
-        tiny.items,
-        tiny.users,
+        tiny.features,
         lambda name: (asked.append(name), tiny.towers[name])[1],
         n_candidates=10,
     )
-    assert asked == tiny.splits.names[:-1]
+    assert asked == tiny.splits.asking
 
 
 def test_a_tower_of_another_slice_is_refused(tiny: TinyRun) -> None:
-    with pytest.raises(DataError, match="the tower of slice validation_holdout_45 was fitted on ratings"):
-        examples_of_slices(
-            tiny.ratings, tiny.splits, tiny.items, tiny.users, lambda _: tiny.towers[VALIDATION], n_candidates=10
-        )
-
-
-def test_ratings_after_the_validation_change_nothing_of_its_features(tiny: TinyRun) -> None:
-    """Its rows and those of its hold-outs rest on what was known then; all later ratings may go."""
-    early = tiny.ratings.filter(pl.col("timestamp") < tiny.splits.fit_end(TEST))
-    again = examples_of_slices(
-        early, tiny.splits, tiny.items, tiny.users, tiny.towers.__getitem__, n_candidates=N_CANDIDATES
-    )
-    for name in (*tiny.splits.holdouts(VALIDATION), VALIDATION):
-        assert again.rows.filter(slice=name).equals(tiny.examples.rows.filter(slice=name))
+    first = tiny.splits.asking[0]
+    with pytest.raises(DataError, match=f"the tower of slice {first} was fitted on ratings"):
+        examples_of_slices(tiny.ratings, tiny.splits, tiny.features, lambda _: tiny.towers[tiny.asked], n_candidates=10)
 
 
 def future(fit_end: int) -> pl.DataFrame:
@@ -62,17 +62,18 @@ def future(fit_end: int) -> pl.DataFrame:
     return pl.DataFrame(strangers + known, schema=RATINGS_COLUMNS, orient="row")
 
 
-@pytest.mark.parametrize("exam", EXAMS)
-def test_rows_appended_to_the_future_change_no_bit_of_any_feature(tiny: TinyRun, exam: str) -> None:
-    """Of items, of users, and of pairs, as the ranker reads them, all computed anew for the slices before an exam."""
-    fit_end = tiny.splits.fit_end(exam)
-    names = tiny.splits.cutoffs.filter(pl.col("until") <= fit_end)["slice"].to_list()
-    assert set(tiny.splits.holdouts(exam)) <= set(names)
+@pytest.mark.parametrize("at", range(N_EXAMS))
+def test_rows_appended_to_the_future_change_no_bit_of_any_feature(tiny: TinyRun, at: int) -> None:
+    """Of items, of users, and of pairs, as the ranker reads them, all computed anew for the slices before a window."""
+    start = tiny.examples.start_of(tiny.splits.exams[at])
+    names = tiny.splits.cutoffs.filter(pl.col("until") <= start)["slice"].to_list()
+    assert names
     splits = replace(tiny.splits, cutoffs=tiny.splits.cutoffs.filter(pl.col("slice").is_in(names)))
-    altered = pl.concat([tiny.ratings.filter(pl.col("timestamp") < fit_end), future(fit_end)])
+    altered = pl.concat([tiny.ratings.filter(pl.col("timestamp") < start), future(start)])
     items = item_features_by_slice(altered, tiny.movies, splits)
     users = user_features_by_slice(altered, items, splits)
-    again = examples_of_slices(altered, splits, items, users, tiny.towers.__getitem__, n_candidates=N_CANDIDATES)
+    features = SliceFeatures(items=items, users=users)
+    again = examples_of_slices(altered, splits, features, tiny.towers.__getitem__, n_candidates=N_CANDIDATES)
     for name in names:
         assert of_slice(items, name).equals(of_slice(tiny.items, name))
         assert of_slice(users, name).equals(of_slice(tiny.users, name))

@@ -6,13 +6,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys_core.data.splits import VALIDATION
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import Ranker
-from recsys_core.ranking.rehearsal import fit_before_validation
 from recsys_core.ranking.validation import validate_ranker
-from tests.core.worlds import QUICK_RANKER, TinyRun
+from tests.core.worlds import TinyRun
+
+WINDOW = "window_3"
+CUTOFFS = pl.DataFrame(
+    {"slice": [f"{WINDOW}_1"], "window": [WINDOW], "fit_end": [10], "until": [20], "is_exam": [True]}
+)
 
 
 class ByFeature(Ranker):
@@ -33,12 +36,18 @@ class Reversed(ByFeature):
 def examples_from(labels: dict[int, list[int]], n_targets: dict[int, int], scores: list[float]) -> RankingExamples:
     """Users with labels in the order of retrieval; every user's rows score alike."""
     rows = [
-        {"slice": VALIDATION, "user_id": user, "item_id": at, "label": label} | dict.fromkeys(FEATURE_NAMES, scores[at])
+        {"slice": f"{WINDOW}_1", "user_id": user, "item_id": at, "label": label}
+        | dict.fromkeys(FEATURE_NAMES, scores[at])
         for user, liked in labels.items()
         for at, label in enumerate(liked)
     ]
-    counts = pl.DataFrame({"slice": VALIDATION, "user_id": list(n_targets), "n_targets": list(n_targets.values())})
-    return RankingExamples(rows=pl.DataFrame(rows), n_targets=counts, feature_set={})
+    counts = pl.DataFrame({"slice": f"{WINDOW}_1", "user_id": list(n_targets), "n_targets": list(n_targets.values())})
+    return RankingExamples(rows=pl.DataFrame(rows), n_targets=counts, cutoffs=CUTOFFS, feature_set={})
+
+
+def judged(tiny: TinyRun) -> str:
+    """A window, of which the examined ranker has seen nothing."""
+    return tiny.splits.development[-1]
 
 
 def stub(kind: type[Ranker], tiny: TinyRun) -> Ranker:
@@ -48,7 +57,7 @@ def stub(kind: type[Ranker], tiny: TinyRun) -> Ranker:
 def test_both_orders_by_hand(tiny: TinyRun) -> None:
     """User 1 likes the third candidate and one that is none; user 2 likes two of three; user 3 has no candidate."""
     examples = examples_from({1: [0, 0, 1], 2: [1, 0, 1]}, {1: 2, 2: 2, 3: 1}, [1.0, 2.0, 3.0])
-    table = validate_ranker(stub(ByFeature, tiny), examples)
+    table = validate_ranker(stub(ByFeature, tiny), examples, WINDOW)
     ideal = 1 + 1 / np.log2(3)
     assert table["order"].to_list() == ["retrieval"] * 3 + ["ranking"] * 3
     assert table["user_id"].to_list() == [1, 2, 3] * 2
@@ -58,20 +67,21 @@ def test_both_orders_by_hand(tiny: TinyRun) -> None:
 
 def test_the_list_is_cut_at_k(tiny: TinyRun) -> None:
     examples = examples_from({1: [0, 0, 1]}, {1: 1}, [1.0, 2.0, 3.0])
-    table = validate_ranker(stub(ByFeature, tiny), examples, k=1)
+    table = validate_ranker(stub(ByFeature, tiny), examples, WINDOW, k=1)
     assert table["ndcg"].to_list() == [0.0, 1.0]
 
 
 def test_a_ranker_that_scores_all_alike_keeps_the_order_of_retrieval(tiny: TinyRun) -> None:
     labels = {user: np.random.default_rng(user).integers(0, 2, 60).tolist() for user in range(50)}
     examples = examples_from(labels, dict.fromkeys(labels, 60), [5.0] * 60)
-    table = validate_ranker(stub(Reversed, tiny), examples)
+    table = validate_ranker(stub(Reversed, tiny), examples, WINDOW)
     assert table.filter(order="ranking").drop("order").equals(table.filter(order="retrieval").drop("order"))
 
 
 def test_every_user_with_a_target_is_in_both_means(tiny: TinyRun) -> None:
-    table = validate_ranker(fit_before_validation(tiny.examples, QUICK_RANKER), tiny.examples)
-    users = tiny.splits.users_of(VALIDATION).tolist()
+    table = validate_ranker(tiny.examined[judged(tiny)], tiny.examples, judged(tiny))
+    own = pl.col("slice").is_in(tiny.splits.slices_of(judged(tiny)))
+    users = tiny.splits.users.filter(own)["user_id"].sort().to_list()
     for order in ("retrieval", "ranking"):
         assert table.filter(order=order)["user_id"].to_list() == users
     assert not table["ndcg"].is_nan().any()
@@ -81,12 +91,11 @@ def test_no_ranker_passes_the_ceiling_that_retrieval_sets(tiny: TinyRun) -> None
     """The ideal is over all that was to be found, so that even one that knows the labels stays below 1."""
     rows = tiny.examples.rows.with_columns(pl.col("label").cast(pl.Float32).alias(FEATURE_NAMES[0]))
     omniscient = replace(tiny.examples, rows=rows)
-    ceiling = validate_ranker(stub(ByFeature, tiny), omniscient).filter(order="ranking")
-    learned = validate_ranker(fit_before_validation(tiny.examples, QUICK_RANKER), tiny.examples)
-    counts = tiny.examples.n_targets.filter(slice=VALIDATION)["n_targets"].to_list()
-    found = [
-        int(tiny.examples.rows.filter(slice=VALIDATION, user_id=user)["label"].sum()) for user in ceiling["user_id"]
-    ]
+    ceiling = validate_ranker(stub(ByFeature, tiny), omniscient, judged(tiny)).filter(order="ranking")
+    learned = validate_ranker(tiny.examined[judged(tiny)], tiny.examples, judged(tiny))
+    counts = tiny.examples.targets_of(judged(tiny))["n_targets"].to_list()
+    candidates = tiny.examples.of_window(judged(tiny))
+    found = [int(candidates.filter(user_id=user)["label"].sum()) for user in ceiling["user_id"]]
     gains = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(2, 12)))])
     by_hand = [gains[min(hit, 10)] / gains[min(n, 10)] for hit, n in zip(found, counts, strict=True)]
     assert ceiling["ndcg"].to_list() == pytest.approx(by_hand)
@@ -95,24 +104,14 @@ def test_no_ranker_passes_the_ceiling_that_retrieval_sets(tiny: TinyRun) -> None
         assert (learned.filter(order=order)["ndcg"] <= ceiling["ndcg"] + 1e-12).all()
 
 
-def test_the_judged_ranker_never_saw_the_validation_slice(tiny: TinyRun) -> None:
-    blind = fit_before_validation(tiny.examples, QUICK_RANKER)
-    flipped = tiny.examples.rows.with_columns(
-        label=pl.when(pl.col("slice") == VALIDATION).then(1 - pl.col("label")).otherwise(pl.col("label"))
-    )
-    again = fit_before_validation(replace(tiny.examples, rows=flipped), QUICK_RANKER)
-    features = tiny.examples.rows.select(FEATURE_NAMES).to_numpy()
-    assert np.array_equal(blind.score(features), again.score(features))
-    assert not np.array_equal(blind.score(features), tiny.ranker.score(features))
-
-
-def test_another_slice_can_be_judged_as_well(tiny: TinyRun) -> None:
-    name = "validation_holdout_15"
-    table = validate_ranker(tiny.rehearsal, tiny.examples, name=name)
+def test_a_window_is_judged_by_its_own_rows_and_targets_alone(tiny: TinyRun) -> None:
+    window = judged(tiny)
+    ranker = tiny.examined[window]
     own = replace(
         tiny.examples,
-        rows=tiny.examples.rows.filter(slice=name).with_columns(slice=pl.lit(VALIDATION)),
-        n_targets=tiny.examples.n_targets.filter(slice=name).with_columns(slice=pl.lit(VALIDATION)),
+        rows=tiny.examples.of_window(window),
+        n_targets=tiny.examples.n_targets.filter(pl.col("slice").is_in(tiny.splits.slices_of(window))),
     )
-    assert table.equals(validate_ranker(tiny.rehearsal, own))
-    assert not table.equals(validate_ranker(tiny.rehearsal, tiny.examples))
+    table = validate_ranker(ranker, tiny.examples, window)
+    assert table.equals(validate_ranker(ranker, own, window))
+    assert not table.equals(validate_ranker(ranker, tiny.examples, tiny.splits.exams[-1]))

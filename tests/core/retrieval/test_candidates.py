@@ -4,27 +4,34 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pytest
 
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.days import DAY_S
-from recsys_core.retrieval.candidates import Candidates, exact_candidates, find_candidates, seen_at
+from recsys_core.retrieval.candidates import Births, Candidates, exact_candidates, find_candidates, seen_at
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.index import build_index
-from tests.core.worlds import histories_from, pairs_of, random_histories
+from recsys_core.retrieval.training import first_rated_at
+from tests import tiny_world
+from tests.core.worlds import TinyRun, histories_from, pairs_of, random_histories
 
 Float32s = npt.NDArray[np.float32]
-Propose = Callable[[Float32s, Float32s, Histories, int], Candidates]
+Propose = Callable[..., Candidates]
 
 
-def by_flat_index(items: Float32s, queries: Float32s, users: Histories, n: int) -> Candidates:
-    return find_candidates(build_index(items, np.arange(len(items)), IndexConfig()), queries, users, n)
+def by_flat_index(
+    items: Float32s, queries: Float32s, users: Histories, n: int, births: Births | None = None
+) -> Candidates:
+    return find_candidates(build_index(items, np.arange(len(items)), IndexConfig()), queries, users, n, births)
 
 
-def by_inverted_file(items: Float32s, queries: Float32s, users: Histories, n: int) -> Candidates:
+def by_inverted_file(
+    items: Float32s, queries: Float32s, users: Histories, n: int, births: Births | None = None
+) -> Candidates:
     config = IndexConfig(flat_until=0, n_probe=2)
-    return find_candidates(build_index(items, np.arange(len(items)), config), queries, users, n)
+    return find_candidates(build_index(items, np.arange(len(items)), config), queries, users, n, births)
 
 
 EXACT_PATHS = pytest.mark.parametrize("propose", [exact_candidates, by_flat_index])
@@ -157,3 +164,68 @@ def test_what_may_be_watched_again_is_a_candidate_by_its_score(propose: Propose)
     seen = seen_at(users, np.array([1_000 + DAY_S]), 1)
     found = propose(items, np.ones((1, 1), dtype=np.float32), seen, 3).item_idx.tolist()
     assert found == [[0, 2, -1]]
+
+
+# ---- what did not exist yet ----
+
+
+@EXACT_PATHS
+def test_an_item_first_rated_at_or_after_the_request_is_no_candidate(propose: Propose) -> None:
+    """Each user asks a second later than the one before; item 0 comes out in second 10, item 1 in second 11."""
+    items = np.array([[5], [4], [3]], dtype=np.float32)
+    births = Births(first_rated_at=np.array([10, 11, 0]), requested_at=np.array([10, 11, 12]))
+    found = propose(items, np.ones((3, 1), dtype=np.float32), histories_from([[], [], []], 3), 3, births)
+    assert found.item_idx.tolist() == [[2, -1, -1], [0, 2, -1], [0, 1, 2]]
+    assert np.isneginf(found.scores[found.item_idx < 0]).all()
+
+
+@ALL_PATHS
+@pytest.mark.parametrize("seed", range(3))
+def test_neither_seen_nor_unborn_items_are_ever_candidates(propose: Propose, seed: int) -> None:
+    users, rng = random_histories(seed, n_users=300, n_items=60), np.random.default_rng(seed)
+    births = Births(first_rated_at=rng.integers(0, 100, 60), requested_at=rng.integers(0, 120, 300))
+    found = propose(normal(seed, 60, 8), normal(seed + 99, 300, 8), users, 20, births)
+    rows, places = np.nonzero(found.item_idx >= 0)
+    listed = found.item_idx[rows, places]
+    assert (births.first_rated_at[listed] < births.requested_at[rows]).all()
+    assert not pairs_of(users) & set(zip(rows.tolist(), listed.tolist(), strict=True))
+
+
+@EXACT_PATHS
+def test_all_others_come_back_however_many_are_unborn(propose: Propose) -> None:
+    users, rng = random_histories(4, n_users=50, n_items=25), np.random.default_rng(4)
+    births = Births(first_rated_at=rng.integers(0, 100, 25), requested_at=rng.integers(0, 120, 50))
+    found = propose(normal(4, 25, 8), normal(5, 50, 8), users, 20, births)
+    seen = users.seen().toarray() > 0
+    open_to = ~seen & (births.first_rated_at < births.requested_at[:, None])
+    assert np.array_equal((found.item_idx >= 0).sum(axis=1), np.minimum(open_to.sum(axis=1), 20))
+
+
+@EXACT_PATHS
+def test_a_users_candidates_do_not_depend_on_when_others_ask(propose: Propose) -> None:
+    """Whoever asks early makes the search of a batch fetch more, so that enough is left for them."""
+    users, rng = random_histories(8, n_users=600, n_items=80), np.random.default_rng(8)
+    items, queries = normal(8, 80, 8), normal(9, 600, 8)
+    births = Births(first_rated_at=rng.integers(0, 100, 80), requested_at=rng.integers(0, 120, 600))
+    together = propose(items, queries, users, 30, births)
+    for user in range(0, 600, 40):
+        own = np.array([user])
+        at_the_time = Births(first_rated_at=births.first_rated_at, requested_at=births.requested_at[own])
+        alone = propose(items, queries[own], users.select(own), 30, at_the_time)
+        assert np.array_equal(alone.item_idx[0], together.item_idx[user])
+        np.testing.assert_allclose(alone.scores[0], together.scores[user], rtol=1e-5, atol=1e-5)
+
+
+def test_an_item_that_no_rating_dates_was_always_there(tiny: TinyRun) -> None:
+    tower = tiny.tower
+    born = first_rated_at(tiny.ratings.filter(pl.col("item_id") != tower.catalogue.item_ids[3]), tower.catalogue)
+    assert np.flatnonzero(born < 0).tolist() == [3]
+    births = Births(first_rated_at=born, requested_at=np.array([tiny_world.FIRST_DAY]))
+    assert np.flatnonzero(~births.is_unborn(0)).tolist() == [3]
+
+
+def test_the_towers_know_when_their_items_were_first_rated(tiny: TinyRun) -> None:
+    first = dict(tiny.ratings.group_by("item_id").agg(pl.col("timestamp").min()).rows())
+    for tower in tiny.towers.values():
+        assert tower.first_rated_at.tolist() == [first[item] for item in tower.catalogue.item_ids.tolist()]
+        assert tower.first_rated_at.max() < tower.fit_end

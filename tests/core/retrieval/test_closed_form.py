@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from recsys_core.data.histories import Histories, histories_of
-from recsys_core.data.splits import TEST
+from recsys_core.data.splits import NOW
 from recsys_core.retrieval.baselines.config import BaselinesConfig
 from recsys_core.retrieval.baselines.ease import fit_dual_ease, fit_primal_ease
 from recsys_core.retrieval.closed_form import OTHER_VALUE, ClosedForm, fit_closed_form
@@ -87,7 +87,7 @@ def test_few_factors_keep_most_of_it(tiny: TinyRun) -> None:
         fit_closed_form(users, PLAIN.model_copy(update={"closed_form_dim": dim, "closed_form_l2": 50.0}))
         for dim in (8, 1024)
     )
-    assert (few.rank, full.rank) == (8, 79)
+    assert (few.rank, full.rank) == (8, tiny_world.N_ITEMS)
     new = unseen(users)
     assert np.corrcoef(raw_scores(few, users)[new], raw_scores(full, users)[new])[0, 1] > 0.9
 
@@ -108,7 +108,7 @@ def test_the_factors_are_the_largest_of_a_plain_decomposition() -> None:
 def test_the_past_fades_by_hand(seconds: Sequence[int], places: Sequence[int]) -> None:
     """Ratings of one second are one place; an item's vector is its own axis here, so that weights can be read off."""
     axes = np.eye(4, dtype=np.float32)
-    form = ClosedForm(shown=axes, offered=axes, recency_power=0.4)
+    form = ClosedForm(shown=axes, gains=np.full(len(axes), 0.5, dtype=np.float32), recency_power=0.4)
     vector = form.encode_users(histories_from(liked_times(*seconds), n_items=4))[0]
     expected = np.array([(1 + place) ** -0.4 for place in places])
     assert vector[:3] / vector[:3].max() == pytest.approx(expected / expected.max(), rel=1e-6)
@@ -117,7 +117,7 @@ def test_the_past_fades_by_hand(seconds: Sequence[int], places: Sequence[int]) -
 
 def test_a_dislike_counts_a_part_of_a_like_when_answering() -> None:
     axes = np.eye(3, dtype=np.float32)
-    form = ClosedForm(shown=axes, offered=axes, recency_power=0.4)
+    form = ClosedForm(shown=axes, gains=np.full(len(axes), 0.5, dtype=np.float32), recency_power=0.4)
     vector = form.encode_users(histories_from([[(0, 5.0, 1), (1, 1.0, 1), (2, 3.5, 1)]], n_items=3))[0]
     assert vector[1:] / vector[0] == pytest.approx([OTHER_VALUE, OTHER_VALUE], rel=1e-6)
 
@@ -185,20 +185,31 @@ def test_two_fits_give_the_same_bytes_whatever_the_order_of_the_rows(tiny: TinyR
 
 
 def test_the_future_is_not_read(tiny: TinyRun) -> None:
-    past = tiny.ratings.filter(pl.col("timestamp") < tiny.tower.fit_end)
+    tower = tiny.towers[tiny.asked]
+    past = tiny.ratings.filter(pl.col("timestamp") < tower.fit_end)
     assert past.height < tiny.ratings.height
-    again = fit_closed_form(histories_of(past, tiny.tower.catalogue), TwoTowerConfig(dim=4))
-    assert np.array_equal(again.offered, tiny.tower.closed_form.offered)
+    again = fit_closed_form(histories_of(past, tower.catalogue), TwoTowerConfig(dim=4))
+    assert np.array_equal(again.offered, tower.closed_form.offered)
+
+
+def test_an_item_as_an_answer_is_the_item_as_shown_times_the_gains_over_what_it_says_of_itself() -> None:
+    """By the formula, one item and one factor at a time: what need not be stored."""
+    form = fit_closed_form(MANY_USERS, TwoTowerConfig(closed_form_dim=12))
+    for item in range(40):
+        shown = form.shown[item].astype(float)
+        own = sum(gain * value**2 for gain, value in zip(form.gains, shown, strict=True))
+        np.testing.assert_allclose(form.offered[item], shown * form.gains / (1 - own), rtol=1e-4, atol=1e-6)
+    assert (form.gains.dtype, form.gains.shape) == (np.float32, (12,))
+    assert ((form.gains >= 0) & (form.gains < 1)).all()
+    assert (np.diff(form.gains) <= 0).all(), "the strongest factors come first"
 
 
 def test_it_comes_back_from_the_disk_to_the_bit(tiny: TinyRun, tmp_path: Path) -> None:
-    made = replace(
-        tiny.tower,
-        closed_form=replace(tiny.tower.closed_form, recency_power=0.25),
-        closed_form_weight=0.75,
-    )
-    save_towers({TEST: made}, tmp_path)
-    back = load_tower(tmp_path, TEST)
+    faded = replace(tiny.tower.closed_form, recency_power=0.25)
+    made = replace(tiny.tower, linear=replace(tiny.tower.linear, closed_form=faded), closed_form_weight=0.75)
+    save_towers({NOW: made}, tmp_path)
+    back = load_tower(tmp_path, NOW)
     assert np.array_equal(back.closed_form.shown, made.closed_form.shown)
+    assert np.array_equal(back.closed_form.gains, made.closed_form.gains)
     assert np.array_equal(back.closed_form.offered, made.closed_form.offered)
     assert (back.closed_form.recency_power, back.closed_form_weight) == (0.25, 0.75)

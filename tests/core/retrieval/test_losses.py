@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from recsys_core.data.histories import Histories
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.examples import Examples, denoising, temporal
+from recsys_core.retrieval.examples import Examples, denoising, temporal, with_clicks
 from recsys_core.retrieval.losses import full_softmax, sampled_scores, sampled_softmax
 from recsys_core.retrieval.negatives import Negatives, sampler_of
 from recsys_core.retrieval.towers import TwoTower, history_batch
@@ -132,7 +132,103 @@ def small_world() -> tuple[Histories, Examples]:
 
 def pair_of(examples: Examples, other: int) -> Examples:
     rows = np.array([0, other])
-    return Examples(shown=examples.shown.select(rows), asked=examples.asked.select(rows))
+    return replace(examples, shown=examples.shown.select(rows), asked=examples.asked.select(rows))
+
+
+BORN = np.array([0, 0, 9, 0, 2, 2, 3])
+"""First ratings in the small world, whose first user is asked for something in second 2, as two of the others are:
+items 2 and 6 were not there yet, item 2 although the user rates it later."""
+
+
+def unborn_world() -> tuple[Histories, Examples]:
+    users, examples = small_world()
+    return users, replace(examples, first_rated_at=BORN)
+
+
+def test_an_item_first_rated_after_the_last_target_has_no_mass_and_no_gradient_in_the_full_loss() -> None:
+    """Nobody could have chosen it: to call it a negative would teach that new items are disliked."""
+    _, examples = unborn_world()
+    one, model = pair_of(examples, 1), model_of(7)  # of both the last target is in second 2
+    items = model.items().detach().requires_grad_()
+    vectors = model.users(history_batch(one.shown)).detach()
+    loss = full_softmax(vectors, items, one, WEIGHT)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert items.grad is not None
+    touched = items.grad.abs().sum(dim=1).numpy() > 0
+    assert touched.tolist() == [False, True, False, True, True, True, False], "item 0 was shown to both"
+    scores = (vectors @ items.T).detach().numpy()
+    expected = []
+    for row, asked in enumerate([1, 3]):
+        allowed = [item for item in range(1, 7) if BORN[item] <= 2]
+        expected.append(np.log(np.exp(scores[row, allowed]).sum()) - scores[row, asked])
+    assert loss.item() == pytest.approx(np.mean(expected), rel=1e-5)
+
+
+def test_an_item_first_rated_in_the_second_of_the_last_target_is_a_negative() -> None:
+    _, examples = small_world()
+    masses = []
+    for second in (2, 3):
+        made = replace(pair_of(examples, 1), first_rated_at=np.where(np.arange(7) == 4, second, 0))
+        items = model_of(7).items().detach().requires_grad_()
+        full_softmax(torch.ones(2, 7), items, made, WEIGHT).backward()  # type: ignore[no-untyped-call]
+        assert items.grad is not None
+        masses.append(items.grad[4].abs().sum().item())
+    assert masses[0] > 0 == masses[1]
+
+
+def test_a_target_that_was_clicked_before_its_first_rating_stays_in_both_losses() -> None:
+    """The only click is older than any rating of the item; it is asked for all the same."""
+    users = histories_from([[(0, 5.0, 1), (1, 5.0, 2)], [(0, 4.0, 1), (3, 4.0, 2)]], 5)
+    shown = histories_from([[(0, 5.0, 1)], [(0, 4.0, 1)]], 5)
+    asked = histories_from([[(1, 5.0, 2)], [(3, 4.0, 2)]], 5)
+    clicked = histories_from([[(4, 0.5, 2)], []], 5)
+    born = replace(Examples(shown=shown, asked=asked), first_rated_at=np.array([0, 0, 9, 0, 9]))
+    examples = with_clicks(born, clicked, only_later=True)
+    assert examples.is_unborn(np.array([0, 1]), np.array([4, 4])).tolist() == [True, True]
+    model = model_of(5)
+    vectors = model.users(history_batch(examples.shown))
+    items = model.items()
+    full = full_softmax(vectors, items, examples, WEIGHT)
+    assert full.item() < 50, "a masked target would cost as much as the least of all floats"
+    own = (vectors @ items.T)[0]
+    shares = torch.log_softmax(own[[1, 3, 4]], dim=0)  # neither what was shown nor the unborn item 2
+    other = torch.log_softmax((vectors @ items.T)[1, [1, 3]], dim=0)  # of the other user item 4 is unborn
+    weights = np.array([1, 0.5, 1]) / np.sqrt([2, 2, 1])
+    by_hand = -(weights[0] * shares[0] + weights[1] * shares[2] + weights[2] * other[1]) / weights.sum()
+    assert full.item() == pytest.approx(by_hand.item(), rel=1e-5)
+    both = both_gradients(model, examples, whole_catalogue(users, examples))
+    np.testing.assert_allclose(both[1], both[0], atol=1e-6)
+
+
+def test_an_item_first_rated_after_the_last_target_has_no_mass_in_the_sampled_loss() -> None:
+    users, examples = unborn_world()
+    for seed in range(10):
+        negatives = sampler_of(users, 200).draw(examples, np.random.default_rng(seed))
+        assert {2, 6} <= set(negatives.item_idx.tolist())
+        model = model_of(7)
+        scores = sampled_scores(model.users(history_batch(examples.shown)), model, examples, negatives)
+        drawn = torch.exp(scores.drawn).detach().numpy()
+        last = np.array([2, 2, 2, 3, 2])
+        unborn = BORN[negatives.item_idx] > last[:, None]
+        assert not drawn[unborn].any()
+        assert drawn[~unborn & ~negatives.is_own].all()
+        assert 2 not in negatives.later_items[negatives.later_rows == 0], "rated later, and born later"
+
+
+@pytest.mark.parametrize("make", [temporal, denoising])
+def test_with_unborn_items_both_losses_are_one_given_the_whole_catalogue(
+    make: Callable[[Histories, np.random.Generator], Examples],
+) -> None:
+    users, model, rng = zipf_histories(0, n_users=30, n_items=40), model_of(40), np.random.default_rng(0)
+    last = make(users, rng).asked.timestamps.max()
+    first = np.where(rng.random(40) < 0.4, last - rng.integers(0, 30, 40), 0)
+    for item, at in zip(users.item_idx, users.timestamps, strict=True):
+        first[item] = min(first[item], at)  # no item is rated before its first rating
+    examples = replace(make(users, rng), first_rated_at=first)
+    rows = np.arange(users.n_users)[:, None]
+    assert 0.01 < examples.is_unborn(rows, np.arange(40)).mean() < 0.9
+    full, sampled = both_gradients(model, examples, whole_catalogue(users, examples))
+    np.testing.assert_allclose(sampled, full, atol=1e-6)
 
 
 def test_the_full_softmax_by_hand() -> None:
@@ -153,12 +249,16 @@ def test_with_the_whole_catalogue_as_negatives_both_losses_are_one(
     np.testing.assert_allclose(sampled, full, atol=1e-6)
 
 
-def test_over_all_possible_draws_the_sum_and_its_gradient_are_those_of_the_catalogue() -> None:
+@pytest.mark.parametrize(("world", "gone"), [(small_world, [0]), (unborn_world, [0, 2, 6])], ids=["all", "unborn"])
+def test_over_all_possible_draws_the_sum_and_its_gradient_are_those_of_the_catalogue(
+    world: Callable[[], tuple[Histories, Examples]], gone: list[int]
+) -> None:
     """Exact enumeration: each company that the first user may have in a batch of two, each outcome of three draws."""
-    users, examples = small_world()
+    users, examples = world()
     model, sampler, row = model_of(7), sampler_of(users, 3), torch.tensor([0])
     vectors = model.users(history_batch(examples.shown))
-    full = torch.exp((vectors @ model.items().T)[0, 1:]).sum()  # all but item 0, which is shown
+    counted = [item for item in range(7) if item not in gone]  # item 0 is shown, others are unborn
+    full = torch.exp((vectors @ model.items().T)[0, counted]).sum()
     expected_sum, expected_gradient = 0.0, np.zeros(0)
     for other in range(1, users.n_users):
         pair = pair_of(examples, other)

@@ -1,5 +1,7 @@
 """Negatives: what is drawn, what was to be expected, and whose own it is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -74,6 +76,24 @@ def test_shown_asked_and_later_are_the_whole_history_once(seed: int) -> None:
     assert len(parts) == len(set(parts))
     assert set(parts) == pairs_of(users)
     assert len(drawn_of(users, denoising(users, np.random.default_rng(seed)), seed).later_items) == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_was_rated_later_and_is_unborn_is_not_in_the_sum(seed: int) -> None:
+    """Neither loss counts it: somebody who was first to rate an item could not have been offered it before."""
+    users = busy_users(seed)
+    examples = temporal(users, np.random.default_rng(seed))
+    first = np.zeros(users.n_items, dtype=np.int64)
+    np.maximum.at(first, users.item_idx, users.timestamps)
+    first[::2] = 0  # every other item was there from the beginning, the rest came late
+    timed = replace(examples, first_rated_at=first)
+    plain, kept = (drawn_of(users, one, seed) for one in (examples, timed))
+    pairs = list(zip(plain.later_rows.tolist(), plain.later_items.tolist(), strict=True))
+    last = [max(examples.asked.timestamps[examples.asked.rows == row], default=0) for row in range(users.n_users)]
+    expected = [(row, item) for row, item in pairs if first[item] <= last[row]]
+    assert list(zip(kept.later_rows.tolist(), kept.later_items.tolist(), strict=True)) == expected
+    assert 0 < len(expected) < len(pairs)
+    assert kept.item_idx.tolist() == plain.item_idx.tolist(), "what is drawn depends on no time"
 
 
 def test_every_draw_is_counted_and_an_item_that_nobody_rated_can_be_drawn() -> None:

@@ -7,25 +7,31 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys_core.data.splits import TEST, VALIDATION, known_ratings
+from recsys_core.data.splits import TEST, known_ratings
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.embeddings import ItemEmbeddings, embed_items
 from recsys_core.retrieval.encoding import item_vectors, user_vectors
 from recsys_core.retrieval.index import build_index
-from recsys_core.retrieval.report import RECALL_AT, RetrievalReport, embeddings_match, retrieval_report
+from recsys_core.retrieval.report import RECALL_AT, RetrievalReport, embeddings_match, latest_users, retrieval_report
 from recsys_core.retrieval.training import fit_two_tower
 from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
 
 
 @pytest.fixture(scope="module")
 def report(tiny: TinyRun) -> RetrievalReport:
-    return retrieval_report(tiny.ratings, tiny.splits, tiny.towers[VALIDATION], tiny.tower, tiny.index)
+    return retrieval_report(tiny.ratings, tiny.splits, tiny.towers.__getitem__, tiny.index)
 
 
-def slow_recall(tiny: TinyRun, user_id: int, k: int) -> float:
+def asking_slices(tiny: TinyRun) -> list[str]:
+    """Of the development windows."""
+    own = [name for window in tiny.splits.development for name in tiny.splits.slices_of(window)]
+    return [name for name in own if name in tiny.splits.asking]
+
+
+def slow_recall(tiny: TinyRun, name: str, user_id: int, k: int) -> float:
     """One user, one item at a time."""
-    tower = tiny.towers[VALIDATION]
-    known = known_ratings(tiny.ratings, tiny.splits, VALIDATION).filter(user_id=user_id).sort("timestamp", "item_id")
+    tower = tiny.towers[name]
+    known = known_ratings(tiny.ratings, tiny.splits, name).filter(user_id=user_id).sort("timestamp", "item_id")
     idx = {item_id: at for at, item_id in enumerate(tower.catalogue.item_ids.tolist())}
     rows = [
         (idx[i], s, t)
@@ -36,21 +42,23 @@ def slow_recall(tiny: TinyRun, user_id: int, k: int) -> float:
     unseen = [item for item in idx if item not in set(known["item_id"])]
     offered = item_vectors(tower)
     best = sorted(unseen, key=lambda item: -float(query @ offered[idx[item]]))[:k]
-    wanted = set(tiny.splits.targets.filter(slice=VALIDATION, user_id=user_id)["item_id"])
+    wanted = set(tiny.splits.targets.filter(slice=name, user_id=user_id)["item_id"])
     return len(wanted & set(best)) / len(wanted)
 
 
 def test_recall_agrees_with_a_loop_over_users_and_items(tiny: TinyRun, report: RetrievalReport) -> None:
-    for user_id in tiny.splits.users_of(VALIDATION)[:8].tolist():
-        for k in (10, 50):
-            found = report.recall.filter(k=k, user_id=user_id)["recall"].item()
-            assert found == pytest.approx(slow_recall(tiny, user_id, k))
+    for name in asking_slices(tiny):
+        for user_id in tiny.splits.users_of(name)[:6].tolist():
+            for k in (10, 50):
+                found = report.recall.filter(k=k, slice=name, user_id=user_id)["recall"].item()
+                assert found == pytest.approx(slow_recall(tiny, name, user_id, k))
 
 
-def test_every_user_of_the_validation_slice_counts_at_every_k(tiny: TinyRun, report: RetrievalReport) -> None:
-    users = tiny.splits.users_of(VALIDATION).tolist()
+def test_every_user_of_the_development_windows_counts_at_every_k(tiny: TinyRun, report: RetrievalReport) -> None:
+    asked = [(name, user_id) for name in asking_slices(tiny) for user_id in tiny.splits.users_of(name).tolist()]
+    assert len(asked) > 20
     for k in RECALL_AT:
-        assert report.recall.filter(k=k)["user_id"].to_list() == users
+        assert report.recall.filter(k=k).select("slice", "user_id").rows() == asked
     means = [report.mean_recall(k) for k in RECALL_AT]
     assert means == sorted(means)
     assert not report.recall["recall"].is_nan().any()
@@ -58,26 +66,44 @@ def test_every_user_of_the_validation_slice_counts_at_every_k(tiny: TinyRun, rep
 
 def test_targets_outside_the_catalogue_keep_recall_below_one(tiny: TinyRun, report: RetrievalReport) -> None:
     """500 candidates are the whole catalogue here; what is missed came out after the cut-off."""
-    catalogue = tiny.towers[VALIDATION].catalogue.item_ids.tolist()
-    reachable = (
-        tiny.splits.targets.filter(slice=VALIDATION)
-        .group_by("user_id")
-        .agg(share=pl.col("item_id").is_in(catalogue).mean())
-        .sort("user_id")["share"]
-    )
-    assert report.recall.filter(k=500)["recall"].to_list() == pytest.approx(reachable.to_list())
+    for name in asking_slices(tiny):
+        catalogue = tiny.towers[name].catalogue.item_ids.tolist()
+        reachable = (
+            tiny.splits.targets.filter(slice=name)
+            .group_by("user_id")
+            .agg(share=pl.col("item_id").is_in(catalogue).mean())
+            .sort("user_id")["share"]
+        )
+        assert report.recall.filter(k=500, slice=name)["recall"].to_list() == pytest.approx(reachable.to_list())
 
 
-def test_the_report_never_reads_the_test_targets(tiny: TinyRun, report: RetrievalReport) -> None:
-    without = replace(tiny.splits, targets=tiny.splits.targets.filter(pl.col("slice") != TEST))
-    again = retrieval_report(tiny.ratings, without, tiny.towers[VALIDATION], tiny.tower, tiny.index)
+def test_the_report_never_reads_the_targets_of_the_last_two_windows(tiny: TinyRun, report: RetrievalReport) -> None:
+    judged = [name for window in tiny.splits.exams[-2:] for name in tiny.splits.slices_of(window)]
+    assert set(tiny.splits.slices_of(TEST)) < set(judged)
+    without = replace(tiny.splits, targets=tiny.splits.targets.filter(~pl.col("slice").is_in(judged)))
+    again = retrieval_report(tiny.ratings, without, tiny.towers.__getitem__, tiny.index)
     assert again.recall.equals(report.recall)
     assert again.index_recall.equals(report.index_recall)
 
 
-def test_a_flat_index_loses_nothing_on_the_test_users_queries(tiny: TinyRun, report: RetrievalReport) -> None:
-    assert report.index_recall["user_id"].to_list() == tiny.splits.users_of(TEST).tolist()
+def test_a_flat_index_loses_nothing_on_the_queries_of_those_who_rated_last(
+    tiny: TinyRun, report: RetrievalReport
+) -> None:
+    assert report.index_recall["user_id"].to_list() == tiny.ratings["user_id"].unique().sort().to_list()
     assert report.mean_index_recall() == 1.0
+
+
+def test_the_latest_users_come_with_the_latest_of_their_ratings(tiny: TinyRun) -> None:
+    last = tiny.ratings.sort("timestamp", "user_id").tail(1)
+    again = last.with_columns(rating=pl.lit(0.5, pl.Float32), timestamp=pl.col("timestamp") + 9)
+    users = latest_users(pl.concat([tiny.ratings, again]), tiny.tower, n=2)
+    assert last["user_id"].item() in users.user_ids.tolist()
+    assert users.n_users == 2
+    assert (np.diff(users.user_ids) > 0).all()
+    row = users.user_ids.tolist().index(last["user_id"].item())
+    own = slice(users.offsets[row], users.offsets[row + 1])
+    rated = users.item_idx[own] == tiny.tower.catalogue.idx_of(last["item_id"].to_numpy())
+    assert users.ratings[own][rated].tolist() == [0.5]
 
 
 def test_a_report_comes_back_as_it_was(report: RetrievalReport, tmp_path: Path) -> None:

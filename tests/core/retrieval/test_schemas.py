@@ -4,7 +4,6 @@ import polars as pl
 import pytest
 from pandera.errors import SchemaError
 
-from recsys_core.data.splits import VALIDATION
 from recsys_core.evaluation.baselines import baseline_lists
 from recsys_core.retrieval.baselines.config import BaselinesConfig
 from recsys_core.retrieval.report import retrieval_report
@@ -13,7 +12,7 @@ from tests.core.worlds import TinyRun
 
 
 def test_both_tables_of_the_report_keep_their_schemas(tiny: TinyRun) -> None:
-    report = retrieval_report(tiny.ratings, tiny.splits, tiny.towers[VALIDATION], tiny.tower, tiny.index)
+    report = retrieval_report(tiny.ratings, tiny.splits, tiny.towers.__getitem__, tiny.index)
     RECALL.validate(report.recall)
     INDEX_RECALL.validate(report.index_recall)
 

@@ -1,20 +1,49 @@
-"""One tower per slice."""
+"""One tower per slice, each starting from the one before it."""
 
 import signal
 import threading
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
+import polars as pl
 import pytest
 import torch
 
 from recsys_core.data.digests import ratings_digest
-from recsys_core.data.splits import fit_ratings
-from recsys_core.features.slices import of_slice
+from recsys_core.data.splits import NOW, fit_ratings
+from recsys_core.features.slices import item_features_by_slice, of_slice
+from recsys_core.feedback.implicit import IMPLICIT_COLUMNS
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.slices import fit_towers
-from recsys_core.retrieval.training import encode_items, fit_two_tower
+from recsys_core.retrieval.slices import fit_towers, fitted_digest
+from recsys_core.retrieval.training import Beside, FittedTower, encode_items, fit_two_tower
 from tests.core.worlds import QUICK_TOWER, TinyRun
+
+
+def assert_same(made: Mapping[str, FittedTower], expected: Mapping[str, FittedTower]) -> None:
+    """To the bit, all parts."""
+    for name, tower in expected.items():
+        other = made[name]
+        weights, theirs = tower.model.state_dict(), other.model.state_dict()
+        assert all(torch.equal(weights[key], theirs[key]) for key in weights), name
+        for one, two in zip(parts_of(tower), parts_of(other), strict=True):
+            assert np.array_equal(one, two), name
+        assert tower.fitted_on == other.fitted_on
+
+
+def parts_of(tower: FittedTower) -> list[npt.NDArray[np.generic]]:
+    return [
+        tower.losses,
+        tower.first_rated_at,
+        tower.closed_form.offered,
+        tower.trend.offered,
+        tower.rating_model.factors,
+        tower.rating_model.gains,
+        tower.neighbours.item_idx,
+        tower.neighbours.recency,
+    ]
 
 
 def test_each_slice_has_a_tower_that_saw_what_its_models_may_see(tiny: TinyRun) -> None:
@@ -26,42 +55,96 @@ def test_each_slice_has_a_tower_that_saw_what_its_models_may_see(tiny: TinyRun) 
         assert np.array_equal(tower.catalogue.item_ids, allowed["item_id"].unique().sort().to_numpy())
 
 
-def test_a_tower_of_a_slice_is_the_one_fitted_without_its_targets(tiny: TinyRun) -> None:
-    for name in ("test_holdout_15", "validation"):
-        targets = tiny.splits.targets.filter(slice=name)
-        past = tiny.ratings.join(targets, on=["user_id", "item_id"], how="anti", maintain_order="left")
-        past = fit_ratings(past, tiny.splits, name)
-        alone = fit_two_tower(past, of_slice(tiny.items, name), tiny.splits.fit_end(name), QUICK_TOWER)
-        assert np.array_equal(encode_items(alone.model), encode_items(tiny.towers[name].model))
+def test_the_last_tower_of_the_chain_has_seen_everything(tiny: TinyRun) -> None:
+    assert list(tiny.towers)[-1] == NOW
+    assert tiny.towers[NOW].fitted_on == ratings_digest(tiny.ratings)
 
 
-def test_how_many_are_trained_at_once_changes_no_bit(tiny: TinyRun) -> None:
-    """Neither the weights, nor what was drawn for them, nor the threads and the chance of the process."""
-    threads, chance = torch.get_num_threads(), torch.get_rng_state()
-    alone, together = (
-        fit_towers(tiny.ratings, tiny.items, tiny.splits, TwoTowerConfig(dim=4, n_epochs=3, towers_at_once=n))
-        for n in (1, 4)
+def test_a_tower_of_a_slice_is_the_one_fitted_without_anything_from_its_cut_off_on(tiny: TinyRun) -> None:
+    """Also without what the towers after it have seen: the chain up to here, trained on the past alone."""
+    name = tiny.splits.asking[3]
+    names = tiny.splits.names[: tiny.splits.names.index(name) + 1]
+    chain = replace(tiny.splits, cutoffs=tiny.splits.cutoffs.filter(pl.col("slice").is_in(names)))
+    past = tiny.ratings.filter(pl.col("timestamp") < tiny.splits.fit_end(name))
+    items = item_features_by_slice(past, tiny.movies, chain)
+    alone = fit_towers(past, items, chain, QUICK_TOWER)
+    assert list(alone) == names
+    assert_same(alone, {name: tiny.towers[name] for name in names})
+
+
+def test_each_tower_goes_on_from_the_one_before_it(tiny: TinyRun) -> None:
+    earlier, later = list(tiny.towers)[4:6]
+    by_hand = fit_two_tower(
+        fit_ratings(tiny.ratings, tiny.splits, later),
+        of_slice(tiny.items, later),
+        tiny.splits.fit_end(later),
+        QUICK_TOWER,
+        beside=Beside(start=tiny.towers[earlier]),
     )
-    for name in tiny.splits.names:
-        assert np.array_equal(encode_items(alone[name].model), encode_items(together[name].model))
-        assert np.array_equal(alone[name].losses, together[name].losses)
+    assert_same({later: by_hand}, {later: tiny.towers[later]})
+    lengths = [len(tower.losses) for tower in tiny.towers.values()]
+    assert lengths == [QUICK_TOWER.n_epochs, *[QUICK_TOWER.refit_epochs] * (len(tiny.towers) - 1)]
+
+
+def test_the_same_chain_trained_again_gives_the_same_towers_to_the_bit(tiny: TinyRun) -> None:
+    """Neither the weights, nor the parts that are fitted beside them, nor the threads and the chance of the process."""
+    threads, chance = torch.get_num_threads(), torch.get_rng_state()
+    assert_same(fit_towers(tiny.ratings, tiny.items, tiny.splits, QUICK_TOWER), tiny.towers)
     assert torch.get_num_threads() == threads
     assert torch.equal(torch.get_rng_state(), chance)
 
 
-def test_progress_names_each_slice_once(tiny: TinyRun) -> None:
+def test_another_seed_gives_other_towers(tiny: TinyRun) -> None:
+    config = QUICK_TOWER.model_copy(update={"n_epochs": 1, "refit_epochs": 1})
+    one, other = (
+        fit_towers(tiny.ratings, tiny.items, tiny.splits, config.model_copy(update={"seed": seed})) for seed in (1, 2)
+    )
+    for name in tiny.splits.names:
+        assert not np.array_equal(encode_items(one[name].model), encode_items(other[name].model))
+
+
+def test_a_rating_that_was_replaced_later_is_what_the_earlier_towers_saw(tiny: TinyRun) -> None:
+    """The first rating of all is taken back on the last day: only the towers that know of that are others."""
+    config = QUICK_TOWER.model_copy(update={"n_epochs": 2, "refit_epochs": 1})
+    last = int(tiny.ratings["timestamp"].max())  # type: ignore[arg-type]
+    again = tiny.ratings.head(1).with_columns(timestamp=pl.lit(last), rating=5.5 - pl.col("rating"))
+    every = pl.concat([tiny.ratings, again.cast(dict(tiny.ratings.schema))])
+    items = item_features_by_slice(every, tiny.movies, tiny.splits)
+    one, other = (
+        fit_towers(ratings, table, tiny.splits, config)
+        for ratings, table in ((tiny.ratings, tiny.items), (every, items))
+    )
+    earlier = [name for name in one if tiny.splits.fit_end(name) <= last]
+    assert_same({name: other[name] for name in earlier}, {name: one[name] for name in earlier})
+    assert other[NOW].fitted_on != one[NOW].fitted_on
+
+
+def test_clicks_are_part_of_what_a_tower_was_fitted_on_from_their_time_on(tiny: TinyRun) -> None:
+    first, second = tiny.splits.names[:2]
+    at = tiny.splits.fit_end(first)
+    user, item = tiny.ratings.select("user_id", "item_id").row(0)
+    clicks = pl.DataFrame([(user, item, at, None, "e1", None, 1.0)], schema=IMPLICIT_COLUMNS, orient="row")
+    assert fitted_digest(tiny.ratings, clicks, tiny.splits, first) == tiny.towers[first].fitted_on
+    assert fitted_digest(tiny.ratings, clicks, tiny.splits, second) != tiny.towers[second].fitted_on
+    config = QUICK_TOWER.model_copy(update={"n_epochs": 1, "refit_epochs": 1})
+    towers = fit_towers(tiny.ratings, tiny.items, tiny.splits, config, clicks=clicks)
+    for name, tower in towers.items():
+        assert tower.fitted_on == fitted_digest(tiny.ratings, clicks, tiny.splits, name)
+
+
+def test_progress_names_each_slice_once_and_in_order(tiny: TinyRun) -> None:
     told: list[str] = []
-    fit_towers(tiny.ratings, tiny.items, tiny.splits, TwoTowerConfig(dim=4, n_epochs=1), told.append)
-    assert sorted(told) == sorted(tiny.splits.names)
+    config = TwoTowerConfig(dim=4, n_epochs=1, refit_epochs=1)
+    fit_towers(tiny.ratings, tiny.items, tiny.splits, config, told.append)
+    assert told == tiny.splits.names
 
 
 def test_an_interrupt_ends_the_trainings_at_their_next_step(tiny: TinyRun) -> None:
     """Of a thousand epochs."""
-    begun = threading.Barrier(2, timeout=60)
     main = threading.main_thread().ident or 0
 
-    def begin(_: str) -> None:
-        if begun.wait() == 0:
+    def begin(name: str) -> None:
+        if name == tiny.splits.names[0]:
             threading.Timer(0.5, signal.pthread_kill, (main, signal.SIGINT)).start()
 
     config = TwoTowerConfig(dim=4, n_epochs=1000, batch_users=8)
@@ -69,3 +152,15 @@ def test_an_interrupt_ends_the_trainings_at_their_next_step(tiny: TinyRun) -> No
     with pytest.raises(KeyboardInterrupt):
         fit_towers(tiny.ratings, tiny.items, tiny.splits, config, begin)
     assert time.monotonic() - started < 20
+
+
+def test_a_fault_of_the_linear_parts_ends_the_training_as_well(tiny: TinyRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The training waits for them in another thread: it must not wait for ever."""
+
+    def fail(*_: object) -> None:
+        raise MemoryError("no room for the factors")
+
+    monkeypatch.setattr("recsys_core.retrieval.slices.fit_linear_parts", fail)
+    config = TwoTowerConfig(dim=4, n_epochs=1, refit_epochs=1)
+    with pytest.raises(MemoryError, match="no room for the factors"):
+        fit_towers(tiny.ratings, tiny.items, tiny.splits, config)

@@ -3,19 +3,27 @@
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
-from recsys_core.data.histories import histories_of
-from recsys_core.data.splits import TEST
+from recsys_core.data.histories import Histories, histories_of
+from recsys_core.data.splits import NOW
 from recsys_core.errors import ArtifactError
+from recsys_core.retrieval.closed_form import evidence
 from recsys_core.retrieval.encoding import item_vectors, user_vectors
 from recsys_core.retrieval.slices import fit_towers
 from recsys_core.retrieval.storage import load_tower, save_towers
-from recsys_core.retrieval.training import encode_items
+from recsys_core.retrieval.training import FittedTower, encode_items
 from recsys_core.retrieval.user_encoder import user_encoder
 from recsys_core.tables import read_table
 from tests.core.worlds import QUICK_TOWER, TinyRun
+
+
+def neighbours_say(tower: FittedTower, users: Histories) -> npt.NDArray[np.float32]:
+    """(n_users, 20) of the first items."""
+    candidates = np.tile(np.arange(20), (users.n_users, 1))
+    return tower.neighbours.liked_share(users, evidence(users).astype(np.float32), candidates)
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +43,13 @@ def test_a_tower_comes_back_to_the_bit(tiny: TinyRun, folder: Path) -> None:
         assert np.array_equal(item_vectors(back), item_vectors(tower))
         assert np.array_equal(back.catalogue.item_ids, tower.catalogue.item_ids)
         assert back.catalogue.item_ids.dtype == np.int64
+        assert np.array_equal(back.first_rated_at, tower.first_rated_at)
+        assert np.array_equal(back.rating_model.encode_users(users), tower.rating_model.encode_users(users))
+        assert np.array_equal(back.rating_model.biases, tower.rating_model.biases)
+        assert back.rating_model.mean == tower.rating_model.mean
+        shares = [neighbours_say(one, users) for one in (back, tower)]
+        assert np.array_equal(*shares, equal_nan=True)
+        assert back.neighbours.item_idx.dtype == np.int64
         assert np.array_equal(back.losses, tower.losses)
         assert back.fit_end == tower.fit_end == tiny.splits.fit_end(name)
         assert not back.model.training
@@ -44,9 +59,11 @@ def test_the_losses_of_all_towers_stand_in_one_table(tiny: TinyRun, folder: Path
     curves = read_table(folder / "training.parquet")
     assert curves.columns == ["slice", "epoch", "loss"]
     assert curves["slice"].unique(maintain_order=True).to_list() == tiny.splits.names
-    of_test = curves.filter(slice=TEST)
-    assert of_test["epoch"].to_list() == list(range(1, QUICK_TOWER.n_epochs + 1))
-    assert np.array_equal(of_test["loss"].to_numpy(), tiny.tower.losses)
+    n_epochs = [QUICK_TOWER.n_epochs, *[QUICK_TOWER.refit_epochs] * (len(tiny.towers) - 1)]
+    for (name, tower), n in zip(tiny.towers.items(), n_epochs, strict=True):
+        own = curves.filter(slice=name)
+        assert own["epoch"].to_list() == list(range(1, n + 1))
+        assert np.array_equal(own["loss"].to_numpy(), tower.losses)
 
 
 def test_two_fits_with_one_seed_give_identical_files_and_another_seed_others(
@@ -70,7 +87,7 @@ def test_a_loaded_tower_can_be_saved_again_to_the_same_bytes(tiny: TinyRun, fold
 
 def test_loading_draws_no_chance(folder: Path) -> None:
     before = torch.get_rng_state()
-    load_tower(folder, TEST)
+    load_tower(folder, NOW)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -81,13 +98,13 @@ def test_a_slice_without_a_tower_is_named(folder: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")  # a flipped dim of 0 starts to build a model
 def test_every_flip_in_the_header_is_damage_or_harmless(folder: Path, tmp_path: Path) -> None:
-    good = (folder / "test.safetensors").read_bytes()
+    good = (folder / "now.safetensors").read_bytes()
     n_header = 8 + int.from_bytes(good[:8], "little")
     refused = 0
     for at in range(0, n_header, 3):
-        (tmp_path / "test.safetensors").write_bytes(good[:at] + bytes([good[at] ^ 2]) + good[at + 1 :])
+        (tmp_path / "now.safetensors").write_bytes(good[:at] + bytes([good[at] ^ 2]) + good[at + 1 :])
         try:
-            load_tower(tmp_path, "test")
+            load_tower(tmp_path, NOW)
         except ArtifactError:
             refused += 1
     assert refused > 0.9 * n_header / 3
@@ -95,14 +112,14 @@ def test_every_flip_in_the_header_is_damage_or_harmless(folder: Path, tmp_path: 
 
 @pytest.mark.parametrize("n_bytes", [0, 7, 200, -1])
 def test_a_cut_file_is_damage(folder: Path, tmp_path: Path, n_bytes: int) -> None:
-    (tmp_path / "test.safetensors").write_bytes((folder / "test.safetensors").read_bytes()[:n_bytes])
+    (tmp_path / "now.safetensors").write_bytes((folder / "now.safetensors").read_bytes()[:n_bytes])
     with pytest.raises(ArtifactError, match="damaged"):
-        load_tower(tmp_path, "test")
+        load_tower(tmp_path, NOW)
 
 
 def test_safetensors_of_something_else_are_no_tower(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
-    save_file({"weight": torch.ones(2)}, tmp_path / "test.safetensors")
+    save_file({"weight": torch.ones(2)}, tmp_path / "now.safetensors")
     with pytest.raises(ArtifactError, match="damaged"):
-        load_tower(tmp_path, "test")
+        load_tower(tmp_path, NOW)

@@ -14,15 +14,14 @@ from recsys_core.data.histories import Histories, catalogue_of, histories_of
 from recsys_core.data.reading import read_movies, read_ratings
 from recsys_core.data.schemas import RATINGS_COLUMNS
 from recsys_core.data.slicing import make_splits
-from recsys_core.data.splits import TEST, VALIDATION
 from recsys_core.features.tables import item_features
 from recsys_core.feedback.implicit import IMPLICIT_COLUMNS
 from recsys_core.retrieval.candidates import exact_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.examples import Examples
-from recsys_core.retrieval.report import RECALL_AT, validation_recall
+from recsys_core.retrieval.report import RECALL_AT, slice_recall
 from recsys_core.retrieval.towers import HistoryBatch, TwoTower
-from recsys_core.retrieval.training import FittedTower, Onlooker, encode_items, fit_two_tower
+from recsys_core.retrieval.training import Beside, FittedTower, Onlooker, encode_items, fit_linear_parts, fit_two_tower
 from recsys_core.retrieval.user_encoder import user_encoder
 from tests import tiny_world
 from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
@@ -46,6 +45,11 @@ def table(rows: list[tuple[int, int, float, int]]) -> pl.DataFrame:
 
 def fitted(ratings: pl.DataFrame, fit_end: int = FOREVER, config: TwoTowerConfig = QUICK_TOWER) -> FittedTower:
     return fit_two_tower(ratings, item_features(ratings, tiny_world.movies(), fit_end), fit_end, config)
+
+
+def from_nothing(tiny: TinyRun) -> FittedTower:
+    """The first tower of the chain, which starts from no other."""
+    return tiny.towers[tiny.splits.names[0]]
 
 
 def share_of_own_camp(tower: FittedTower, ratings: pl.DataFrame) -> float:
@@ -86,11 +90,15 @@ def test_the_towers_recover_the_tiny_worlds_truth_better_than_popularity(tiny: T
 
 
 def test_the_towers_predict_the_tiny_worlds_future_better_than_popularity(tiny: TinyRun) -> None:
-    tower = tiny.towers[VALIDATION]
-    n_likes = tiny.items.filter(slice=VALIDATION)["n_likes"].to_numpy()
-    learned = validation_recall(tiny.ratings, tiny.splits, tower).filter(k=10)["recall"].mean()
-    popular = validation_recall(tiny.ratings, tiny.splits, by_popularity(tower, n_likes)).filter(k=10)["recall"].mean()
-    assert learned > popular + 0.15
+    def recall(made: FittedTower, name: str) -> list[float]:
+        return slice_recall(tiny.ratings, tiny.splits, made, name).filter(k=10)["recall"].to_list()
+
+    learned, popular = [], []
+    for name in [name for window in tiny.splits.exams for name in tiny.splits.slices_of(window)]:
+        tower, n_likes = tiny.towers[name], tiny.items.filter(slice=name)["n_likes"].to_numpy()
+        learned += recall(tower, name)
+        popular += recall(by_popularity(tower, n_likes), name)
+    assert np.mean(learned) > np.mean(popular) + 0.15
 
 
 def test_permuted_items_teach_nothing_beyond_popularity() -> None:
@@ -117,7 +125,7 @@ def test_clicks_pull_what_was_clicked_towards_those_who_clicked(tiny: TinyRun) -
     items = item_features(ratings, tiny_world.movies(), end)
 
     def mean_score(clicks: pl.DataFrame | None) -> float:
-        tower = fit_two_tower(ratings, items, end, QUICK_TOWER, clicks=clicks)
+        tower = fit_two_tower(ratings, items, end, QUICK_TOWER, beside=Beside(clicks=clicks))
         users = histories_of(ratings, tower.catalogue, np.array(others))
         return float((user_encoder(tower.model).encode(users) @ encode_items(tower.model)[0]).mean())
 
@@ -128,7 +136,7 @@ def test_clicks_pull_what_was_clicked_towards_those_who_clicked(tiny: TinyRun) -
 
 def test_clicks_that_say_nothing_change_no_bit(tiny: TinyRun) -> None:
     """From the end on; on what the same user has rated; of an unknown item; of somebody who rated next to nothing."""
-    end = tiny.splits.fit_end(TEST)
+    end = from_nothing(tiny).fit_end
     seen = tiny.ratings.filter(pl.col("timestamp") < end)
     user, item = seen.select("user_id", "item_id").row(0)
     unrated = next(one for one in tiny.tower.catalogue.item_ids if one not in seen.filter(user_id=user)["item_id"])
@@ -138,12 +146,14 @@ def test_clicks_that_say_nothing_change_no_bit(tiny: TinyRun) -> None:
 
 
 def fitted_with(tiny: TinyRun, end: int, clicks: pl.DataFrame | None) -> FittedTower:
-    return fit_two_tower(tiny.ratings, item_features(tiny.ratings, tiny.movies, end), end, QUICK_TOWER, clicks=clicks)
+    items = item_features(tiny.ratings, tiny.movies, end)
+    return fit_two_tower(tiny.ratings, items, end, QUICK_TOWER, beside=Beside(clicks=clicks))
 
 
 def test_ratings_from_the_end_on_change_no_bit(tiny: TinyRun) -> None:
     """Known users, new users and new items, beginning with the very second of fit_end."""
-    fit_end = tiny.splits.fit_end(VALIDATION)
+    expected = from_nothing(tiny)
+    fit_end = expected.fit_end
     past = tiny.ratings.filter(pl.col("timestamp") < fit_end)
     future = table(
         [(user, item, 5.0, fit_end + n) for user in (11, 14, 99_999) for n, item in enumerate(range(90_000, 90_040))]
@@ -151,20 +161,66 @@ def test_ratings_from_the_end_on_change_no_bit(tiny: TinyRun) -> None:
     altered = pl.concat([past, future])
     features = item_features(altered, tiny.movies, fit_end)
     tower = fit_two_tower(altered, features, fit_end, QUICK_TOWER)
-    assert same_weights(tower, tiny.towers[VALIDATION])
-    assert np.array_equal(tower.catalogue.item_ids, tiny.towers[VALIDATION].catalogue.item_ids)
+    assert same_weights(tower, expected)
+    assert np.array_equal(tower.catalogue.item_ids, expected.catalogue.item_ids)
+    assert np.array_equal(tower.first_rated_at, expected.first_rated_at)
+    assert tower.fitted_on == expected.fitted_on
 
 
 def test_the_order_of_the_rows_changes_no_bit(tiny: TinyRun) -> None:
     mixed = tiny.ratings.sample(fraction=1.0, shuffle=True, seed=3)
-    assert same_weights(fitted(mixed, tiny.tower.fit_end), tiny.tower)
+    assert same_weights(fitted(mixed, from_nothing(tiny).fit_end), from_nothing(tiny))
 
 
 def test_the_same_seed_gives_the_same_tower_and_another_seed_another(tiny: TinyRun) -> None:
-    again = fitted(tiny.ratings, tiny.tower.fit_end)
-    other = fitted(tiny.ratings, tiny.tower.fit_end, QUICK_TOWER.model_copy(update={"seed": 18}))
-    assert same_weights(again, tiny.tower)
-    assert not same_weights(other, tiny.tower)
+    expected = from_nothing(tiny)
+    again = fitted(tiny.ratings, expected.fit_end)
+    other = fitted(tiny.ratings, expected.fit_end, QUICK_TOWER.model_copy(update={"seed": 18}))
+    assert same_weights(again, expected)
+    assert not same_weights(other, expected)
+
+
+def test_a_refit_goes_on_from_the_weights_of_the_earlier_tower(tiny: TinyRun) -> None:
+    """It is shorter than a first training, takes smaller steps, and begins where the other ended."""
+    start, end = from_nothing(tiny), tiny.tower.fit_end
+    items = item_features(tiny.ratings, tiny.movies, end)
+    config = QUICK_TOWER.model_copy(update={"refit_epochs": 1, "refit_learning_rate": 1e-9})
+    refit = fit_two_tower(tiny.ratings, items, end, config, beside=Beside(start=start))
+    places = refit.catalogue.idx_of(start.catalogue.item_ids)
+    assert len(refit.losses) == 1
+    for name in ("rated.weight", "offered.weight", "item_bias"):
+        np.testing.assert_allclose(weights_of(refit)[name][places], weights_of(start)[name], atol=1e-6)
+    for name in ("everyone", "rating_weight", "place_bias", "content_offered.weight"):
+        np.testing.assert_allclose(weights_of(refit)[name], weights_of(start)[name], atol=1e-6)
+    longer = fit_two_tower(tiny.ratings, items, end, QUICK_TOWER, beside=Beside(start=start))
+    assert len(longer.losses) == QUICK_TOWER.refit_epochs
+    assert not same_weights(longer, refit)
+    assert longer.losses[0] < fitted(tiny.ratings, end).losses[0], "it has learned before"
+
+
+def test_linear_parts_that_were_fitted_ahead_are_those_that_the_training_would_fit(tiny: TinyRun) -> None:
+    end = tiny.tower.fit_end
+    users = histories_of(tiny.ratings.filter(pl.col("timestamp") < end), tiny.tower.catalogue)
+    parts, items = fit_linear_parts(users, end, QUICK_TOWER), tiny.item_rows
+    one = fit_two_tower(tiny.ratings, items, end, QUICK_TOWER, beside=Beside(linear=parts))
+    other = fit_two_tower(tiny.ratings, items, end, QUICK_TOWER)
+    assert one.linear is parts
+    assert same_weights(one, other)
+    pairs = [
+        (one.closed_form.offered, other.closed_form.offered),
+        (one.trend.offered, other.trend.offered),
+        (one.rating_model.factors, other.rating_model.factors),
+        (one.neighbours.evidence, other.neighbours.evidence),
+    ]
+    assert all(np.array_equal(left, right) for left, right in pairs)
+
+
+def test_a_click_changes_what_a_tower_says_it_was_fitted_on(tiny: TinyRun) -> None:
+    """Also one that is not asked for; none that is not known yet."""
+    end, (user, item) = from_nothing(tiny).fit_end, tiny.ratings.select("user_id", "item_id").row(0)
+    plain = fitted_with(tiny, end, None).fitted_on
+    assert fitted_with(tiny, end, clicks_of([(user, item, end - 1)])).fitted_on != plain
+    assert fitted_with(tiny, end, clicks_of([(user, item, end)])).fitted_on == plain
 
 
 def test_training_leaves_the_process_its_threads_and_its_chance(tiny: TinyRun) -> None:
@@ -229,19 +285,20 @@ def test_only_likes_teach_where_other_ratings_weigh_nothing() -> None:
 def test_a_sample_of_the_catalogue_teaches_the_tiny_world_nearly_as_well(tiny: TinyRun) -> None:
     """Above the size where the whole catalogue is compared; here every catalogue is above it."""
     sampled = QUICK_TOWER.model_copy(update={"full_softmax_until": 0, "n_negatives": 32})
-    tower = fitted(tiny.ratings, tiny.tower.fit_end, sampled)
-    assert share_of_own_camp(tower, tiny.ratings) > share_of_own_camp(tiny.tower, tiny.ratings) - 0.05
+    tower, full = (fitted(tiny.ratings, tiny.tower.fit_end, config) for config in (sampled, QUICK_TOWER))
+    assert share_of_own_camp(tower, tiny.ratings) > share_of_own_camp(full, tiny.ratings) - 0.05
     assert same_weights(tower, fitted(tiny.ratings, tiny.tower.fit_end, sampled))
 
 
 def test_a_catalogue_as_large_as_the_limit_is_compared_as_a_whole(tiny: TinyRun) -> None:
-    n_items = tiny.tower.catalogue.n_items
+    expected = from_nothing(tiny)
+    n_items = expected.catalogue.n_items
     at_limit, above = (
-        fitted(tiny.ratings, tiny.tower.fit_end, QUICK_TOWER.model_copy(update={"full_softmax_until": limit}))
+        fitted(tiny.ratings, expected.fit_end, QUICK_TOWER.model_copy(update={"full_softmax_until": limit}))
         for limit in (n_items, n_items - 1)
     )
-    assert same_weights(at_limit, tiny.tower)
-    assert not same_weights(above, tiny.tower)
+    assert same_weights(at_limit, expected)
+    assert not same_weights(above, expected)
 
 
 def test_the_loss_by_hand() -> None:
@@ -277,21 +334,22 @@ def test_serving_drops_nothing(tiny: TinyRun) -> None:
     first = user_encoder(tiny.tower.model).encode(users)
     assert np.array_equal(first, user_encoder(tiny.tower.model).encode(users))
     assert np.array_equal(encode_items(tiny.tower.model), encode_items(tiny.tower.model))
-    assert tiny.towers[TEST].model.training is False
+    assert tiny.tower.model.training is False
 
 
 @pytest.mark.slow
 def test_on_real_ratings_the_towers_beat_popularity() -> None:
     ratings, movies = read_ratings(RAW).table, read_movies(RAW).table
-    splits = make_splits(ratings, SplitsConfig())
-    fit_end = splits.fit_end(VALIDATION)
+    splits = make_splits(ratings, SplitsConfig(n_refits=1))
+    name = f"{splits.development[-1]}_1"
+    fit_end = splits.fit_end(name)
     items = item_features(ratings, movies, fit_end)
     assert np.array_equal(
         items["item_id"].to_numpy(), catalogue_of(ratings.filter(pl.col("timestamp") < fit_end)).item_ids
     )
     tower = fit_two_tower(ratings, items, fit_end, TwoTowerConfig(n_epochs=20))
     popular = by_popularity(tower, items["n_likes"].to_numpy())
-    learned, base = (validation_recall(ratings, splits, one) for one in (tower, popular))
+    learned, base = (slice_recall(ratings, splits, one, name) for one in (tower, popular))
     assert learned["k"].unique().sort().to_list() == list(RECALL_AT)
     for k in (20, 100):
         assert learned.filter(k=k)["recall"].mean() > 1.1 * base.filter(k=k)["recall"].mean()

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys_core.data.splits import TEST
+from recsys_core.data.splits import NOW, TEST
 from recsys_core.errors import ArtifactError
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.lake.manifest import Lineage
@@ -90,11 +90,11 @@ def later(tiny: TinyRun) -> TinyRun:
     embeddings = embed_items(tower)
     return replace(
         tiny,
-        towers={TEST: tower},
+        towers={**tiny.towers, NOW: tower},
         embeddings=embeddings,
         index=build_index(embeddings.vectors, embeddings.item_ids, IndexConfig()),
         examples=replace(tiny.examples, rows=tiny.examples.rows.head(1_000)),
-        ranker=fit_ranker(tiny.examples.rows.head(1_000), tiny.examples.feature_set, QUICK_RANKER),
+        ranker=fit_ranker(tiny.examples.rows.head(1_000), tiny.examples.feature_set, QUICK_RANKER, tower.fit_end),
     )
 
 
@@ -104,12 +104,19 @@ def test_a_bundle_holds_the_current_version_of_every_part(tiny: TinyRun, full: L
     assert bundle.movies.equals(tiny.movies)
     assert bundle.ratings.equals(tiny.ratings)
     proposer = bundle.proposer
-    assert proposer.tower.fit_end == proposer.side.as_of == tiny.splits.fit_end(TEST)
+    assert proposer.tower.fit_end == proposer.side.as_of == tiny.splits.fit_end(NOW)
     assert np.array_equal(proposer.side.features, tiny.proposer().side.features, equal_nan=True)
     assert np.array_equal(proposer.item_vectors, item_vectors(tiny.tower))
     assert proposer.index is not None
     assert np.array_equal(proposer.index.item_ids, tiny.index.item_ids)
     assert bundle.ranker.feature_set == tiny.ranker.feature_set
+
+
+def test_a_release_says_until_when_it_has_learned(tiny: TinyRun, full: Lake) -> None:
+    """Nothing that was known when it was fitted is left out: the models that serve have seen the last rating."""
+    learned_until = load_bundle(full).learned_until
+    assert learned_until == int(tiny.ratings["timestamp"].max()) + 1
+    assert learned_until > tiny.splits.start_of(TEST)
 
 
 def test_ratings_that_were_replaced_are_known_as_well(lake: Lake, tiny: TinyRun) -> None:

@@ -1,5 +1,6 @@
 """One request, one answer."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import fields, replace
 
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 
 from recsys_core.data.histories import Histories
+from recsys_core.data.schemas import RATINGS_COLUMNS
 from recsys_core.data.splits import TEST, known_ratings
 from recsys_core.errors import UnknownUserError
 from recsys_core.features.assembler import MISSING, STALE
@@ -24,7 +26,7 @@ from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.requests import Answer, Rated, Request
 from tests import tiny_world
-from tests.core.worlds import N_CANDIDATES, TinyRun
+from tests.core.worlds import N_CANDIDATES, TinyRun, run_tiny_world
 
 Float32s = npt.NDArray[np.float32]
 
@@ -72,16 +74,76 @@ def test_no_rated_item_is_ever_recommended(tiny: TinyRun, recommender: Recommend
 
 
 def test_the_answer_is_the_offline_list_of_the_same_user(tiny: TinyRun, recommender: Recommender) -> None:
-    """Offline: all users of the slice in one batch, without an index, by the table. Online: one user, with it."""
-    known, requests = known_ratings(tiny.ratings, tiny.splits, TEST), tiny.splits.requests(TEST)
-    rows = of_slice(tiny.users, TEST)
-    inputs = propose(tiny.proposer(), known, requests, user_rows=rows, n_candidates=tiny.ranker.n_candidates)
+    """Offline: all users of a slice in one batch, without an index. Online: one user, with it."""
+    known, requests = known_ratings(tiny.ratings, tiny.splits, tiny.asked), tiny.splits.requests(tiny.asked)
+    inputs = propose(tiny.proposer(), known, requests, n_candidates=tiny.ranker.n_candidates)
     ranked, features = rank(tiny.ranker, inputs), candidate_features(inputs)
+    assert requests.height > 5
     for row, (user_id, at) in enumerate(requests.iter_rows()):
         answer = asked(recommender, user_id, at=at)
         assert answer.item_ids.tolist() == tiny.tower.catalogue.item_ids[ranked.item_idx[row, :10]].tolist()
         assert answer.scores.tolist() == ranked.scores[row, :10].tolist()
         assert np.array_equal(answer.features, features[row, answer.retrieval_ranks - 1], equal_nan=True)
+
+
+def test_a_release_of_the_past_answers_as_the_examined_slice_did(tiny: TinyRun, bundle: Bundle) -> None:
+    """By the tables of features that evaluation reads, of the slice's own models."""
+    name = tiny.asked
+    known, requests = known_ratings(tiny.ratings, tiny.splits, name), tiny.splits.requests(name)
+    rows, recommender = of_slice(tiny.users, name), Recommender(bundle=replace(bundle, proposer=tiny.proposer(name)))
+    inputs = propose(tiny.proposer(name), known, requests, user_rows=rows, n_candidates=tiny.ranker.n_candidates)
+    ranked, features = rank(tiny.ranker, inputs), candidate_features(inputs)
+    for row, (user_id, at) in enumerate(requests.iter_rows()):
+        answer = asked(recommender, user_id, at=at)
+        assert answer.item_ids.tolist() == tiny.towers[name].catalogue.item_ids[ranked.item_idx[row, :10]].tolist()
+        assert np.array_equal(answer.features, features[row, answer.retrieval_ranks - 1], equal_nan=True)
+
+
+def test_a_new_like_moves_the_list_towards_the_movies_of_its_kind(tiny: TinyRun, bundle: Bundle) -> None:
+    """A rating that the release learns of after it was built, without any refit; and a dislike does not."""
+    shares: dict[float, list[float]] = {5.0: [], 0.5: []}
+    for camp in range(tiny_world.N_CAMPS):
+        own = tiny_world.ITEM_IDS[camp == tiny_world.CAMP_OF_ITEM].tolist()
+        users = tiny_world.USER_IDS[camp != tiny_world.CAMP_OF_USER][:10].tolist()
+        for (stars, found), user_id in itertools.product(shares.items(), users):
+            recommender = Recommender(bundle=bundle)
+            known = set(tiny.ratings.filter(user_id=user_id)["item_id"])
+            rated = [item for item in own if item not in known][:3]
+
+            def share(recommender: Recommender = recommender, user_id: int = user_id, own: list[int] = own) -> float:
+                return float(np.isin(asked(recommender, user_id, at=recommender.now + DAY).item_ids, own).mean())
+
+            before = share()
+            for item_id in rated:
+                recommender.observe(user_id, Rated(item_id=item_id, rating=stars, timestamp=recommender.now))
+            found.append(share() - before)
+    assert np.mean(shares[5.0]) > 0.1
+    assert np.mean(shares[5.0]) > np.mean(shares[0.5]) + 0.1
+
+
+def test_a_movie_that_was_first_rated_yesterday_can_be_recommended_today() -> None:
+    """As after a refit on the log: some have rated a movie that nobody had rated before, the release learned it."""
+    ratings, new = tiny_world.ratings(), int(tiny_world.ITEM_IDS[-1])
+    assert tiny_world.CAMP_OF_ITEM[-1] == 3
+    before = ratings.filter(pl.col("item_id") != new)
+    yesterday = int(before["timestamp"].max()) + DAY  # type: ignore[arg-type]  # never null
+    camp = tiny_world.USER_IDS[tiny_world.CAMP_OF_USER == 3].tolist()
+    likes = pl.DataFrame([(user, new, 5.0, yesterday) for user in camp[:15]], schema=RATINGS_COLUMNS, orient="row")
+    run = run_tiny_world(pl.concat([before, likes]))
+    bundle = Bundle(
+        movies=run.movies,
+        ratings=run.ratings,
+        proposer=run.proposer(indexed=True),
+        ranker=run.ranker,
+        versions={},
+    )
+    recommender = Recommender(bundle=bundle)
+
+    def n_shown(at: int) -> int:
+        return sum(new in asked(recommender, user, at=at, k=N_CANDIDATES).item_ids for user in camp[15:])
+
+    assert n_shown(yesterday + DAY) > 0
+    assert n_shown(yesterday) == 0, "nobody could know the movie before its first rating"
 
 
 def test_an_answer_is_what_the_ranker_says_of_what_it_read(tiny: TinyRun, recommender: Recommender) -> None:
@@ -105,7 +167,7 @@ def test_the_same_request_gives_the_same_answer_whoever_asked_in_between(bundle:
 
 def test_what_comes_after_the_request_is_not_read(tiny: TinyRun, bundle: Bundle) -> None:
     """Neither from the ratings, nor from events that were observed, nor from the history in the request."""
-    at = tiny.splits.fit_end(TEST) + 200 * DAY
+    at = tiny.splits.start_of(TEST)
     past = replace(bundle, ratings=tiny.ratings.filter(pl.col("timestamp") < at))
     assert past.ratings.height < tiny.ratings.height
     recommender = Recommender(bundle=bundle)
@@ -247,8 +309,9 @@ def test_list_rules_are_the_last_step_and_change_the_order_alone(bundle: Bundle)
 def test_an_answer_under_rules_is_the_offline_list_under_them(tiny: TinyRun, bundle: Bundle) -> None:
     recommender = ruled(bundle, diversity=0.3, most_per_franchise=1, rewatch_after_days=60)
     ranker, proposer = recommender.bundle.ranker, tiny.proposer()
-    known, requests = known_ratings(tiny.ratings, tiny.splits, TEST), tiny.splits.requests(TEST)
+    known, requests = known_ratings(tiny.ratings, tiny.splits, tiny.asked), tiny.splits.requests(tiny.asked)
     inputs = propose(proposer, known, requests, n_candidates=ranker.n_candidates, rewatch_after_days=60)
+    assert requests.height > 5
     lists = rule_all(rank(ranker, inputs), listed_items(proposer, tiny.movies), ranker.list_rules)
     for row, (user_id, at) in enumerate(requests.iter_rows()):
         answer = asked(recommender, user_id, at=at)
@@ -274,19 +337,21 @@ def test_training_evaluation_and_serving_share_one_filter(
 ) -> None:
     """With the filter gone, each of them shows what was rated: none has another one, and none does without."""
 
-    def forgets(search: candidates.Search, n_items: int, vectors: Float32s, users: Histories, n: int) -> Candidates:
+    def forgets(
+        search: candidates.Search, vectors: Float32s, users: Histories, n: int, births: candidates.Births | None
+    ) -> Candidates:
         nothing = replace(users, item_idx=users.item_idx[:0], offsets=np.zeros_like(users.offsets))
-        return unseen(search, n_items, vectors, nothing, n)
+        return unseen(search, vectors, nothing, n, births)
 
     def repeats(*, indexed: bool) -> bool:
-        proposer, requests = tiny.proposer(indexed=indexed), tiny.splits.requests(TEST)
+        proposer, requests = tiny.proposer(indexed=indexed), tiny.splits.requests(tiny.asked)
         made = propose(proposer, known, requests, n_candidates=N_CANDIDATES)
         return bool(made.users.seen().toarray()[np.arange(made.users.n_users)[:, None], made.candidates.item_idx].any())
 
     def shown() -> set[int]:
         return set(asked(Recommender(bundle=bundle), 11, k=N_CANDIDATES).item_ids.tolist())
 
-    known, unseen = known_ratings(tiny.ratings, tiny.splits, TEST), candidates._unseen
+    known, unseen = known_ratings(tiny.ratings, tiny.splits, tiny.asked), candidates._unseen
     own = set(tiny.ratings.filter(user_id=11)["item_id"])
     assert not repeats(indexed=False)
     assert not repeats(indexed=True)

@@ -7,7 +7,7 @@ import pytest
 
 from recsys_core.data.histories import Histories
 from recsys_core.metrics.relevance import sets_of
-from recsys_core.retrieval.baselines.tuning import ValidationTask
+from recsys_core.retrieval.baselines.tuning import TuningTask
 from tests.core import worlds
 
 Build = Callable[[Sequence[Sequence[tuple[int, float, int]]], int], Histories]
@@ -54,7 +54,7 @@ def strangers() -> Histories:
 
 
 @pytest.fixture
-def camps_task() -> ValidationTask:
+def camps_task() -> TuningTask:
     contexts, held_back = two_camps(seed=1, n_users=40)
     train, _ = two_camps(seed=0, n_users=60)
-    return ValidationTask(train=train, fit_end=10, contexts=contexts, targets=sets_of(held_back))
+    return TuningTask(train=train, fit_end=10, contexts=contexts, targets=sets_of(held_back))

@@ -142,12 +142,12 @@ def test_the_size_of_the_blocks_does_not_matter(many_users, strangers, monkeypat
 
 def test_on_the_tiny_world_it_beats_popularity() -> None:
     ratings = tiny_world.ratings()
-    splits = make_splits(ratings, SplitsConfig())
-    known, users = fit_ratings(ratings, splits, TEST), splits.users_of(TEST)
+    splits, name = make_splits(ratings, SplitsConfig(n_refits=1)), f"{TEST}_1"
+    known, users = fit_ratings(ratings, splits, name), splits.users_of(name)
     catalogue = catalogue_of(known)
     train = histories_of(known, catalogue)
-    contexts = histories_of(known_ratings(ratings, splits, TEST), catalogue, users)
-    relevant = relevant_items(splits.targets.filter(slice=TEST), users)
+    contexts = histories_of(known_ratings(ratings, splits, name), catalogue, users)
+    relevant = relevant_items(splits.targets.filter(slice=name), users)
     targets = replace(relevant, items=catalogue.idx_of(relevant.items))
     ndcg = {}
     for fit in (fit_ials, fit_popularity):

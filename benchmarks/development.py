@@ -1,0 +1,112 @@
+"""The development windows, judged together: what settings are compared on, before anything is looked at elsewhere.
+
+Their users are asked by the refitted protocol. A user of several windows is one unit of chance.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import polars as pl
+
+from recsys_core.data.splits import Splits
+from recsys_core.evaluation.protocols import REFITTED, Examination, Questions
+from recsys_core.features.slices import of_slice
+from recsys_core.lake.store import Lake
+from recsys_core.metrics.uncertainty import Estimate, paired_difference
+from recsys_core.ranking.ranker import Ranker
+from recsys_core.ranking.rankers import load_examined
+from recsys_core.retrieval.storage import load_tower
+from recsys_core.retrieval.training import FittedTower
+from recsys_core.seeding import child
+from recsys_core.tables import read_table
+
+KEYS = ("window", "user_id")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exam:
+    """The questions of one slice, and the models that had not seen their answers."""
+
+    name: str  # of the slice
+    fit_end: int  # seconds UTC
+    ratings: pl.DataFrame  # every rating that was ever given
+    movies: pl.DataFrame
+    questions: Questions
+    items: pl.DataFrame  # item_features as of the cut-off
+    tower: FittedTower
+    ranker: Ranker
+
+    @classmethod
+    def read(cls, lake: Lake) -> list[Self]:
+        """Every slice of the development windows that asks anybody, of the current artifacts."""
+        ratings = read_table(lake.open("ratings") / "every_rating.parquet")
+        movies = read_table(lake.open("movies") / "movies.parquet")
+        splits = Splits.load(lake.open("splits"))
+        items = read_table(lake.open("item_features") / "item_features.parquet")
+        return [
+            cls(
+                name=name,
+                fit_end=splits.fit_end(name),
+                ratings=ratings,
+                movies=movies,
+                questions=one,
+                items=of_slice(items, name),
+                tower=load_tower(lake.open("two_tower"), name),
+                ranker=load_examined(lake.open("ranker"), one.window),
+            )
+            for name, one in development_questions(ratings, splits)
+        ]
+
+
+def development_questions(ratings: pl.DataFrame, splits: Splits) -> list[tuple[str, Questions]]:
+    """The questions of each slice of the development windows, by the slice's name."""
+    examination = Examination.of(ratings, splits)
+    names = [name for window in splits.development for name in splits.slices_of(window)]
+    asked = [(name, one) for name in names for one in examination.questions(name)]
+    return [(name, one) for name, one in asked if one.protocol == REFITTED]
+
+
+def until_development_ends(splits: Splits) -> Splits:
+    """The chain as far as the last development window: what a trial of a setting has to train."""
+    last = splits.slices_of(splits.development[-1])[-1]
+    names = splits.names[: splits.names.index(last) + 1]
+    tables = (table.filter(pl.col("slice").is_in(names)) for table in (splits.cutoffs, splits.users, splits.targets))
+    cutoffs, users, targets = tables
+    return Splits(cutoffs=cutoffs, users=users, targets=targets)
+
+
+def difference(ours: pl.DataFrame, theirs: pl.DataFrame, metric: str) -> Estimate:
+    """Ours minus theirs over the same answers, where both count, with its 95 % interval over users.
+
+    Args:
+        ours: window, user_id and the metric, a row for each answer.
+        theirs: likewise, of the same answers in any order.
+        metric: the column; NaN where it is undefined.
+    """
+    one, other = (table.sort(*KEYS) for table in (ours, theirs))
+    both = one[metric].is_not_nan() & other[metric].is_not_nan()
+    return paired_difference(
+        one.filter(both)[metric].to_numpy(),
+        other.filter(both)[metric].to_numpy(),
+        child(17, "bootstrap"),
+        clusters=one.filter(both)["user_id"].to_numpy(),
+    )
+
+
+def signed(estimate: Estimate) -> str:
+    """A difference with its interval, as tables show it."""
+    return f"{estimate.mean:+.4f} [{estimate.low:+.4f}, {estimate.high:+.4f}]"
+
+
+def luck(n_variants: int) -> str:
+    """What a table of many comparisons owes its reader."""
+    return (
+        f"{n_variants} variants beside the first row. Of so many, {n_variants / 20:.1f} intervals exclude 0 where "
+        "nothing differs."
+    )
+
+
+def answers(exams: Sequence[Exam]) -> int:
+    """How many answers are judged."""
+    return sum(one.questions.requests.height for one in exams)
