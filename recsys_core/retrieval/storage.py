@@ -88,9 +88,9 @@ def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedT
         factors=tensors.pop("rating_model.factors").numpy(),
         gains=tensors.pop("rating_model.gains").numpy(),
     )
-    with torch.random.fork_rng(devices=[]):  # the initial weights are drawn and then replaced: leave no trace of it
+    with torch.device("meta"):  # no initial weights are drawn: all of them are replaced
         model = TwoTower(tensors["content"].numpy(), tensors["log_popularity"].numpy(), int(about["dim"]))
-    model.load_state_dict(tensors)
+    model.load_state_dict(tensors, assign=True)
     return FittedTower(
         model=model.eval(),
         linear=LinearParts(
