@@ -1,7 +1,7 @@
 """The whole system on every window: towers, index, features, ranker and list rules, each as it would have served."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import polars as pl
@@ -52,7 +52,7 @@ def _answers_of(inputs: SystemInputs, examination: Examination, name: str, check
     exact = proposer_of(tower, items)
     index = build_index(exact.item_vectors, tower.catalogue.item_ids, inputs.index)
     models = _Models(
-        proposer=proposer_of(tower, items, index),
+        proposer=replace(exact, index=index),
         ranker=inputs.ranker_of(inputs.splits.window_of(name)),
         listed=listed_items(exact, inputs.movies),
         items=items,

@@ -167,9 +167,9 @@ def _our_lists(one: Answered) -> pl.DataFrame:
 
 def _per_user(lists: pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
     """protocol, window, then `per_user_metrics`; in the order of the windows."""
-    tables = []
+    tables, listed = [], lists.partition_by("protocol", "window", as_dict=True)
     for (protocol, window), own in targets.group_by("protocol", "window", maintain_order=True):
-        table = per_user_metrics(lists.filter(protocol=protocol, window=window), own)
+        table = per_user_metrics(listed.get((protocol, window), lists.clear()), own)
         tables.append(table.select(pl.lit(protocol).alias("protocol"), pl.lit(window).alias("window"), *table.columns))
     return pl.concat(tables)
 

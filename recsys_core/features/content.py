@@ -15,17 +15,21 @@ GENRES = (
 ALIASES = {"Children's": "Children"}
 """Names that the older data sets (100K, 1M) give to the same genre."""
 
+_COLUMNS = {name: GENRES.index(ALIASES.get(name, name)) for name in (*GENRES, *ALIASES)}
+
 FIRST_PERIOD, PERIOD_YEARS, N_PERIODS = 1915, 5, 24
 """Periods of five years from 1915 to 2034; earlier and later years fall into the outermost periods."""
 
 
 def genre_matrix(genres: pl.Series) -> Float32s:
     """(n_items, 19) of 0 and 1: the genres of each item. A genre outside GroupLens' list is ignored."""
-    column = {genre: at for at, genre in enumerate(GENRES)}
+    lengths = genres.list.len()
+    rows = np.repeat(np.arange(len(genres)), lengths.to_numpy())
     matrix = np.zeros((len(genres), len(GENRES)), dtype=np.float32)
-    for row, names in enumerate(genres.to_list()):
-        ours = [ALIASES.get(name, name) for name in names]
-        matrix[row, [column[name] for name in ours if name in column]] = 1
+    if len(rows):
+        names = genres.filter(lengths > 0).explode()
+        columns = names.replace_strict(_COLUMNS, default=-1, return_dtype=pl.Int64).to_numpy()
+        matrix[rows[columns >= 0], columns[columns >= 0]] = 1
     return matrix
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from recsys_core.errors import DataError
 from recsys_core.metrics.relevance import PerUser
@@ -173,9 +174,12 @@ def _resampled_means(values: Samples, rng: np.random.Generator, n_draws: int, cl
     at_once = max(1, _CELLS // (n * values.shape[1]))
     batches = [min(at_once, n_draws - start) for start in range(0, n_draws, at_once)]
     means = []
-    for batch in batches:
-        drawn = rng.integers(0, n, (batch, n))
-        means.append(totals[drawn].mean(axis=1) / sizes[drawn].mean(axis=1))
+    # BLAS sums in another order on another number of threads: on one, the same draws give the same bits.
+    with threadpool_limits(limits=1, user_api="blas"):
+        for batch in batches:
+            places = rng.integers(0, n, (batch, n)) + n * np.arange(batch)[:, None]
+            times_drawn = np.bincount(places.ravel(), minlength=batch * n).reshape(batch, n).astype(np.float64)
+            means.append(times_drawn @ totals / (times_drawn @ sizes))
     return np.concatenate(means)
 
 

@@ -65,9 +65,9 @@ def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedT
     item_ids, losses = tensors.pop("item_ids").numpy(), tensors.pop("losses").numpy()
     first_rated_at = tensors.pop("first_rated_at").numpy()
     linear = _linear_parts(tensors, about, len(item_ids))
-    with torch.random.fork_rng(devices=[]):  # the initial weights are drawn and then replaced: leave no trace of it
+    with torch.device("meta"):  # no initial weights are drawn: all of them are replaced
         model = TwoTower(tensors["content"].numpy(), tensors["log_popularity"].numpy(), int(about["dim"]))
-    model.load_state_dict(tensors)
+    model.load_state_dict(tensors, assign=True)
     return FittedTower(
         model=model.eval(),
         linear=linear,
