@@ -164,9 +164,9 @@ def test_what_was_shown_teaches_the_ranker_that_serves_and_none_that_is_examined
 
 
 def test_what_has_been_learned_is_told_to_reach_further(clicked: Refreshed, rated: Refreshed) -> None:
-    """Until the answers to what was shown were settled; then, until the last rating."""
+    """Until the last click; then, until the last rating."""
     was, came = learned_until(clicked.before), learned_until(clicked.after)
-    assert was.timestamp() < SHOWN_AT < came.timestamp() == SHOWN_AT + 86_400 + 1
+    assert was.timestamp() < SHOWN_AT < came.timestamp() == SHOWN_AT + 10 + 1
     assert learned_until(rated.after).timestamp() == RATED_AT + 1
 
 
