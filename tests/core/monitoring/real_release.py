@@ -56,6 +56,9 @@ def _ranker(proposer: Proposer, ratings: pl.DataFrame) -> Ranker:
     liked = later.filter(pl.col("rating") >= 4).select("user_id", "item_id", label=pl.lit(1))
     labels = shown.join(liked, on=["user_id", "item_id"], how="left", maintain_order="left").fill_null(0)
     features = candidate_features(inputs).reshape(-1, len(FEATURE_NAMES))
-    rows = pl.concat([labels, pl.DataFrame(features, schema=list(FEATURE_NAMES), orient="row")], how="horizontal")
     moment = int(known["timestamp"].max()) + 1  # type: ignore[arg-type]  # never null
+    rows = pl.concat(
+        [labels.with_columns(known_at=moment), pl.DataFrame(features, schema=list(FEATURE_NAMES), orient="row")],
+        how="horizontal",
+    )
     return fit_ranker(rows, feature_set(), RankerConfig(n_rounds=20, n_threads=1), moment)

@@ -29,6 +29,8 @@ OF_FIVE_LATEST = frozenset(
         "pair_recent_similarity_mean",
         "pair_recent_similarity_max",
         "pair_recent_association",
+        "pair_next_lift",
+        "pair_before_lift",
     }
 )
 

@@ -22,7 +22,7 @@ def parity(release: Bundle, past: Served) -> ParityReport:
 
 
 def looked_at(tiny: TinyRun, past: Served, min_clusters: int) -> Watch:
-    config = DriftConfig(min_clusters=min_clusters, n_permutations=720, window_days=200)
+    config = DriftConfig(min_clusters=min_clusters, n_permutations=800, window_days=200)
     return watch(past, tiny.examples, tiny.examined.__getitem__, config)
 
 
@@ -59,7 +59,7 @@ def test_a_parity_report_that_breaks_its_schema_is_not_made(
 def test_a_drift_report_that_breaks_its_schema_is_not_made(
     past: Served, monkeypatch: pytest.MonkeyPatch, figure: str, wrong: float
 ) -> None:
-    sample, config = past.sample(), DriftConfig(min_clusters=1_000, n_permutations=720)
+    sample, config = past.sample(), DriftConfig(min_clusters=1_000, n_permutations=800)
     reference = make_reference(sample, config)
     monkeypatch.setattr(drift, figure, lambda before, *_: np.full(len(before), wrong))
     with pytest.raises(SchemaError, match=r"'(ks|psi)'"):

@@ -27,7 +27,7 @@ DAY, D = 86_400, len(FEATURE_NAMES)
 EPOCH = 17_360 * DAY
 """A second at which a period of seven days begins."""
 
-QUICK = DriftConfig(window_days=7, period_days=7, n_permutations=720, min_clusters=5)
+QUICK = DriftConfig(window_days=7, period_days=7, n_permutations=800, min_clusters=5)
 
 
 def served_on(days: list[int], *, first_user: int = 0, shift: float = 0.0, feature_set: str | None = None) -> Served:
