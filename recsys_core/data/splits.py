@@ -61,12 +61,12 @@ class Splits:
     @property
     def exams(self) -> list[str]:
         """Windows that examine models, the earliest first; the last is the test."""
-        return self.cutoffs.filter("is_exam")["window"].unique(maintain_order=True).to_list()
+        return exams_of(self.cutoffs)
 
     @property
     def development(self) -> list[str]:
         """The windows that settings are chosen on: those that examine, without the last two."""
-        return self.exams[:-2]
+        return chosen_on(self.exams)
 
     @property
     def last_until(self) -> int:
@@ -135,6 +135,16 @@ class Splits:
             users=read_table(folder / "users.parquet"),
             targets=targets,
         )
+
+
+def exams_of(cutoffs: pl.DataFrame) -> list[str]:
+    """The windows of `Splits.cutoffs` that examine models, the earliest first."""
+    return cutoffs.filter("is_exam")["window"].unique(maintain_order=True).to_list()
+
+
+def chosen_on(exams: list[str]) -> list[str]:
+    """The windows that settings are chosen on: of those that examine, in order, all but the last two."""
+    return exams[:-2]
 
 
 def fit_ratings(ratings: pl.DataFrame, splits: Splits, name: str) -> pl.DataFrame:

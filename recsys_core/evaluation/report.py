@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from recsys_core.data.histories import histories_of
-from recsys_core.data.splits import TEST
+from recsys_core.data.splits import TEST, chosen_on
 from recsys_core.evaluation.accuracy import HEADLINE, per_user_metrics
 from recsys_core.evaluation.breadth import Audience, breadth
 from recsys_core.evaluation.comparison import COMPARED, compare, summarise
@@ -146,8 +146,8 @@ def pooled(per_user: pl.DataFrame) -> pl.DataFrame:
     """`per_user` of each window, and again under the names of the pools that the window belongs to."""
     exams = per_user["window"].unique(maintain_order=True).to_list()
     everything = per_user.with_columns(window=pl.lit(ALL_WINDOWS))
-    chosen_on = per_user.filter(pl.col("window").is_in(exams[:-2])).with_columns(window=pl.lit(DEVELOPMENT))
-    return pl.concat([everything, chosen_on, per_user])
+    tuned_on = per_user.filter(pl.col("window").is_in(chosen_on(exams))).with_columns(window=pl.lit(DEVELOPMENT))
+    return pl.concat([everything, tuned_on, per_user])
 
 
 def _is_compared() -> pl.Expr:

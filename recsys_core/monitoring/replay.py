@@ -20,11 +20,9 @@ from recsys_core.feedback.impressions import read_history
 from recsys_core.monitoring.sample import Float32s
 from recsys_core.monitoring.served import Served
 from recsys_core.ranking.config import ListRulesConfig
-from recsys_core.ranking.inputs import Proposer, RankingInputs, candidate_features, proposer_of
+from recsys_core.ranking.inputs import Proposer, RankingInputs, candidate_features, propose_to, proposer_of
 from recsys_core.ranking.list_rules import ListedItems, listed_items, ruled_list
 from recsys_core.ranking.ranker import Ranker
-from recsys_core.retrieval.candidates import seen_at
-from recsys_core.retrieval.encoding import user_vectors
 from recsys_core.serving.bundle import Bundle
 from recsys_core.side_by_side import Check, side_by_side
 
@@ -256,18 +254,15 @@ class _Batches:
 
     def _inputs(self, batch: slice) -> RankingInputs:
         """The requests of a batch, as evaluation would make them."""
-        asked, proposer = self.asked[batch], self.replay.proposer
+        asked, replay = self.asked[batch], self.replay
         times = asked["requested_at"].to_numpy()
-        users = self.known.before(asked["who"].to_numpy(), times)
-        vectors = user_vectors(proposer.tower, users)
-        seen = seen_at(users, times, self.replay.ranker.list_rules.rewatch_after_days)
-        return RankingInputs(
-            proposer=proposer,
-            users=users,
-            requested_at=times,
-            user_vectors=vectors,
-            candidates=proposer.candidates(vectors, seen, times, self.replay.ranker.n_candidates),
+        return propose_to(
+            replay.proposer,
+            self.known.before(asked["who"].to_numpy(), times),
+            times,
             user_values=self.user_values[batch],
+            n_candidates=replay.ranker.n_candidates,
+            rewatch_after_days=replay.ranker.list_rules.rewatch_after_days,
         )
 
 

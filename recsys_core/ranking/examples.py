@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from recsys_core.data.splits import NOW, Splits
+from recsys_core.data.splits import NOW, Splits, chosen_on, exams_of
 from recsys_core.errors import ArtifactError, DataError
 from recsys_core.features.registry import FEATURE_NAMES, FeatureSet, feature_set
 from recsys_core.ranking.inputs import RankingInputs, candidate_features
@@ -38,12 +38,12 @@ class RankingExamples:
     @property
     def exams(self) -> list[str]:
         """Windows that examine models, the earliest first; the last is the test."""
-        return self.cutoffs.filter("is_exam")["window"].unique(maintain_order=True).to_list()
+        return exams_of(self.cutoffs)
 
     @property
     def development(self) -> list[str]:
         """The windows that settings are chosen on: those that examine, without the last two."""
-        return self.exams[:-2]
+        return chosen_on(self.exams)
 
     @property
     def last_known_at(self) -> int:

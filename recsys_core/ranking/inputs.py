@@ -148,14 +148,43 @@ def propose(
     """
     asking = requested_at.sort("user_id")
     users = histories_of(known, proposer.tower.catalogue, asking["user_id"].to_numpy())
-    vectors, times = user_vectors(proposer.tower, users), asking["requested_at"].to_numpy()
+    return propose_to(
+        proposer,
+        users,
+        asking["requested_at"].to_numpy(),
+        user_values=None if user_rows is None else _values_of(users, user_rows),
+        n_candidates=n_candidates,
+        rewatch_after_days=rewatch_after_days,
+    )
+
+
+def propose_to(
+    proposer: Proposer,
+    users: Histories,
+    requested_at: Int64s,
+    *,
+    user_values: Float32s | None = None,
+    n_candidates: int,
+    rewatch_after_days: int | None = None,
+) -> RankingInputs:
+    """`propose` to users whose histories at the request are known; a user may ask several times.
+
+    Args:
+        proposer: answers.
+        users: all that is known of each at the request.
+        requested_at: (n_users,) seconds UTC.
+        user_values: (n_users, n_user_features), where they have been computed already.
+        n_candidates: how many candidates per user.
+        rewatch_after_days: as in `seen_at`.
+    """
+    vectors, seen = user_vectors(proposer.tower, users), seen_at(users, requested_at, rewatch_after_days)
     return RankingInputs(
         proposer=proposer,
         users=users,
-        requested_at=times,
+        requested_at=requested_at,
         user_vectors=vectors,
-        candidates=proposer.candidates(vectors, seen_at(users, times, rewatch_after_days), times, n_candidates),
-        user_values=None if user_rows is None else _values_of(users, user_rows),
+        candidates=proposer.candidates(vectors, seen, requested_at, n_candidates),
+        user_values=user_values,
     )
 
 

@@ -15,8 +15,7 @@ from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.schemas import EXAMPLE_KEYS
 from recsys_core.features.slices import of_slice
 from recsys_core.ranking.config import ShownConfig
-from recsys_core.ranking.inputs import Proposer, RankingInputs, TowerOf, candidate_features, proposer_of
-from recsys_core.retrieval.encoding import user_vectors
+from recsys_core.ranking.inputs import Proposer, TowerOf, candidate_features, propose_to, proposer_of
 
 SHOWN = "shown/"
 """How the name of a slice begins that is one request: `shown/<request_id>`."""
@@ -91,15 +90,7 @@ def _scored_again(slots: pl.DataFrame, ratings: pl.DataFrame, proposer: Proposer
     requests = slots.unique("request_id", keep="first", maintain_order=True).with_row_index("row")
     times = requests["shown_at"].to_numpy()
     users = chronicle_of(ratings, proposer.tower.catalogue).before(requests["user_id"].to_numpy(), times)
-    vectors = user_vectors(proposer.tower, users)
-    inputs = RankingInputs(
-        proposer=proposer,
-        users=users,
-        requested_at=times,
-        user_vectors=vectors,
-        candidates=proposer.candidates(vectors, users, times, n_candidates),
-        user_values=None,
-    )
+    inputs = propose_to(proposer, users, times, n_candidates=n_candidates)
     numbered = slots.join(requests.select("request_id", "row"), on="request_id", maintain_order="left")
     rows = numbered["row"].cast(pl.Int64).to_numpy()
     item_idx = proposer.tower.catalogue.idx_of(numbered["item_id"].to_numpy())
