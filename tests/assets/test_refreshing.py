@@ -21,7 +21,7 @@ from tests.assets.test_planning import PARENTS, certain, skip, write_log
 @pytest.mark.slow
 def test_code_edited_during_a_refresh_is_stale_after_it(project: Project) -> None:
     change(project, "ranker", n_rounds=11)
-    answer = project.call(edit_then_refresh, str(project.source / "recsys_core/ranking/validation.py"))
+    answer = project.call(edit_then_refresh, str(project.source / "recsys_core/ranking/calibration_report.py"))
     assert answer.code == 0, answer.err
     assert certain(project.plan()) == {"ranking_report": ["code changed"]}
 

@@ -140,7 +140,7 @@ FAULTS_OF_MODELS = (
         what="the ranker takes columns in the order in which they lie",
         file="recsys_core/ranking/ranker.py",
         before="rows.select(FEATURE_NAMES).to_numpy(),",
-        after='rows.drop("slice", "user_id", "item_id", "label").to_numpy(),',
+        after='rows.drop("slice", "user_id", "item_id", "label", "known_at").to_numpy(),',
         tests=("tests/core/ranking/test_ranker.py::test_the_order_of_the_columns_changes_no_score",),
     ),
     Fault(

@@ -262,8 +262,8 @@ FAULTS_OF_TIME = (
         number=31,
         what="the ranker that serves stops learning before the test",
         file="recsys_core/ranking/rankers.py",
-        before="for window in (*windows, NOW)]",
-        after="for window in (*windows, windows[-1])]",
+        before="for window in windows), examples.last_known_at]",
+        after="for window in windows), examples.start_of(windows[-1])]",
         tests=("tests/core/ranking/test_rankers.py::test_the_ranker_that_serves_learns_from_everything",),
     ),
 )

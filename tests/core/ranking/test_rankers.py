@@ -106,8 +106,10 @@ def test_the_labels_of_a_window_change_no_byte_of_its_ranker_or_an_earlier_one(
 def test_the_targets_of_the_test_settle_nothing_but_the_trees_and_the_curve_that_serve(
     tiny: TinyRun, saved: Saved
 ) -> None:
-    """Turned or taken away, they leave every examined ranker as it was, and the weight of the one that serves."""
-    for label in (1 - pl.col("label"), pl.lit(0)):
+    """Turned, or as retrieval would have them: every examined ranker stays, and the weight of the one that serves."""
+    rank = pl.col("pair_retrieval_rank")
+    last = rank == rank.max().over("slice", "user_id")
+    for label in (1 - pl.col("label"), pl.lit(0), rank == 1, last):
         other = fitted(with_labels(tiny.examples, [TEST], label))
         before, after = saved(rankers_of(tiny)), saved(other)
         assert {window: before[window] for window in tiny.examined} == {
