@@ -223,7 +223,7 @@ EDITS = {
     "how a history is read": Edit(
         "../data/histories.py", "item_idx >= 0) &", "item_idx > 0) &", (*OF_PAIRS, "context")
     ),
-    "its docstring": Edit("items.py", "Mean of the item's ratings.", "Mean of all ratings.", ()),
+    "its docstring": Edit("items.py", "Mean of the item's ratings;", "Mean of all ratings;", ()),
     "the docstring of a helper": Edit("counts.py", "0 of 0 is 0, because", "0 of 0 is zero, since", ()),
     "a comment": Edit("items.py", "RATINGS = (", "RATINGS = (  # columns\n", ()),
     "an empty line": Edit("tastes.py", "\n\n\ndef _covered", "\n\n\n\ndef _covered", ()),
