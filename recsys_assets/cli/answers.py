@@ -4,7 +4,7 @@ import math
 import time
 from contextlib import closing
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
@@ -19,12 +19,20 @@ if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--h
     from recsys_core.serving.requests import Answer
 
 
+ASKED_AT = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S%z"]
+
+
 def recommend(
     *,
     user: Annotated[int | None, typer.Option(min=0, help="Id of a user.")] = None,
     like: Annotated[list[int] | None, typer.Option(help="Id of a movie that they like, beyond their ratings.")] = None,
     at: Annotated[
-        datetime | None, typer.Option(help="When they ask, UTC; by default right after the last rating in the lake.")
+        datetime | None,
+        typer.Option(
+            formats=ASKED_AT,
+            help="When they ask, UTC unless an offset says otherwise; by default right after the last rating in the "
+            "lake.",
+        ),
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, max=200, help="How many movies.")] = 10,
     explain: Annotated[bool, typer.Option("--explain", help="Say what moved each movie to its place.")] = False,
@@ -36,6 +44,7 @@ def recommend(
             "say for whom: --user ID, or --like ID once or more (`recsys data movies` finds ids), or both"
         )
     from recsys_assets.resources import lake_root
+    from recsys_core.days import second_of
     from recsys_core.lake.store import Lake
     from recsys_core.serving.bundle import load_bundle
     from recsys_core.serving.descriptions import describe
@@ -43,7 +52,7 @@ def recommend(
     from recsys_core.serving.requests import Request
 
     recommender = Recommender(bundle=load_bundle(Lake(lake_root())))
-    requested_at = recommender.now if at is None else int(at.replace(tzinfo=UTC).timestamp())
+    requested_at = recommender.now if at is None else second_of(at)
     likes = recommender.somebody_who_likes(like, requested_at) if like else ()
     answer = recommender.answer(
         Request(request_id=uuid4().hex, user_id=user, history=likes, requested_at=requested_at, k=k)

@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from recsys_assets.cli.console import Json, errors, out, print_json
+from recsys_assets.cli.console import Json, errors, out, print_json, working
 
 if TYPE_CHECKING:  # polars and Dagster take a second to import, which `--help` need not pay
     from recsys_core.feedback.importing import Imported, Limits
@@ -35,7 +35,7 @@ def append(
     """
     from recsys_core.feedback.importing import import_lines
 
-    with _log() as log, errors.status(f"appending {escape(file)}"):
+    with _log() as log, working(f"appending {escape(file)}"):
         if file == "-":
             imported = import_lines(sys.stdin.buffer, "standard input", log, _limits())
         else:
@@ -63,7 +63,7 @@ def demo() -> None:
 
     lake, dataset = this_lake(), str(RECIPES["raw_data"].parameters()["dataset"])
     held = ratings_held_back(dataset, lake.raw_folder, BaseRatingsRun())
-    with _log() as log, errors.status("playing the ratings that were held back"):
+    with _log() as log, working("playing the ratings that were held back"):
         made = demo_log(load_bundle(lake.store), held)
         appended = log.append(requests=made.requests, impressions=made.impressions, events=made.events)
     _show_appended(appended)
@@ -124,7 +124,7 @@ def verify(*, as_json: Json = False) -> None:
     """
     from recsys_core.feedback.inspection import verify as verified
 
-    with _log() as log, errors.status("reading the whole log"):
+    with _log() as log, working("reading the whole log"):
         found = verified(log)
     if as_json:
         told = {"days": found.n_days, "orphaned_impressions": found.n_orphans}
