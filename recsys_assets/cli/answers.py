@@ -58,7 +58,10 @@ def recommend(
         Request(request_id=uuid4().hex, user_id=user, history=likes, requested_at=requested_at, k=k)
     )
     places = describe(recommender.bundle, answer)
-    notes = [*_reservations(answer), *_not_logged(answer, recommender.bundle.release)]
+    notes = [
+        *_reservations(answer, recommender.bundle.ranker.n_candidates),
+        *_not_logged(answer, recommender.bundle.release),
+    ]
     if as_json:
         print_json([_without_nan(asdict(one)) for one in places])
         return
@@ -84,9 +87,22 @@ def _show_answer(answer: "list[Recommendation]", *, explain: bool) -> None:
         )
 
 
-def _reservations(answer: "Answer") -> list[str]:
-    """What one should know before one takes the answer for the best that there is."""
+def _reservations(answer: "Answer", n_candidates: int) -> list[str]:
+    """What one should know before one takes the answer for the best that there is.
+
+    Args:
+        answer: to one user.
+        n_candidates: how many movies the ranker orders at most.
+    """
     found = []
+    n_found = len(answer.item_ids)
+    if n_found < answer.request.k:
+        why = (
+            f"the ranker orders {n_candidates} candidates (ranking_examples.n_candidates)"
+            if n_found >= n_candidates
+            else "nothing else that this user has not rated was found"
+        )
+        found.append(f"{n_found} movies, not {answer.request.k}: {why}")
     if not answer.n_known:
         found.append("nothing is known of this user by then: this is what everybody new gets")
     stale = sorted(name for name, counts in answer.degraded.items() if "stale" in counts)

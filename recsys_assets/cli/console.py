@@ -9,12 +9,18 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Column
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 """What every command that prints a result takes."""
 
 out = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
+
+
+def fixed_columns(*names: str) -> list[Column]:
+    """Columns of a table that keep their width, whatever long text stands in another: wrapped, an id is none."""
+    return [Column(name, no_wrap=True) for name in names]
 
 
 def print_json(value: Mapping[str, Any] | list[Any]) -> None:

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, Transf
 from rich.progress import Progress as Bar
 from rich.table import Column, Table
 
-from recsys_assets.cli.console import Json, errors, out, print_json
+from recsys_assets.cli.console import Json, errors, fixed_columns, out, print_json
 
 if TYPE_CHECKING:  # httpx takes a while to import, which `--help` need not pay
     from recsys_core.data.fetch import Progress
@@ -32,7 +32,7 @@ def list_sources(*, as_json: Json = False) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table("data set", "here", Column("from", overflow="fold"), box=None)
+    table = Table(*fixed_columns("data set", "here"), Column("from", overflow="fold"), box=None)
     for row in rows:
         table.add_row(str(row["name"]), "yes" if row["here"] else "no", str(row["url"]) or "comes with the project")
     out.print(table)
@@ -90,7 +90,7 @@ def movies(text: Annotated[str, typer.Argument(help="Part of a title.")] = "", *
     if found.is_empty():
         out.print(f"no movie's title contains {text!r}", markup=False)
         return
-    shown = Table("id", "title", "year", "genres", box=None)
+    shown = Table(*fixed_columns("id"), "title", *fixed_columns("year"), "genres", box=None)
     for row in found.head(50).iter_rows(named=True):
         shown.add_row(
             str(row["item_id"]), escape(row["title"]), str(row["year"] or ""), escape(", ".join(row["genres"]))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
 
 from recsys_assets.cli.console import Json, errors, out, print_json, working
 
@@ -169,11 +169,10 @@ def quarantine(
     out.print(f"{len(lines)} lines are in quarantine")
     for reason, n_lines in reasons(lines).items():
         out.print(f"  {n_lines} {_printable(reason)}")
-    table = Table("file", "line", "field", "reason", Column("value", overflow="ellipsis", no_wrap=True), box=None)
     for one in lines[-SHOWN:]:
-        table.add_row(*map(_printable, (one.source, str(one.line), one.column, one.reason, one.value)))
-    if lines:
-        out.print(table)
+        # No table: in 80 columns a long value would leave no room for the file, the line and the reason.
+        place = ", ".join(part for part in (one.source, f"line {one.line}", one.column) if part)
+        out.print(_printable(f"{place}: {one.reason}" + (f": {one.value}" if one.value else "")), soft_wrap=True)
     if len(lines) > SHOWN:
         out.print(f"... and {len(lines) - SHOWN} earlier lines: --json has all")
 

@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from recsys_assets.cli.console import Json, errors, out, print_json, progress_shown
+from recsys_assets.cli.console import Json, errors, fixed_columns, out, print_json, progress_shown
 from recsys_assets.cli.report import show_report
 
 if TYPE_CHECKING:  # Dagster takes a second to import, which `--help` need not pay
@@ -70,7 +70,7 @@ def status(*, as_json: Json = False) -> None:
     if as_json:
         print_json({"learned_until": learned_until, "artifacts": rows})
         return
-    table = Table("asset", "version", "made (UTC)", "state", box=None)
+    table = Table(*fixed_columns("asset", "version", "made (UTC)"), "state", box=None)
     for row in rows:
         state = f"[yellow]{escape('; '.join(row['stale']))}[/]" if row["stale"] else "[green]up to date[/]"
         table.add_row(row["asset"], row["version"] or "-", row["made_at"] or "-", state)
@@ -129,7 +129,7 @@ def _show_plan(*, as_json: bool) -> None:
     elif not stale:
         out.print("Everything is up to date: nothing to rebuild.")
     else:
-        table = Table("asset", "why it would be rebuilt", box=None)
+        table = Table(*fixed_columns("asset"), "why it would be rebuilt", box=None)
         for name, reasons in stale.items():
             table.add_row(name, escape(in_short(reasons)))
         out.print(table)

@@ -110,7 +110,11 @@ def ranked_lists(data: BenchData, settings: BenchSettings, stage: Stage, k: int)
             n_candidates=max(k, settings.candidates.n_candidates),
         )
         lists.append(_table(inputs.candidates if ranker is None else rank(ranker, inputs), inputs, data, k))
-    return pl.concat(lists)
+    made = pl.concat(lists)
+    n_short = asked.height - made.group_by("user_id").len().filter(pl.col("len") >= k).height
+    if n_short:
+        logger.info("%d of %d users have fewer than %d items that are new to them", n_short, asked.height, k)
+    return made
 
 
 def _tell_epochs(name: str) -> AfterEpoch:
