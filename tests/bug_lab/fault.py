@@ -60,5 +60,7 @@ PITFALLS = {
     29: "The list that is shown is not the one that was ranked",
     30: "Items compete before anybody has rated them",
     31: "What serves stopped learning before the data ended",
+    32: "The order of ids passes for an order in time",
+    33: "What cannot be used is dropped without a word",
 }
 """Well-known ways to fool oneself; what is not numbered here is guarded by the machinery of assets and serving."""
