@@ -19,21 +19,20 @@ if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--h
     from recsys_core.serving.requests import Answer
 
 
-ASKED_AT = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S%z"]
+At = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S%z"],
+        help="When they ask, UTC unless an offset says otherwise; by default right after the last rating in the lake.",
+    ),
+]
 
 
 def recommend(
     *,
     user: Annotated[int | None, typer.Option(min=0, help="Id of a user.")] = None,
     like: Annotated[list[int] | None, typer.Option(help="Id of a movie that they like, beyond their ratings.")] = None,
-    at: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=ASKED_AT,
-            help="When they ask, UTC unless an offset says otherwise; by default right after the last rating in the "
-            "lake.",
-        ),
-    ] = None,
+    at: At = None,
     k: Annotated[int, typer.Option("-k", min=1, max=200, help="How many movies.")] = 10,
     explain: Annotated[bool, typer.Option("--explain", help="Say what moved each movie to its place.")] = False,
     as_json: Json = False,
@@ -64,8 +63,8 @@ def recommend(
     ]
     if as_json:
         print_json([_without_nan(asdict(one)) for one in places])
-        return
-    _show_answer(places, explain=explain)
+    else:
+        _show_answer(places, explain=explain)
     for note in notes:
         errors.print(f"[yellow]note:[/] {escape(note)}")
 

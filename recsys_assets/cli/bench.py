@@ -13,6 +13,23 @@ if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--h
 app = typer.Typer(no_args_is_help=True)
 
 
+Train = Annotated[
+    Path,
+    typer.Option(
+        help="Parquet of ratings to fit on: user_id, item_id (numbers or text), rating (0.5 to 5, a like from 4 on), "
+        "timestamp (UTC: seconds since 1970 or a finer unit, or a date with its time, also as text). Without times the "
+        "order of the rows is taken, unless it is that of the items or of the ratings."
+    ),
+]
+Movies = Annotated[
+    Path,
+    typer.Option(
+        help="Parquet of items: item_id and, where known, title, genres (a list of names, or a text with | between) "
+        "and year (1995, or a date; else it is read from a title like 'Heat (1995)')."
+    ),
+]
+
+
 @app.callback()  # without it, typer would make the one command the whole group
 def bench() -> None:
     """Run the stages on other data, for comparisons."""
@@ -21,21 +38,8 @@ def bench() -> None:
 @app.command()
 def rank(  # noqa: PLR0913  # a command has as many options as it needs
     *,
-    train: Annotated[
-        Path,
-        typer.Option(
-            help="Parquet of ratings to fit on: user_id, item_id (whole numbers or text), rating (0.5 to 5, a like "
-            "from 4 on), timestamp (UTC: seconds since 1970 or a finer unit, or a date with its time, also as text). "
-            "Without times the order of the rows is taken, unless it is that of the items or of the ratings."
-        ),
-    ],
-    movies: Annotated[
-        Path,
-        typer.Option(
-            help="Parquet of items: item_id and, where known, title, genres (a list of names, or a text with | between "
-            "them) and year (1995, or a date; else it is read from a title like 'Heat (1995)')."
-        ),
-    ],
+    train: Train,
+    movies: Movies,
     context: Annotated[Path, typer.Option(help="Parquet of all that is known of the users to list for; as --train.")],
     output: Annotated[Path, typer.Option("--out", help="Parquet to write: user_id, item_id, rank, score.")],
     stage: Annotated[
