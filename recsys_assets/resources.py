@@ -21,7 +21,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 def lake_root() -> Path:
     """The folder of the lake: RECSYS_LAKE, or `data_lake` beside the code."""
     named = os.environ.get("RECSYS_LAKE")
-    return expanded(named).resolve() if named else PROJECT / "data_lake"
+    return (expanded(named) if named else PROJECT / "data_lake").resolve()
 
 
 def settings_file() -> Path | None:
