@@ -216,7 +216,7 @@ FAULTS_OF_MODELS = (
         tests=("tests/core/ranking/test_examples.py::test_negatives_are_no_likes_and_the_hardest_of_the_catalogue",),
     ),
     Fault(
-        number=32,
+        number=34,
         what="a new item keeps the vector that was drawn for it",
         file="recsys_core/retrieval/training.py",
         before="        model.forget(np.flatnonzero(first == NEVER))",
@@ -224,7 +224,7 @@ FAULTS_OF_MODELS = (
         tests=("tests/core/retrieval/test_new_items.py::test_what_a_new_item_is_worth_is_said_by_its_content_alone",),
     ),
     Fault(
-        number=32,
+        number=34,
         what="new items compete with rated ones by score",
         file="recsys_core/retrieval/candidates.py",
         before="n_new = min(int(self.tower.new_item_share * n), len(self.tower.new)) if is_now.any() else 0",
