@@ -82,6 +82,16 @@ class AssetRun:
         """Say what a long run is doing now."""
         progress.info("%s: %s", self.recipe.name, what)
 
+    def tell_rejected(self, rejected: pl.DataFrame) -> None:
+        """Warn of what was set aside (QUARANTINE) while a file was read, naming the first."""
+        if rejected.is_empty():
+            return
+        file, line, column, reason, value = rejected.row(0)
+        progress.warning(
+            "%s: %d set aside; the first is %s, line %d%s: %s (%r); all are on the asset's page in `recsys ui`",
+            self._name, rejected.height, file, line, f", {column}" if column else "", reason, value,
+        )  # fmt: skip
+
     def read_from_outside(self, name: str, version: str) -> "AssetRun":
         """Record an input that is not in the lake: a data set's file, a day's log; returns this run."""
         self._inputs[name] = version

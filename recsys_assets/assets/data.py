@@ -62,13 +62,15 @@ def raw_data(context: dg.AssetExecutionContext, config: RawDataRun, lake: LakeRe
 def movies(context: dg.AssetExecutionContext, config: MoviesRun, lake: LakeResource) -> Published:
     """Title, genres and year of every movie: what a new movie is known by, before anybody has rated it.
 
-    What could not be read is in the artifact, with line and reason, so that nothing is lost in silence.
+    What could not be read is in the artifact, with line and reason, so that nothing is lost in silence. A year of
+    release that the data set's ratings contradict is set aside there as well, and the movie stays without a year.
     """
-    from recsys_core.data.reading import read_movies
+    from recsys_core.data.reading import read_dated_movies
     from recsys_core.data.sources import locate
 
     run = AssetRun(context, lake, config)
-    read = read_movies(locate(run.table("raw_data")["dataset"].item(), lake.raw_folder), config)
+    read = read_dated_movies(locate(run.table("raw_data")["dataset"].item(), lake.raw_folder), config)
+    run.tell_rejected(read.rejected)
     return run.publish(
         tables_writer(movies=read.table, rejected=read.rejected),
         facts=read.counts,
@@ -90,6 +92,7 @@ def base_ratings(context: dg.AssetExecutionContext, config: BaseRatingsRun, lake
 
     run = AssetRun(context, lake, config)
     read = read_ratings(locate(run.table("raw_data")["dataset"].item(), lake.raw_folder), config)
+    run.tell_rejected(read.rejected)
     kept, later = held_back(read.table, config.hold_back_from)
     unknown = check_unknown_movies(kept, run.table("movies"), config)
     return run.publish(

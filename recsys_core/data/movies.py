@@ -16,7 +16,7 @@ from recsys_core.data.limits import MAX_TITLE_CHARS
 from recsys_core.data.lines import Block
 from recsys_core.data.quarantine import BadRow, Quarantine
 from recsys_core.data.records import Plan, accepted, records
-from recsys_core.data.schemas import MOVIES_COLUMNS, YEARS
+from recsys_core.data.schemas import MOVIES_COLUMNS, PREVIEW_YEARS, YEARS
 from recsys_core.errors import DataError
 
 NO_GENRES = ("", "(no genres listed)")
@@ -65,6 +65,27 @@ def without_repeats(rows: pl.DataFrame, file: str) -> pl.DataFrame:
             f"{first['line']}, but {second['title'][:60]!r} {second['genres']} on line {second['line']}; keep one"
         )
     return table.drop("line")
+
+
+def contradicted_years(rows: pl.DataFrame, ratings: pl.DataFrame) -> pl.DataFrame:
+    """The movies that were rated before they can have come out: somebody mistyped their year of release.
+
+    Args:
+        rows: movies with their lines, as `movie_rows` gives them.
+        ratings: RATINGS of the same data set.
+
+    Returns:
+        line, item_id, title, year, and the calendar year (UTC) of the first rating as `rated_in`; sorted by line.
+    """
+    first = pl.from_epoch(pl.col("timestamp").min(), time_unit="s").dt.year()
+    rated = rows.join(ratings.group_by("item_id").agg(rated_in=first), on="item_id")
+    early = rated.filter(pl.col("year") > pl.col("rated_in") + PREVIEW_YEARS)
+    return early.select("line", "item_id", "title", "year", "rated_in").sort("line")
+
+
+def without_years(table: pl.DataFrame, item_ids: pl.Series) -> pl.DataFrame:
+    """MOVIES with the year of release of some movies unknown."""
+    return table.with_columns(pl.when(~pl.col("item_id").is_in(item_ids.implode())).then("year"))
 
 
 def split_title(text: str) -> TitleAndYear:

@@ -6,7 +6,7 @@ silently. Where a data set comes from is the business of `sources` and `fetch`.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -18,12 +18,13 @@ from recsys_core.data.archives import Files, opened
 from recsys_core.data.layouts import TableLayout, layout_of
 from recsys_core.data.limits import ReadingConfig
 from recsys_core.data.lines import Block, blocks
-from recsys_core.data.quarantine import Quarantine
+from recsys_core.data.quarantine import BadRow, Quarantine
 from recsys_core.data.records import Plan, plan_of
-from recsys_core.data.schemas import MOVIES, QUARANTINE, RATINGS, USERS
+from recsys_core.data.schemas import MOVIES, QUARANTINE, RATINGS, RATINGS_COLUMNS, USERS
 from recsys_core.errors import DataError
 
 DEFAULT = ReadingConfig()
+RATINGS_OF_NOBODY = pl.DataFrame(schema=RATINGS_COLUMNS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +81,16 @@ def read_ratings(path: Path, config: ReadingConfig = DEFAULT) -> Read:
     return _read(lines, RATINGS.validate(kept.table), n_lines, counts)
 
 
-def read_movies(path: Path, config: ReadingConfig = DEFAULT) -> Read:
+def read_movies(path: Path, config: ReadingConfig = DEFAULT, ratings: pl.DataFrame | None = None) -> Read:
     """The movies of a data set, sorted by item_id: title without year, genres, year.
 
     An empty title stays (counted as `without_title`), as do a missing year and missing genres.
+
+    Args:
+        path: as for `read_ratings`.
+        config: how strictly to read.
+        ratings: RATINGS of the same data set. A year of release that they contradict is set aside: `rejected` names it,
+            and the movie stays without a year.
 
     Raises:
         DataError: as for `read_ratings`; or one id stands for two movies.
@@ -91,14 +98,30 @@ def read_movies(path: Path, config: ReadingConfig = DEFAULT) -> Read:
     with opened(path) as files, _open_table(files, layout_of(files).movies, config) as lines:
         rows, n_lines = movie_lines.movie_rows(lines.blocks, lines.plan, lines.quarantine)
         _check_rows(lines, rows.height, n_lines)
-    table = MOVIES.validate(movie_lines.without_repeats(rows, lines.plan.file))
+    table = movie_lines.without_repeats(rows, lines.plan.file)
+    wrong = movie_lines.contradicted_years(rows, RATINGS_OF_NOBODY if ratings is None else ratings)
+    table = MOVIES.validate(movie_lines.without_years(table, wrong["item_id"]))
     counts = {
         "exact_repeats": rows.height - table.height,
+        "years_set_aside": wrong["item_id"].n_unique(),
         "without_title": table.filter(pl.col("title") == "").height,
         "without_year": table["year"].null_count(),
         "without_genres": table.filter(pl.col("genres").list.len() == 0).height,
     }
-    return _read(lines, table, n_lines, counts)
+    read = _read(lines, table, n_lines, counts)
+    rejected = pl.concat([read.rejected, _wrong_years(wrong, lines.plan.file)]).sort("line", maintain_order=True)
+    return replace(read, rejected=rejected)
+
+
+def read_dated_movies(path: Path, config: ReadingConfig = DEFAULT) -> Read:
+    """`read_movies`, where years of release that the data set's own ratings contradict are set aside.
+
+    Raises:
+        DataError: as for `read_movies`, or the ratings hold no valid row. How many of their lines are bad is left to
+            `read_ratings`.
+    """
+    ratings = read_ratings(path, config.model_copy(update={"max_bad_share": 1.0}))
+    return read_movies(path, config, ratings.table)
 
 
 def read_users(path: Path, config: ReadingConfig = DEFAULT) -> Read | None:
@@ -124,7 +147,8 @@ def read_dataset(path: Path, config: ReadingConfig = DEFAULT) -> Dataset:
     Raises:
         DataError: as for the single tables; or too many ratings are of movies that the movie table does not know.
     """
-    ratings, movies, users = read_ratings(path, config), read_movies(path, config), read_users(path, config)
+    ratings, users = read_ratings(path, config), read_users(path, config)
+    movies = read_movies(path, config, ratings.table)
     unknown = check_unknown_movies(ratings.table, movies.table, config)
     reads = {"ratings": ratings, "movies": movies} | ({"users": users} if users else {})
     counts = {f"{name}.{key}": n for name, read in reads.items() for key, n in read.counts.items()}
@@ -191,3 +215,15 @@ def _check_rows(lines: _Opened, n_rows: int, n_lines: int) -> None:
 def _read(lines: _Opened, table: pl.DataFrame, n_lines: int, counts: dict[str, int]) -> Read:
     base = {"lines": n_lines, "accepted": table.height, "rejected": len(lines.quarantine)}
     return Read(table=table, rejected=lines.quarantine.table(), counts=base | counts, notes=lines.notes)
+
+
+def _wrong_years(found: pl.DataFrame, file: str) -> pl.DataFrame:
+    """QUARANTINE rows of years of release that ratings contradict."""
+    aside = Quarantine(file, max_bad_share=1.0)
+    for movie in found.iter_rows(named=True):
+        reason = (
+            f"rated in {movie['rated_in']}, before the year of release; only the year of movie {movie['item_id']} is "
+            "set aside"
+        )
+        aside.add(movie["line"], BadRow("title", reason, f"{movie['title']} ({movie['year']})"))
+    return aside.table()

@@ -21,6 +21,10 @@ LATEST_TIMESTAMP = 4_102_444_800
 YEARS = (1870, 2100)
 """First and last year of release that is believed, both included."""
 
+PREVIEW_YEARS = 1
+"""How many calendar years before its year of release a movie may be rated: previews and festivals. Earlier ratings
+prove the year wrong."""
+
 RATINGS_COLUMNS: dict[str, pl.DataType] = {
     "user_id": pl.Int64(),
     "item_id": pl.Int64(),
@@ -74,7 +78,10 @@ MOVIES = pa.DataFrameSchema(
         "title": pa.Column(pl.String, description="Title without its year; empty where unknown."),
         "genres": pa.Column(pl.List(pl.String), description="Genres; an empty list where none are listed."),
         "year": pa.Column(
-            pl.Int32, pa.Check.in_range(*YEARS), nullable=True, description="Year of release, told by the title."
+            pl.Int32,
+            pa.Check.in_range(*YEARS),
+            nullable=True,
+            description="Year of release, told by the title; null where ratings contradict it.",
         ),
     },
     name="movies",

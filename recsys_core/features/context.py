@@ -6,7 +6,7 @@ Times are UTC, here as everywhere: a server that reckoned in its own time zone w
 import numpy as np
 
 from recsys_core.features.counts import DAY
-from recsys_core.features.feature import CENTURY, Float32s, feature
+from recsys_core.features.feature import LONGEST_DAYS, Float32s, feature
 from recsys_core.features.state import Requests
 
 
@@ -16,7 +16,7 @@ def context_hour(requests: Requests) -> Float32s:
     return (requests.requested_at % DAY // 3_600).astype(np.float32)
 
 
-@feature(entity="context", unit="days", high=CENTURY, sources=("ratings.timestamp",), may_be_missing=True)
+@feature(entity="context", unit="days", high=LONGEST_DAYS, sources=("ratings.timestamp",), may_be_missing=True)
 def context_days_since_last(requests: Requests) -> Float32s:
     """Days since the user's latest rating: still in a session, or back after years; missing for an empty history."""
     histories = requests.users.histories

@@ -22,8 +22,9 @@ Function = Callable[[Inputs], Float32s]
 MISSING = float("nan")
 """The default of a feature whose absence the ranker has met in training: its trees have a branch for it."""
 
-CENTURY = 36_525.0
-"""Days. A bound that no value in days reaches and nearly every value in seconds passes: it guards the unit."""
+LONGEST_DAYS = 40_000.0
+"""A bound that no value in days reaches, since the last rating that is believed comes 38,342 days after the first, and
+that nearly every value in seconds passes: it guards the unit."""
 
 CENTURIES = 250.0
 """Years, for the same reason: from the first films to the last date that a rating may have."""

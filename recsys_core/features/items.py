@@ -6,8 +6,9 @@ They are counted once, as of a cut-off, and looked up at a request: they move sl
 import numpy as np
 import polars as pl
 
+from recsys_core.data.schemas import PREVIEW_YEARS
 from recsys_core.features.counts import DAY, ItemCounts, ratio, share
-from recsys_core.features.feature import CENTURIES, CENTURY, Float32s, feature
+from recsys_core.features.feature import CENTURIES, LONGEST_DAYS, Float32s, feature
 
 RATINGS = ("ratings.item_id", "ratings.timestamp")
 LIKES = (*RATINGS, "ratings.rating")
@@ -72,7 +73,7 @@ def item_mean_rating(items: ItemCounts) -> Float32s:
     return ratio(items.half_stars, 2 * items.n_ratings)
 
 
-@feature(entity="item", unit="days", high=CENTURY, sources=RATINGS, may_be_missing=True, max_age_days=1_461)
+@feature(entity="item", unit="days", high=LONGEST_DAYS, sources=RATINGS, may_be_missing=True, max_age_days=1_461)
 def item_days_known(items: ItemCounts) -> Float32s:
     """Days since the item was first rated; missing where nobody has rated it."""
     days = (items.times - items.first_at) / DAY
@@ -80,7 +81,7 @@ def item_days_known(items: ItemCounts) -> Float32s:
 
 
 @feature(
-    entity="item", unit="years", low=-1.0, high=CENTURIES, sources=("movies.year",), may_be_missing=True,
+    entity="item", unit="years", low=-PREVIEW_YEARS, high=CENTURIES, sources=("movies.year",), may_be_missing=True,
     max_age_days=1_461,
 )  # fmt: skip
 def item_age_years(items: ItemCounts) -> Float32s:

@@ -37,7 +37,7 @@ KEY_TEXTS = {
     "item_id": "MovieLens' movieId.",
     "user_id": "Who is asked, as the source numbers them.",
     "genres": "Genres of the movie; an empty list where none are listed.",
-    "year": "Year of release; null where the title names none.",
+    "year": "Year of release; null where the title names none, or one that ratings contradict.",
     "n_ratings": "Ratings of the item so far.",
     "n_likes": "Ratings of four stars and more so far.",
     "label": "1 where the user went on to like the item, else 0.",

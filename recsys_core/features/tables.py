@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 import polars as pl
 
+from recsys_core.data.schemas import PREVIEW_YEARS
 from recsys_core.features import items as of_items
 from recsys_core.features import users as of_users
 from recsys_core.features.counts import item_counts
@@ -24,7 +25,8 @@ def item_features(ratings: pl.DataFrame, movies: pl.DataFrame, as_of: int) -> pl
 
     Args:
         ratings: RATINGS; rows at or after `as_of` are ignored.
-        movies: MOVIES; an item that it does not name keeps its numbers and gets no genres and no year.
+        movies: MOVIES; an item that it does not name keeps its numbers and gets no genres and no year. A year of
+            release that a rating before `as_of` contradicts counts as unknown.
         as_of: seconds UTC.
 
     Returns:
@@ -33,7 +35,9 @@ def item_features(ratings: pl.DataFrame, movies: pl.DataFrame, as_of: int) -> pl
     known = ratings.filter(pl.col("timestamp") < as_of)
     ids = pl.concat([known["item_id"], new_releases(movies, as_of)]).unique().sort()
     items = pl.DataFrame({"item_id": ids}, schema={"item_id": pl.Int64})
-    described = items.join(movies.select("item_id", "genres", "year"), on="item_id", how="left", maintain_order="left")
+    latest = datetime.fromtimestamp(as_of, UTC).year + PREVIEW_YEARS
+    dated = movies.select("item_id", "genres", pl.when(pl.col("year") <= latest).then("year"))
+    described = items.join(dated, on="item_id", how="left", maintain_order="left")
     years = described["year"].cast(pl.Float32).fill_null(float("nan")).to_numpy()
     counts = item_counts(known, described["item_id"].to_numpy(), np.full(described.height, as_of), years)
     return described.select(

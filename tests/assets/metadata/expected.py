@@ -29,7 +29,7 @@ EXPECTED = {
     "raw_data": Shown(tables=("raw_data",), numbers=("source_bytes",)),
     "movies": Shown(
         tables=("movies", "rejected"),
-        numbers=(*READ, "without_title", "without_year", "without_genres"),
+        numbers=(*READ, "years_set_aside", "without_title", "without_year", "without_genres"),
         pictures=("fates_of_lines",),
     ),
     "base_ratings": Shown(

@@ -16,6 +16,7 @@ from recsys_core.data.reading import (
     Read,
     check_unknown_movies,
     read_dataset,
+    read_dated_movies,
     read_movies,
     read_ratings,
     read_users,
@@ -271,6 +272,7 @@ def test_a_movie_without_title_year_or_genres_is_kept_and_counted(write_csv: Wri
         "accepted": 2,
         "rejected": 0,
         "exact_repeats": 1,
+        "years_set_aside": 0,
         "without_title": 1,
         "without_year": 1,
         "without_genres": 1,
@@ -347,3 +349,28 @@ def test_any_mutation_of_an_archive_is_refused_or_accounted_for(
     except DataError:
         return
     assert dataset.counts["ratings.accepted"] + dataset.counts["ratings.rejected"] <= dataset.counts["ratings.lines"]
+
+
+def test_a_year_that_the_ratings_contradict_is_set_aside_and_the_movie_stays(write_csv: WriteCsv) -> None:
+    """The ratings are of 2001: a movie of 2002 was seen at a preview, one of 2021 cannot have been rated."""
+    movies = 'movieId,title,genres\n1,Heat (2021),Crime\n2,"Heat, Red (2002)",Drama\n21,Not rated yet (2021),Drama\n'
+    movies += "".join(f"{item},Movie {item} (1999),Drama\n" for item in range(3, 21))
+    dataset = read_dataset(write_csv(movies=movies), CONFIG)
+    years = dict(dataset.movies.select("item_id", "year").iter_rows())
+    assert (years[1], years[2], years[21]) == (None, 2002, 2021)
+    assert dataset.rejected.rows() == [
+        (
+            "movies.csv",
+            2,
+            "title",
+            "rated in 2001, before the year of release; only the year of movie 1 is set aside",
+            "Heat (2021)",
+        )
+    ]
+    assert dataset.counts["movies.years_set_aside"] == dataset.counts["movies.without_year"] == 1
+    assert dataset.counts["movies.rejected"] == 0, "the line itself is accepted"
+
+
+def test_bad_lines_of_the_ratings_are_not_held_against_the_movies(write_csv: WriteCsv, valid_lines: list[str]) -> None:
+    path = write_csv([*valid_lines, *["1,21,five,1000000000"] * 100])
+    assert read_dated_movies(path, CONFIG).table.height == 20

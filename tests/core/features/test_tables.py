@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recsys_core.contracts import violations
 from recsys_core.data.config import SplitsConfig
+from recsys_core.data.schemas import EARLIEST_TIMESTAMP, LATEST_TIMESTAMP
 from recsys_core.data.slicing import make_splits
 from recsys_core.data.splits import TEST, known_ratings
 from recsys_core.features.registry import names_of
+from recsys_core.features.schemas import item_schema
 from recsys_core.features.tables import item_features, user_features
 from tests import tiny_world
 from tests.core import embedded
@@ -205,3 +208,19 @@ def test_shares_of_all_items_sum_to_one() -> None:
     found = item_features(tiny_world.ratings(), tiny_world.movies(), AS_OF)
     for name in ("item_popularity_share", "item_recent_share", "item_year_share"):
         assert found[name].cast(pl.Float64).sum() == pytest.approx(1, abs=1e-6)
+
+
+def test_a_year_that_lies_after_a_rating_counts_as_unknown_and_the_table_keeps_its_schema() -> None:
+    """Logged ratings come after the movies were read, so that they can contradict a year that nothing did before."""
+    ratings = ratings_of([(1, 1, 4.0, 0), (1, 2, 4.0, 0), (1, 3, 4.0, 0)])  # of 2001
+    movies = movies_of([(1, [], 2021), (2, [], 2002), (3, [], 2003)])
+    items = item_features(ratings, movies, T0 + DAY)
+    assert items["year"].to_list() == [None, 2002, None]
+    assert items["item_age_years"].to_list() == [None, -1, None]
+    assert violations(items.select(pl.lit("now").alias("slice"), pl.all()), item_schema()) == []
+
+
+def test_a_rating_of_the_last_second_that_is_believed_breaks_no_bound() -> None:
+    spread = ratings_of([(1, 1, 4.0, EARLIEST_TIMESTAMP - T0), (1, 2, 4.0, LATEST_TIMESTAMP - T0)])
+    items = item_features(spread, movies_of([(1, [], 1870), (2, [], 2100)]), LATEST_TIMESTAMP + 1)
+    assert violations(items.select(pl.lit("now").alias("slice"), pl.all()), item_schema()) == []
