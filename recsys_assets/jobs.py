@@ -1,5 +1,6 @@
 """What one asks for: jobs over the assets, under the names that one would look for."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dagster as dg
@@ -12,8 +13,23 @@ SCOPE_TAG = "recsys/scope"
 
 LAUNCHED_BY_TAG = "recsys/launched_by"
 
+DEFINITIONS = "recsys_assets.definitions"
+"""The module of the definitions, and the name of the code location in the UI."""
+
+SHOWN_WITH_JOB = {".dagster/repository": f"__repository__@{DEFINITIONS}"}
+"""Tag of runs within a process of ours, by which the UI lists them on their job's page. Dagster sets it only on runs
+that it launches itself; it exports no name for it."""
+
 LAUNCHED = {LAUNCHED_BY_TAG: "recsys refresh"}
 """Tags of the runs that the command line starts."""
+
+Started = Callable[[str, Sequence[str]], None]
+"""Told the id of each run before it starts, and the assets that it makes or checks."""
+
+
+def nobody(_run_id: str, _assets: Sequence[str]) -> None:
+    """Nobody is told."""
+
 
 STAGE_JOBS = {
     "features_only": "features",

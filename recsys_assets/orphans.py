@@ -16,7 +16,7 @@ import dagster as dg
 
 from recsys_core.lake import drafts, locks
 
-OWNER_TAG = "recsys/owner"
+OWNER_TAG = ".dagster/recsys_owner"  # tags that begin like this are not shown in the UI
 SERVER_TAG = ".dagster/grpc_info"  # Dagster's own: the code server that started the run
 RUNNING = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 

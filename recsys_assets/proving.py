@@ -4,11 +4,12 @@ An asset is published before its checks run. Without this, a second refresh woul
 past the check that stopped the first.
 """
 
+import uuid
 from collections.abc import Collection, Mapping
 
 import dagster as dg
 
-from recsys_assets.jobs import QUIET
+from recsys_assets.jobs import QUIET, SHOWN_WITH_JOB, Started, nobody
 from recsys_core.errors import ArtifactError
 
 PASSED = "SUCCEEDED"
@@ -53,14 +54,19 @@ def prove(
     instance: dg.DagsterInstance,
     assets: Collection[str],
     tags: Mapping[str, str],
+    started: Started = nobody,
 ) -> set[str]:
     """Run those blocking checks of the assets that have not passed; returns the assets of which one still does not."""
     keys = unproven(repository, instance, assets)
     if not keys:
         return set()
-    job = repository.get_job("full_refresh").get_subset(asset_check_selection=set(keys))
+    job = repository.get_implicit_global_asset_job_def().get_subset(asset_check_selection=set(keys))
+    run_id = str(uuid.uuid4())
+    started(run_id, sorted({key.asset_key.to_user_string() for key in keys}))
     # A check that fails or breaks leaves no passing record, and that is what counts.
-    job.execute_in_process(instance=instance, run_config=QUIET, tags=dict(tags), raise_on_error=False)
+    job.execute_in_process(
+        instance=instance, run_config=QUIET, run_id=run_id, tags={**SHOWN_WITH_JOB, **tags}, raise_on_error=False
+    )
     return {key.asset_key.to_user_string() for key in unproven(repository, instance, assets)}
 
 

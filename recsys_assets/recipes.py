@@ -24,6 +24,7 @@ from recsys_assets import pools
 from recsys_assets.interrupts import insistent_interrupts
 from recsys_assets.metadata.pages import described, references
 from recsys_assets.resources import LakeResource
+from recsys_assets.settings import check
 from recsys_core.errors import RecsysError
 from recsys_core.fingerprint import code_version, library_version
 
@@ -110,7 +111,7 @@ def versioned_asset(
         with warnings.catch_warnings():
             # A policy for backfills still counts as new; tests hold what we rely on.
             warnings.simplefilter("ignore", dg.BetaWarning)
-            return dg.asset(
+            made = dg.asset(
                 name=name,
                 deps=list(deps),
                 group_name=stage,
@@ -124,8 +125,26 @@ def versioned_asset(
                 owners=["team:recsys"],
                 tags={"stage": stage},
             )(_run_of(function, name, pool))
+        if form:
+            _refuse_at_launch(made, form, name)
+        return made
 
     return declare
+
+
+def _refuse_at_launch(asset: dg.AssetsDefinition, form: type[pydantic.BaseModel], name: str) -> None:
+    """Check the launchpad's values when a run is launched, and not only in its step, which would leave the asset red.
+
+    Dagster knows the types of a form, but not its bounds. What it calls on each value before it makes a run is
+    `post_process`.
+    """
+    shape = asset.op.config_schema.as_field().config_type
+
+    def post_process(values: dict[str, Any]) -> dict[str, Any]:
+        check(form, values, name)
+        return values
+
+    shape.post_process = post_process  # type: ignore[method-assign]  # of this form alone: a form's fields are its own
 
 
 def _run_of(function: Callable[..., object], name: str, pool: str | None) -> Callable[..., object]:

@@ -6,7 +6,10 @@ a run of its own, within the process of this one: its materializations, checks a
 Waves are not launched through the queue, where they would wait for the place that this run itself takes.
 """
 
+from collections.abc import Sequence
+
 import dagster as dg
+from dagster._core.events import EngineEventData  # the only event with links that is about no asset; no public name
 
 from recsys_assets import pools
 from recsys_assets.jobs import LAUNCHED_BY_TAG, SCOPE_TAG
@@ -15,8 +18,9 @@ from recsys_assets.resources import LakeResource
 from recsys_core.errors import RecsysError
 from recsys_core.lake.staleness import Plan
 
-PARENT_TAG = "recsys/refresh_run"
-"""On the run of each wave: the run of the job that started it."""
+PARENT_TAG, GROUP_TAG = "dagster/parent_run_id", "dagster/root_run_id"
+"""On the run of each wave: the run of the job that started it. Dagster's own, so that the UI links the runs of a
+refresh with each other; it exports no names for them."""
 
 
 # Not in the pool of training: where the pools of an instance hold single steps, a wave would wait for its own parent.
@@ -28,9 +32,13 @@ def rebuild_what_is_out_of_date(context: dg.OpExecutionContext, lake: LakeResour
         why = "; ".join(f"{name} ({', '.join(plan[name].reasons)})" for name in wave)
         context.log.info("to be rebuilt now: %s", why)
 
-    tags = {LAUNCHED_BY_TAG: "job refresh", PARENT_TAG: context.run_id}
+    def started(run_id: str, assets: Sequence[str]) -> None:
+        link = EngineEventData(metadata={"run": dg.MetadataValue.dagster_run(run_id)})
+        context.instance.report_engine_event(f"a run of its own for {', '.join(assets)}", context.run, link)
+
+    tags = {LAUNCHED_BY_TAG: "job refresh", PARENT_TAG: context.run_id, GROUP_TAG: context.run_id}
     try:
-        built = rebuild(context.repository_def, lake, context.instance, tags=tags, tell=tell)
+        built = rebuild(context.repository_def, lake, context.instance, tags=tags, tell=tell, started=started)
     except RecsysError as problem:
         raise dg.Failure(description=str(problem), allow_retries=False) from problem
     said = f"Rebuilt {len(built)}: {', '.join(built)}." if built else "Everything was up to date: nothing rebuilt."

@@ -3,6 +3,7 @@
 After each wave the plan is made again: an input that was rebuilt to the same bytes leaves everything below it alone.
 """
 
+import uuid
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from dagster._core.errors import DagsterAssetCheckFailedError  # Dagster raises 
 
 from recsys_assets import pools
 from recsys_assets.catching_up import catch_up
-from recsys_assets.jobs import LAUNCHED, QUIET, SCOPE_TAG
+from recsys_assets.jobs import LAUNCHED, QUIET, SCOPE_TAG, SHOWN_WITH_JOB, Started, nobody
 from recsys_assets.orphans import bury, owned
 from recsys_assets.planning import make_plan
 from recsys_assets.proving import UnprovenError, prove, refuse_unproven
@@ -38,6 +39,7 @@ def refresh(
     *,
     tags: Mapping[str, str] = LAUNCHED,
     tell: Tell = lambda _wave, _plan: None,
+    started: Started = nobody,
 ) -> list[str]:
     """Rebuild what is stale, each wave in runs of its own in this process; returns what was built, in order.
 
@@ -47,6 +49,7 @@ def refresh(
         instance: where the runs are recorded.
         tags: of each run.
         tell: called before each wave.
+        started: called before each run.
 
     Raises:
         RecsysError: an asset failed with a problem that the user can mend; or all is up to date but what lies below
@@ -63,14 +66,14 @@ def refresh(
         plan = make_plan(lake, deep=True)  # whoever was told that an artifact is damaged is told to come here
         while True:
             catch_up(instance, lake, plan)
-            unproven = prove(repository, instance, fresh(plan), marked)
+            unproven = prove(repository, instance, fresh(plan), marked, started)
             wave = next_wave(plan, unproven)
             if not wave:
                 refuse_unproven(repository, instance, unproven)
                 return built
             _refuse_repeats(wave, plan, done)
             tell(wave, plan)
-            red = _build(repository, instance, wave, marked)
+            red = _build(repository, instance, wave, marked, started)
             before, plan = plan, make_plan(lake, deep=True)
             made = [name for name in wave if red is None or name in red.assets or not plan[name].is_stale]
             built += [name for name in made if name not in built]
@@ -94,12 +97,16 @@ def _runs(wave: list[str]) -> list[tuple[list[str], Stretch | None]]:
 
 
 def _build(
-    repository: dg.RepositoryDefinition, instance: dg.DagsterInstance, wave: list[str], tags: Mapping[str, str]
+    repository: dg.RepositoryDefinition,
+    instance: dg.DagsterInstance,
+    wave: list[str],
+    tags: Mapping[str, str],
+    started: Started,
 ) -> UnprovenError | None:
     """Make a wave; returns why it ended early where a blocking check did not pass."""
     try:
         for assets, days in _runs(wave):
-            execute(repository, instance, assets, days, tags)
+            execute(repository, instance, assets, days, tags, started)
     except UnprovenError as red:
         return red  # what does not lie below it is gone on with
     return None
@@ -111,21 +118,28 @@ def execute(
     assets: list[str],
     days: Stretch | None,
     tags: Mapping[str, str],
+    started: Started = nobody,
 ) -> None:
     """One run in this process: of some assets without partitions, or of interactions over a stretch of days.
+
+    The first is a run of Dagster's own job over all assets, as a click on *Materialize* is, so that the UI names it by
+    its assets; the second is one of `ingest_interactions`.
 
     Raises:
         RecsysError: an asset failed with a problem that the user can mend, or a blocking check did not pass.
         KeyboardInterrupt: somebody stopped it.
     """
-    job = repository.get_job("full_refresh" if days is None else "ingest_interactions")
+    job = repository.get_implicit_global_asset_job_def() if days is None else repository.get_job("ingest_interactions")
     between = {} if days is None else dict(zip(RANGE_TAGS, days, strict=True))
+    run_id = str(uuid.uuid4())
+    started(run_id, assets)
     try:
         job.execute_in_process(
             instance=instance,
             asset_selection=[dg.AssetKey(name) for name in assets],
             run_config=QUIET,
-            tags={**tags, **between},
+            run_id=run_id,
+            tags={**SHOWN_WITH_JOB, **tags, **between},
         )
     except DagsterAssetCheckFailedError:
         refuse_unproven(repository, instance, assets)

@@ -26,11 +26,11 @@ from typing import Self
 import yaml
 
 from recsys_assets.instance import instance, ready_for_runs
+from recsys_assets.jobs import DEFINITIONS
 from recsys_assets.orphans import bury
 from recsys_core.errors import RecsysError, SettingsError
 from recsys_core.lake import locks
 
-DEFINITIONS = "recsys_assets.definitions"
 START_S, STOP_S, POLL_S = 120.0, 20.0, 0.2
 WATCH_S = 10.0
 """How long a run stays unnoticed whose process is dead."""

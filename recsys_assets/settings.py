@@ -10,7 +10,7 @@ exactly the assets that read it stale.
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,10 +74,7 @@ def from_settings(asset: str) -> Callable[[type[Run]], type[Run]]:
             raise SettingsError(f"{settings_file()}: {asset} has no setting {', '.join(unknown)}: it knows {known}")
         if not section:
             return form
-        try:
-            checked = form(**section)
-        except pydantic.ValidationError as fault:
-            raise SettingsError(f"{settings_file()}: {asset}: {_in_words(fault)}") from fault
+        checked = check(form, section, f"{settings_file()}: {asset}")
         fields = {
             # The value as checked: YAML reads 1e-3 as a text, which only the form makes a number.
             name: (form.model_fields[name].annotation, _with_default(form, name, getattr(checked, name)))
@@ -87,6 +84,18 @@ def from_settings(asset: str) -> Callable[[type[Run]], type[Run]]:
         return made
 
     return with_defaults
+
+
+def check(form: type[Run], values: Mapping[str, Any], where: str) -> Run:
+    """The form filled with values, where they are allowed.
+
+    Raises:
+        SettingsError: naming `where`, each field at fault, and what it may be.
+    """
+    try:
+        return form(**values)
+    except pydantic.ValidationError as fault:
+        raise SettingsError(f"{where}: {_in_words(fault)}") from fault
 
 
 def check_all_known(path: Path | None) -> None:

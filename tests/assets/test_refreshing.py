@@ -150,6 +150,44 @@ def print_last_event() -> None:
         print(opened.event_log_storage.get_maximum_record_id())  # noqa: T201
 
 
+def test_an_asset_that_a_trial_left_red_is_green_after_a_refresh_that_has_nothing_to_do(project: Project) -> None:
+    before, after = json.loads(project.call(fail_a_trial_then_refresh).out)
+    assert before > 0, "the latest run failed after the latest materialization, which the UI shows in red"
+    assert after < 0
+    assert project.plan() == {}
+
+
+def fail_a_trial_then_refresh() -> None:
+    """By how many seconds the failed trial ended after the latest materialization, before and after a refresh."""
+    import dagster as dg
+
+    from recsys_assets.definitions import defs
+    from recsys_assets.instance import instance
+    from recsys_assets.jobs import QUIET
+
+    def lead(opened: dg.DagsterInstance) -> float:
+        made = opened.get_latest_materialization_event(dg.AssetKey("raw_data"))
+        ended = opened.get_run_record_by_id(trial.run_id)
+        assert made
+        assert ended
+        return float(ended.end_time or 0) - made.timestamp
+
+    with instance() as opened:
+        trial = (
+            defs.get_repository_def()
+            .get_implicit_global_asset_job_def()
+            .execute_in_process(
+                instance=opened,
+                asset_selection=[dg.AssetKey("raw_data")],
+                run_config={**QUIET, "ops": {"raw_data": {"config": {"dataset": "none-such"}}}},
+                raise_on_error=False,
+            )
+        )
+        before = lead(opened)
+        refresh_and_tell(lambda _lake, _wave: None)
+        print(json.dumps([before, lead(opened)]))  # noqa: T201
+
+
 def test_a_failed_asset_leaves_the_rest_as_it_was(project: Project) -> None:
     before = project.versions()
     project.edit("recsys_core/ranking/ranker.py", "def fit_ranker(", (

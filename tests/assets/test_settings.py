@@ -1,5 +1,7 @@
 """A settings file is laid over the defaults, and every mistake in it is one sentence that names it."""
 
+import json
+
 import pytest
 
 from tests.assets.projects import Project
@@ -58,3 +60,38 @@ def test_the_file_on_the_command_line_wins(built: Built, tmp_path: object) -> No
     project = built.project
     answer = project.recsys("--settings", str(project.source / "recsys_assets/presets/smoke.yaml"), "refresh", "--plan")
     assert "nothing to rebuild" in answer.out
+
+
+def test_the_launchpad_refuses_what_the_settings_refuse_before_there_is_a_run(empty: Project) -> None:
+    empty.settings.write_text("")
+    said, n_runs = json.loads(empty.call(launch_wrong_values).out)
+    assert said == [
+        "two_tower: dim: input should be greater than or equal to 4, found 1",
+        "splits: n_windows: input should be less than or equal to 50, found 51",
+        "base_ratings: hold_back_from: string should match pattern '^[0-9]{4}-[0-9]{2}-[0-9]{2}$', found 'soon'",
+    ]
+    assert n_runs == 0, "an asset that was not touched can't be red"
+
+
+def launch_wrong_values() -> None:
+    """What is said when runs of single assets are launched, and how many runs there are then."""
+    import dagster as dg
+
+    from recsys_assets.definitions import defs
+    from recsys_assets.instance import instance
+    from recsys_core.errors import SettingsError
+
+    said = []
+    job = defs.get_repository_def().get_implicit_global_asset_job_def()
+    wrong = {"two_tower": {"dim": 1}, "splits": {"n_windows": 51}, "base_ratings": {"hold_back_from": "soon"}}
+    with instance() as opened:
+        for asset, values in wrong.items():
+            try:
+                job.execute_in_process(
+                    instance=opened,
+                    asset_selection=[dg.AssetKey(asset)],
+                    run_config={"ops": {asset: {"config": values}}},
+                )
+            except SettingsError as refused:
+                said.append(str(refused))
+        print(json.dumps([said, opened.get_runs_count()]))  # noqa: T201

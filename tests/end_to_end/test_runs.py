@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from recsys_assets.refresh_job import PARENT_TAG
+from recsys_assets.refresh_job import GROUP_TAG, PARENT_TAG
 from tests.assets.edits import change
 from tests.assets.projects import Project
 from tests.assets.test_planning import below
@@ -30,6 +30,18 @@ query failures($run: ID!) {
 """
 
 
+LINKS = """
+query links($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events { ... on EngineEvent {
+  metadataEntries { ... on PipelineRunMetadataEntry { runId } }
+} } } } }
+"""
+RUNS_OF_JOB = """
+query listed($job: String!) { runsOrError(filter: {
+  pipelineName: $job, tags: [{key: ".dagster/repository", value: "__repository__@recsys_assets.definitions"}]
+}) { ... on Runs { results { runId } } } }
+"""
+
+
 def waves(ui: Served, run: str) -> dict[str, dict[str, Any]]:
     """The runs that a refresh started."""
     return ui.runs(**{PARENT_TAG: run})
@@ -39,6 +51,18 @@ def descriptions(ui: Served, run: str) -> list[str]:
     """What the failed steps of a run say of themselves."""
     events = ui.ask(FAILURES, run=run)["runOrError"]["eventConnection"]["events"]
     return [event["failureMetadata"]["description"] for event in events if event.get("failureMetadata")]
+
+
+def linked(ui: Served, run: str) -> set[str]:
+    """The runs that the log of a run has links to."""
+    events = ui.ask(LINKS, run=run)["logsForRun"]["events"]
+    return {entry["runId"] for event in events for entry in event.get("metadataEntries", ()) if "runId" in entry}
+
+
+def listed(ui: Served, job: str) -> set[str]:
+    """The runs that the page of a job lists."""
+    found = ui.ask(RUNS_OF_JOB, job=job)["runsOrError"]["results"]
+    return {run["runId"] for run in found}
 
 
 def start_long_refresh(ui: Served) -> str:
@@ -65,6 +89,11 @@ def test_refresh_goes_down_to_the_fixed_point_with_early_cut_off(project: Projec
         assert made.keys() == {"faiss_index", "ranker"} | below("ranker")
         assert {*made.values()} == waves(ui, first).keys(), "each wave is a run of its own in the same instance"
         assert {run["status"] for run in waves(ui, first).values()} == {"SUCCESS"}
+        assert linked(ui, first) == waves(ui, first).keys(), "the log of the refresh leads to each of its waves"
+        for wave, run in waves(ui, first).items():
+            assert run["jobName"] == "__ASSET_JOB", "which the UI shows as the assets: no other job ran"
+            assert run["tags"].keys() == {"recsys/scope", "recsys/launched_by", PARENT_TAG, GROUP_TAG}
+            assert wave in listed(ui, "__ASSET_JOB"), "the page of its job finds it"
         second = ui.launch("refresh")
         assert ui.finished(second) == "SUCCESS"
         assert waves(ui, second) == {}, "nothing was out of date"
