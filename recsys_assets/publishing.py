@@ -12,8 +12,9 @@ import polars as pl
 import pydantic
 from pydantic import JsonValue
 
-from recsys_assets.recipes import CODE_VERSION_TAG, RECIPES
-from recsys_assets.resources import LakeResource
+from recsys_assets.metadata.numbers import shown
+from recsys_assets.recipes import CODE_VERSION_TAG, RECIPES, ancestors
+from recsys_assets.resources import LakeResource, settings_file
 from recsys_core.errors import ArtifactError
 from recsys_core.lake.manifest import Lineage, Manifest
 from recsys_core.tables import read_table
@@ -136,7 +137,10 @@ class AssetRun:
         return dg.MaterializeResult(
             data_version=dg.DataVersion(manifest.version),
             # The UI keeps this order: first what the asset says, then where it comes from.
-            metadata={**(metadata or {}), **(facts or {}), "duration_s": duration_s, **provenance(manifest)},
+            metadata=shown(
+                {**(metadata or {}), **(facts or {}), "duration_s": duration_s, **provenance(manifest)},
+                self._kind_of_settings(),
+            ),
             tags={CODE_VERSION_TAG: code},
         )
 
@@ -149,6 +153,20 @@ class AssetRun:
             raise ArtifactError(
                 f"{self.recipe.name} declares {', '.join(unread)} without reading it: drop it from its deps"
             )
+
+    def _kind_of_settings(self) -> str:
+        """What sets this build apart from others of the asset: a trial, or the name of a settings file.
+
+        It is a trial where the launchpad gave this asset, or one above it, other settings than a refresh would take.
+        """
+        if self.parameters != self.recipe.parameters() or any(map(self._was_a_trial, ancestors(self.recipe.name))):
+            return "trial"
+        file = settings_file()
+        return file.stem if file else ""
+
+    def _was_a_trial(self, asset: str) -> bool:
+        made = None if RECIPES[asset].is_partitioned else self.lake.store.current(asset)
+        return made is not None and made.lineage.parameters != RECIPES[asset].parameters()
 
     @property
     def _name(self) -> str:
@@ -184,7 +202,6 @@ def provenance(manifest: Manifest) -> dict[str, Any]:
     n_bytes = sum(entry.bytes for entry in manifest.files.values())
     return {
         "version": manifest.version[:12],
-        "bytes": n_bytes,
         "dagster/size_bytes": n_bytes,  # which the overview shows beside the row count
         "inputs": {name: version[:12] for name, version in manifest.lineage.inputs.items()},
         "parameters": dict(manifest.lineage.parameters),

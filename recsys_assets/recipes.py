@@ -68,6 +68,12 @@ RECIPES: dict[str, Recipe] = {}
 """Every declared asset by name; filled as the asset modules are imported."""
 
 
+def ancestors(asset: str) -> set[str]:
+    """All assets that one is made from, however far above it."""
+    parents = set(RECIPES[asset].parents)
+    return parents.union(*map(ancestors, parents))
+
+
 class DagsterOptions(TypedDict, total=False):
     """How Dagster shows and runs an asset; nothing of it changes the asset's bytes."""
 

@@ -6,7 +6,7 @@ import dagster as dg
 import polars as pl
 
 from recsys_assets.metadata.pictures import MARKS, SERIES, bars, intervals, picture
-from recsys_assets.metadata.tables import Lineage, Metadata, table_metadata
+from recsys_assets.metadata.tables import Lineage, Metadata, columns_on_demand, table_metadata
 
 if TYPE_CHECKING:  # these pull in torch, faiss and xgboost, which must not slow the loading of definitions
     from matplotlib.axes import Axes
@@ -64,7 +64,8 @@ def eval_metadata(report: "EvalReport") -> Metadata:
     from recsys_core.evaluation.report import OURS
 
     return {
-        **_tables(report),
+        "at_a_glance": dg.MetadataValue.md(rendering.glance_table(report)),
+        **report.headline(),
         **_numbers(report),
         "results": dg.MetadataValue.md(rendering.headline_table(report)),
         "by_window": dg.MetadataValue.md(rendering.windows_table(report)),
@@ -79,6 +80,7 @@ def eval_metadata(report: "EvalReport") -> Metadata:
         "user_slices": dg.MetadataValue.md(rendering.slices_table(report, OURS)),
         "ndcg_by_slice": _by_slice(report.user_slices.filter(model=OURS)),
         "item_slices": dg.MetadataValue.md(rendering.item_slices_table(report)),
+        **columns_on_demand(_tables(report)),
     }
 
 

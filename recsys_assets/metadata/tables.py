@@ -25,6 +25,9 @@ Lineage = Mapping[str, tuple[str, ...]]
 SCHEMA, LINEAGE, ROW_COUNT = "dagster/column_schema", "dagster/column_lineage", "dagster/row_count"
 """The names under which the UI knows them."""
 
+COLUMNS = "columns"
+"""Columns that are opened by a click."""
+
 MOST_LISTED = 6
 """Values of a column that are spelled out; of more, the first and the last are."""
 
@@ -79,6 +82,11 @@ def feature_table_metadata(
         for column in shown[SCHEMA].columns
     ]
     return shown | {SCHEMA: dg.TableSchema(columns=columns, constraints=shown[SCHEMA].constraints)}
+
+
+def columns_on_demand(shown: Metadata) -> Metadata:
+    """The same where figures matter more than columns: the UI lists columns above all else, but not under this name."""
+    return {name: value for name, value in shown.items() if name != SCHEMA} | {COLUMNS: shown[SCHEMA]}
 
 
 def columns_of(schema: "pa.DataFrameSchema", prefix: str = "") -> Iterator[dg.TableColumn]:

@@ -11,6 +11,9 @@ from recsys_core.evaluation.report import ALL_WINDOWS, EvalReport
 Cells = tuple[list[str], list[list[str]]]
 """The header of a table, and its rows."""
 
+LONGEST_BAR = 20
+"""Characters of the best model's bar."""
+
 HEADLINE_METRICS = ("ndcg@10", "recall@10", "recall@100", "map@10", "hit@10")
 
 
@@ -36,6 +39,18 @@ def headline_cells(
             cells.append(f"{row['mean']:.3f}{interval}")
         rows.append([model, *cells])
     return ["model", *HEADLINE_METRICS], rows
+
+
+def glance_table(report: EvalReport) -> str:
+    """Every model's headline figure with its interval and a bar, best first; short, so that the UI shows it unasked."""
+    own = report.summary.filter(window=ALL_WINDOWS, protocol=REFITTED, metric=HEADLINE)
+    best = report.mean(report.best_first()[0])
+    rows = []
+    for model in report.best_first():
+        row = own.filter(model=model).row(0, named=True)
+        bar = "\u2588" * round(LONGEST_BAR * row["mean"] / (best or 1))
+        rows.append([model, f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]", bar])
+    return markdown_table(["model", "NDCG@10, all windows", ""], rows).replace("---: |", ":--- |")
 
 
 def comparison_table(report: EvalReport, window: str = ALL_WINDOWS) -> str:

@@ -7,6 +7,9 @@ imports `recsys_assets.definitions` then has the lake of the checkout.
 import json
 from typing import Any
 
+OF_THE_SETTINGS = " (settings)"
+"""What numbers are marked with that were made with a file `settings.yaml`."""
+
 OF_THE_LOG = ("interaction_log_head", "impression_outcomes", "implicit_feedback")
 
 
@@ -55,6 +58,7 @@ def print_metadata() -> None:
             (record,) = dagster.fetch_materializations(key, limit=1).records
             shown = record.asset_materialization.metadata  # type: ignore[union-attr]
             found[key.to_user_string()] = {
-                label: (type(one.value).__name__, plain(one.value)) for label, one in shown.items()
+                label.removesuffix(OF_THE_SETTINGS): (type(one.value).__name__, plain(one.value))
+                for label, one in shown.items()
             }
     print(json.dumps(found))  # noqa: T201

@@ -13,7 +13,7 @@ class Shown:
     pictures: tuple[str, ...] = ()
 
 
-EVERY = ("duration_s", "bytes", "dagster/size_bytes")
+EVERY = ("duration_s", "dagster/size_bytes")
 """Numbers of every asset."""
 
 TEXTS = ("version", "inputs", "parameters")
