@@ -5,13 +5,14 @@
 # A recommender learns from what people happened to rate. This notebook looks at MovieLens before any model does, and
 # asks at each step which wrong conclusion the data invites.
 #
-# Run it as a plain script, or open it as a notebook with Jupytext.
+# Run it as a plain script, or open it as a notebook with Jupytext. Its pictures are shown where there is a screen, and
+# saved into `pictures/` of the lake.
 
 # %%
 import matplotlib.pyplot as plt
 import polars as pl
 
-from recsys_assets.resources import PROJECT
+from recsys_assets.resources import PROJECT, lake_root
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.histories import catalogue_of
 from recsys_core.data.leaks import leaks
@@ -22,6 +23,8 @@ from recsys_core.data.sources import EMBEDDED, locate
 from recsys_core.data.splits import TEST, fit_ratings
 from recsys_core.metrics.beyond_accuracy import gini_of_exposure
 
+pictures = lake_root() / "pictures"
+pictures.mkdir(parents=True, exist_ok=True)
 dataset = read_dataset(locate(EMBEDDED, PROJECT / "data_lake" / "raw"))
 ratings, movies = dataset.ratings, dataset.movies
 print(f"{ratings.height:,} ratings, {ratings['user_id'].n_unique()} users, {ratings['item_id'].n_unique():,} movies")
@@ -39,6 +42,7 @@ stars = ratings.group_by("rating").len().sort("rating")
 plt.figure()
 plt.bar(stars["rating"], stars["len"], width=0.4)
 plt.gca().set(xlabel="stars", ylabel="ratings", title="What people rate, they mostly like")
+plt.savefig(pictures / "01_stars.png")
 likes = (ratings["rating"] >= LIKED).mean()
 print(f"share of likes (from {LIKED} stars): {likes:.2f}, mean {ratings['rating'].mean():.2f}")
 
@@ -53,6 +57,7 @@ popularity = ratings.group_by("item_id").len().sort("len", descending=True)
 plt.figure()
 plt.loglog(range(1, popularity.height + 1), popularity["len"])
 plt.gca().set(xlabel="rank of the movie", ylabel="ratings", title="The long tail")
+plt.savefig(pictures / "01_long_tail.png")
 head = popularity.head(popularity.height // 10)["len"].sum() / ratings.height
 once = popularity.filter(pl.col("len") == 1).height / popularity.height
 catalogue = catalogue_of(ratings)
@@ -73,6 +78,7 @@ days = ratings.group_by("user_id").agg(n=pl.col("timestamp").floordiv(86_400).n_
 plt.figure()
 plt.hist(gap_s.clip(1, 10**8).log10(), bins=40)
 plt.gca().set(xlabel="log10 of the seconds since the same user's rating before", ylabel="ratings", title="Bursts")
+plt.savefig(pictures / "01_bursts.png")
 soon, at_once = (gap_s <= 600).mean(), (gap_s == 0).mean()
 print(f"within ten minutes of the one before: {soon:.0%}; in the same second: {at_once:.0%}")
 print(f"users who rated on one day only: {(days['n'] == 1).mean():.0%}")
@@ -117,3 +123,8 @@ leaked = (hidden.join(last_kept, on="user_id")["last"] > hidden.join(last_kept, 
 cold = (~hidden["item_id"].is_in(kept["item_id"].unique().to_list())).mean()
 print(f"random split: {leaked:.0%} of the hidden ratings have later ratings of their user in training")
 print(f"unseen movies among what is hidden: {cold:.1%} at random, {unseen.mean():.1%} with the cut in time")
+
+# %%
+print("pictures saved in", pictures)
+if plt.get_backend().lower() != "agg":  # which has no screen
+    plt.show()

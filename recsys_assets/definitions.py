@@ -5,7 +5,7 @@ import dagster as dg
 from recsys_assets import checks
 from recsys_assets.assets import data, evaluation, features, feedback, monitoring, ranking, retrieval
 from recsys_assets.automation import SWITCH, with_conditions
-from recsys_assets.jobs import full_refresh, ingest_interactions, stage_jobs
+from recsys_assets.jobs import console, full_refresh, ingest_interactions, stage_jobs
 from recsys_assets.plan_job import plan
 from recsys_assets.refresh_job import refresh
 from recsys_assets.resources import LakeResource, lake_root, settings_file
@@ -37,6 +37,7 @@ def build_definitions(lake: LakeResource) -> dg.Definitions:
         sensors=[SWITCH, new_feedback_arrived],
         schedules=[close_yesterday, refresh_every_night],
         resources={"lake": lake},
+        loggers={"console": console},
         # In one process: most steps take less time than a process of their own takes to import torch.
         executor=dg.in_process_executor,
     )

@@ -8,6 +8,16 @@ import dagster as dg
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Run config for runs that a refresh starts: Dagster's own lines stay in its event log, and ours are shown."""
 
+console = dg.LoggerDefinition(
+    dg.colored_console_logger.logger_fn,
+    description="Says nothing in the terminal: every line is on the run's page, and ours are shown by `recsys`.",
+    config_schema={
+        "log_level": dg.Field(str, is_required=False, default_value="CRITICAL"),
+        "name": dg.Field(str, is_required=False, default_value="dagster"),
+    },
+)
+"""The logger of all jobs; jobs of ops must name it themselves. Dagster's own prints a line for each event."""
+
 SCOPE_TAG = "recsys/scope"
 """How much of the graph a run covers; the runs page of the UI filters by it."""
 

@@ -8,7 +8,7 @@ something else than Dagster noted, that is noted.
 import dagster as dg
 
 from recsys_assets.catching_up import catch_up
-from recsys_assets.jobs import SCOPE_TAG
+from recsys_assets.jobs import SCOPE_TAG, console
 from recsys_assets.planning import make_plan
 from recsys_assets.resources import LakeResource
 from recsys_core.errors import RecsysError
@@ -34,6 +34,7 @@ def look_what_is_out_of_date(context: dg.OpExecutionContext, lake: LakeResource)
 
 
 @dg.job(
+    logger_defs={"console": console},
     tags={SCOPE_TAG: "none"},
     description=(
         "Shows what is out of date and why, as `recsys refresh --plan` does, and builds nothing. The plan is in the "

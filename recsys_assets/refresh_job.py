@@ -12,7 +12,7 @@ import dagster as dg
 from dagster._core.events import EngineEventData  # the only event with links that is about no asset; no public name
 
 from recsys_assets import pools
-from recsys_assets.jobs import LAUNCHED_BY_TAG, SCOPE_TAG
+from recsys_assets.jobs import LAUNCHED_BY_TAG, SCOPE_TAG, console
 from recsys_assets.refreshing import refresh as rebuild
 from recsys_assets.resources import LakeResource
 from recsys_core.errors import RecsysError
@@ -21,6 +21,10 @@ from recsys_core.lake.staleness import Plan
 PARENT_TAG, GROUP_TAG = "dagster/parent_run_id", "dagster/root_run_id"
 """On the run of each wave: the run of the job that started it. Dagster's own, so that the UI links the runs of a
 refresh with each other; it exports no names for them."""
+
+
+STOPPED = "stopped, as asked: what was published stays, and the next refresh goes on from there"
+"""Above the trace of Dagster's own that the page of a stopped run shows."""
 
 
 # Not in the pool of training: where the pools of an instance hold single steps, a wave would wait for its own parent.
@@ -41,12 +45,15 @@ def rebuild_what_is_out_of_date(context: dg.OpExecutionContext, lake: LakeResour
         built = rebuild(context.repository_def, lake, context.instance, tags=tags, tell=tell, started=started)
     except RecsysError as problem:
         raise dg.Failure(description=str(problem), allow_retries=False) from problem
+    except KeyboardInterrupt:
+        raise dg.DagsterExecutionInterruptedError(STOPPED) from None
     said = f"Rebuilt {len(built)}: {', '.join(built)}." if built else "Everything was up to date: nothing rebuilt."
     context.log.info(said)
     context.add_output_metadata({"built": built, "n_built": len(built)})
 
 
 @dg.job(
+    logger_defs={"console": console},
     tags={SCOPE_TAG: "stale"},
     description=(
         "Brings everything up to date: ingests new days, rebuilds what is missing, damaged, or made from other code, "

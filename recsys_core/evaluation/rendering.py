@@ -11,8 +11,11 @@ from recsys_core.evaluation.report import ALL_WINDOWS, EvalReport
 Cells = tuple[list[str], list[list[str]]]
 """The header of a table, and its rows."""
 
-LONGEST_BAR = 20
-"""Characters of the best model's bar."""
+LONGEST_BAR = 8
+"""Characters of the best model's bar: what the UI has room for."""
+
+BLOCKS = ["", *map(chr, range(0x258F, 0x2587, -1))]
+"""None to eight eighths of a block."""
 
 HEADLINE_METRICS = ("ndcg@10", "recall@10", "recall@100", "map@10", "hit@10")
 
@@ -48,7 +51,8 @@ def glance_table(report: EvalReport) -> str:
     rows = []
     for model in report.best_first():
         row = own.filter(model=model).row(0, named=True)
-        bar = "\u2588" * round(LONGEST_BAR * row["mean"] / (best or 1))
+        full, eighths = divmod(round(8 * LONGEST_BAR * row["mean"] / (best or 1)), 8)
+        bar = BLOCKS[8] * full + BLOCKS[eighths]
         rows.append([model, f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]", bar])
     return markdown_table(["model", "NDCG@10, all windows", ""], rows).replace("---: |", ":--- |")
 

@@ -119,5 +119,10 @@ def test_every_job_says_what_it_does_and_how_much_it_covers() -> None:
         assert SCOPE_TAG in job.tags | job.run_tags, job.name
 
 
+def test_no_job_prints_dagsters_own_lines_into_the_terminal_of_the_ui() -> None:
+    for job in defs.resolve_all_job_defs():
+        assert job.loggers["console"].config_schema.default_value["log_level"] == "CRITICAL", job.name
+
+
 def test_definitions_are_sound() -> None:
     dg.Definitions.validate_loadable(defs)

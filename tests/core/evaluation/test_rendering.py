@@ -99,3 +99,15 @@ def test_item_slices_name_how_many_targets_they_hold(report: EvalReport) -> None
     assert len(rows) == 2 * report.per_user["model"].n_unique()
     n = report.item_slices.filter(model=OURS, slice="head", k=10)["n"].item()
     assert f"head (n={n})" in header
+
+
+def test_at_a_glance_the_best_model_has_the_longest_bar_and_the_table_is_short(report: EvalReport) -> None:
+    table = rendering.glance_table(report)
+    _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.split("\n") if "---" not in line
+    ]
+    assert [row[0] for row in rows] == report.best_first()
+    assert rows[0][2] == "\u2588" * rendering.LONGEST_BAR
+    whole = [row[2].count("\u2588") for row in rows]
+    assert whole == sorted(whole, reverse=True)
+    assert len(table) < 1_000, "longer Markdown is opened by a click in the UI"
