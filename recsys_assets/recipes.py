@@ -131,14 +131,12 @@ def versioned_asset(
                 owners=["team:recsys"],
                 tags={"stage": stage},
             )(_run_of(function, name, pool))
-        if form:
-            _refuse_at_launch(made, form, name)
-        return made
+        return made if form is None else _refusing_at_launch(made, form, name)
 
     return declare
 
 
-def _refuse_at_launch(asset: dg.AssetsDefinition, form: type[pydantic.BaseModel], name: str) -> None:
+def _refusing_at_launch(asset: dg.AssetsDefinition, form: type[pydantic.BaseModel], name: str) -> dg.AssetsDefinition:
     """Check the launchpad's values when a run is launched, and not only in its step, which would leave the asset red.
 
     Dagster knows the types of a form, but not its bounds. What it calls on each value before it makes a run is
@@ -151,6 +149,7 @@ def _refuse_at_launch(asset: dg.AssetsDefinition, form: type[pydantic.BaseModel]
         return values
 
     shape.post_process = post_process  # type: ignore[method-assign]  # of this form alone: a form's fields are its own
+    return asset
 
 
 def _run_of(function: Callable[..., object], name: str, pool: str | None) -> Callable[..., object]:

@@ -14,7 +14,7 @@ MODULES = sorted(path for path in CORE.rglob("*.py") if path.stem != "__init__")
 
 WITHOUT_ASSETS = {"serving": "it answers from the assets of other stages and stores nothing"}
 
-SHARED = {"tables", "pictures", "pages"}
+SHARED = {"tables", "pictures", "pages", "numbers"}
 """What the modules of all stages say in `recsys_assets/metadata` is said with these."""
 
 WITHOUT_TESTS_OF_THEIR_OWN = {
