@@ -85,7 +85,7 @@ def stored(project: Project, asset: str, shown: Shown) -> dict[str, pl.DataFrame
 
 def schema_of(shown: Mapping[str, Any]) -> dict[str, Any]:
     """The columns, which the page of the evaluation keeps for later."""
-    schema: dict[str, Any] = shown["columns" if "columns" in shown else "dagster/column_schema"][1]
+    schema: dict[str, Any] = shown.get("dagster/column_schema", shown.get("columns"))[1]
     return schema
 
 
