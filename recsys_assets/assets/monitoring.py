@@ -48,7 +48,7 @@ def parity_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     """Every logged request asked again from the raw log, and the whole answer compared bit for bit.
 
     The requests are those of the event log, up to the last closed day, and those that the release was asked of the
-    past.
+    past. Of the log come also what users were shown before a request, and what they clicked.
     """
     from recsys_core.feedback.closed import served_version
     from recsys_core.monitoring.parity import parity_report as make_report
@@ -59,8 +59,9 @@ def parity_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     with lake.open_log() as log:
         run.read_from_outside("served", served_version(log, until))
         logged = served_until(log, until)
-    served = logged.and_also(Served.load(run.folder("past_requests")))
-    report = make_report(served, read_bundle(run.folders(PARTS)), run.table("interaction_log_head"))
+    ratings, clicks = (run.table("interaction_log_head", name) for name in ("interaction_log_head", "clicks"))
+    past = Served.load(run.folder("past_requests"))
+    report = make_report(logged, read_bundle(run.folders(PARTS)), ratings, clicks, past)
     return run.publish(report.save, facts=report.headline(), metadata=parity_metadata(report))
 
 

@@ -16,6 +16,7 @@ from recsys_assets.cli.console import Json, errors, out, print_json
 
 if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--help` need not pay
     from recsys_core.serving.descriptions import Recommendation
+    from recsys_core.serving.recommender import Recommender
     from recsys_core.serving.requests import Answer
 
 
@@ -45,11 +46,12 @@ def recommend(
     recommender = Recommender(bundle=load_bundle(Lake(lake_root())))
     requested_at = recommender.now if at is None else int(at.replace(tzinfo=UTC).timestamp())
     likes = recommender.somebody_who_likes(like, requested_at) if like else ()
+    unread = [] if user is None else _exposures_not_read(recommender, user, requested_at)
     answer = recommender.answer(
         Request(request_id=uuid4().hex, user_id=user, history=likes, requested_at=requested_at, k=k)
     )
     places = describe(recommender.bundle, answer)
-    notes = [*_reservations(answer), *_not_logged(answer, recommender.bundle.release)]
+    notes = [*_reservations(answer), *unread, *_not_logged(answer, recommender.bundle.release)]
     if as_json:
         print_json([_without_nan(asdict(one)) for one in places])
         return
@@ -84,6 +86,29 @@ def _reservations(answer: "Answer") -> list[str]:
     if stale:
         found.append(f"too old by then, so that defaults stand for them: {', '.join(stale)} (`recsys refresh`)")
     return found
+
+
+def _exposures_not_read(recommender: "Recommender", user_id: int, requested_at: int) -> list[str]:
+    """Let the recommender take in what the log holds of a user, today's rows included; why that failed, if it did.
+
+    Whoever asks gets their answer all the same.
+    """
+    from recsys_assets.assets.feedback import InteractionsRun
+    from recsys_assets.resources import event_log, lake_root
+    from recsys_core.errors import LogError
+    from recsys_core.features.exposures import FATIGUE_S
+    from recsys_core.feedback.exposures import exposed_so_far
+    from recsys_core.serving.exposures import observations
+
+    tolerance_s = InteractionsRun().future_tolerance_s
+    try:
+        with closing(event_log(lake_root())) as log:
+            exposed = exposed_so_far(log, user_id, requested_at - FATIGUE_S, tolerance_s)
+    except LogError as fault:
+        return [f"what this user was shown before counts for nothing here: {fault}"]
+    for whose, what in observations(exposed):
+        recommender.observe(whose, what)
+    return []
 
 
 def _not_logged(answer: "Answer", release: str) -> list[str]:

@@ -3,7 +3,7 @@
 import polars as pl
 
 from recsys_core.days import start_of
-from recsys_core.feedback.arrivals import FIRST, by_day, day_rows, day_versions, version_until
+from recsys_core.feedback.arrivals import FIRST, by_day, day_versions, rows_of, version_until
 from recsys_core.feedback.log import EventLog
 from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, LogTable
 
@@ -20,7 +20,7 @@ def rows_until(log: EventLog, table: LogTable, last_day: str) -> pl.DataFrame:
         LogError: the log is damaged or cannot be read.
     """
     days = by_day(log.deliveries(table), table).filter(pl.col("day") <= last_day)["day"].unique().sort()
-    rows = [day_rows(log.read_day(table, start_of(day)), table).filter(standing=FIRST) for day in days]
+    rows = [rows_of(log.read_day(table, start_of(day)), table).filter(standing=FIRST) for day in days]
     return pl.concat([table.frame([]), *(one.select(*table.columns) for one in rows)]).sort(*table.key)
 
 

@@ -63,6 +63,11 @@ class Served:
         requests = self.requests.filter(pl.col("request_id").is_unique())
         return Served(requests=requests, impressions=self.impressions.join(requests, on="request_id", how="semi"))
 
+    def among(self, other: "Served") -> "Served":
+        """The requests that are among those of another, by their ids, and their slots."""
+        requests = self.requests.join(other.requests, on="request_id", how="semi")
+        return Served(requests=requests, impressions=self.impressions.join(requests, on="request_id", how="semi"))
+
     def between(self, since: int, until: int) -> "Served":
         """What was asked for from one second on and before another, by `asked_at`."""
         requests = self.requests.filter(asked_at().is_between(since, until, closed="left"))

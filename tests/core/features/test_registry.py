@@ -28,6 +28,8 @@ from recsys_core.features.registry import (
     names_of,
 )
 from recsys_core.features.schemas import ITEM_KEYS
+from recsys_core.feedback.implicit import IMPLICIT_COLUMNS
+from recsys_core.feedback.outcomes import OUTCOMES_COLUMNS
 from tests.assets.projects import Project
 from tests.core.features.codes import print_codes
 
@@ -81,6 +83,7 @@ def test_every_feature_says_what_it_means_and_who_is_asked() -> None:
 
 def test_every_source_is_a_column_that_exists() -> None:
     columns = {"ratings": set(RATINGS_COLUMNS), "movies": set(MOVIES_COLUMNS), "item_features": set(ITEM_KEYS)}
+    columns |= {"impression_outcomes": set(OUTCOMES_COLUMNS), "implicit_feedback": set(IMPLICIT_COLUMNS)}
     columns["two_tower"] = {"vectors", "closed_form", "rating_model", "covisits", "neighbours"}
     for one in FEATURES:
         assert one.sources, one.name

@@ -19,7 +19,7 @@ from recsys_core.feedback.schemas import IMPRESSIONS_COLUMNS
 from recsys_core.ranking.config import ShownConfig
 from recsys_core.ranking.inputs import candidate_features, propose
 from recsys_core.ranking.ranker import fit_ranker
-from recsys_core.ranking.shown import SHOWN, is_shown, shown_rows
+from recsys_core.ranking.shown import SHOWN, LoggedFeedback, is_shown, shown_rows
 from recsys_core.retrieval.training import FittedTower
 from tests.core.worlds import N_CANDIDATES, QUICK_RANKER, TinyRun
 
@@ -79,7 +79,12 @@ def slots(tiny: TinyRun, user: int | None, items: list[int], labels: list[int], 
 
 def rows_of(tiny: TinyRun, *requests: list[Slot], config: ShownConfig = CONFIG) -> pl.DataFrame:
     table = pl.DataFrame([slot for request in requests for slot in request], schema=OUTCOMES_COLUMNS)
-    return shown_rows(table, tiny.ratings, tiny.splits, tiny.items, tiny.towers.__getitem__, config)
+    return shown_rows(unclicked(table), tiny.ratings, tiny.splits, tiny.items, tiny.towers.__getitem__, config)
+
+
+def unclicked(table: pl.DataFrame) -> LoggedFeedback:
+    """Slots whose labels came from ratings alone."""
+    return LoggedFeedback(outcomes=table, clicks=pl.DataFrame(schema=CLICKS_COLUMNS))
 
 
 def test_a_request_is_a_slice_of_its_own_whose_labels_are_known_when_they_are_settled(
@@ -117,7 +122,7 @@ def test_the_tower_is_the_latest_that_was_fitted_before_the_request(tiny: TinyRu
     def tower_at(moment: int) -> list[str]:
         asked.clear()
         table = pl.DataFrame(slots(tiny, user, [1, 2], [0, 1], shown_at=moment), schema=OUTCOMES_COLUMNS)
-        shown_rows(table, tiny.ratings, tiny.splits, tiny.items, tower_of, CONFIG)
+        shown_rows(unclicked(table), tiny.ratings, tiny.splits, tiny.items, tower_of, CONFIG)
         return list(asked)
 
     names = [name for name in tiny.splits.names if name != NOW]
@@ -136,8 +141,8 @@ def test_what_came_after_a_request_changes_none_of_its_features(tiny: TinyRun, u
         [(user, item, LIKED, moment_of(tiny)) for item in offered], schema=RATINGS_COLUMNS, orient="row"
     )
     past = tiny.ratings.filter(pl.col("timestamp") < moment_of(tiny))
-    table = pl.DataFrame(request, schema=OUTCOMES_COLUMNS)
-    again = shown_rows(table, pl.concat([past, later]), tiny.splits, tiny.items, tiny.towers.__getitem__, CONFIG)
+    logged = unclicked(pl.DataFrame(request, schema=OUTCOMES_COLUMNS))
+    again = shown_rows(logged, pl.concat([past, later]), tiny.splits, tiny.items, tiny.towers.__getitem__, CONFIG)
     assert again.equals(rows_of(tiny, request))
 
 
@@ -226,7 +231,8 @@ def test_a_click_that_comes_later_changes_the_label_and_never_when_it_is_known(
             schema_overrides=CLICKS_COLUMNS,
         ).select(pl.col(name) if name != "user_id" else pl.lit(user).alias("user_id") for name in CLICKS_COLUMNS)
         table = outcomes(impressions, clicks, ratings)
-        rows = shown_rows(table, tiny.ratings, tiny.splits, tiny.items, tiny.towers.__getitem__, CONFIG)
+        told = LoggedFeedback(outcomes=table, clicks=clicks)
+        rows = shown_rows(told, tiny.ratings, tiny.splits, tiny.items, tiny.towers.__getitem__, CONFIG)
         assert set(rows["known_at"]) == {moment_of(tiny) + answer_s}
         return dict(rows.select("item_id", "label").iter_rows())
 
