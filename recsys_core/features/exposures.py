@@ -11,14 +11,14 @@ import numpy.typing as npt
 import polars as pl
 
 from recsys_core.data.histories import Catalogue
-from recsys_core.features.counts import DAY
+from recsys_core.days import DAY_S
 
 Int64s = npt.NDArray[np.int64]
 
 FATIGUE_DAYS = 30
 """Days for which it counts that an item was shown: chosen, not measured, since MovieLens has no impressions."""
 
-FATIGUE_S = FATIGUE_DAYS * DAY
+FATIGUE_S = FATIGUE_DAYS * DAY_S
 
 
 @dataclass(frozen=True, kw_only=True)

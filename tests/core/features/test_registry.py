@@ -205,7 +205,7 @@ class Edit:
     changes: tuple[str, ...]
 
 
-OF_PAIRS = ("scores", "tastes", "similarities", "associations", "covisits", "neighbours")
+OF_PAIRS = ("scores", "tastes", "similarities", "associations", "covisits", "neighbours", "fatigue")
 EDITS = {
     "its own function": Edit("items.py", "2 * items.n_ratings", "3 * items.n_ratings", ("item_mean_rating",)),
     "a helper beside it": Edit(
@@ -225,6 +225,9 @@ EDITS = {
     ),
     "how a history is read": Edit(
         "../data/histories.py", "item_idx >= 0) &", "item_idx > 0) &", (*OF_PAIRS, "context")
+    ),
+    "for how long it tires to be shown something": Edit(
+        "exposures.py", "FATIGUE_DAYS = 30", "FATIGUE_DAYS = 31", (*OF_PAIRS, "context")
     ),
     "its docstring": Edit("items.py", "Mean of the item's ratings.", "Mean of all ratings.", ()),
     "the docstring of a helper": Edit("counts.py", "0 of 0 is 0, because", "0 of 0 is zero, since", ()),

@@ -225,11 +225,12 @@ def test_a_click_that_comes_later_changes_the_label_and_never_when_it_is_known(
     def labels(*clicked: tuple[int, int]) -> dict[int, int]:
         clicks = pl.DataFrame(
             [
-                {"event_id": f"e{n}", "request_id": "r1", "item_id": item, "timestamp": moment_of(tiny) + after}
+                (user, item, moment_of(tiny) + after, "r1", f"e{n}", moment_of(tiny) + after)
                 for n, (item, after) in enumerate(clicked)
             ],
-            schema_overrides=CLICKS_COLUMNS,
-        ).select(pl.col(name) if name != "user_id" else pl.lit(user).alias("user_id") for name in CLICKS_COLUMNS)
+            schema=CLICKS_COLUMNS,
+            orient="row",
+        )
         table = outcomes(impressions, clicks, ratings)
         told = LoggedFeedback(outcomes=table, clicks=clicks)
         rows = shown_rows(told, tiny.ratings, tiny.splits, tiny.items, tiny.towers.__getitem__, CONFIG)
