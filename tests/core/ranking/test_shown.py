@@ -146,6 +146,37 @@ def test_what_came_after_a_request_changes_none_of_its_features(tiny: TinyRun, u
     assert again.equals(rows_of(tiny, request))
 
 
+def test_what_was_shown_before_a_request_counts_until_it_is_clicked(
+    tiny: TinyRun, user: int, offered: list[int]
+) -> None:
+    """Also slots that teach nothing themselves; not those of the same second or later, nor what a click answered."""
+    at, shown = moment_of(tiny), offered[:3]
+    earlier = [
+        slots(tiny, user, shown[:2], [0, 0], request_id=f"e{ago}", shown_at=at - ago) for ago in (90, 60, 31 * DAY_S)
+    ]
+    later = [slots(tiny, user, shown, [0, 0, 0], request_id=f"l{after}", shown_at=at + after) for after in (0, 5)]
+    table = pl.DataFrame(
+        [slot for one in (*earlier, *later, slots(tiny, user, shown, [0, 1, 0])) for slot in one],
+        schema=OUTCOMES_COLUMNS,
+    )
+
+    def counted(*clicks: tuple[int, int]) -> list[float]:
+        rows = [(user, item, at - ago, None, f"c{n}", at + DAY_S) for n, (item, ago) in enumerate(clicks)]
+        told = LoggedFeedback(outcomes=table, clicks=pl.DataFrame(rows, schema=CLICKS_COLUMNS, orient="row"))
+        found = shown_rows(told, tiny.ratings, tiny.splits, tiny.items, tiny.towers.__getitem__, CONFIG)
+        assert found["slice"].unique().to_list() == [f"{SHOWN}r1"]
+        return found["pair_shown_unclicked"].to_list()
+
+    assert counted() == [2, 2, 0]
+    assert counted((shown[0], 70)) == [1, 2, 0]
+    assert counted((shown[0], 70), (shown[1], 1), (shown[2], 0)) == [1, 0, 0]
+    assert counted((shown[0], 0), (shown[1], -5)) == [2, 2, 0], "a click that came later"
+
+
+def test_in_the_windows_nothing_was_ever_shown(tiny: TinyRun) -> None:
+    assert set(tiny.examples.rows["pair_shown_unclicked"]) == {0.0}
+
+
 def test_slots_below_the_one_after_the_last_like_are_left_out(tiny: TinyRun, user: int, offered: list[int]) -> None:
     """The user need not have looked there; one below the like, a user did."""
     for labels, n_seen in (([1, 0, 0, 0, 0], 2), ([0, 1, 0, 1, 0], 5), ([0, 0, 0, 1, 0], 5), ([0, 1, 0, 0, 0], 3)):
