@@ -13,7 +13,8 @@ real and stay the same; clicks are made up from them, and look at places alone. 
 again, and whether those that take their places were wanted; it cannot say that people tire.
 
 The first table is of the whole month and of the release, which has never met a slot. The second is of the second half
-of the month, and of rankers that learned from what the first half showed: with the feature, and with 0 in its place.
+of the month, and of rankers that learned from what the first half showed: with the feature, and with 0 in its place; by
+the weight that such lessons have, and by a much greater one.
 """
 
 import sys
@@ -53,6 +54,9 @@ K = 10
 TIRED_AFTER = (None, 1, 2, 3, 5)
 FEATURE = "pair_shown_unclicked"
 OFTEN = 3
+
+HEAVY = 10.0
+"""The greatest `shown_weight` that there is."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -115,14 +119,13 @@ def play(bundle: Bundle, ranker: Ranker, held: pl.DataFrame) -> DemoLog:
     return demo_log(replace(bundle, ranker=ranker), held, k=K)
 
 
-def taught_by(log: DemoLog, bundle: Bundle, lake: Lake, *, blotted_out: bool) -> Ranker:
-    """A ranker that has learned from the lake's examples and from what a log showed.
+def lessons_of(log: DemoLog, bundle: Bundle, lake: Lake) -> RankingExamples:
+    """The lake's examples with what a log showed.
 
     Args:
         log: a part of the month.
         bundle: the release, for its ratings and its ranker.
         lake: its examples, splits, towers.
-        blotted_out: whether the feature is 0 in all rows, as if it was not there.
     """
     days = {"all": EVENTS_TABLE.frame(log.events)}
     clicks, rated = logged_clicks(days), logged_ratings(days)
@@ -138,13 +141,24 @@ def taught_by(log: DemoLog, bundle: Bundle, lake: Lake, *, blotted_out: bool) ->
         lambda name: load_tower(lake.open("two_tower"), name),
         ShownConfig(n_candidates=bundle.ranker.n_candidates),
     )
-    rows = examples.with_shown(shown).rows
     print(f"{shown['slice'].n_unique()} requests of {shown['user_id'].n_unique()} users teach, {shown.height} rows")
+    return examples.with_shown(shown)
+
+
+def taught_by(examples: RankingExamples, shown_weight: float, retrieval_weight: float, *, blotted_out: bool) -> Ranker:
+    """A ranker that has learned from examples.
+
+    Args:
+        examples: of windows, and of what was shown.
+        shown_weight: of the latter.
+        retrieval_weight: of the score.
+        blotted_out: whether the feature is 0 in all rows, as if it was not there.
+    """
+    rows, config = examples.rows, RankerRun().model_copy(update={"shown_weight": shown_weight})
     if blotted_out:
         rows = rows.with_columns(pl.lit(0.0, pl.Float32).alias(FEATURE))
-    moment = int(rows["known_at"].max())  # type: ignore[arg-type]  # never null
-    fitted = fit_ranker(rows, examples.feature_set, RankerRun(), moment)
-    return replace(fitted, retrieval_weight=bundle.ranker.retrieval_weight)
+    fitted = fit_ranker(rows, examples.feature_set, config, examples.known_until)
+    return replace(fitted, retrieval_weight=retrieval_weight)
 
 
 def table(named: Sequence[tuple[str, Played]]) -> str:
@@ -173,29 +187,38 @@ def _label(tired_after: int | None) -> str:
     return "no rule" if tired_after is None else f"tired after {tired_after}"
 
 
+def whole_month(bundle: Bundle, held: pl.DataFrame) -> str:
+    """The release under each setting of the rule."""
+    return table([(_label(n), Played.of(play(bundle, with_rules(bundle.ranker, n), held), held)) for n in TIRED_AFTER])
+
+
+def second_half(bundle: Bundle, lake: Lake, held: pl.DataFrame) -> str:
+    """Rankers that learned from the first half, with the feature and without, with the rule and without."""
+    middle = int(held["timestamp"].median())  # type: ignore[arg-type]  # never null
+    first, second = held.filter(pl.col("timestamp") < middle), held.filter(pl.col("timestamp") >= middle)
+    examples = lessons_of(play(bundle, bundle.ranker, first), bundle, lake)
+    known = replace(bundle, ratings=pl.concat([bundle.ratings, first.select(bundle.ratings.columns)]))
+    rows, gains = [], []
+    for weight in (RankerRun().shown_weight, HEAVY):
+        for name in ("without", "with"):
+            one = taught_by(examples, weight, bundle.ranker.retrieval_weight, blotted_out=name == "without")
+            for n in (None, OFTEN):
+                label = f"{name} the feature, shown_weight {weight:g}, {_label(n)}"
+                rows.append((label, Played.of(play(known, with_rules(one, n), second), second)))
+        gain = one.importance()
+        place = gain["feature"].to_list().index(FEATURE)
+        gains.append(f"shown_weight {weight:g}: gain {gain['gain'][place]:.1f}, no. {place + 1} of {gain.height}")
+    return "\n".join([table(rows), "", *gains])
+
+
 def main(root: Path) -> int:
     """Print both tables; returns the exit status."""
     lake, bundle = Lake(root), load_bundle(Lake(root))
     held = ratings_held_back(str(RECIPES["raw_data"].parameters()["dataset"]), root / "raw", BaseRatingsRun())
-    ranker = bundle.ranker
-    plain = play(bundle, ranker, held)
-    print(f"{len(plain.requests):,} answers to {held['user_id'].n_unique()} users, {held.height:,} ratings\n")
-    rows = [(_label(n), Played.of(play(bundle, with_rules(ranker, n), held), held)) for n in TIRED_AFTER]
-    print(f"{table(rows)}\n")
-    middle = int(held["timestamp"].median())  # type: ignore[arg-type]  # never null
-    first, second = held.filter(pl.col("timestamp") < middle), held.filter(pl.col("timestamp") >= middle)
-    lessons = play(bundle, ranker, first)
-    known = replace(bundle, ratings=pl.concat([bundle.ratings, first.select(bundle.ratings.columns)]))
-    taught = {name: taught_by(lessons, bundle, lake, blotted_out=name == "without") for name in ("without", "with")}
-    rows = [
-        (f"{name} the feature, {_label(n)}", Played.of(play(known, with_rules(one, n), second), second))
-        for n in (None, OFTEN)
-        for name, one in taught.items()
-    ]
-    print(f"\n{table(rows)}\n")
-    shap = taught["with"].importance().filter(feature=FEATURE)
-    place = taught["with"].importance()["feature"].to_list().index(FEATURE) + 1
-    print(f"gain of the feature: {shap['gain'][0]:.1f}, no. {place} of {len(FEATURE_NAMES)}")
+    n_answers = len(play(bundle, bundle.ranker, held).requests)
+    print(f"{n_answers:,} answers to {held['user_id'].n_unique()} users, {held.height:,} ratings\n")
+    print(f"{whole_month(bundle, held)}\n")
+    print(second_half(bundle, lake, held))
     return 0
 
 
