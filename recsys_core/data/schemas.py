@@ -18,6 +18,9 @@ EARLIEST_TIMESTAMP = 789_652_009
 LATEST_TIMESTAMP = 4_102_444_800
 """2100-01-01 UTC: a later "second" is a millisecond, or nonsense."""
 
+YEARS = (1870, 2100)
+"""First and last year of release that is believed, both included."""
+
 RATINGS_COLUMNS: dict[str, pl.DataType] = {
     "user_id": pl.Int64(),
     "item_id": pl.Int64(),
@@ -71,7 +74,7 @@ MOVIES = pa.DataFrameSchema(
         "title": pa.Column(pl.String, description="Title without its year; empty where unknown."),
         "genres": pa.Column(pl.List(pl.String), description="Genres; an empty list where none are listed."),
         "year": pa.Column(
-            pl.Int32, pa.Check.in_range(1870, 2100), nullable=True, description="Year of release, told by the title."
+            pl.Int32, pa.Check.in_range(*YEARS), nullable=True, description="Year of release, told by the title."
         ),
     },
     name="movies",

@@ -142,7 +142,7 @@ def replay_of(bundle: Bundle) -> Replay:
     known = bundle.ratings.filter(pl.col("timestamp") < tower.fit_end)
     merged = known.unique(["user_id", "item_id"], keep="last", maintain_order=True)
     items = item_features(merged, bundle.movies, tower.fit_end)
-    proposer = proposer_of(tower, items, bundle.proposer.index)
+    proposer = proposer_of(tower, items, bundle.proposer.retriever.index)
     listed = listed_items(proposer, bundle.movies)
     return Replay(items=items, proposer=proposer, ranker=bundle.ranker, listed=listed)
 

@@ -48,7 +48,7 @@ class Recommender:
         requests = Requests(users=state, requested_at=exposures.requested_at, exposures=exposures)
         vectors = user_vectors(proposer.tower, state.histories)
         seen = seen_at(state.histories, requests.requested_at, ranker.list_rules.rewatch_after_days)
-        candidates = proposer.candidates(vectors, seen, requests.requested_at, ranker.n_candidates)
+        candidates = proposer.retriever.candidates(vectors, seen, requests.requested_at, ranker.n_candidates)
         block = proposer.features(requests, vectors, candidates.item_idx)
         present = candidates.item_idx[0] >= 0
         item_idx, features = candidates.item_idx[0, present], block.values[0, present]

@@ -167,3 +167,19 @@ def test_parts_that_do_not_belong_together_are_refused(project: Project) -> None
     assert project.recsys("recommend", "--user", "1").code == 0
     assert project.call(materialize, "two_tower", '{"n_epochs": 1}').code == 0
     assert "so that all parts belong together" in project.recsys("recommend", "--user", "1").sentence
+
+
+def test_a_time_with_an_offset_is_converted(built: Built) -> None:
+    """It was taken for the same hour in UTC."""
+    ask = ("recommend", "--user", "1", "--json", "--at")
+    elsewhere = built.project.recsys(*ask, "2016-01-17T12:00:00+02:00").json()
+    assert elsewhere == built.project.recsys(*ask, "2016-01-17T10:00:00").json()
+    assert elsewhere != built.project.recsys(*ask, "2010-01-17T12:00:00").json()
+
+
+def test_fewer_movies_than_were_asked_for_come_with_the_reason(built: Built) -> None:
+    few = built.project.recsys("recommend", "--user", "1", "-k", "200", "--json")
+    n = len(few.json())
+    assert n < 200
+    assert f"note: {n} movies, not 200: the ranker orders {n} candidates (ranking_examples.n_candidates)" in few.err
+    assert "movies, not" not in built.project.recsys("recommend", "--user", "1", "-k", "5").err

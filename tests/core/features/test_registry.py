@@ -229,7 +229,7 @@ EDITS = {
     "for how long it tires to be shown something": Edit(
         "exposures.py", "FATIGUE_DAYS = 30", "FATIGUE_DAYS = 31", (*OF_PAIRS, "context")
     ),
-    "its docstring": Edit("items.py", "Mean of the item's ratings.", "Mean of all ratings.", ()),
+    "its docstring": Edit("items.py", "Mean of the item's ratings;", "Mean of all ratings;", ()),
     "the docstring of a helper": Edit("counts.py", "0 of 0 is 0, because", "0 of 0 is zero, since", ()),
     "a comment": Edit("items.py", "RATINGS = (", "RATINGS = (  # columns\n", ()),
     "an empty line": Edit("tastes.py", "\n\n\ndef _covered", "\n\n\n\ndef _covered", ()),
