@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from recsys_assets.cli import answers, bench, data, housekeeping, log, pipeline, report
-from recsys_assets.cli.console import errors
+from recsys_assets.cli.console import errors, plain
 from recsys_core.data.sources import expanded
 from recsys_core.errors import RecsysError
 
@@ -64,7 +63,7 @@ def main() -> None:
     try:
         app()
     except RecsysError as problem:
-        errors.print(f"[bold red]recsys:[/] {escape(str(problem))}", soft_wrap=True)
+        errors.print(f"[bold red]recsys:[/] {plain(str(problem))}", soft_wrap=True)
         sys.exit(1)
     except SystemExit as done:
         if done.code == INTERRUPTED:  # typer has turned Ctrl-C into this exit
