@@ -17,6 +17,9 @@ if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--h
     from recsys_core.serving.descriptions import Recommendation
     from recsys_core.serving.requests import Answer
 
+MAX_ID = 2**63 - 1
+"""Tables hold ids in 64 bits."""
+
 
 At = Annotated[
     datetime | None,
@@ -29,8 +32,11 @@ At = Annotated[
 
 def recommend(
     *,
-    user: Annotated[int | None, typer.Option(min=0, help="Id of a user.")] = None,
-    like: Annotated[list[int] | None, typer.Option(help="Id of a movie that they like, beyond their ratings.")] = None,
+    user: Annotated[int | None, typer.Option(min=0, max=MAX_ID, help="Id of a user.")] = None,
+    like: Annotated[
+        list[int] | None,
+        typer.Option(min=0, max=MAX_ID, help="Id of a movie that they like, beyond their ratings."),
+    ] = None,
     at: At = None,
     k: Annotated[int, typer.Option("-k", min=1, max=200, help="How many movies.")] = 10,
     explain: Annotated[bool, typer.Option("--explain", help="Say what moved each movie to its place.")] = False,

@@ -1,7 +1,10 @@
 """What the commands print with: results to standard output, everything else to standard error."""
 
+import errno
 import json
 import logging
+import os
+import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +16,8 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Column
 from rich.text import Text
+
+from recsys_core.errors import MachineError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 """What every command that prints a result takes."""
@@ -103,6 +108,35 @@ def log_shown() -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+
+
+@contextmanager
+def output_checked() -> Iterator[None]:
+    """Say so where the results cannot be written, as on a full disk.
+
+    Raises:
+        MachineError: standard output takes no more. A reader that has gone away, such as `head`, is no problem.
+    """
+    try:
+        try:
+            yield
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # what a print could not write is still there, and fails once more
+    except OSError as fault:
+        if fault.errno == errno.EPIPE or not _is_pending():
+            raise
+        raise MachineError(f"standard output cannot be written: {(fault.strerror or str(fault)).lower()}") from fault
+
+
+def _is_pending() -> bool:
+    """Whether standard output holds what it cannot get rid of; that is then thrown away, or Python would try again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 @contextmanager

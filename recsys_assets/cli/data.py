@@ -40,12 +40,15 @@ def list_sources(*, as_json: Json = False) -> None:
 
 @app.command()
 def fetch(name: Annotated[str, typer.Argument(help="A name from `recsys data list`.")]) -> None:
-    """Download a data set; an interrupted download goes on where it stopped, and its digest is checked."""
-    from recsys_assets.resources import lake_root
+    """Download a data set, or copy the shipped one into another lake; its digest is checked.
+
+    An interrupted download goes on where it stopped.
+    """
+    from recsys_assets.resources import PROJECT, lake_root
     from recsys_core.data.fetch import fetch as download
 
     with _download_shown(name) as tell:
-        path = download(name, lake_root() / "raw", tell)
+        path = download(name, lake_root() / "raw", tell, shipped=PROJECT / "data_lake" / "raw")
     out.print(f"{name} is in {plain(str(path))}", soft_wrap=True)
 
 
