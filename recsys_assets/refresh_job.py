@@ -9,10 +9,10 @@ Waves are not launched through the queue, where they would wait for the place th
 import dagster as dg
 
 from recsys_assets import pools
+from recsys_assets.failures import failures_with_remedy
 from recsys_assets.jobs import LAUNCHED_BY_TAG, SCOPE_TAG
 from recsys_assets.refreshing import refresh as rebuild
 from recsys_assets.resources import LakeResource
-from recsys_core.errors import RecsysError
 from recsys_core.lake.staleness import Plan
 
 PARENT_TAG = "recsys/refresh_run"
@@ -29,10 +29,8 @@ def rebuild_what_is_out_of_date(context: dg.OpExecutionContext, lake: LakeResour
         context.log.info("to be rebuilt now: %s", why)
 
     tags = {LAUNCHED_BY_TAG: "job refresh", PARENT_TAG: context.run_id}
-    try:
+    with failures_with_remedy():
         built = rebuild(context.repository_def, lake, context.instance, tags=tags, tell=tell)
-    except RecsysError as problem:
-        raise dg.Failure(description=str(problem), allow_retries=False) from problem
     said = f"Rebuilt {len(built)}: {', '.join(built)}." if built else "Everything was up to date: nothing rebuilt."
     context.log.info(said)
     context.add_output_metadata({"built": built, "n_built": len(built)})

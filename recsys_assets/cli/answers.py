@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import typer
-from rich.markup import escape
 from rich.table import Column, Table
 
-from recsys_assets.cli.console import Json, errors, out, print_json
+from recsys_assets.cli.console import Json, errors, out, plain, print_json
 
 if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--help` need not pay
     from recsys_core.serving.descriptions import Recommendation
     from recsys_core.serving.recommender import Recommender
     from recsys_core.serving.requests import Answer
+
+MAX_ID = 2**63 - 1
+"""Tables hold ids in 64 bits."""
 
 
 At = Annotated[
@@ -31,8 +33,11 @@ At = Annotated[
 
 def recommend(
     *,
-    user: Annotated[int | None, typer.Option(min=0, help="Id of a user.")] = None,
-    like: Annotated[list[int] | None, typer.Option(help="Id of a movie that they like, beyond their ratings.")] = None,
+    user: Annotated[int | None, typer.Option(min=0, max=MAX_ID, help="Id of a user.")] = None,
+    like: Annotated[
+        list[int] | None,
+        typer.Option(min=0, max=MAX_ID, help="Id of a movie that they like, beyond their ratings."),
+    ] = None,
     at: At = None,
     k: Annotated[int, typer.Option("-k", min=1, max=200, help="How many movies.")] = 10,
     explain: Annotated[bool, typer.Option("--explain", help="Say what moved each movie to its place.")] = False,
@@ -69,7 +74,7 @@ def recommend(
     else:
         _show_answer(places, explain=explain)
     for note in notes:
-        errors.print(f"[yellow]note:[/] {escape(note)}")
+        errors.print(f"[yellow]note:[/] {plain(note)}")
 
 
 def _show_answer(answer: "list[Recommendation]", *, explain: bool) -> None:
@@ -79,8 +84,8 @@ def _show_answer(answer: "list[Recommendation]", *, explain: bool) -> None:
     chance = Column("liked later", justify="right", no_wrap=True)
     table = Table(Column("", no_wrap=True), *about, *figures, chance, box=None)
     for one in answer:
-        title = escape(f"{one.title or '(no title)'}{f' ({one.year})' if one.year else ''}")
-        said = [f"{title}\n{_reasons(one)}"] if explain else [title, escape(", ".join(one.genres))]
+        title = plain(f"{one.title or '(no title)'}{f' ({one.year})' if one.year else ''}")
+        said = [f"{title}\n{_reasons(one)}"] if explain else [title, plain(", ".join(one.genres))]
         table.add_row(str(one.rank), *said, str(one.item_id), f"no. {one.retrieval_rank}", _chance(one.probability))
     out.print(table)
     if explain:

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from recsys_assets.cli.console import Json, errors, out, print_json, working
+from recsys_assets.cli.console import Json, errors, out, plain, print_json, working
 
 if TYPE_CHECKING:  # polars and Dagster take a second to import, which `--help` need not pay
     from recsys_core.feedback.importing import Imported, Limits
@@ -35,7 +34,7 @@ def append(
     """
     from recsys_core.feedback.importing import import_lines
 
-    with _log() as log, working(f"appending {escape(file)}"):
+    with _log() as log, working(f"appending {plain(file)}"):
         if file == "-":
             imported = import_lines(sys.stdin.buffer, "standard input", log, _limits())
         else:
@@ -84,7 +83,7 @@ def stats(*, as_json: Json = False) -> None:
         days = found.days.to_dicts()
         print_json({"place": place, "closed_until": closed, "days": days, "quarantined": found.n_quarantined})
         return
-    out.print(f"{escape(place)}: {found.days.height} days, closed up to {closed} (UTC)")
+    out.print(f"{plain(place)}: {found.days.height} days, closed up to {closed} (UTC)")
     table = Table(*found.days.columns, box=None)
     for row in found.days.tail(SHOWN).iter_rows():
         table.add_row(*map(str, row))
@@ -131,9 +130,9 @@ def verify(*, as_json: Json = False) -> None:
         print_json({"damage": found.damage, "conflicts": found.conflicts.to_dicts(), **told})
     else:
         for sentence in found.damage:
-            out.print(escape(sentence), soft_wrap=True)
+            out.print(plain(sentence), soft_wrap=True)
         for table, key, day in found.conflicts.head(SHOWN).iter_rows():
-            out.print(f"{table} {escape(key)}: another row of this key, which arrived on {day}, does not count")
+            out.print(f"{table} {plain(key)}: another row of this key, which arrived on {day}, does not count")
         if found.conflicts.height > SHOWN:
             out.print(f"... and {found.conflicts.height - SHOWN} more such rows: --json has all")
         if not found.damage:
@@ -168,11 +167,11 @@ def quarantine(
         return
     out.print(f"{len(lines)} lines are in quarantine")
     for reason, n_lines in reasons(lines).items():
-        out.print(f"  {n_lines} {_printable(reason)}")
+        out.print(f"  {n_lines} {plain(reason)}")
     for one in lines[-SHOWN:]:
         # No table: in 80 columns a long value would leave no room for the file, the line and the reason.
         place = ", ".join(part for part in (one.source, f"line {one.line}", one.column) if part)
-        out.print(_printable(f"{place}: {one.reason}" + (f": {one.value}" if one.value else "")), soft_wrap=True)
+        out.print(plain(f"{place}: {one.reason}" + (f": {one.value}" if one.value else "")), soft_wrap=True)
     if len(lines) > SHOWN:
         out.print(f"... and {len(lines) - SHOWN} earlier lines: --json has all")
 
@@ -220,11 +219,6 @@ def _show_appended(appended: "Appended") -> None:
     for name, counts in asdict(appended).items():
         if any(counts.values()):
             out.print(f"  {name}: {', '.join(f'{n} {what}' for what, n in counts.items())}")
-
-
-def _printable(text: str) -> str:
-    """As a terminal may show it: a line of a stranger must not move the cursor or change colours."""
-    return escape("".join(one if one.isprintable() else ascii(one)[1:-1] for one in text))
 
 
 def _shown(raw: bytes) -> str:

@@ -18,6 +18,14 @@ def test_an_empty_store_has_nothing_and_reading_says_how_to_fill_it(lake: Lake) 
         lake.open("a")
 
 
+def test_looking_into_a_folder_that_is_not_there_does_not_make_it(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "misspelt")
+    assert (lake.survey(["a"], deep=True), lake.gc(0).freed, lake.sweep()) == ({"a": None}, (), [])
+    with pytest.raises(ArtifactError, match=r"nothing was built in .*misspelt yet: .* or choose another lake"):
+        lake.open("a")
+    assert not (tmp_path / "misspelt").exists()
+
+
 def test_what_is_published_is_current_and_reads_back(lake: Lake, lineage: Lineage, text) -> None:
     made = lake.publish("a", text("hello"), lineage)
     assert lake.current("a") == lake.verify("a") == made
