@@ -18,11 +18,16 @@ if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--h
     from recsys_core.serving.descriptions import Recommendation
     from recsys_core.serving.requests import Answer
 
+MAX_ID = 2**53 - 1
+"""The same as `recsys_core.data.schemas.MAX_ID`, whose import takes half a second, which `--help` need not pay."""
+
 
 def recommend(
     *,
-    user: Annotated[int | None, typer.Option(min=0, help="Id of a user.")] = None,
-    like: Annotated[list[int] | None, typer.Option(help="Id of a movie that they like, beyond their ratings.")] = None,
+    user: Annotated[int | None, typer.Option(min=0, max=MAX_ID, help="Id of a user.")] = None,
+    like: Annotated[
+        list[int] | None, typer.Option(min=0, max=MAX_ID, help="Id of a movie that they like, beyond their ratings.")
+    ] = None,
     at: Annotated[
         datetime | None, typer.Option(help="When they ask, UTC; by default right after the last rating in the lake.")
     ] = None,

@@ -89,6 +89,7 @@ def _ratings(path: Path) -> pl.DataFrame:
     for name in RATINGS_COLUMNS:
         if name != "timestamp" or timed:
             _refuse(path, name, table[name], typed[name].is_null(), "is not a number" if name in columns else "is null")
+    _refuse(path, "timestamp", table["timestamp"], (typed["timestamp"] < 0).fill_null(value=False), "is before 1970")
     least, most = RATING_STEPS[0], RATING_STEPS[-1]
     outside = ~typed["rating"].is_between(least, most).fill_null(value=False)
     _refuse(path, "rating", table["rating"], outside, f"is not between {least} and {most} stars")

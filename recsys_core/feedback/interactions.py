@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from recsys_core.data.fields import BEYOND_MAX_ID
+from recsys_core.data.schemas import MAX_ID
 from recsys_core.days import start_of
 from recsys_core.errors import DataError
 from recsys_core.feedback.arrivals import CONFLICT, FIRST, day_rows, day_versions, version_of
@@ -99,6 +101,8 @@ def _reason(config: InteractionsConfig) -> pl.Expr:
         .then(pl.lit("another event of this id arrived first"))
         .when(pl.col("standing") == FIRST, pl.col("timestamp") > latest)
         .then(pl.lit("from the future"))
+        .when(pl.col("standing") == FIRST, pl.max_horizontal("user_id", "item_id") > MAX_ID)
+        .then(pl.lit(BEYOND_MAX_ID))  # a log of an earlier version may hold such ids
     )
 
 

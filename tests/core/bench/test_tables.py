@@ -130,6 +130,7 @@ def with_value(column: str, value: object) -> pl.DataFrame:
         (with_value("rating", float("nan")), r"row 3, column rating: nan is not between"),
         (with_value("rating", None), r"row 3, column rating: None is not a number"),
         (with_value("timestamp", None), r"row 3, column timestamp: None is not a number"),
+        (with_value("timestamp", -(2**62)), r"row 3, column timestamp: -4611686018427387904 is before 1970"),
         (with_value("user_id", None), r"row 3, column user_id: None is null"),
         (with_value("item_id", None), r"row 3, column item_id: None is null"),
         (RATED.with_columns(rating=pl.lit("good")), r"row 1, column rating: good is not a number \(5 such rows\)"),

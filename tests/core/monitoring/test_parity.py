@@ -11,7 +11,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from recsys_core.data.merging import every_rating
-from recsys_core.data.schemas import RATINGS_COLUMNS
+from recsys_core.data.schemas import MAX_ID, RATINGS_COLUMNS
 from recsys_core.features import state
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.feedback.records import pack_features
@@ -405,7 +405,7 @@ def test_slots_with_another_number_of_features_are_counted_and_break_nothing(rel
 
 
 def test_the_greatest_of_all_user_ids_may_rate_and_ask(release: Bundle) -> None:
-    greatest = 2**63 - 1
+    greatest = MAX_ID
     since = release.ratings.filter(pl.col("timestamp") >= release.proposer.tower.fit_end)
     rating = since.head(1).with_columns(user_id=pl.lit(greatest, pl.Int64))
     bundle = replace(release, ratings=pl.concat([release.ratings, rating]).sort("timestamp", maintain_order=True))
