@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import polars as pl
+from polars.exceptions import PolarsError
 
 from recsys_core.errors import LogError
 from recsys_core.feedback.records import DIGEST_BYTES, Event, Impression, LogTable, Request, Row, digest_of
@@ -122,6 +123,13 @@ def line_id_of(raw: bytes) -> bytes:
     return hashlib.blake2b(raw, digest_size=DIGEST_BYTES).digest()
 
 
+def is_as_set_aside(line: BadLine) -> bool:
+    """Whether a line that was set aside is as it was: its bytes fit its id, and every field has its type."""
+    texts, numbers = (line.source, line.column, line.reason, line.value), (line.line, line.set_aside_at)
+    typed = all(isinstance(one, str) for one in texts) and all(isinstance(one, int) for one in numbers)
+    return typed and isinstance(line.raw, bytes) and line_id_of(line.raw) == line.line_id
+
+
 def deliveries_schema(table: LogTable) -> dict[str, pl.DataType]:
     """Columns of a table's deliveries: its key, its arrival, `digest`."""
     named = (*table.key, table.arrival)
@@ -138,6 +146,29 @@ def rows_frame(table: LogTable, rows: Sequence[Row], where: str) -> pl.DataFrame
         if digest_of(table, row[:-1]) != row[-1]:
             raise LogError(damaged_row(table, row, where))
     return pl.DataFrame(rows, schema={**table.columns, "digest": pl.Binary()}, orient="row")
+
+
+def deliveries_frame(table: LogTable, rows: Sequence[Row], where: str) -> pl.DataFrame:
+    """Deliveries as a frame; their other columns, and so their digests, were not read.
+
+    Raises:
+        LogError: a value has not the type of its column: SQLite keeps a type with each value, and a flipped bit may
+            change it.
+    """
+    try:
+        found = pl.DataFrame(rows, schema=deliveries_schema(table), orient="row", strict=True)
+    except (TypeError, OverflowError, PolarsError) as error:
+        raise LogError(_damaged_keys(table, where)) from error
+    if any(found.null_count().row(0)):
+        raise LogError(_damaged_keys(table, where))
+    return found
+
+
+def _damaged_keys(table: LogTable, where: str) -> str:
+    return (
+        f"{where}: a key, an arrival or a digest of {table.name} is not as it was written; the storage is damaged. "
+        "Restore the log from a copy, and run `recsys log verify`"
+    )
 
 
 def damaged_row(table: LogTable, row: Row, where: str) -> str:
@@ -170,8 +201,17 @@ def count(rows: Sequence[tuple[Row, bytes]], known: dict[Row, set[bytes]]) -> Co
 
 
 def oldest_first(rows: Sequence[Row], replayed: Collection[bytes]) -> list[BadLine]:
-    """The lines of stored rows of the quarantine, without those replayed, each as it was first met."""
-    lines = (BadLine(**dict(zip(BadLine.__dataclass_fields__, row, strict=True))) for row in rows)
+    """The lines of stored rows of the quarantine, without those replayed, each as it was first met.
+
+    Raises:
+        LogError: one is not as it was written.
+    """
+    lines = [BadLine(**dict(zip(BadLine.__dataclass_fields__, row, strict=True))) for row in rows]
+    if any(not is_as_set_aside(one) for one in lines):
+        raise LogError(
+            "a line in the quarantine of the event log is not as it was written; the storage is damaged. Restore the "
+            "log from a copy, and run `recsys log verify`"
+        )
     waiting = [one for one in lines if one.line_id not in replayed]
     ordered = sorted(waiting, key=lambda one: (one.set_aside_at, one.source, one.line, one.line_id))
     return list({one.line_id: one for one in reversed(ordered)}.values())[::-1]

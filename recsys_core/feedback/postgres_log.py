@@ -20,6 +20,7 @@ from recsys_core.feedback.log import (
     DaySnapshot,
     count,
     damaged_row,
+    deliveries_frame,
     deliveries_schema,
     oldest_first,
     rows_frame,
@@ -92,7 +93,7 @@ class PostgresLog:
             known = _all(connection, of_keys)
         return DaySnapshot(
             rows=rows_frame(table, rows, self.place),
-            deliveries=pl.DataFrame(known, schema=deliveries_schema(table), orient="row"),
+            deliveries=deliveries_frame(table, known, self.place),
         )
 
     def deliveries(self, table: LogTable) -> pl.DataFrame:
@@ -103,7 +104,7 @@ class PostgresLog:
         """
         with self._reading() as connection:
             rows = _all(connection, _deliveries(table))
-        return pl.DataFrame(rows, schema=deliveries_schema(table), orient="row")
+        return deliveries_frame(table, rows, self.place)
 
     def set_aside(self, lines: Sequence[BadLine]) -> int:
         """Keep bad lines; returns how many were not kept before.

@@ -18,7 +18,7 @@ from recsys_core.feedback.log import (
     DaySnapshot,
     count,
     damaged_row,
-    deliveries_schema,
+    deliveries_frame,
     oldest_first,
     rows_frame,
 )
@@ -80,7 +80,7 @@ class SqliteLog:
             rows = pl.concat([rows_frame(table, [], ""), *days])
             keys = json.dumps(rows[table.key[0]].unique().to_list())
             known = [row for path, connection in files.items() for row in _all(path, connection, of_keys, (keys,))]
-        return DaySnapshot(rows=rows, deliveries=pl.DataFrame(known, schema=deliveries_schema(table), orient="row"))
+        return DaySnapshot(rows=rows, deliveries=deliveries_frame(table, known, self.place))
 
     def deliveries(self, table: LogTable) -> pl.DataFrame:
         """Key, arrival and digest of every row of all files, by one query a file.
@@ -91,7 +91,7 @@ class SqliteLog:
         query = f"SELECT {', '.join(table.key)}, {table.arrival}, digest FROM {table.name}"
         with self._reading() as files:
             rows = [row for path, connection in files.items() for row in _all(path, connection, query)]
-        return pl.DataFrame(rows, schema=deliveries_schema(table), orient="row")
+        return deliveries_frame(table, rows, self.place)
 
     def set_aside(self, lines: Sequence[BadLine]) -> int:
         """Keep bad lines; returns how many this writer's file did not hold before.
