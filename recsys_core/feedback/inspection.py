@@ -57,7 +57,7 @@ def stats(log: EventLog) -> Stats:
 
 def verify(log: EventLog) -> Verified:
     """Read every row and compare it with its digest; look for keys that were used twice, and for lost requests."""
-    damage = log.damage() or _damage_of_quarantine(log)
+    damage = log.damage() or _unreadable(log)
     if damage:
         return Verified(damage=damage, conflicts=pl.DataFrame(schema=CONFLICTS_COLUMNS), n_orphans=0, n_days=0)
     standings = _standings(log)
@@ -71,9 +71,12 @@ def verify(log: EventLog) -> Verified:
     )
 
 
-def _damage_of_quarantine(log: EventLog) -> list[str]:
+def _unreadable(log: EventLog) -> list[str]:
+    """Why what has no digest, keys with their arrivals and lines in quarantine, cannot be read."""
     try:
         log.quarantined()
+        for table in TABLES.values():
+            log.deliveries(table)
     except LogError as error:
         return [str(error)]
     return []
