@@ -80,6 +80,7 @@ def read_days(
 
     The arguments and errors are those of `read_day`.
     """
+    log.deliveries(EVENTS_TABLE)  # refuses a log that has lost rows, of whatever day
     for day in days:
         yield day, read_day(log, day, config)
 

@@ -23,7 +23,17 @@ from recsys_core.feedback.log import (
     rows_frame,
 )
 from recsys_core.feedback.records import TABLES, Event, Impression, LogTable, Request, Row, digest_of, stored_rows
-from recsys_core.feedback.sqlite_files import Writer, explained, log_files, open_reader
+from recsys_core.feedback.sqlite_files import (
+    Reader,
+    Writer,
+    accept_loss,
+    explained,
+    log_files,
+    losses,
+    open_reader,
+    readers,
+)
+from recsys_core.feedback.tallies import differs, tallied_files
 
 PIECE = 10_000
 """Rows that a check of everything holds in memory at once."""
@@ -73,13 +83,10 @@ class SqliteLog:
             f"WHERE {table.key[0]} IN (SELECT value FROM json_each(?))"
         )
         with self._reading() as files:
-            days = [
-                rows_frame(table, _all(path, connection, of_day, table.bounds(start)), str(path))
-                for path, connection in files.items()
-            ]
+            days = [rows_frame(table, _all(one, of_day, table.bounds(start)), str(one.path)) for one in files]
             rows = pl.concat([rows_frame(table, [], ""), *days])
             keys = json.dumps(rows[table.key[0]].unique().to_list())
-            known = [row for path, connection in files.items() for row in _all(path, connection, of_keys, (keys,))]
+            known = [row for one in files for row in _all(one, of_keys, (keys,))]
         return DaySnapshot(rows=rows, deliveries=deliveries_frame(table, known, self.place))
 
     def deliveries(self, table: LogTable) -> pl.DataFrame:
@@ -88,10 +95,14 @@ class SqliteLog:
         Raises:
             LogError: a file is damaged or cannot be read.
         """
-        query = f"SELECT {', '.join(table.key)}, {table.arrival}, digest FROM {table.name}"
+        query = f"SELECT {', '.join(table.key)}, {table.arrival}, digest, rowid FROM {table.name}"
+        frames = [deliveries_frame(table, [], self.place)]
         with self._reading() as files:
-            rows = [row for path, connection in files.items() for row in _all(path, connection, query)]
-        return deliveries_frame(table, rows, self.place)
+            for one in files:
+                found = _all(one, query)
+                frames.append(deliveries_frame(table, [row[:-1] for row in found], str(one.path)))
+                _refuse_loss(one, table, found)
+        return pl.concat(frames)
 
     def set_aside(self, lines: Sequence[BadLine]) -> int:
         """Keep bad lines; returns how many this writer's file did not hold before.
@@ -119,8 +130,8 @@ class SqliteLog:
         """
         query = 'SELECT line_id, source, line, "column", reason, value, raw, set_aside_at FROM quarantine'
         with self._reading() as files:
-            rows = [row for path, connection in files.items() for row in _all(path, connection, query)]
-            done = {row[0] for path, one in files.items() for row in _all(path, one, "SELECT line_id FROM replayed")}
+            rows = [row for one in files for row in _all(one, query)]
+            done = {row[0] for one in files for row in _all(one, "SELECT line_id FROM replayed")}
         return oldest_first(rows, done)
 
     def mark_replayed(self, line_ids: Collection[bytes], at: int) -> None:
@@ -136,7 +147,17 @@ class SqliteLog:
 
     def damage(self) -> list[str]:
         """Check the structure of every file, and every row against its digest; a sentence for each fault."""
-        return [fault for path in log_files(self.folder) for fault in _faults(path)]
+        paths = sorted({*log_files(self.folder), *tallied_files(self.folder)})
+        return [fault for path in paths for fault in _faults(path)]
+
+    def accept_loss(self) -> list[str]:
+        """Go on with what the files hold; a sentence for each thing that is missing and was acknowledged.
+
+        Raises:
+            LogError: a file is being written, or cannot be read.
+        """
+        self.close()
+        return accept_loss(self.folder)
 
     def close(self) -> None:
         """Give this writer's file back; the next append takes one again."""
@@ -153,18 +174,16 @@ class SqliteLog:
                 yield connection
 
     @contextmanager
-    def _reading(self) -> Iterator[dict[Path, sqlite3.Connection]]:
+    def _reading(self) -> Iterator[list[Reader]]:
         """A read transaction on every file; each sees whole batches, as its writer committed them."""
-        opened: dict[Path, sqlite3.Connection] = {}
+        opened: list[Reader] = []
         try:
-            for path in log_files(self.folder):
-                connection = open_reader(path)
-                if connection:
-                    opened[path] = connection
+            for one in readers(self.folder):
+                opened.append(one)
             yield opened
         finally:
-            for connection in opened.values():
-                connection.close()
+            for one in opened:
+                one.connection.close()
 
 
 def _insert(connection: sqlite3.Connection, table: LogTable, rows: list[Row]) -> Counts:
@@ -184,24 +203,43 @@ def _insert(connection: sqlite3.Connection, table: LogTable, rows: list[Row]) ->
     return count([(key, row[-1]) for key, row in zip(keys, rows, strict=True)], known)
 
 
-def _all(path: Path, connection: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> list[Row]:
-    with explained(path):
-        return connection.execute(query, values).fetchall()
+def _all(one: Reader, query: str, values: Sequence[object] = ()) -> list[Row]:
+    with explained(one.path):
+        return one.connection.execute(query, values).fetchall()
 
 
-def _faults(path: Path) -> Iterator[str]:
-    """What is wrong with one file."""
+def _refuse_loss(one: Reader, table: LogTable, found: list[Row]) -> None:
+    """Nothing where the rows up to the tally are those that were acknowledged.
+
+    Args:
+        one: the file.
+        table: the table that was read.
+        found: arrival, digest and rowid last, of every row.
+    """
+    tally = one.tallies.get(table.name)
+    if tally:
+        for fault in differs(one.path, table.name, (row[-3:] for row in found if row[-1] <= tally.last), tally):
+            raise LogError(fault)
+
+
+def _faults(path: Path) -> list[str]:
+    """What is wrong with one file; where its rows are in order, what it has lost."""
     try:
-        connection = open_reader(path)
-        if connection is None:
-            return
-        with closing(connection), explained(path):
-            said = [one for (one,) in connection.execute("PRAGMA integrity_check(10)") if one != "ok"]
-            yield from (f"{path}: {one}: restore it from a copy" for one in said)
-            for table in TABLES.values():
-                yield from _altered(path, connection, table)
+        return [*_damage(path)] or losses(path)
     except LogError as error:
-        yield str(error)
+        return [str(error)]
+
+
+def _damage(path: Path) -> Iterator[str]:
+    """Faults of the structure of a file, and rows that are not as they were written."""
+    connection = open_reader(path) if path.exists() else None
+    if connection is None:
+        return
+    with closing(connection), explained(path):
+        said = [one for (one,) in connection.execute("PRAGMA integrity_check(10)") if one != "ok"]
+        yield from (f"{path}: {one}: restore it from a copy" for one in said)
+        for table in TABLES.values():
+            yield from _altered(path, connection, table)
 
 
 def _altered(path: Path, connection: sqlite3.Connection, table: LogTable) -> Iterator[str]:

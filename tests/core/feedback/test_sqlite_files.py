@@ -216,7 +216,7 @@ def test_a_line_in_quarantine_that_was_altered_is_damage(change: str, sqlite: Sq
         file.execute(f"UPDATE quarantine SET {change} WHERE line = 1")
     with pytest.raises(LogError, match="in the quarantine"):
         sqlite.quarantined()
-    assert "in the quarantine" in verify(sqlite).damage[0]
+    assert "quarantine" in verify(sqlite).damage[0]
 
 
 def fill(log: SqliteLog) -> tuple[set[str], str]:
