@@ -5,7 +5,7 @@ the stored rows say together, which of them count and which are repeats, is work
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,7 +13,17 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from recsys_core.errors import LogError
-from recsys_core.feedback.records import DIGEST_BYTES, Event, Impression, LogTable, Request, Row, digest_of
+from recsys_core.feedback.records import (
+    DIGEST_BYTES,
+    IMPRESSIONS_TABLE,
+    REQUESTS_TABLE,
+    Event,
+    Impression,
+    LogTable,
+    Request,
+    Row,
+    digest_of,
+)
 
 SCHEMA_VERSION = 1
 """Of the stored tables; a log of a newer one is refused, since its columns may mean something else."""
@@ -65,6 +75,26 @@ class BadLine:
     set_aside_at: int  # seconds UTC
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Note:
+    """What is said about rows of the log beside them: rows themselves are never changed."""
+
+    kind: str  # IMPORTED, SET_ASIDE or LOSS_ACCEPTED
+    key: str  # what it is said of
+    value: str
+    noted_at: int  # microseconds UTC
+
+
+IMPORTED = "imported"
+"""A request, or a slot of it, came from outside: key is the request_id, value the digest of the row in hexadecimal."""
+
+SET_ASIDE = "set aside"
+"""Whether a request counts no more: key is the request_id, value "yes" or "no"; the latest note of a request counts."""
+
+LOSS_ACCEPTED = "loss accepted"
+"""Less arrived on a day than was once ingested, and that is in order: see `gaps.refuse_loss`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DaySnapshot:
     """One day of one table, and all that is known of its keys, seen at one moment."""
@@ -85,8 +115,28 @@ class EventLog(Protocol):
         requests: Sequence[Request] = (),
         impressions: Sequence[Impression] = (),
         events: Sequence[Event] = (),
+        imported: bool = False,
     ) -> Appended:
-        """Store one batch in one transaction; when this returns, it is on the disk."""
+        """Store one batch in one transaction; when this returns, it is on the disk.
+
+        Rows that came from outside are imported: `imported_requests` tells their requests from the service's own.
+        """
+        ...
+
+    def note(self, notes: Sequence[Note]) -> None:
+        """Keep notes; one that is kept already is kept once."""
+        ...
+
+    def notes(self, kind: str) -> list[Note]:
+        """The notes of a kind, oldest first."""
+        ...
+
+    def imported_requests(self) -> set[str]:
+        """The ids of requests that were imported, or have a slot that was, where the service did not store it itself."""
+        ...
+
+    def accept_loss(self) -> list[str]:
+        """Go on with what is there; returns a sentence for each thing that is missing and was acknowledged."""
         ...
 
     def read_day(self, table: LogTable, start: int) -> DaySnapshot:
@@ -116,6 +166,27 @@ class EventLog(Protocol):
     def close(self) -> None:
         """Let go of what is open; the log can be used again after."""
         ...
+
+
+def digest_of_note(note: Note) -> bytes:
+    """16 bytes over a note."""
+    text = repr((note.kind, note.key, note.value, note.noted_at))
+    return hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()
+
+
+def marks_of(rows: Mapping[str, Sequence[Row]]) -> list[tuple[LogTable, Note]]:
+    """A note for each request and each slot of a batch that came from outside.
+
+    Args:
+        rows: of `records.stored_rows`.
+    """
+    marks = []
+    for table in (REQUESTS_TABLE, IMPRESSIONS_TABLE):
+        arrival = list(table.columns).index(table.arrival)
+        for row in rows[table.name]:
+            note = Note(kind=IMPORTED, key=row[0], value=row[-1].hex(), noted_at=row[arrival])
+            marks.append((table, note))
+    return marks
 
 
 def line_id_of(raw: bytes) -> bytes:

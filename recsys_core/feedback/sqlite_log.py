@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -12,17 +12,32 @@ import polars as pl
 
 from recsys_core.errors import LogError
 from recsys_core.feedback.log import (
+    IMPORTED,
     Appended,
     BadLine,
     Counts,
     DaySnapshot,
+    Note,
     count,
     damaged_row,
     deliveries_frame,
+    digest_of_note,
+    marks_of,
     oldest_first,
     rows_frame,
 )
-from recsys_core.feedback.records import TABLES, Event, Impression, LogTable, Request, Row, digest_of, stored_rows
+from recsys_core.feedback.records import (
+    IMPRESSIONS_TABLE,
+    REQUESTS_TABLE,
+    TABLES,
+    Event,
+    Impression,
+    LogTable,
+    Request,
+    Row,
+    digest_of,
+    stored_rows,
+)
 from recsys_core.feedback.sqlite_files import (
     Reader,
     Writer,
@@ -60,6 +75,7 @@ class SqliteLog:
         requests: Sequence[Request] = (),
         impressions: Sequence[Impression] = (),
         events: Sequence[Event] = (),
+        imported: bool = False,
     ) -> Appended:
         """Store one batch in one transaction, which is on the disk when this returns.
 
@@ -68,6 +84,8 @@ class SqliteLog:
         """
         rows = stored_rows(requests, impressions, events)
         with self._writing() as connection:
+            if imported:
+                _mark(connection, rows)
             return Appended(**{name: _insert(connection, TABLES[name], some) for name, some in rows.items()})
 
     def read_day(self, table: LogTable, start: int) -> DaySnapshot:
@@ -145,6 +163,44 @@ class SqliteLog:
                 "INSERT INTO replayed VALUES (?, ?) ON CONFLICT DO NOTHING", [(one, at) for one in sorted(line_ids)]
             )
 
+    def note(self, notes: Sequence[Note]) -> None:
+        """Keep notes in this writer's file.
+
+        Raises:
+            LogError: they could not be stored.
+        """
+        with self._writing() as connection:
+            _keep(connection, notes)
+
+    def notes(self, kind: str) -> list[Note]:
+        """The notes of a kind in all files, oldest first.
+
+        Raises:
+            LogError: a file is damaged or cannot be read.
+        """
+        with self._reading() as files:
+            found = {note for one in files for note in _notes(one, kind)}
+        return sorted(found, key=lambda note: (note.noted_at, note.key, note.value))
+
+    def imported_requests(self) -> set[str]:
+        """The ids of requests that were imported, and that no writer stored as the service's own.
+
+        Raises:
+            LogError: a file is damaged or cannot be read.
+        """
+        with self._reading() as files:
+            marked = {one.path: {(note.key, note.value) for note in _notes(one, IMPORTED)} for one in files}
+            everywhere = set().union(*marked.values())
+            keys = json.dumps(sorted({key for key, _ in everywhere}))
+            own = {
+                (key, digest.hex())
+                for one in files
+                for table in (REQUESTS_TABLE, IMPRESSIONS_TABLE)
+                for key, digest in _all(one, _DIGESTS.format(table.name), (keys,))
+                if (key, digest.hex()) not in marked[one.path]
+            }
+        return {key for key, digest in everywhere if (key, digest) not in own}
+
     def damage(self) -> list[str]:
         """Check the structure of every file, and every row against its digest; a sentence for each fault."""
         paths = sorted({*log_files(self.folder), *tallied_files(self.folder)})
@@ -201,6 +257,35 @@ def _insert(connection: sqlite3.Connection, table: LogTable, rows: list[Row]) ->
     places = ", ".join("?" * len(rows[0]))
     connection.executemany(f"INSERT INTO {table.name} VALUES ({places}) ON CONFLICT DO NOTHING", rows)
     return count([(key, row[-1]) for key, row in zip(keys, rows, strict=True)], known)
+
+
+_DIGESTS = "SELECT request_id, digest FROM {} WHERE request_id IN (SELECT value FROM json_each(?))"
+
+
+def _mark(connection: sqlite3.Connection, rows: Mapping[str, Sequence[Row]]) -> None:
+    """Note which requests and slots come from outside, unless this file holds them already."""
+    new = []
+    for table, note in marks_of(rows):
+        query = f"SELECT 1 FROM {table.name} WHERE request_id = ? AND digest = ?"
+        if not connection.execute(query, (note.key, bytes.fromhex(note.value))).fetchone():
+            new.append(note)
+    _keep(connection, new)
+
+
+def _keep(connection: sqlite3.Connection, notes: Sequence[Note]) -> None:
+    rows = [(one.kind, one.key, one.value, one.noted_at, digest_of_note(one)) for one in notes]
+    connection.executemany("INSERT INTO notes VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
+
+
+def _notes(one: Reader, kind: str) -> list[Note]:
+    """The notes of a kind in one file; none in a file of an earlier version."""
+    if not _all(one, "SELECT 1 FROM sqlite_master WHERE name = 'notes'"):
+        return []
+    rows = _all(one, "SELECT kind, key, value, noted_at, digest FROM notes WHERE kind = ?", (kind,))
+    notes = [Note(kind=row[0], key=row[1], value=row[2], noted_at=row[3]) for row in rows]
+    if any(digest_of_note(note) != row[-1] for note, row in zip(notes, rows, strict=True)):
+        raise LogError(f"{one.path}: a note is not as it was written; the storage is damaged. Restore it from a copy")
+    return notes
 
 
 def _all(one: Reader, query: str, values: Sequence[object] = ()) -> list[Row]:
