@@ -58,9 +58,9 @@ def parity_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     run, until = AssetRun(context, lake), closed_until()
     with lake.open_log() as log:
         run.read_from_outside("served", served_version(log, until))
-        logged = served_until(log, until)
+        logged, imported = served_until(log, until), log.imported_requests()
     served = logged.and_also(Served.load(run.folder("past_requests")))
-    report = make_report(served, read_bundle(run.folders(PARTS)), run.table("interaction_log_head"))
+    report = make_report(served, read_bundle(run.folders(PARTS)), run.table("interaction_log_head"), imported=imported)
     return run.publish(report.save, facts=report.headline(), metadata=parity_metadata(report))
 
 

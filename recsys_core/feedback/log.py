@@ -132,7 +132,7 @@ class EventLog(Protocol):
         ...
 
     def imported_requests(self) -> set[str]:
-        """The ids of requests that were imported, or have a slot that was, where the service did not store it itself."""
+        """The ids of requests that were imported, or have a slot that was, and are not the service's own as well."""
         ...
 
     def accept_loss(self) -> list[str]:

@@ -6,7 +6,7 @@ unless a rating that arrived late explains it: the replay then knows what nobody
 answered.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,9 +66,10 @@ class ParityReport:
             n_wrong_lists (requests with any fault of `lists`), n_late (requests that differ from what is known by now,
             and not from what had arrived when they were answered: left out of both tables), n_of_other_releases
             (requests that this release did not answer, which are left out), n_repeated (requests that share their id
-            with another one, so that their slots cannot be told apart, which are left out), n_left_out (slots that it
-            says it showed, and that cannot be compared: another release answered their request, or their request is
-            among n_repeated, or they hold another number of features, or a score beyond float32).
+            with another one, so that their slots cannot be told apart, which are left out), n_imported (requests that
+            came from outside, or have a slot that did, which are left out), n_left_out (slots that it says it showed,
+            and that cannot be compared: another release answered their request, or their request is among n_repeated
+            or n_imported, or they hold another number of features, or a score beyond float32).
     """
 
     columns: pl.DataFrame
@@ -114,7 +115,9 @@ class ParityReport:
         }
 
 
-def parity_report(served: Served, bundle: Bundle, logged: pl.DataFrame | None = None) -> ParityReport:
+def parity_report(
+    served: Served, bundle: Bundle, logged: pl.DataFrame | None = None, *, imported: Collection[str] = ()
+) -> ParityReport:
     """Replay what a release has served, and compare.
 
     Args:
@@ -122,9 +125,11 @@ def parity_report(served: Served, bundle: Bundle, logged: pl.DataFrame | None = 
         bundle: the release, with every rating known by now.
         logged: LOGGED, the ratings among them that came through the log, with the second in which each arrived. None:
             all were known before any request.
+        imported: ids of requests that came from outside: what they say of this release is not this release's doing.
     """
     answered = served.of_release(bundle.release)
-    own = answered.with_unique_ids()
+    unique = answered.with_unique_ids()
+    own = unique.without(imported)
     shown = Served(
         requests=own.requests.sort("requested_at", "request_id"),
         impressions=own.impressions.sort("request_id", "position"),
@@ -142,7 +147,8 @@ def parity_report(served: Served, bundle: Bundle, logged: pl.DataFrame | None = 
         "n_wrong_lists": faults["request_id"].n_unique(),
         "n_late": late.height,
         "n_of_other_releases": served.requests.height - answered.requests.height,
-        "n_repeated": answered.requests.height - shown.requests.height,
+        "n_repeated": answered.requests.height - unique.requests.height,
+        "n_imported": unique.requests.height - shown.requests.height,
         "n_left_out": served.impressions.filter(release=bundle.release).height - shown.impressions.height,
     }
     return ParityReport(

@@ -1,5 +1,6 @@
 """What was served, as two tables, and as a drift report reads it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +63,11 @@ class Served:
         """The requests whose id no other request has, and their slots: those of two requests cannot be told apart."""
         requests = self.requests.filter(pl.col("request_id").is_unique())
         return Served(requests=requests, impressions=self.impressions.join(requests, on="request_id", how="semi"))
+
+    def without(self, request_ids: Collection[str]) -> "Served":
+        """All but some requests and their slots."""
+        kept = ~pl.col("request_id").is_in(sorted(request_ids))
+        return Served(requests=self.requests.filter(kept), impressions=self.impressions.filter(kept))
 
     def between(self, since: int, until: int) -> "Served":
         """What was asked for from one second on and before another, by `asked_at`."""
