@@ -105,7 +105,7 @@ def block_of(bundle: Bundle, history: str, state: UserStates) -> Block:
     proposer = bundle.proposer
     vectors = user_vectors(proposer.tower, state.histories)
     asked_at = state.histories.timestamps[-1:] + 1
-    item_idx = proposer.candidates(vectors, state.histories, asked_at, N_CANDIDATES).item_idx
+    item_idx = proposer.retriever.candidates(vectors, state.histories, asked_at, N_CANDIDATES).item_idx
     requests = Requests(users=state, requested_at=asked_at)
     run = _timed(proposer.features, times)
     for _ in range(N_REPEATS):

@@ -37,6 +37,17 @@ def unproven(
     return sorted(key for key, record in latest.items() if record is None or record.status.value != PASSED)
 
 
+def red(
+    repository: dg.RepositoryDefinition, instance: dg.DagsterInstance, assets: Collection[str]
+) -> list[dg.AssetCheckKey]:
+    """The blocking checks of these assets that ran and did not pass, sorted: nothing is built upon their assets.
+
+    Another than these may be unproven as well, because it never ran; the next refresh runs it.
+    """
+    keys = unproven(repository, instance, assets)
+    return [key for key in keys if instance.get_latest_asset_check_evaluation_record(key) is not None]
+
+
 def prove(
     repository: dg.RepositoryDefinition,
     instance: dg.DagsterInstance,
@@ -59,13 +70,13 @@ def refuse_unproven(repository: dg.RepositoryDefinition, instance: dg.DagsterIns
     Raises:
         UnprovenError: naming each such check and what it found.
     """
-    red = unproven(repository, instance, assets)
-    if red:
-        found = "; ".join(f"{key.asset_key.to_user_string()}: {key.name}{_found(instance, key)}" for key in red)
+    failed = unproven(repository, instance, assets)
+    if failed:
+        found = "; ".join(f"{key.asset_key.to_user_string()}: {key.name}{_found(instance, key)}" for key in failed)
         raise UnprovenError(
             f"a check did not pass, so nothing was built upon its asset ({found}): mend what it names, then `recsys "
             "refresh`; `recsys ui` shows all that it found",
-            {key.asset_key.to_user_string() for key in red},
+            {key.asset_key.to_user_string() for key in failed},
         )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
+from recsys_core.data.sources import expanded
 from recsys_core.lake.store import Lake
 
 if TYPE_CHECKING:  # brings polars, which most commands do without
@@ -19,13 +20,14 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 def lake_root() -> Path:
     """The folder of the lake: RECSYS_LAKE, or `data_lake` beside the code."""
-    return Path(os.environ.get("RECSYS_LAKE", PROJECT / "data_lake")).resolve()
+    named = os.environ.get("RECSYS_LAKE")
+    return (expanded(named) if named else PROJECT / "data_lake").resolve()
 
 
 def settings_file() -> Path | None:
     """The settings file: RECSYS_SETTINGS; None where the defaults in the code hold."""
     named = os.environ.get("RECSYS_SETTINGS")
-    return Path(named) if named else None
+    return expanded(named) if named else None
 
 
 def dagster_home() -> Path:

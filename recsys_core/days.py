@@ -1,6 +1,7 @@
 """Days of the calendar, UTC, written YYYY-MM-DD, so that they sort as text."""
 
 import datetime
+import math
 import re
 from collections.abc import Sequence
 
@@ -25,9 +26,20 @@ def start_of(day: str) -> int:
     try:
         if not _WRITTEN.fullmatch(day):
             raise ValueError
-        return int(datetime.datetime.fromisoformat(day).replace(tzinfo=datetime.UTC).timestamp())
+        return second_of(datetime.datetime.fromisoformat(day))
     except ValueError as error:
         raise DataError(f"{day!r} is not a day: write it as YYYY-MM-DD") from error
+
+
+def second_of(moment: datetime.datetime) -> int:
+    """The second since 1970 that a moment lies in; without a time zone it is UTC, with one it is converted.
+
+    >>> second_of(datetime.datetime.fromisoformat("1970-01-01T02:00:01+02:00"))
+    1
+    """
+    # `replace(tzinfo=...)` on a moment that has a zone would move it by the offset.
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+    return math.floor(aware.timestamp())
 
 
 def day_of(second: int) -> str:

@@ -101,12 +101,13 @@ def impression_outcomes(
     from recsys_core.feedback.closed import rows_until, shown_version
     from recsys_core.feedback.outcomes import outcomes
     from recsys_core.feedback.records import IMPRESSIONS_TABLE
+    from recsys_core.feedback.set_aside import requests_set_aside, without
     from recsys_core.tables import read_table
 
     run, until = AssetRun(context, lake, config), settled_until()
     with lake.open_log() as log:
         run.read_from_outside("shown", shown_version(log, until))
-        impressions = rows_until(log, IMPRESSIONS_TABLE, until)
+        impressions = without(rows_until(log, IMPRESSIONS_TABLE, until), requests_set_aside(log))
     head = run.folder("interaction_log_head")
     ratings, clicks = (read_table(head / f"{name}.parquet") for name in ("interaction_log_head", "clicks"))
     table = outcomes(impressions, clicks, ratings, config)

@@ -48,7 +48,7 @@ def answers_take_less_than_their_budget(lake: LakeResource) -> dg.AssetCheckResu
 def online_features_equal_offline_ones(lake: LakeResource) -> dg.AssetCheckResult:
     """Of every logged request, the list and each value that the ranker read are what training would have computed.
 
-    What ratings that had not arrived yet explain is counted as `n_late`, and is no fault.
+    What ratings and clicks that had not arrived yet explain is counted as `n_late`, and is no fault.
     """
     from recsys_core.monitoring.parity import ParityReport
 

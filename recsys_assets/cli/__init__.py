@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from recsys_assets.cli import answers, bench, data, housekeeping, log, pipeline, report
 from recsys_assets.cli.console import errors
+from recsys_core.data.sources import expanded
 from recsys_core.errors import RecsysError
 
 INTERRUPTED = 130
@@ -51,9 +52,9 @@ def choose_lake(
 ) -> None:
     """Say where the lake is and which settings hold; both reach child processes too."""
     if lake is not None:
-        os.environ["RECSYS_LAKE"] = str(lake.resolve())
+        os.environ["RECSYS_LAKE"] = str(expanded(str(lake)).resolve())
     if settings is not None:
-        os.environ["RECSYS_SETTINGS"] = str(settings.resolve())
+        os.environ["RECSYS_SETTINGS"] = str(expanded(str(settings)).resolve())
 
 
 def main() -> None:

@@ -5,12 +5,29 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from recsys_assets.cli.console import errors, out
+from recsys_assets.cli.console import log_shown, out, working
 
 if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--help` need not pay
     from recsys_core.bench.ranking import BenchSettings, Protocol
 
 app = typer.Typer(no_args_is_help=True)
+
+
+Train = Annotated[
+    Path,
+    typer.Option(
+        help="Parquet of ratings to fit on: user_id, item_id (numbers or text), rating (0.5 to 5, a like from 4 on), "
+        "timestamp (UTC: seconds since 1970 or a finer unit, or a date with its time, also as text). Without times the "
+        "order of the rows is taken, unless it is that of the items or of the ratings."
+    ),
+]
+Movies = Annotated[
+    Path,
+    typer.Option(
+        help="Parquet of items: item_id and, where known, title, genres (a list of names, or a text with | between) "
+        "and year (1995, or a date; else it is read from a title like 'Heat (1995)')."
+    ),
+]
 
 
 @app.callback()  # without it, typer would make the one command the whole group
@@ -21,8 +38,8 @@ def bench() -> None:
 @app.command()
 def rank(  # noqa: PLR0913  # a command has as many options as it needs
     *,
-    train: Annotated[Path, typer.Option(help="Parquet of ratings to fit on: user_id, item_id, rating, timestamp.")],
-    movies: Annotated[Path, typer.Option(help="Parquet of items: item_id, title, genres.")],
+    train: Train,
+    movies: Movies,
     context: Annotated[Path, typer.Option(help="Parquet of all that is known of the users to list for; as --train.")],
     output: Annotated[Path, typer.Option("--out", help="Parquet to write: user_id, item_id, rank, score.")],
     stage: Annotated[
@@ -42,14 +59,18 @@ def rank(  # noqa: PLR0913  # a command has as many options as it needs
 ) -> None:
     """Fit retrieval and ranking on a table of ratings, and list unseen items for the users of another.
 
-    The users may be unknown to the first table; the settings are those of the assets.
+    The users may be unknown to the first table; the settings are those of the assets. What the tables lack, and what of
+    them could not be used, is said on standard error.
     """
     from recsys_core.bench.ranking import ranked_lists
-    from recsys_core.bench.tables import read_bench_data, write_lists
+    from recsys_core.bench.tables import check_target, read_bench_data, write_lists
 
-    data = read_bench_data(train, movies, context)
-    with errors.status("fitting"):
-        lists = ranked_lists(data, _settings(seed, protocol), stage, k)
+    check_target(output, train, movies, context)
+    settings = _settings(seed, protocol)
+    with log_shown():
+        data = read_bench_data(train, movies, context)
+        with working("fitting"):
+            lists = ranked_lists(data, settings, stage, k)
     write_lists(lists, output)
     out.print(f"{output}: {lists.height} rows, {lists['user_id'].n_unique()} users")
 

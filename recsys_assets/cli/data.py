@@ -1,13 +1,22 @@
 """Commands about data sets: list, fetch, movies."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import Progress as Bar
 from rich.table import Column, Table
 
-from recsys_assets.cli.console import Json, errors, out, print_json
+from recsys_assets.cli.console import Json, errors, fixed_columns, out, print_json
+
+if TYPE_CHECKING:  # httpx takes a while to import, which `--help` need not pay
+    from recsys_core.data.fetch import Progress
+
+LINE_BYTES = 10_000_000
+"""A line for each so many bytes, where a server does not say how many there are."""
 
 app = typer.Typer(help="The data sets: which there are, how to get one, which movies it holds.", no_args_is_help=True)
 
@@ -23,7 +32,7 @@ def list_sources(*, as_json: Json = False) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table("data set", "here", Column("from", overflow="fold"), box=None)
+    table = Table(*fixed_columns("data set", "here"), Column("from", overflow="fold"), box=None)
     for row in rows:
         table.add_row(str(row["name"]), "yes" if row["here"] else "no", str(row["url"]) or "comes with the project")
     out.print(table)
@@ -36,13 +45,32 @@ def fetch(name: Annotated[str, typer.Argument(help="A name from `recsys data lis
     from recsys_assets.resources import lake_root
     from recsys_core.data.fetch import fetch as download
 
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors) as progress:
-        task = progress.add_task(name, total=None)
-        path = download(
-            name, lake_root() / "raw", lambda done, total: progress.update(task, completed=done, total=total)
-        )
+    with _download_shown(name) as tell:
+        path = download(name, lake_root() / "raw", tell)
     out.print(f"{name} is in {path}")
+
+
+@contextmanager
+def _download_shown(name: str) -> "Iterator[Progress]":
+    """Shows how far a download is, from its first bytes on: a bar, or without a terminal a line for each tenth."""
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    bar, told = Bar(*columns, console=errors, disable=not errors.is_terminal), -1
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        if not bar.tasks:
+            bar.add_task(name)
+            bar.start()
+        bar.update(bar.task_ids[0], completed=done, total=total or None)
+        tenth = 10 * done // total if total else done // LINE_BYTES
+        if not errors.is_terminal and tenth > told:
+            told = tenth
+            errors.print(f"{name}: {done / 1e6:.1f}" + (f" of {total / 1e6:.1f} MB" if total else " MB"))
+
+    try:
+        yield tell
+    finally:
+        bar.stop()
 
 
 @app.command()
@@ -62,7 +90,7 @@ def movies(text: Annotated[str, typer.Argument(help="Part of a title.")] = "", *
     if found.is_empty():
         out.print(f"no movie's title contains {text!r}", markup=False)
         return
-    shown = Table("id", "title", "year", "genres", box=None)
+    shown = Table(*fixed_columns("id"), "title", *fixed_columns("year"), "genres", box=None)
     for row in found.head(50).iter_rows(named=True):
         shown.add_row(
             str(row["item_id"]), escape(row["title"]), str(row["year"] or ""), escape(", ".join(row["genres"]))

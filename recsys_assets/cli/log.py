@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
 
-from recsys_assets.cli.console import Json, errors, out, print_json
+from recsys_assets.cli.console import Json, errors, out, print_json, working
 
 if TYPE_CHECKING:  # polars and Dagster take a second to import, which `--help` need not pay
     from recsys_core.feedback.importing import Imported, Limits
@@ -35,7 +35,7 @@ def append(
     """
     from recsys_core.feedback.importing import import_lines
 
-    with _log() as log, errors.status(f"appending {escape(file)}"):
+    with _log() as log, working(f"appending {escape(file)}"):
         if file == "-":
             imported = import_lines(sys.stdin.buffer, "standard input", log, _limits())
         else:
@@ -63,7 +63,7 @@ def demo() -> None:
 
     lake, dataset = this_lake(), str(RECIPES["raw_data"].parameters()["dataset"])
     held = ratings_held_back(dataset, lake.raw_folder, BaseRatingsRun())
-    with _log() as log, errors.status("playing the ratings that were held back"):
+    with _log() as log, working("playing the ratings that were held back"):
         made = demo_log(load_bundle(lake.store), held)
         appended = log.append(requests=made.requests, impressions=made.impressions, events=made.events)
     _show_appended(appended)
@@ -125,7 +125,7 @@ def verify(*, as_json: Json = False) -> None:
     """
     from recsys_core.feedback.inspection import verify as verified
 
-    with _log() as log, errors.status("reading the whole log"):
+    with _log() as log, working("reading the whole log"):
         found = verified(log)
         damage = found.damage or _shrunken(log)
     if as_json:
@@ -217,11 +217,10 @@ def quarantine(
     out.print(f"{len(lines)} lines are in quarantine")
     for reason, n_lines in reasons(lines).items():
         out.print(f"  {n_lines} {_printable(reason)}")
-    table = Table("file", "line", "field", "reason", Column("value", overflow="ellipsis", no_wrap=True), box=None)
     for one in lines[-SHOWN:]:
-        table.add_row(*map(_printable, (one.source, str(one.line), one.column, one.reason, one.value)))
-    if lines:
-        out.print(table)
+        # No table: in 80 columns a long value would leave no room for the file, the line and the reason.
+        place = ", ".join(part for part in (one.source, f"line {one.line}", one.column) if part)
+        out.print(_printable(f"{place}: {one.reason}" + (f": {one.value}" if one.value else "")), soft_wrap=True)
     if len(lines) > SHOWN:
         out.print(f"... and {len(lines) - SHOWN} earlier lines: --json has all")
 

@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from recsys_assets.cli.console import Json, errors, out, print_json, progress_shown
+from recsys_assets.cli.console import Json, errors, fixed_columns, out, print_json, progress_shown
 from recsys_assets.cli.report import show_report
 
 if TYPE_CHECKING:  # Dagster takes a second to import, which `--help` need not pay
@@ -65,18 +65,50 @@ def status(*, as_json: Json = False) -> None:
     lake = this_lake()
     verdicts = make_plan(lake, deep=True)
     made = lake.store.survey(verdicts)
-    rows = [_row(name, made[name], verdict.reasons) for name, verdict in verdicts.items()]
+    failed = _failed_checks([name for name, state in made.items() if state is not None])
+    rows = [
+        _row(name, made[name], verdict.reasons) | {"failed_checks": failed.get(name, [])}
+        for name, verdict in verdicts.items()
+    ]
     learned_until = _learned_until(made["two_tower"])
     if as_json:
         print_json({"learned_until": learned_until, "artifacts": rows})
         return
-    table = Table("asset", "version", "made (UTC)", "state", box=None)
+    table = Table(*fixed_columns("asset", "version", "made (UTC)"), "state", box=None)
     for row in rows:
         state = f"[yellow]{escape('; '.join(row['stale']))}[/]" if row["stale"] else "[green]up to date[/]"
+        if row["failed_checks"]:
+            state += f"; [red]did not pass: {', '.join(row['failed_checks'])}[/]"
         table.add_row(row["asset"], row["version"] or "-", row["made_at"] or "-", state)
     out.print(table)
+    _say_what_is_built_upon_nothing(failed)
     if learned_until:
         out.print(f"\nThe models that serve have learned everything until {learned_until}.")
+
+
+def _failed_checks(assets: list[str]) -> dict[str, list[str]]:
+    """Which blocking checks of these assets ran and did not pass, by asset."""
+    from recsys_assets.definitions import defs
+    from recsys_assets.instance import instance
+    from recsys_assets.proving import red
+    from recsys_assets.resources import dagster_home
+
+    if not dagster_home().exists():  # nothing has run, and whoever only asks makes no folder
+        return {}
+    found: dict[str, list[str]] = {}
+    with instance() as dagster:
+        for key in red(defs.get_repository_def(), dagster, assets):
+            found.setdefault(key.asset_key.to_user_string(), []).append(key.name)
+    return found
+
+
+def _say_what_is_built_upon_nothing(failed: dict[str, list[str]]) -> None:
+    for asset, checks in failed.items():
+        errors.print(
+            f"[yellow]warning:[/] {', '.join(checks)} of {asset} did not pass, so nothing is built upon it: mend what "
+            "the check found (`recsys ui`), then `recsys refresh`",
+            soft_wrap=True,
+        )
 
 
 def _learned_until(made: "State") -> str | None:
@@ -123,16 +155,19 @@ def _show_plan(*, as_json: bool) -> None:
     from recsys_assets.planning import make_plan
     from recsys_core.lake.staleness import in_short
 
-    stale = {name: verdict.reasons for name, verdict in make_plan(this_lake(), deep=True).items() if verdict.is_stale}
+    verdicts = make_plan(this_lake(), deep=True)
+    stale = {name: verdict.reasons for name, verdict in verdicts.items() if verdict.is_stale}
+    failed = _failed_checks([name for name in verdicts if name not in stale])
     if as_json:
         print_json(stale)
     elif not stale:
-        out.print("Everything is up to date: nothing to rebuild.")
+        out.print("Nothing to rebuild." if failed else "Everything is up to date: nothing to rebuild.")
     else:
-        table = Table("asset", "why it would be rebuilt", box=None)
+        table = Table(*fixed_columns("asset"), "why it would be rebuilt", box=None)
         for name, reasons in stale.items():
             table.add_row(name, escape(in_short(reasons)))
         out.print(table)
+    _say_what_is_built_upon_nothing(failed)
 
 
 def this_lake() -> "LakeResource":

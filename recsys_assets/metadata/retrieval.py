@@ -94,14 +94,15 @@ def index_metadata(index: "ItemIndex") -> Metadata:
 
 def retrieval_metadata(report: "RetrievalReport", ratings: pl.DataFrame, tower: "FittedTower") -> Metadata:
     """Recall against the number of candidates, and recall against time of other indexes over the same vectors."""
-    from recsys_core.retrieval.encoding import item_vectors, user_vectors
+    from recsys_core.retrieval.embeddings import embed_items
+    from recsys_core.retrieval.encoding import user_vectors
     from recsys_core.retrieval.frontier import frontier
     from recsys_core.retrieval.report import latest_users
     from recsys_core.retrieval.schemas import INDEX_RECALL, RECALL
 
     means = report.recall.group_by("k").agg(pl.col("recall").mean()).sort("k")
     queries = user_vectors(tower, latest_users(ratings, tower))
-    tried = frontier(item_vectors(tower), queries, time.perf_counter)
+    tried = frontier(embed_items(tower).vectors, queries, time.perf_counter)
 
     def draw_recall(axes: "Axes") -> None:
         axes.plot(means["k"].to_list(), means["recall"].to_list(), marker="o", markersize=4)

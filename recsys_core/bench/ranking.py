@@ -17,8 +17,10 @@ import polars as pl
 
 from recsys_core.bench.tables import BenchData, as_they_came
 from recsys_core.data.config import HoldoutsConfig, SplitsConfig
+from recsys_core.data.schemas import LIKED, RATING_STEPS
 from recsys_core.data.slicing import chained, fitted_before, hold_out, make_splits
 from recsys_core.data.splits import NOW, Splits
+from recsys_core.errors import DataError
 from recsys_core.features.slices import (
     SliceFeatures,
     item_features_by_slice,
@@ -35,9 +37,11 @@ from recsys_core.retrieval.config import CandidatesConfig, IndexConfig, TwoTower
 from recsys_core.retrieval.embeddings import embed_items
 from recsys_core.retrieval.index import build_index
 from recsys_core.retrieval.slices import fit_towers
-from recsys_core.retrieval.training import FittedTower
+from recsys_core.retrieval.training import AfterEpoch, FittedTower
 
 logger = logging.getLogger(__name__)
+
+TOLD_EPOCHS = 20
 
 Stage = Literal["retrieval", "ranking"]
 Protocol = Literal["auto", "time", "user"]
@@ -79,12 +83,16 @@ def ranked_lists(data: BenchData, settings: BenchSettings, stage: Stage, k: int)
 
     Where the data have no user whose likes could be held out, or none of these likes is found, there is no ranker, and
     the order of retrieval stands; a warning says so.
+
+    Raises:
+        DataError: the protocol by time is asked for, and the data tell no order in time.
     """
     asked = after_the_last(data.context)
     past, answering, ratings = _chains(data, asked, settings)
     splits = chained(past, answering)  # also for retrieval alone: its towers are those of the whole system
+    logger.info("fitting retrieval %d times, on %d ratings", len(splits.names), ratings.height)
     items = item_features_by_slice(ratings, data.movies, splits)
-    towers = fit_towers(ratings, items, splits, settings.two_tower)
+    towers = fit_towers(ratings, items, splits, settings.two_tower, watch=_tell_epochs)
     ranker = _ranker(ratings, past, items, towers, settings) if stage == "ranking" else None
     starts = np.array([answering.fit_end(name) for name in answering.names])
     # Who asks before the first of them is answered by the first: its models are what there is.
@@ -92,6 +100,7 @@ def ranked_lists(data: BenchData, settings: BenchSettings, stage: Stage, k: int)
     lists = []
     for number in np.unique(at):
         name, own = answering.names[number], asked.filter(at == number)
+        logger.info("listing items for %d of %d users", own.height, asked.height)
         embeddings = embed_items(towers[name])
         index = build_index(embeddings.vectors, embeddings.item_ids, settings.index)
         inputs = propose(
@@ -101,13 +110,29 @@ def ranked_lists(data: BenchData, settings: BenchSettings, stage: Stage, k: int)
             n_candidates=max(k, settings.candidates.n_candidates),
         )
         lists.append(_table(inputs.candidates if ranker is None else rank(ranker, inputs), inputs, data, k))
-    return pl.concat(lists)
+    made = pl.concat(lists)
+    n_short = asked.height - made.group_by("user_id").len().filter(pl.col("len") >= k).height
+    if n_short:
+        logger.info("%d of %d users have fewer than %d items that are new to them", n_short, asked.height, k)
+    return made
+
+
+def _tell_epochs(name: str) -> AfterEpoch:
+    """Says now and then how far a training is: the first of a large table takes minutes."""
+
+    def tell(epoch: int, _tower: FittedTower) -> None:
+        if epoch % TOLD_EPOCHS == 0:
+            logger.info("retrieval %s: epoch %d", name, epoch)
+
+    return tell
 
 
 def _chains(data: BenchData, asked: pl.DataFrame, settings: BenchSettings) -> tuple[Splits, Splits, pl.DataFrame]:
     """The slices that the ranker learns from, those that answer, and the ratings that both are fitted on."""
     end = int(data.train["timestamp"].max()) + 1  # type: ignore[arg-type]  # never null, and never empty
-    if not _is_by_time(asked, end, settings.protocol):
+    if settings.protocol == "time" and not data.is_ordered:
+        raise DataError("--protocol time needs times, or rows in their order: add a column timestamp to both tables")
+    if not data.is_ordered or not _is_by_time(asked, end, settings.protocol):
         return hold_out(data.train, end, settings.holdouts), fitted_before(end), data.train
     windows = make_splits(data.train, settings.splits).without(NOW)
     both = pl.concat([data.train, data.context]).sort("timestamp", "user_id", "item_id")
@@ -132,8 +157,9 @@ def _ranker(
     ratings: pl.DataFrame, past: Splits, items: pl.DataFrame, towers: dict[str, FittedTower], settings: BenchSettings
 ) -> Ranker | None:
     if past.users.is_empty():
-        logger.warning("no user has enough likes at different times to learn a ranking from: the order is retrieval's")
+        logger.warning("%s to learn a ranking from: the order is retrieval's", _what_lacks(ratings, settings.holdouts))
         return None
+    logger.info("fitting the ranker, by the likes of %d users", past.users["user_id"].n_unique())
     features = SliceFeatures(items=items, users=user_features_by_slice(ratings, items, past))
     examples = examples_of_slices(
         ratings, past, features, towers.__getitem__, n_candidates=settings.candidates.n_candidates
@@ -142,6 +168,18 @@ def _ranker(
         logger.warning("retrieval found none of the likes to learn a ranking from: the order is retrieval's")
         return None
     return fit_ranker(examples.rows, examples.feature_set, settings.ranker, past.last_until)
+
+
+def _what_lacks(ratings: pl.DataFrame, config: HoldoutsConfig) -> str:
+    """Why nobody could be asked: the beginning of a sentence."""
+    likes = ratings.filter(pl.col("rating") >= LIKED)
+    if likes.is_empty():
+        return (
+            f"no rating has {LIKED:g} stars or more, as a like has (write {RATING_STEPS[-1]:g} for a play or a click),"
+        )
+    if likes.group_by("user_id").len()["len"].max() < config.holdout_likes:  # type: ignore[operator]  # a count
+        return f"no user has {config.holdout_likes} likes, which are ratings of {LIKED:g} stars or more,"
+    return "no user has enough likes at different times"
 
 
 def _table(ordered: Candidates, inputs: RankingInputs, data: BenchData, k: int) -> pl.DataFrame:

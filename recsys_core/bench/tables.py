@@ -1,5 +1,10 @@
-"""Tables from outside -> the tables that the stages read, and the way back to the ids that they came with."""
+"""Tables from outside -> the tables that the stages read, and the way back to the ids that they came with.
 
+What cannot be read is refused. What is not used, or is used otherwise than it was perhaps meant, is logged in one line.
+"""
+
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,9 +13,12 @@ import numpy.typing as npt
 import polars as pl
 from polars.exceptions import PolarsError
 
-from recsys_core.data.movies import split_title
-from recsys_core.data.schemas import LATEST_TIMESTAMP, MOVIES_COLUMNS, RATING_STEPS, RATINGS_COLUMNS
+from recsys_core.bench.clock import on_one_clock
+from recsys_core.bench.items import item_table
+from recsys_core.data.columns import Column, Times, ids, on_one_form, stars, times
 from recsys_core.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +31,7 @@ class BenchData:
         movies: MOVIES columns of every item of either; without title, genres or year where the source has none.
         user_ids: the id of each user number, as it came.
         item_ids: the id of each item number, as it came.
+        is_ordered: whether timestamps tell an order; False where they are places in a random one.
     """
 
     train: pl.DataFrame
@@ -30,39 +39,91 @@ class BenchData:
     movies: pl.DataFrame
     user_ids: pl.Series
     item_ids: pl.Series
+    is_ordered: bool = True
 
 
 def read_bench_data(train: Path, movies: Path, context: Path) -> BenchData:
     """Read the three Parquet files.
 
-    Ratings have user_id, item_id, rating (0.5 to 5 stars) and timestamp (seconds, milliseconds or a date and time).
-    Without a timestamp, or where it is the same everywhere, the order of the rows is the order of time. Of several
-    ratings of one user and item the latest counts. Movies have item_id, title and genres (a list, or names joined by
-    '|'); all but item_id may be absent, a year is read from the title, and an item may be missing altogether.
+    Ratings have user_id, item_id, rating (0.5 to 5 stars) and timestamp: numbers since 1970 UTC in seconds or finer, or
+    dates with times, also as text. Without a timestamp, or where it is the same everywhere, the order of the rows is
+    the order of time, unless they are sorted by item or by stars. Of several ratings of one user and item the latest
+    counts. Movies have item_id, title, genres (a list, or names joined by '|') and year; all but item_id may be absent,
+    a year is read from the title as well, and an item may be missing altogether.
 
     Raises:
         DataError: a file cannot be read, or what is wrong in it, with row and column.
     """
-    rated = {"train": _ratings(train), "context": _ratings(context)}
-    if rated["train"].is_empty():
+    paths = {"train": train, "context": context}
+    raw = {name: _read(path, ("user_id", "item_id", "rating")) for name, path in paths.items()}
+    items = _read(movies, ("item_id",))
+    if raw["train"].is_empty():
         raise DataError(f"{train} has no ratings: there is nothing to fit on")
-    rated = _on_one_clock(rated)
-    both = pl.concat([table.select("user_id", "item_id") for table in rated.values()], how="vertical_relaxed")
-    users, items = both["user_id"].unique().sort(), both["item_id"].unique().sort()
-    numbered = {
-        name: _latest(
-            table.with_columns(
-                user_id=table["user_id"].cast(users.dtype).replace_strict(users, _numbers(users)),
-                item_id=table["item_id"].cast(items.dtype).replace_strict(items, _numbers(items)),
-            )
-        )
-        for name, table in rated.items()
+    if raw["context"].is_empty():
+        raise DataError(f"{context} has no ratings: there is nobody to list items for")
+    columns = {name: _Columns.of(table, str(paths[name])) for name, table in raw.items()}
+    user_ids, users = _numbered(columns, "user_id")
+    item_ids, rated = _numbered(columns, "item_id")
+    types = {name: {table[name].dtype for table in raw.values()} for name in ("user_id", "item_id")}
+    tables = {
+        name: pl.DataFrame({"user_id": users[name], "item_id": rated[name], "rating": one.rating})
+        for name, one in columns.items()
     }
-    return BenchData(**numbered, movies=_movies(movies, items), user_ids=users, item_ids=items)
+    timed, is_ordered = on_one_clock(tables, {name: one.times for name, one in columns.items()}, item_ids)
+    numbered = {name: _latest(table, str(paths[name])) for name, table in timed.items()}
+    _warn_of_strangers(numbered)
+    return BenchData(
+        **numbered,
+        movies=item_table(items, str(movies), item_ids),
+        user_ids=_typed(user_ids, types["user_id"]),
+        item_ids=_typed(item_ids, types["item_id"]),
+        is_ordered=is_ordered,
+    )
 
 
-def _numbers(ids: pl.Series) -> pl.Series:
-    return pl.int_range(len(ids), dtype=pl.Int64, eager=True)
+@dataclass(frozen=True, kw_only=True)
+class _Columns:
+    """The columns of one table of ratings."""
+
+    user_id: Column
+    item_id: Column
+    rating: pl.Series  # Float32
+    times: Times | None
+
+    @classmethod
+    def of(cls, table: pl.DataFrame, file: str) -> "_Columns":
+        notes: list[str] = []
+        named = {name: Column(file=file, name=name, values=table[name]) for name in ("user_id", "item_id", "rating")}
+        found = {name: Column(file=file, name=name, values=ids(named[name], notes)) for name in ("user_id", "item_id")}
+        has_times = "timestamp" in table.columns
+        told = times(Column(file=file, name="timestamp", values=table["timestamp"]), notes) if has_times else None
+        for note in notes:
+            logger.info(note)
+        return cls(**found, rating=stars(named["rating"]), times=told)
+
+
+def _numbered(columns: Mapping[str, _Columns], name: str) -> tuple[pl.Series, dict[str, pl.Series]]:
+    """The ids of both tables, in order, and each table's ids as numbers in that order."""
+    notes: list[str] = []
+    both = on_one_form([getattr(one, name) for one in columns.values()], notes)
+    for note in notes:
+        logger.info(note)
+    every = pl.concat(both).unique().sort()
+    numbers = pl.int_range(len(every), dtype=pl.Int64, eager=True)
+    return every, {table: one.replace_strict(every, numbers) for table, one in zip(columns, both, strict=True)}
+
+
+def _typed(ids: pl.Series, types: set[pl.DataType]) -> pl.Series:
+    """Ids in the type that they came with, where both tables have the same one, of numbers."""
+    first, *others = types
+    return ids.cast(first) if not others and first.is_numeric() else ids
+
+
+def _warn_of_strangers(tables: Mapping[str, pl.DataFrame]) -> None:
+    train, context = tables["train"], tables["context"]
+    known = context.filter(pl.col("item_id").is_in(train["item_id"].unique().implode()))
+    if known.is_empty():
+        logger.warning("none of the items of the context is in the training ratings: are their ids of one source?")
 
 
 def _read(path: Path, needed: tuple[str, ...]) -> pl.DataFrame:
@@ -76,89 +137,35 @@ def _read(path: Path, needed: tuple[str, ...]) -> pl.DataFrame:
     return table
 
 
-def _ratings(path: Path) -> pl.DataFrame:
-    """user_id, item_id, rating, timestamp (Int64, null everywhere if there is none), row by row as they came."""
-    table = _read(path, ("user_id", "item_id", "rating"))
-    if "timestamp" not in table.columns:
-        table = table.with_columns(timestamp=pl.lit(None, pl.Int64))
-    if table["timestamp"].dtype.is_temporal():
-        table = table.with_columns(pl.col("timestamp").cast(pl.Datetime).dt.epoch("s"))
-    columns = pl.Schema({name: RATINGS_COLUMNS[name] for name in ("rating", "timestamp")})
-    typed = table.select(*RATINGS_COLUMNS).cast(columns, strict=False)
-    timed = typed["timestamp"].null_count() < typed.height
-    for name in RATINGS_COLUMNS:
-        if name != "timestamp" or timed:
-            _refuse(path, name, table[name], typed[name].is_null(), "is not a number" if name in columns else "is null")
-    _refuse(path, "timestamp", table["timestamp"], (typed["timestamp"] < 0).fill_null(value=False), "is before 1970")
-    least, most = RATING_STEPS[0], RATING_STEPS[-1]
-    outside = ~typed["rating"].is_between(least, most).fill_null(value=False)
-    _refuse(path, "rating", table["rating"], outside, f"is not between {least} and {most} stars")
-    return typed
-
-
-def _refuse(path: Path, column: str, values: pl.Series, bad: pl.Series, what: str) -> None:
-    if bad.any():
-        row = int(bad.arg_true()[0])
-        raise DataError(f"{path}, row {row + 1}, column {column}: {values[row]} {what} ({bad.sum()} such rows)")
-
-
-def _on_one_clock(rated: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
-    """Both tables with timestamps in seconds; where they tell no order, the number of the row is the second."""
-    stamps = pl.concat([table["timestamp"] for table in rated.values()])
-    if stamps.null_count() or stamps.n_unique() == 1:
-        return {
-            name: table.with_columns(timestamp=pl.int_range(table.height, dtype=pl.Int64, eager=True))
-            for name, table in rated.items()
-        }
-    latest, unit = int(stamps.max()), 1  # type: ignore[arg-type]  # a column of integers without nulls
-    while latest // unit > LATEST_TIMESTAMP:  # milliseconds or finer
-        unit *= 1000
-    return {name: table.with_columns(pl.col("timestamp") // unit) for name, table in rated.items()}
-
-
-def _latest(table: pl.DataFrame) -> pl.DataFrame:
+def _latest(table: pl.DataFrame, file: str) -> pl.DataFrame:
     """The latest rating of each user and item, of equal seconds the last row; sorted by time."""
     ordered = table.sort("timestamp", maintain_order=True).unique(["user_id", "item_id"], keep="last")
+    if ordered.height < table.height:
+        logger.info("%s: %d ratings were replaced by a later one of the pair", file, table.height - ordered.height)
     return ordered.sort("timestamp", "user_id", "item_id")
 
 
-def _movies(path: Path, items: pl.Series) -> pl.DataFrame:
-    table = _read(path, ("item_id",)).unique("item_id", keep="first", maintain_order=True)
-    known = pl.DataFrame({"item_id": items, "number": _numbers(items)})
+def check_target(path: Path, *sources: Path) -> None:
+    """Refuse a file that could not be written in the end, before hours of work.
+
+    Raises:
+        DataError: its folder does not exist or may not be written to, it is a folder, or it is one of the sources.
+    """
+    for source in sources:
+        if path.exists() and source.exists() and path.samefile(source):
+            raise DataError(f"{path} is one of the tables that are read: name another file to write")
+    if path.is_dir():
+        raise DataError(f"{path} cannot be written: it is a folder; name a file in it")
+    part = path.with_name(f"{path.name}.part")
     try:
-        found = known.join(table.with_columns(pl.col("item_id").cast(items.dtype)), on="item_id", how="left")
-    except PolarsError as fault:
-        raise DataError(
-            f"{path}: its item_id is {table['item_id'].dtype}, that of the ratings {items.dtype}: they do not match"
-        ) from fault
-    titles = _column(found, "title", pl.String()).fill_null("").to_list()
-    parted = [split_title(title) for title in titles]
-    years = _column(found, "year", pl.Int32()).to_list()
-    return pl.DataFrame(
-        {
-            "item_id": found["number"],
-            "title": [part.title for part in parted],
-            "genres": _genres(found),
-            "year": [part.year if year is None else year for part, year in zip(parted, years, strict=True)],
-        },
-        schema=MOVIES_COLUMNS,
-    ).sort("item_id")
+        part.touch()
+        part.unlink()
+    except OSError as fault:
+        raise _unwritable(path, fault) from fault
 
 
-def _column(table: pl.DataFrame, name: str, dtype: pl.DataType) -> pl.Series:
-    if name not in table.columns:
-        return pl.Series(name, [None] * table.height, dtype=dtype)
-    return table[name].cast(dtype, strict=False)
-
-
-def _genres(table: pl.DataFrame) -> pl.Series:
-    """(n_items,) lists of genres; [] where none are told."""
-    told = table["genres"] if "genres" in table.columns else pl.Series([None] * table.height, dtype=pl.String)
-    if told.dtype == pl.String:
-        told = told.str.split("|")
-    lists = told.to_list() if told.dtype == pl.List else [None] * table.height
-    names = [[str(name).strip() for name in names or [] if name is not None] for names in lists]
-    return pl.Series("genres", names, dtype=pl.List(pl.String))
+def _unwritable(path: Path, fault: OSError) -> DataError:
+    return DataError(f"{path} cannot be written ({fault.strerror or fault}): name a file in a folder that is there")
 
 
 def write_lists(lists: pl.DataFrame, path: Path) -> None:
@@ -172,7 +179,7 @@ def write_lists(lists: pl.DataFrame, path: Path) -> None:
         lists.write_parquet(part)
         part.replace(path)
     except OSError as fault:
-        raise DataError(f"{path} cannot be written: {fault}") from fault
+        raise _unwritable(path, fault) from fault
     finally:
         part.unlink(missing_ok=True)
 

@@ -3,7 +3,7 @@
 To support another layout, add it here: the readers know tables only through `TableLayout`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recsys_core.data.archives import Files
 from recsys_core.data.limits import ReadingConfig
@@ -54,6 +54,13 @@ CSV = Layout(
 )
 """latest-small, 20M, 25M, 32M: comma-separated with a header, quoted where needed."""
 
+KAGGLE = Layout(
+    name="kaggle",
+    ratings=TableLayout(file="rating.csv", columns=RATING_NAMES, delimiter=",", has_header=True),
+    movies=TableLayout(file="movie.csv", columns=MOVIE_NAMES, delimiter=",", has_header=True),
+)
+"""The copy of 20M on Kaggle: as CSV, but its files have names in the singular, and times are written as dates."""
+
 ML_100K = Layout(
     name="100k",
     ratings=TableLayout(file="u.data", columns=RATING_NAMES, delimiter="\t"),
@@ -67,6 +74,9 @@ ML_100K = Layout(
         file="u.user", columns=("userId", "age", "gender", "occupation", "zip"), delimiter="|", encoding="latin-1"
     ),
 )
+
+ML_100K_WITHOUT_USERS = replace(ML_100K, name="100k without users", users=None)
+"""As many copies have it."""
 
 ML_1M = Layout(
     name="1m",
@@ -84,7 +94,8 @@ ML_10M = Layout(
 )
 """As 1M, but in UTF-8 and without users.dat, by which the two are told apart."""
 
-LAYOUTS = (CSV, ML_100K, ML_1M, ML_10M)  # 1M before 10M, whose files are a part of 1M's
+LAYOUTS = (CSV, KAGGLE, ML_100K, ML_100K_WITHOUT_USERS, ML_1M, ML_10M)
+"""One whose files are a part of another's comes after it."""
 
 
 def layout_of(files: Files) -> Layout:
@@ -100,6 +111,6 @@ def layout_of(files: Files) -> Layout:
             return layout
     found = ", ".join(sorted(names)[:8]) or "no file at its top"
     raise DataError(
-        f"{files.path.name} is in no known layout: expected ratings.csv and movies.csv, or u.data, u.item and u.user, "
+        f"{files.path.name} is in no known layout: expected ratings.csv and movies.csv, or u.data and u.item, "
         f"or ratings.dat and movies.dat; found {found}"
     )

@@ -16,11 +16,10 @@ from recsys_core.data.limits import MAX_TITLE_CHARS
 from recsys_core.data.lines import Block
 from recsys_core.data.quarantine import BadRow, Quarantine
 from recsys_core.data.records import Plan, accepted, records
-from recsys_core.data.schemas import MOVIES_COLUMNS
+from recsys_core.data.schemas import MOVIES_COLUMNS, YEARS
 from recsys_core.errors import DataError
 
 NO_GENRES = ("", "(no genres listed)")
-YEARS = (1870, 2100)  # both included, as in the MOVIES schema
 
 TITLE_WITH_YEAR = re.compile(
     # "Heat (1995)"; of a series' "(2006-2007)", also with an en dash, the first year; 100K has "(1995) (V)", and (V),

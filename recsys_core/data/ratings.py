@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from recsys_core.data.fields import id_number, stars, timestamp
+from recsys_core.data.fields import id_number, plain_moments, stars, timestamp
 from recsys_core.data.limits import ReadingConfig
 from recsys_core.data.lines import Block
 from recsys_core.data.quarantine import Quarantine
@@ -101,12 +101,13 @@ def _typed(plan: Plan) -> list[pl.Expr]:
     """The four columns, null where the text is not the plain spelling of a value."""
     at = {column: pl.col(f"field_{plan.columns.index(column)}") for column in ("userId", "movieId", "timestamp")}
     whole = {column: pl.when(text.str.contains(PLAIN_WHOLE)).then(text) for column, text in at.items()}
+    seconds = plain_moments(at["timestamp"]) if plan.has_written_times else whole["timestamp"]
     rating = pl.col(f"field_{plan.columns.index('rating')}")
     return [
         whole["userId"].cast(pl.Int64, strict=False).alias("user_id"),
         whole["movieId"].cast(pl.Int64, strict=False).alias("item_id"),
         rating.replace_strict(STARS_BY_TEXT, default=None, return_dtype=pl.Float32).alias("rating"),
-        whole["timestamp"].cast(pl.Int64, strict=False).alias("timestamp"),
+        seconds.cast(pl.Int64, strict=False).alias("timestamp"),
     ]
 
 
@@ -132,5 +133,5 @@ def _rating(fields: list[str], plan: Plan, config: ReadingConfig) -> tuple[int, 
         id_number(plan.value(fields, "userId"), "userId"),
         id_number(plan.value(fields, "movieId"), "movieId"),
         stars(plan.value(fields, "rating"), "rating"),
-        timestamp(plan.value(fields, "timestamp"), "timestamp", config.latest_timestamp),
+        timestamp(plan.value(fields, "timestamp"), "timestamp", config.latest_timestamp, is_iso=plan.has_written_times),
     )

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from recsys_core.data.fields import is_moment
 from recsys_core.data.layouts import TableLayout
 from recsys_core.data.limits import MAX_LINE_CHARS
 from recsys_core.data.lines import Block
@@ -29,6 +30,8 @@ class Plan:
     columns: tuple[str, ...]
     delimiter: str
     has_header: bool
+    has_written_times: bool = False
+    """Whether times are dates with times instead of seconds, as the first record tells: a file is in one form."""
 
     @property
     def quoted(self) -> bool:
@@ -63,8 +66,8 @@ def plan_of(layout: TableLayout, first: Block, notes: list[str]) -> tuple[Plan, 
     if not layout.has_header:
         return Plan(file=layout.file, columns=layout.columns, delimiter=layout.delimiter, has_header=False), first
     header, _, rest = first.text.partition("\n")
-    delimiter = next((mark for mark in HEADER_DELIMITERS if _names(header, mark) >= set(layout.columns)), None)
-    names = header.split(delimiter) if delimiter else []
+    delimiter = next((mark for mark in HEADER_DELIMITERS if set(_names(header, mark)) >= set(layout.columns)), None)
+    names = _names(header, delimiter) if delimiter else []
     if delimiter is None or len(set(names)) < len(names):
         raise DataError(
             f"{layout.file}, line 1: expected the header {','.join(layout.columns)}, found {header[:80]!r}; "
@@ -72,11 +75,28 @@ def plan_of(layout: TableLayout, first: Block, notes: list[str]) -> tuple[Plan, 
         )
     _note_header(layout, tuple(names), delimiter, notes)
     plan = Plan(file=layout.file, columns=tuple(names), delimiter=delimiter, has_header=True)
+    if _has_written_times(rest, plan):
+        notes.append(f"{layout.file} has dates and times, which are UTC where they name no zone")
+        plan = replace(plan, has_written_times=True)
     return plan, Block(text=rest, first_line=2, unterminated=first.unterminated)
 
 
-def _names(header: str, delimiter: str) -> set[str]:
-    return set(header.split(delimiter))
+def _names(header: str, delimiter: str) -> list[str]:
+    """The names of a header, which may be quoted; none where the quotes are bad."""
+    try:
+        return _quoted_fields(header, delimiter)
+    except (BadRow, OpenQuoteError):
+        return []
+
+
+def _has_written_times(text: str, plan: Plan) -> bool:
+    """Whether the first record has a date and time where seconds are expected."""
+    if "timestamp" not in plan.columns:
+        return False
+    try:
+        return is_moment(plan.value(split_fields(text.partition("\n")[0], plan), "timestamp"))
+    except (BadRow, OpenQuoteError):
+        return False
 
 
 def _note_header(layout: TableLayout, names: tuple[str, ...], delimiter: str, notes: list[str]) -> None:

@@ -21,6 +21,9 @@ LATEST_TIMESTAMP = 4_102_444_800
 MAX_ID = 2**53 - 1
 """The largest id of a user or an item: a larger one is not exact in float64, nor in JSON as most programs read it."""
 
+YEARS = (1870, 2100)
+"""First and last year of release that is believed, both included."""
+
 RATINGS_COLUMNS: dict[str, pl.DataType] = {
     "user_id": pl.Int64(),
     "item_id": pl.Int64(),
@@ -76,7 +79,7 @@ MOVIES = pa.DataFrameSchema(
         "title": pa.Column(pl.String, description="Title without its year; empty where unknown."),
         "genres": pa.Column(pl.List(pl.String), description="Genres; an empty list where none are listed."),
         "year": pa.Column(
-            pl.Int32, pa.Check.in_range(1870, 2100), nullable=True, description="Year of release, told by the title."
+            pl.Int32, pa.Check.in_range(*YEARS), nullable=True, description="Year of release, told by the title."
         ),
     },
     name="movies",

@@ -66,7 +66,7 @@ def locate(name_or_path: str, raw_dir: Path) -> Path:
     """
     source = SOURCES.get(name_or_path)
     if source is None:
-        path = Path(name_or_path)
+        path = expanded(name_or_path)
         if not path.exists():
             raise DataError(
                 f"{name_or_path!r} is neither a known data set ({', '.join(SOURCES)}) nor the path of a zip or folder"
@@ -77,6 +77,18 @@ def locate(name_or_path: str, raw_dir: Path) -> Path:
         raise DataError(f"{source.name} is not in {raw_dir}: {_how_to_get(source, path)}")
     verify(path, source)
     return path
+
+
+def expanded(path: str) -> Path:
+    """A path from a file or a variable, its `~` replaced as a shell would.
+
+    Raises:
+        DataError: there is no such home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"{path}: {error}; write the path in full") from error
 
 
 def verify(path: Path, source: Source) -> None:

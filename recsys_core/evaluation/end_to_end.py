@@ -17,8 +17,9 @@ from recsys_core.ranking.inputs import Proposer, TowerOf, propose, proposer_of
 from recsys_core.ranking.list_rules import ListedItems, listed_items, rule_all
 from recsys_core.ranking.lists import rank
 from recsys_core.ranking.ranker import Ranker
-from recsys_core.retrieval.candidates import exact_candidates, seen_at
+from recsys_core.retrieval.candidates import seen_at
 from recsys_core.retrieval.config import IndexConfig
+from recsys_core.retrieval.embeddings import embed_items
 from recsys_core.retrieval.index import build_index
 from recsys_core.side_by_side import Check, side_by_side
 
@@ -50,9 +51,10 @@ def _answers_of(inputs: SystemInputs, examination: Examination, name: str, check
     check()
     items, tower = of_slice(inputs.items, name), inputs.tower_of(name)
     exact = proposer_of(tower, items)
-    index = build_index(exact.item_vectors, tower.catalogue.item_ids, inputs.index)
+    embeddings = embed_items(tower)
+    index = build_index(embeddings.vectors, embeddings.item_ids, inputs.index)
     models = _Models(
-        proposer=replace(exact, index=index),
+        proposer=replace(exact, retriever=replace(exact.retriever, index=index)),
         ranker=inputs.ranker_of(inputs.splits.window_of(name)),
         listed=listed_items(exact, inputs.movies),
         items=items,
@@ -81,7 +83,9 @@ class _Models:
             rewatch_after_days=rules.rewatch_after_days,
         )
         seen = seen_at(proposed.users, proposed.requested_at, rules.rewatch_after_days)
-        exact = exact_candidates(self.proposer.item_vectors, proposed.user_vectors, seen, n_candidates)
+        exact = replace(self.proposer.retriever, index=None).candidates(
+            proposed.user_vectors, seen, proposed.requested_at, n_candidates
+        )
         ranked = rule_all(rank(self.ranker, proposed), self.listed, rules)
         return Answered(
             questions=questions,

@@ -105,10 +105,10 @@ def slices_table(report: EvalReport, model: str) -> str:
 
 
 def item_slices_table(report: EvalReport) -> str:
-    """Each model's recall of targets from the head, the middle and the tail of the catalogue."""
+    """Each model's recall, in a short and in a long list, of targets by how often their item had been rated."""
     named = report.item_slices.with_columns(column=pl.format("{} (n={})", "slice", "n"))
-    wide = named.pivot("column", index="model", values="recall")
-    rows = [[str(row[0]), *(f"{value:.3f}" for value in row[1:])] for row in wide.iter_rows()]
+    wide = named.pivot("column", index=["model", "k"], values="recall")
+    rows = [[str(row[0]), str(row[1]), *(f"{value:.3f}" for value in row[2:])] for row in wide.iter_rows()]
     return markdown_table(wide.columns, rows)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from recsys_core.data.histories import histories_of
+from recsys_core.data.histories import Catalogue, histories_of
 from recsys_core.data.splits import TEST, chosen_on
 from recsys_core.evaluation.accuracy import HEADLINE, per_user_metrics
 from recsys_core.evaluation.breadth import Audience, breadth
@@ -16,7 +16,7 @@ from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.funnel import Stages, fates, funnel
 from recsys_core.evaluation.lists import lists_table, of_window
 from recsys_core.evaluation.protocols import FROZEN, REFITTED, Questions
-from recsys_core.evaluation.slices import metric_by_slice, recall_by_item_band, user_slices
+from recsys_core.evaluation.slices import banded, metric_by_slice, recall_by_item_band, user_slices
 from recsys_core.tables import load_tables, save_tables
 
 OURS = "two-stage"
@@ -27,6 +27,9 @@ POPULARITY = "popularity"
 
 RETRIEVAL_ONLY = "two-tower"
 """The order of retrieval alone: what ranking has to improve on."""
+
+LONG = 100
+"""Places of a long list: what a second look at the candidates could bring up."""
 
 ALL_WINDOWS, DEVELOPMENT = "all windows", "development"
 """Pooled rows: over all windows that examine, and over those that settings are chosen on."""
@@ -47,7 +50,7 @@ class EvalReport:
     """All tables of the report; the functions that make them document their columns.
 
     Accuracy is of every protocol and window, and pooled over windows. The funnel and what lies beyond accuracy are of
-    the test window, refitted; slices of users are pooled over all windows, refitted.
+    the test window, refitted; slices of users and of items are pooled over all windows, refitted.
     """
 
     per_user: pl.DataFrame  # protocol, window, accuracy.per_user_metrics
@@ -126,9 +129,8 @@ def evaluate(answered: Sequence[Answered], baselines: pl.DataFrame, config: Eval
     per_user = _per_user(lists, targets)
     refitted = [one for one in answered if one.questions.protocol == REFITTED]
     tested = [one for one in refitted if one.questions.window == TEST]
-    test_lists, test_targets = (
-        table.filter(protocol=REFITTED, window=TEST).drop("protocol", "window") for table in (lists, targets)
-    )
+    test_lists = lists.filter(protocol=REFITTED, window=TEST).drop("protocol", "window")
+    bands = pl.concat([banded(of_window(one.questions, one.questions.targets), one.items) for one in refitted])
     target_fates = pl.concat([fates(one.stages, one.questions.targets, config.k) for one in tested])
     return EvalReport(
         per_user=per_user,
@@ -138,7 +140,7 @@ def evaluate(answered: Sequence[Answered], baselines: pl.DataFrame, config: Eval
         funnel=funnel(target_fates),
         breadth=breadth(test_lists, _audience(tested), config.k),
         user_slices=metric_by_slice(per_user.filter(protocol=REFITTED), _user_slices(refitted), HEADLINE, config),
-        item_slices=recall_by_item_band(test_lists, test_targets, tested[-1].items, config.k),
+        item_slices=recall_by_item_band(lists.filter(protocol=REFITTED), bands, (config.k, LONG)),
     )
 
 
@@ -186,13 +188,15 @@ def _user_slices(answered: Sequence[Answered]) -> pl.DataFrame:
 
 
 def _audience(answered: Sequence[Answered]) -> Audience:
-    """All users of some slices, in the numbers of the last, whose catalogue is the largest."""
+    """All users of some slices, in the numbers of all their items as of the last slice that has them."""
     last = answered[-1]
+    items = pl.concat([one.items for one in answered]).unique("item_id", keep="last").sort("item_id")
+    catalogue = Catalogue(item_ids=items["item_id"].to_numpy())
     known = pl.concat([one.questions.known for one in answered])
     user_ids = np.sort(np.concatenate([one.stages.users.user_ids for one in answered]))
     return Audience(
-        users=histories_of(known, last.stages.catalogue, user_ids),
-        catalogue=last.stages.catalogue,
-        items=last.items,
+        users=histories_of(known, catalogue, user_ids),
+        catalogue=catalogue,
+        items=items,
         n_trained_users=len(last.trained_users),
     )

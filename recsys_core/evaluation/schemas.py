@@ -127,12 +127,16 @@ USER_SLICES = pa.DataFrameSchema(
 ITEM_SLICES = pa.DataFrameSchema(
     {
         "model": _MODEL,
-        "slice": pa.Column(pl.String, description="Head, middle or tail by popularity; 'unseen' is in no catalogue."),
+        "slice": pa.Column(
+            pl.String,
+            description="Head, middle or tail by popularity; 'new': no rating; 'unseen': in no catalogue.",
+        ),
+        "k": pa.Column(pl.Int64, pa.Check.ge(1), description="Places of the lists that count."),
         "n": pa.Column(pl.Int64, pa.Check.ge(0), description="Held-out likes of this part."),
         "recall": pa.Column(pl.Float64, _SHARE, description="Share of them in the first places of the lists."),
     },
     name="item_slices",
     strict=True,
     ordered=True,
-    unique=["model", "slice"],
+    unique=["model", "slice", "k"],
 )

@@ -41,14 +41,15 @@ def user_slices(users: Histories, trained_users: pl.Series) -> pl.DataFrame:
 
 
 def item_bands(items: pl.DataFrame) -> pl.DataFrame:
-    """item_id, slice: head, middle or tail by the running share of ratings, most popular first."""
+    """item_id, slice: head, middle or tail by the running share of ratings, most popular first; new without any."""
     ordered = items.sort("n_ratings", "item_id", descending=[True, False])
     before = pl.col("n_ratings").cum_sum() - pl.col("n_ratings")
     band = pl.lit(POPULARITY_BANDS[-1][2])
     for _, high, name in reversed(POPULARITY_BANDS[:-1]):
         # Counts, not shares: a share of exactly one half may come out a little below.
         band = pl.when(before < high * pl.col("n_ratings").sum()).then(pl.lit(name)).otherwise(band)
-    return ordered.select("item_id", slice=band)
+    is_new = pl.col("n_ratings") == 0
+    return ordered.select("item_id", slice=pl.when(is_new).then(pl.lit("new")).otherwise(band))
 
 
 def metric_by_slice(
@@ -79,16 +80,36 @@ def metric_by_slice(
     return pl.DataFrame(rows).sort("model", "dimension", "slice")
 
 
-def recall_by_item_band(lists: pl.DataFrame, targets: pl.DataFrame, items: pl.DataFrame, k: int) -> pl.DataFrame:
-    """model, slice, n (targets), recall: the share of the targets of each band that the first k places hold.
+def banded(targets: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
+    """The targets with the band of their item in front.
 
-    Targets outside the catalogue form a band of their own, 'unseen', that no model of ratings alone can reach.
+    Those in the band 'new' had no rating when the models were fitted: no model of ratings alone reaches them. Those in
+    no catalogue form a band of their own, 'unseen', that nothing reaches.
+
+    Args:
+        targets: user_id and item_id among its columns.
+        items: `item_features` of the slice that asked for them.
     """
-    banded = targets.select("user_id", "item_id").join(item_bands(items), on="item_id", how="left")
-    banded = banded.with_columns(pl.col("slice").fill_null("unseen"))
+    bands = targets.join(item_bands(items), on="item_id", how="left", maintain_order="left")
+    return bands.with_columns(pl.col("slice").fill_null("unseen"))
+
+
+def recall_by_item_band(lists: pl.DataFrame, targets: pl.DataFrame, ks: tuple[int, ...]) -> pl.DataFrame:
+    """model, slice, k, n (targets), recall: the share of the targets of each band that the first k places hold.
+
+    Args:
+        lists: window, then RANKED_LISTS.
+        targets: window, user_id, item_id, slice, as `banded` gives them.
+        ks: how many places.
+    """
+    keys = ["window", "user_id", "item_id"]
+    wanted = targets.select(*keys, "slice")
     tables = []
-    for (model,), own in lists.filter(pl.col("rank") <= k).group_by("model", maintain_order=True):
-        hit = banded.join(own.select("user_id", "item_id", "rank"), on=["user_id", "item_id"], how="left")
-        table = hit.group_by("slice").agg(n=pl.len().cast(pl.Int64), recall=pl.col("rank").is_not_null().mean())
-        tables.append(table.sort("slice").select(pl.lit(str(model)).alias("model"), "slice", "n", "recall"))
+    for (model,), own in lists.group_by("model", maintain_order=True):
+        ranked = wanted.join(own.select(*keys, "rank"), on=keys, how="left")
+        for k in ks:
+            is_hit = (pl.col("rank") <= k).fill_null(value=False)
+            table = ranked.group_by("slice").agg(n=pl.len().cast(pl.Int64), recall=is_hit.mean()).sort("slice")
+            about = pl.lit(str(model)).alias("model"), "slice", pl.lit(k, pl.Int64).alias("k")
+            tables.append(table.select(*about, "n", "recall"))
     return pl.concat(tables)

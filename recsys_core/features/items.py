@@ -52,9 +52,9 @@ def item_new_like_share(items: ItemCounts) -> Float32s:
     return share(items.n_newest_likes[:, 2], items.n_newest[:, 2])
 
 
-@feature(entity="item", unit="share", high=1.0, sources=LIKES, default=0.5, max_age_days=1_461)
+@feature(entity="item", unit="share", high=1.0, sources=LIKES, may_be_missing=True, max_age_days=1_461)
 def item_like_share(items: ItemCounts) -> Float32s:
-    """Share of the item's ratings that are likes."""
+    """Share of the item's ratings that are likes; missing where nobody has rated it."""
     return ratio(items.n_likes, items.n_ratings)
 
 
@@ -64,17 +64,17 @@ def item_like_share(items: ItemCounts) -> Float32s:
     low=0.5,
     high=5.0,
     sources=LIKES,
-    default=3.5,
+    may_be_missing=True,
     max_age_days=1_461,
 )
 def item_mean_rating(items: ItemCounts) -> Float32s:
-    """Mean of the item's ratings."""
+    """Mean of the item's ratings; missing where nobody has rated it."""
     return ratio(items.half_stars, 2 * items.n_ratings)
 
 
-@feature(entity="item", unit="days", high=CENTURY, sources=RATINGS, default=0.0, max_age_days=1_461)
+@feature(entity="item", unit="days", high=CENTURY, sources=RATINGS, may_be_missing=True, max_age_days=1_461)
 def item_days_known(items: ItemCounts) -> Float32s:
-    """Days since the item was first rated."""
+    """Days since the item was first rated; missing where nobody has rated it."""
     days = (items.times - items.first_at) / DAY
     return np.where(items.n_ratings > 0, days, np.nan).astype(np.float32)
 

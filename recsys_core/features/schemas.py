@@ -29,6 +29,9 @@ EXAMPLE_KEYS: dict[str, pl.DataType] = {
     "known_at": pl.Int64(),
 }
 
+OF_RATINGS = ("item_like_share", "item_mean_rating", "item_days_known")
+"""Features that an item without ratings lacks, and no other."""
+
 KEY_TEXTS = {
     "slice": "Name of a question asked of the past: as of when all of the row is.",
     "item_id": "MovieLens' movieId.",
@@ -67,7 +70,17 @@ def table_schema(
         key: pa.Column(dtype, nullable=key in nullable, description=KEY_TEXTS[key]) for key, dtype in keys.items()
     }
     columns |= {one.name: _column(one) for one in features}
-    return pa.DataFrameSchema(columns, name=name, strict=True, ordered=True, unique=unique)
+    checks = [_known_where_rated()] if set(OF_RATINGS) <= columns.keys() else []
+    return pa.DataFrameSchema(columns, checks=checks, name=name, strict=True, ordered=True, unique=unique)
+
+
+def _known_where_rated() -> pa.Check:
+    """What ratings say of an item may be missing only where it has none."""
+    is_known = pl.all_horizontal(pl.col(OF_RATINGS).is_not_null())
+    return pa.Check(
+        lambda data: data.lazyframe.select((pl.col("item_popularity_share") == 0) | is_known),
+        error="lacks what the ratings of an item say",
+    )
 
 
 def _column(one: Feature[Any]) -> pa.Column:

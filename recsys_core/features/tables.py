@@ -4,6 +4,8 @@ It asks the two groups themselves and not the registry: towers are trained on sl
 trained anew because a feature of pairs changed.
 """
 
+from datetime import UTC, datetime
+
 import numpy as np
 import polars as pl
 
@@ -13,9 +15,12 @@ from recsys_core.features.counts import item_counts
 from recsys_core.features.feature import declared_in
 from recsys_core.features.sums import Int64s, user_sums
 
+NEW_YEARS = 2
+"""A movie without ratings counts as new in the calendar year (UTC) of its release and in the next."""
+
 
 def item_features(ratings: pl.DataFrame, movies: pl.DataFrame, as_of: int) -> pl.DataFrame:
-    """One row per item that was rated strictly before `as_of`; later ratings change nothing.
+    """One row per item that was rated strictly before `as_of`, or is new then; later ratings change nothing.
 
     Args:
         ratings: RATINGS; rows at or after `as_of` are ignored.
@@ -26,10 +31,11 @@ def item_features(ratings: pl.DataFrame, movies: pl.DataFrame, as_of: int) -> pl
         item_id, genres, year, n_ratings, n_likes, then the item features; sorted by item_id. A missing value is null.
     """
     known = ratings.filter(pl.col("timestamp") < as_of)
-    rated = pl.DataFrame({"item_id": known["item_id"].unique().sort()}, schema={"item_id": pl.Int64})
-    described = rated.join(movies.select("item_id", "genres", "year"), on="item_id", how="left", maintain_order="left")
+    ids = pl.concat([known["item_id"], new_releases(movies, as_of)]).unique().sort()
+    items = pl.DataFrame({"item_id": ids}, schema={"item_id": pl.Int64})
+    described = items.join(movies.select("item_id", "genres", "year"), on="item_id", how="left", maintain_order="left")
     years = described["year"].cast(pl.Float32).fill_null(float("nan")).to_numpy()
-    counts = item_counts(known, rated["item_id"].to_numpy(), np.full(rated.height, as_of), years)
+    counts = item_counts(known, described["item_id"].to_numpy(), np.full(described.height, as_of), years)
     return described.select(
         "item_id",
         pl.col("genres").fill_null([]),
@@ -38,6 +44,12 @@ def item_features(ratings: pl.DataFrame, movies: pl.DataFrame, as_of: int) -> pl
         n_likes=pl.Series(counts.n_likes),
         **{one.name: pl.Series(one(counts)).fill_nan(None) for one in declared_in(of_items)},
     )
+
+
+def new_releases(movies: pl.DataFrame, as_of: int) -> pl.Series:
+    """item_id of the movies (MOVIES) that came out in the year of a moment (seconds UTC) or in the year before."""
+    year = datetime.fromtimestamp(as_of, UTC).year
+    return movies.filter(pl.col("year").is_between(year - NEW_YEARS + 1, year))["item_id"]
 
 
 def user_features(ratings: pl.DataFrame, items: pl.DataFrame, user_ids: Int64s, times: Int64s) -> pl.DataFrame:

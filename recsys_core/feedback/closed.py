@@ -3,16 +3,14 @@
 import polars as pl
 
 from recsys_core.days import start_of
-from recsys_core.feedback.arrivals import FIRST, by_day, day_rows, day_versions, version_until
+from recsys_core.feedback.arrivals import FIRST, by_day, day_versions, rows_of, version_until
 from recsys_core.feedback.log import EventLog
 from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, LogTable
-from recsys_core.feedback.set_aside import requests_set_aside, version_without, without
+from recsys_core.feedback.set_aside import requests_set_aside, version_without
 
 
 def rows_until(log: EventLog, table: LogTable, last_day: str) -> pl.DataFrame:
     """The rows of a table that arrived up to and with a day, sorted by key; of a key the first arrival.
-
-    Requests that were set aside, and their slots, are left out.
 
     Args:
         log: the event log.
@@ -23,9 +21,8 @@ def rows_until(log: EventLog, table: LogTable, last_day: str) -> pl.DataFrame:
         LogError: the log is damaged or cannot be read.
     """
     days = by_day(log.deliveries(table), table).filter(pl.col("day") <= last_day)["day"].unique().sort()
-    rows = [day_rows(log.read_day(table, start_of(day)), table).filter(standing=FIRST) for day in days]
-    found = pl.concat([table.frame([]), *(one.select(*table.columns) for one in rows)]).sort(*table.key)
-    return without(found, table, requests_set_aside(log))
+    rows = [rows_of(log.read_day(table, start_of(day)), table).filter(standing=FIRST) for day in days]
+    return pl.concat([table.frame([]), *(one.select(*table.columns) for one in rows)]).sort(*table.key)
 
 
 def served_version(log: EventLog, last_day: str) -> str:

@@ -4,12 +4,15 @@ A line is an object with "type": "event", "impression" or "request"; one without
 repeated at no harm, after a failure in the middle as well, since every row has its key.
 """
 
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
+from recsys_core.data.lines import GZIP_MAGIC, UTF8_MARK, UTF16_MARKS
 from recsys_core.data.quarantine import BadRow
 from recsys_core.days import start_of
+from recsys_core.errors import DataError
 from recsys_core.feedback.config import InteractionsConfig
 from recsys_core.feedback.events import event_of
 from recsys_core.feedback.impressions import impression_of, request_of
@@ -22,6 +25,16 @@ BATCH = 512
 """Lines of one transaction: most of what larger ones gain (`python -m benchmarks.event_log`)."""
 
 MAX_VALUE_CHARS = 80
+
+NO_LINES = {
+    "packed with gzip": GZIP_MAGIC,
+    "a zip archive": b"PK\x03\x04",
+    "packed with zstd": b"\x28\xb5\x2f\xfd",
+    "Parquet": b"PAR1",
+}
+"""What files that are no lines of text begin with."""
+
+NO_LINES_REMEDY = "unpack or convert it first; `recsys log append -` reads what a command writes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +83,14 @@ def import_lines(stream: BinaryIO, source: str, log: EventLog, limits: Limits) -
         limits: see Limits.
 
     Raises:
+        DataError: the bytes are no lines of text, but packed or UTF-16; nothing was stored.
         LogError: the log cannot be written; what was acknowledged before stays.
     """
     appended, batch = Appended(), _Batch()
     n_lines = n_bad = 0
     tail_offset = None
-    for line in _lines(stream):
+    for read in _lines(stream):
+        line = _checked_start(read, source) if read.number == 1 else read
         if not line.whole and not _is_closed(line.data):
             tail_offset = line.offset
             break
@@ -165,10 +180,20 @@ def _lines(stream: BinaryIO) -> Iterator[_Line]:
         number, offset = number + 1, offset + length
 
 
+def _checked_start(line: _Line, source: str) -> _Line:
+    """The first line without its byte-order mark."""
+    kind = next((kind for kind, mark in NO_LINES.items() if line.data.startswith(mark)), None)
+    if line.data.startswith(UTF16_MARKS) and b"\0" in line.data:
+        kind = "UTF-16"
+    if kind:
+        raise DataError(f"{source} is {kind}, not lines of JSON in UTF-8: {NO_LINES_REMEDY}")
+    return replace(line, data=line.data.removeprefix(UTF8_MARK))
+
+
 def _is_closed(data: bytes) -> bool:
-    """Whether a last line without its line end is complete all the same: no part of an object is an object."""
+    """Whether a last line without its line end is complete all the same: no part of an object is whole JSON."""
     try:
-        object_of(data)
-    except BadRow:
+        json.loads(data)
+    except (ValueError, RecursionError):
         return False
     return True

@@ -13,7 +13,7 @@ from recsys_core.data.fields import BEYOND_MAX_ID
 from recsys_core.data.schemas import MAX_ID
 from recsys_core.days import start_of
 from recsys_core.errors import DataError
-from recsys_core.feedback.arrivals import CONFLICT, FIRST, day_rows, day_versions, version_of
+from recsys_core.feedback.arrivals import CONFLICT, FIRST, day_versions, rows_of, version_of
 from recsys_core.feedback.config import InteractionsConfig
 from recsys_core.feedback.log import EventLog
 from recsys_core.feedback.records import EVENTS_TABLE
@@ -53,7 +53,7 @@ def read_day(log: EventLog, day: str, config: InteractionsConfig = DEFAULT) -> D
         LogError: the log is damaged or cannot be read.
     """
     start = start_of(day)
-    rows = day_rows(log.read_day(EVENTS_TABLE, start), EVENTS_TABLE)
+    rows = rows_of(log.read_day(EVENTS_TABLE, start), EVENTS_TABLE)
     judged = rows.with_columns(reason=_reason(config))
     accepted = judged.filter(pl.col("standing") == FIRST, pl.col("reason").is_null())
     rejected = judged.filter(pl.col("reason").is_not_null())

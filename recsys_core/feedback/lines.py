@@ -13,6 +13,9 @@ MAX_LINE_BYTES = 1 << 20
 """A longer line is set aside unread; an event takes about 200 bytes, a request with a long history some 100 kB."""
 
 
+ARRAY = "an array, where one object per line is expected"
+
+
 def object_of(line: bytes) -> dict[str, object]:
     """The JSON object of one line, without its line end.
 
@@ -26,8 +29,12 @@ def object_of(line: bytes) -> dict[str, object]:
     try:
         values = json.loads(line.decode(), object_pairs_hook=_unique_pairs, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
+        if line.strip() == b"[":  # an array that is printed over many lines
+            raise BadRow("", ARRAY, _shown(line)) from error
         # RecursionError: thousands of brackets. UnicodeDecodeError is a ValueError.
         raise BadRow("", "not JSON", _shown(line)) from error
+    if isinstance(values, list):
+        raise BadRow("", ARRAY, _shown(line))
     if not isinstance(values, dict):
         raise BadRow("", "not an object", _shown(line))
     return values

@@ -96,11 +96,11 @@ LOSS_ACCEPTED = "loss accepted"
 
 
 @dataclass(frozen=True, kw_only=True)
-class DaySnapshot:
-    """One day of one table, and all that is known of its keys, seen at one moment."""
+class Snapshot:
+    """Some rows of one table, of a day or of a user, and all that is known of their keys, seen at one moment."""
 
-    rows: pl.DataFrame  # the table's columns and `digest`: every delivery of the day
-    deliveries: pl.DataFrame  # deliveries_schema: of the keys in `rows`, on whatever day
+    rows: pl.DataFrame  # the table's columns and `digest`: every delivery of the day, or of the user
+    deliveries: pl.DataFrame  # deliveries_schema: of the keys in `rows`, on whatever day and of whatever user
 
 
 class EventLog(Protocol):
@@ -139,8 +139,12 @@ class EventLog(Protocol):
         """Go on with what is there; returns a sentence for each thing that is missing and was acknowledged."""
         ...
 
-    def read_day(self, table: LogTable, start: int) -> DaySnapshot:
+    def read_day(self, table: LogTable, start: int) -> Snapshot:
         """What arrived from the second `start` on, for a day; each row is compared with its digest."""
+        ...
+
+    def read_user(self, table: LogTable, user_id: int, since: int) -> Snapshot:
+        """What arrived of one user from the second `since` on, until now; each row is compared with its digest."""
         ...
 
     def deliveries(self, table: LogTable) -> pl.DataFrame:

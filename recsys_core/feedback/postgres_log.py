@@ -19,8 +19,8 @@ from recsys_core.feedback.log import (
     Appended,
     BadLine,
     Counts,
-    DaySnapshot,
     Note,
+    Snapshot,
     count,
     damaged_row,
     deliveries_frame,
@@ -87,21 +87,32 @@ class PostgresLog:
                 _mark(connection, rows)
             return Appended(**{name: _insert(connection, TABLES[name], some) for name, some in rows.items()})
 
-    def read_day(self, table: LogTable, start: int) -> DaySnapshot:
+    def read_day(self, table: LogTable, start: int) -> Snapshot:
         """What arrived from the second `start` on, for a day.
 
         Raises:
             LogError: a row is damaged, or the database cannot be read.
         """
+        arrival, (first, end) = stored_tables[table.name].c[table.arrival], table.bounds(start)
+        return self._snapshot(table, (arrival >= first) & (arrival < end))
+
+    def read_user(self, table: LogTable, user_id: int, since: int) -> Snapshot:
+        """What arrived of one user from the second `since` on.
+
+        Raises:
+            LogError: a row is damaged, or the database cannot be read.
+        """
+        columns = stored_tables[table.name].c
+        return self._snapshot(table, (columns[table.arrival] >= since * table.ticks) & (columns.user_id == user_id))
+
+    def _snapshot(self, table: LogTable, where: "sa.ColumnElement[bool]") -> Snapshot:
         stored = stored_tables[table.name]
-        first, end = table.bounds(start)
-        of_day = (stored.c[table.arrival] >= first) & (stored.c[table.arrival] < end)
         key = stored.c[table.key[0]]
         with self._reading() as connection:
-            rows = _all(connection, sa.select(stored).where(of_day))
-            of_keys = _deliveries(table).where(key.in_(sa.select(key).where(of_day)))
+            rows = _all(connection, sa.select(stored).where(where))
+            of_keys = _deliveries(table).where(key.in_(sa.select(key).where(where)))
             known = _all(connection, of_keys)
-        return DaySnapshot(
+        return Snapshot(
             rows=rows_frame(table, rows, self.place),
             deliveries=deliveries_frame(table, known, self.place),
         )

@@ -1,7 +1,7 @@
 """Requests that count no more: a person set them aside, and may take that back.
 
 One request that the release cannot have answered so, such as one with slots of another origin, would stop every refresh
-by the parity report. Its rows stay in the log; readers pass over them.
+by the parity report. Its rows stay in the log, and what it showed stays shown; it is not judged, and teaches nothing.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import polars as pl
 
 from recsys_core.errors import LogError
 from recsys_core.feedback.log import SET_ASIDE, EventLog, Note
-from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, LogTable
+from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE
 
 
 def set_aside(log: EventLog, request_id: str, now: int, *, take_back: bool = False) -> None:
@@ -42,11 +42,9 @@ def requests_set_aside(log: EventLog) -> set[str]:
     return {key for key, value in latest.items() if value == "yes"}
 
 
-def without(rows: pl.DataFrame, table: LogTable, request_ids: Collection[str]) -> pl.DataFrame:
-    """The rows of a table that belong to none of some requests; those of events stay, since an event is no answer."""
-    if not request_ids or table.name not in (REQUESTS_TABLE.name, IMPRESSIONS_TABLE.name):
-        return rows
-    return rows.filter(~pl.col("request_id").is_in(sorted(request_ids)))
+def without(rows: pl.DataFrame, request_ids: Collection[str]) -> pl.DataFrame:
+    """The rows, each with a request_id, that belong to none of some requests."""
+    return rows.filter(~pl.col("request_id").is_in(sorted(request_ids))) if request_ids else rows
 
 
 def version_without(version: str, request_ids: Collection[str]) -> str:

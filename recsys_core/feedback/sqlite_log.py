@@ -16,8 +16,8 @@ from recsys_core.feedback.log import (
     Appended,
     BadLine,
     Counts,
-    DaySnapshot,
     Note,
+    Snapshot,
     count,
     damaged_row,
     deliveries_frame,
@@ -88,24 +88,35 @@ class SqliteLog:
                 _mark(connection, rows)
             return Appended(**{name: _insert(connection, TABLES[name], some) for name, some in rows.items()})
 
-    def read_day(self, table: LogTable, start: int) -> DaySnapshot:
+    def read_day(self, table: LogTable, start: int) -> Snapshot:
         """What arrived from the second `start` on, for a day, out of all files.
 
         Raises:
             LogError: a file is damaged or cannot be read.
         """
+        return self._snapshot(table, f"{table.arrival} >= ? AND {table.arrival} < ?", table.bounds(start))
+
+    def read_user(self, table: LogTable, user_id: int, since: int) -> Snapshot:
+        """What arrived of one user from the second `since` on, out of all files.
+
+        Raises:
+            LogError: a file is damaged or cannot be read.
+        """
+        return self._snapshot(table, f"{table.arrival} >= ? AND user_id = ?", (since * table.ticks, user_id))
+
+    def _snapshot(self, table: LogTable, where: str, values: tuple[int, int]) -> Snapshot:
         columns, key = ", ".join(f'"{name}"' for name in table.columns), ", ".join(table.key)
-        of_day = f"SELECT {columns}, digest FROM {table.name} WHERE {table.arrival} >= ? AND {table.arrival} < ?"
+        wanted = f"SELECT {columns}, digest FROM {table.name} WHERE {where}"
         of_keys = (
             f"SELECT {key}, {table.arrival}, digest FROM {table.name} "
             f"WHERE {table.key[0]} IN (SELECT value FROM json_each(?))"
         )
         with self._reading() as files:
-            days = [rows_frame(table, _all(one, of_day, table.bounds(start)), str(one.path)) for one in files]
-            rows = pl.concat([rows_frame(table, [], ""), *days])
+            found = [rows_frame(table, _all(one, wanted, values), str(one.path)) for one in files]
+            rows = pl.concat([rows_frame(table, [], ""), *found])
             keys = json.dumps(rows[table.key[0]].unique().to_list())
             known = [row for one in files for row in _all(one, of_keys, (keys,))]
-        return DaySnapshot(rows=rows, deliveries=deliveries_frame(table, known, self.place))
+        return Snapshot(rows=rows, deliveries=deliveries_frame(table, known, self.place))
 
     def deliveries(self, table: LogTable) -> pl.DataFrame:
         """Key, arrival and digest of every row of all files, by one query a file.

@@ -15,6 +15,7 @@ from recsys_core.feedback.impressions import read_history
 from recsys_core.feedback.log import EventLog
 from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, has_features, unpack_features
 from recsys_core.feedback.schemas import FRESH, MISSING, STALE
+from recsys_core.feedback.set_aside import without
 from recsys_core.monitoring.sample import Float32s, Sample, scored_sample
 from recsys_core.serving.requests import Rated, Request
 from recsys_core.tables import load_tables, save_tables
@@ -66,8 +67,12 @@ class Served:
 
     def without(self, request_ids: Collection[str]) -> "Served":
         """All but some requests and their slots."""
-        kept = ~pl.col("request_id").is_in(sorted(request_ids))
-        return Served(requests=self.requests.filter(kept), impressions=self.impressions.filter(kept))
+        return Served(requests=without(self.requests, request_ids), impressions=without(self.impressions, request_ids))
+
+    def among(self, other: "Served") -> "Served":
+        """The requests that are among those of another, by their ids, and their slots."""
+        requests = self.requests.join(other.requests, on="request_id", how="semi")
+        return Served(requests=requests, impressions=self.impressions.join(requests, on="request_id", how="semi"))
 
     def between(self, since: int, until: int) -> "Served":
         """What was asked for from one second on and before another, by `asked_at`."""

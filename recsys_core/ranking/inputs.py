@@ -14,13 +14,14 @@ import polars as pl
 
 from recsys_core.data.histories import Histories, histories_of
 from recsys_core.features.assembler import FeatureBlock, assemble
+from recsys_core.features.exposures import Exposures
 from recsys_core.features.pairs import Asking, Pairs
 from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.sides import ItemSide, ItemVectors, item_side
 from recsys_core.features.state import Requests, UserStates, user_states
-from recsys_core.retrieval.candidates import Births, Candidates, exact_candidates, find_candidates, seen_at
+from recsys_core.retrieval.candidates import Candidates, Retriever, seen_at
 from recsys_core.retrieval.closed_form import evidence
-from recsys_core.retrieval.encoding import Parts, item_vectors, parts_of, user_vectors
+from recsys_core.retrieval.encoding import Parts, parts_of, user_vectors
 from recsys_core.retrieval.index import ItemIndex
 from recsys_core.retrieval.training import FittedTower
 
@@ -38,35 +39,18 @@ BATCH = 256
 class Proposer:
     """A tower made ready to answer: its items as they are searched, and as features read them."""
 
-    tower: FittedTower
-    index: ItemIndex | None  # None: the search is exact
-    item_vectors: Float32s  # (n_items, d)
+    retriever: Retriever
     side: ItemSide
+
+    @property
+    def tower(self) -> FittedTower:
+        """What encodes both sides."""
+        return self.retriever.tower
 
     @cached_property
     def parts(self) -> Parts:
         """Where each part of a user's vector lies."""
         return parts_of(self.tower)
-
-    def candidates(self, vectors: Float32s, seen: Histories, requested_at: Int64s, n: int) -> Candidates:
-        """The n best items of each user, by the users' vectors, (n_users, d).
-
-        Args:
-            vectors: of the users.
-            seen: items that are no candidates, as `seen_at` gives them.
-            requested_at: (n_users,) seconds UTC; an item without a rating before then is no candidate either.
-            n: how many.
-        """
-        first_rated_at = self.tower.first_rated_at
-        is_past = len(requested_at) > 0 and int(requested_at.min()) <= self._last_birth
-        births = Births(first_rated_at=first_rated_at, requested_at=requested_at) if is_past else None
-        if self.index is None:
-            return exact_candidates(self.item_vectors, vectors, seen, n, births)
-        return find_candidates(self.index, vectors, seen, n, births)
-
-    @cached_property
-    def _last_birth(self) -> int:
-        return int(self.tower.first_rated_at.max(initial=0))
 
     def features(
         self, requests: Requests, vectors: Float32s, item_idx: Int64s, user_values: Float32s | None = None
@@ -86,7 +70,9 @@ class Proposer:
             rating=self.tower.rating_model.encode_users(requests.users.histories),
             evidence=evidence(requests.users.histories).astype(np.float32),
         )
-        pairs = Pairs(users=requests.users, items=self.side, asking=asking, item_idx=item_idx)
+        pairs = Pairs(
+            users=requests.users, items=self.side, asking=asking, item_idx=item_idx, exposures=requests.exposures
+        )
         return assemble(requests, pairs, user_values)
 
 
@@ -100,6 +86,7 @@ class RankingInputs:
     user_vectors: Float32s  # (n_users, d)
     candidates: Candidates
     user_values: Float32s | None  # (n_users, n_user_features) of the table of user features, where there is one
+    exposures: Exposures | None = None  # None: nothing was ever shown to anybody, as to the users of a window
 
 
 def proposer_of(tower: FittedTower, items: pl.DataFrame, index: ItemIndex | None = None) -> Proposer:
@@ -108,9 +95,10 @@ def proposer_of(tower: FittedTower, items: pl.DataFrame, index: ItemIndex | None
     Args:
         tower: encodes both sides.
         items: `item_features` as of the tower's `fit_end`.
-        index: searched where given; otherwise the search is exact.
+        index: of the rated items, searched where given; otherwise the search is exact.
     """
-    vectors, parts = item_vectors(tower), parts_of(tower)
+    retriever, parts = Retriever.of(tower, index), parts_of(tower)
+    vectors = retriever.item_vectors
     learned = ItemVectors(
         trained=np.ascontiguousarray(vectors[:, parts.trained]),
         biases=np.ascontiguousarray(vectors[:, parts.bias][:, 0]),
@@ -124,7 +112,7 @@ def proposer_of(tower: FittedTower, items: pl.DataFrame, index: ItemIndex | None
         rating_factors=tower.rating_model.factors,
     )
     side = item_side(items, names_of("item"), tower.catalogue, learned, tower.fit_end)
-    return Proposer(tower=tower, index=index, item_vectors=vectors, side=side)
+    return Proposer(retriever=retriever, side=side)
 
 
 def propose(
@@ -183,7 +171,7 @@ def propose_to(
         users=users,
         requested_at=requested_at,
         user_vectors=vectors,
-        candidates=proposer.candidates(vectors, seen, requested_at, n_candidates),
+        candidates=proposer.retriever.candidates(vectors, seen, requested_at, n_candidates),
         user_values=user_values,
     )
 
@@ -205,8 +193,9 @@ def candidate_features(inputs: RankingInputs) -> Float32s:
 
 def _block(inputs: RankingInputs, rows: Int64s) -> FeatureBlock:
     states: UserStates = user_states(inputs.users.select(rows), inputs.proposer.side)
+    exposures = None if inputs.exposures is None else inputs.exposures.select(rows)
     return inputs.proposer.features(
-        Requests(users=states, requested_at=inputs.requested_at[rows]),
+        Requests(users=states, requested_at=inputs.requested_at[rows], exposures=exposures),
         inputs.user_vectors[rows],
         inputs.candidates.item_idx[rows],
         None if inputs.user_values is None else inputs.user_values[rows],

@@ -87,6 +87,12 @@ class TwoTowerConfig(BaseModel, frozen=True, extra="forbid"):
         32, ge=1, le=1024, description="Factors of the rating model, by which the ranker sees predicted stars."
     )
     rating_l2: float = Field(50.0, gt=0, le=100_000, description="Ridge penalty of these factors.")
+    new_item_share: float = Field(
+        0.05,
+        ge=0,
+        le=0.5,
+        description="Share of a request's candidates that is kept for new movies which nobody has rated.",
+    )
     seed: int = Field(17, ge=0, description="Seed of every draw of this stage.")
     n_threads: int = Field(
         1, ge=1, le=64, description="Threads of torch. Sums depend on their order, so another count gives other bytes."

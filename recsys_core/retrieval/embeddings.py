@@ -1,4 +1,4 @@
-"""The item tower's output for the whole catalogue."""
+"""The vectors of the items, as they are searched."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,9 @@ Int64s = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class ItemEmbeddings:
-    """One vector per item of the catalogue, rows in the order of item_idx."""
+    """One vector per rated item of the catalogue, in the order of item_idx; items without ratings are not searched."""
 
-    vectors: Float32s  # (n_items, dim + 1)
+    vectors: Float32s  # (n_items, d)
     item_ids: Int64s  # (n_items,) ascending
 
     def save(self, folder: Path) -> None:
@@ -48,5 +48,5 @@ def lengths_of(embeddings: ItemEmbeddings) -> Float32s:
 
 
 def embed_items(tower: FittedTower) -> ItemEmbeddings:
-    """The vectors of all items that a tower knows."""
-    return ItemEmbeddings(vectors=item_vectors(tower), item_ids=tower.catalogue.item_ids)
+    """The vectors of the items that somebody had rated when a tower was fitted."""
+    return ItemEmbeddings(vectors=item_vectors(tower)[tower.rated], item_ids=tower.catalogue.item_ids[tower.rated])

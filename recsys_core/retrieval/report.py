@@ -12,7 +12,7 @@ from recsys_core.data.histories import Histories, histories_of
 from recsys_core.data.splits import NOW, Splits, known_ratings, relevant_items
 from recsys_core.metrics.ranking import recall_at_k
 from recsys_core.metrics.relevance import hits_of
-from recsys_core.retrieval.candidates import exact_candidates
+from recsys_core.retrieval.candidates import Retriever
 from recsys_core.retrieval.embeddings import ItemEmbeddings
 from recsys_core.retrieval.encoding import item_vectors, user_vectors
 from recsys_core.retrieval.index import ItemIndex, index_recall
@@ -77,7 +77,7 @@ def retrieval_report(
     """
     serving = tower_of(NOW)
     users = latest_users(ratings, serving)
-    found = index_recall(index, item_vectors(serving), user_vectors(serving, users), INDEX_RECALL_AT)
+    found = index_recall(index, item_vectors(serving)[serving.rated], user_vectors(serving, users), INDEX_RECALL_AT)
     names = [name for window in splits.development for name in splits.slices_of(window)]
     asking = [name for name in names if name in splits.asking]
     return RetrievalReport(
@@ -99,9 +99,9 @@ def embeddings_match(embeddings: ItemEmbeddings, index: ItemIndex, tower: Fitted
     It is 0 up to rounding when tower, vectors and index belong together; any mix-up of ids or versions makes it large,
     and infinite where ids or shapes differ.
     """
-    exact = item_vectors(tower)
+    exact = item_vectors(tower)[tower.rated]  # by itself, so that a fault of `embed_items` cannot agree with itself
     if not (
-        np.array_equal(embeddings.item_ids, tower.catalogue.item_ids)
+        np.array_equal(embeddings.item_ids, tower.catalogue.item_ids[tower.rated])
         and np.array_equal(index.item_ids, embeddings.item_ids)
         and embeddings.vectors.shape == exact.shape == (index.n_items, index.faiss_index.d)
     ):
@@ -116,7 +116,8 @@ def slice_recall(ratings: pl.DataFrame, splits: Splits, tower: FittedTower, name
     """k, slice, user_id, recall: the tower's candidates, by exact search, for the users of a slice."""
     users = histories_of(known_ratings(ratings, splits, name), tower.catalogue, splits.users_of(name))
     n = min(max(RECALL_AT), tower.catalogue.n_items)
-    candidates = exact_candidates(item_vectors(tower), user_vectors(tower, users), users, n)
+    requested_at = splits.requests(name).sort("user_id")["requested_at"].to_numpy()
+    candidates = Retriever.of(tower).candidates(user_vectors(tower, users), users, requested_at, n)
     ids = np.where(candidates.item_idx >= 0, tower.catalogue.item_ids[candidates.item_idx], -1)
     relevant = relevant_items(splits.targets.filter(slice=name), users.user_ids)
     hits = hits_of(ids, relevant)

@@ -72,6 +72,7 @@ def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedT
         model=model.eval(),
         linear=linear,
         closed_form_weight=about["closed_form_weight"],
+        new_item_share=about["new_item_share"],
         catalogue=Catalogue(item_ids=item_ids),
         first_rated_at=first_rated_at,
         fit_end=int(about["fit_end"]),
@@ -135,6 +136,7 @@ def _save(tower: FittedTower, path: Path) -> None:
         "fit_end": tower.fit_end,
         "fitted_on": tower.fitted_on,
         "closed_form_weight": tower.closed_form_weight,
+        "new_item_share": tower.new_item_share,
         "closed_form_recency": tower.closed_form.recency_power,
         "rating_mean": tower.rating_model.mean,
     }

@@ -107,6 +107,13 @@ class TwoTower(nn.Module):
                 else:
                     own.copy_(theirs[name])
 
+    def forget(self, item_idx: Int64s) -> None:
+        """Leave some items nothing of their own: they are what their content says."""
+        own = torch.from_numpy(item_idx)
+        with torch.no_grad():
+            for table in (self.rated.weight, self.offered.weight):
+                table[own] = 0
+
     def users(
         self, batch: HistoryBatch, kept: torch.Tensor | None = None, *, only_needed: bool = False
     ) -> torch.Tensor:

@@ -13,7 +13,7 @@ import polars as pl
 import torch
 
 from recsys_core.data.digests import ratings_digest
-from recsys_core.data.histories import Catalogue, Histories, histories_of
+from recsys_core.data.histories import NEVER, Catalogue, Histories, histories_of
 from recsys_core.features.content import content_matrix
 from recsys_core.features.nearest import Neighbours
 from recsys_core.feedback.implicit import still_implicit
@@ -60,10 +60,21 @@ class FittedTower:
     linear: LinearParts
     closed_form_weight: float
     catalogue: Catalogue
-    first_rated_at: Int64s  # (n_items,) seconds UTC: before that an item is neither a negative nor a candidate
+    first_rated_at: Int64s  # (n_items,) seconds UTC or NEVER: until then an item is no negative and no rated candidate
+    new_item_share: float  # of the candidates, for items that were never rated
     fit_end: int  # seconds UTC: every rating that it saw lies strictly before
     fitted_on: str  # `ratings_digest` of the ratings that it saw
     losses: Float32s  # (n_epochs,) mean training loss per target
+
+    @cached_property
+    def rated(self) -> Int64s:
+        """(n_rated,) item_idx of the items that somebody has rated: those that are searched."""
+        return np.flatnonzero(self.first_rated_at < NEVER)
+
+    @cached_property
+    def new(self) -> Int64s:
+        """(n_new,) item_idx of the others, of which nothing but the content is known."""
+        return np.flatnonzero(self.first_rated_at == NEVER)
 
     @property
     def closed_form(self) -> ClosedForm:
@@ -162,7 +173,8 @@ def fit_two_tower(
 
     Args:
         ratings: RATINGS columns, one row per user and item; rows at or after `fit_end` are ignored.
-        items: `item_features` as of `fit_end`: the catalogue, with genres, year and likes so far.
+        items: `item_features` as of `fit_end`: the catalogue, with genres, year and likes so far. Some may have no
+            rating yet: these are known by their content alone.
         fit_end: seconds UTC.
         config: shape and schedule.
         onlooker: told of the training while it goes on.
@@ -181,12 +193,15 @@ def fit_two_tower(
         model, chance = _untrained(items, config)
         if beside.start is not None:
             model.start_from(beside.start.model, catalogue.idx_of(beside.start.catalogue.item_ids))
+        first = first_rated_at(seen, catalogue)
+        model.forget(np.flatnonzero(first == NEVER))  # no gradient reaches them: they are no negatives either
         tower = FittedTower(
             model=model,
             linear=linear,
             closed_form_weight=config.closed_form_weight,
             catalogue=catalogue,
-            first_rated_at=first_rated_at(seen, catalogue),
+            first_rated_at=first,
+            new_item_share=config.new_item_share,
             fit_end=fit_end,
             fitted_on=ratings_digest(seen, beside.clicks_before(fit_end)),
             losses=np.zeros(schedule.n_epochs, dtype=np.float32),
@@ -346,12 +361,11 @@ def _threads(n: int) -> Iterator[None]:
 
 
 def first_rated_at(ratings: pl.DataFrame, catalogue: Catalogue) -> Int64s:
-    """(n_items,) seconds UTC of each item's first rating; the least integer for an item without any."""
+    """(n_items,) seconds UTC of each item's first rating; NEVER for an item without any."""
     idx = catalogue.idx_of(ratings["item_id"].to_numpy())
-    first = np.full(catalogue.n_items, np.iinfo(np.int64).max)
+    first: Int64s = np.full(catalogue.n_items, NEVER)
     np.minimum.at(first, idx[idx >= 0], ratings["timestamp"].to_numpy()[idx >= 0])
-    never: Int64s = np.where(first == np.iinfo(np.int64).max, np.iinfo(np.int64).min, first)
-    return never
+    return first
 
 
 def encode_items(model: TwoTower) -> Float32s:

@@ -22,7 +22,6 @@ from recsys_core.ranking.inputs import Proposer, proposer_of
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.index import ItemIndex
 from recsys_core.retrieval.storage import load_tower
-from recsys_core.retrieval.training import FittedTower
 from recsys_core.serving.parts import LOGS, PARTS
 from recsys_core.tables import read_table
 
@@ -70,8 +69,8 @@ def read_bundle(folders: Mapping[str, Path]) -> Bundle:
     """
     tower, index = load_tower(folders["two_tower"], NOW), ItemIndex.load(folders["faiss_index"])
     items = of_slice(read_table(folders["item_features"] / "item_features.parquet"), NOW)
-    _check_numbering("faiss_index", index.item_ids, tower)
-    _check_numbering("item_features", items["item_id"].to_numpy(), tower)
+    _check_numbering("faiss_index", index.item_ids, tower.catalogue.item_ids[tower.rated])
+    _check_numbering("item_features", items["item_id"].to_numpy(), tower.catalogue.item_ids)
     ranker = Ranker.load(folders["ranker"])
     # The rows of a request are few: on a busy machine threads would wait for each other for many times as long as the
     # work takes, whoever loads this (`python -m benchmarks.parity`). The scores have the same bits.
@@ -120,6 +119,6 @@ def _made_as(lake: Lake, key: str, version: str) -> Manifest | None:
         return None
 
 
-def _check_numbering(part: str, item_ids: npt.NDArray[np.int64], tower: FittedTower) -> None:
-    if not np.array_equal(item_ids, tower.catalogue.item_ids):
+def _check_numbering(part: str, item_ids: npt.NDArray[np.int64], expected: npt.NDArray[np.int64]) -> None:
+    if not np.array_equal(item_ids, expected):
         raise ArtifactError(f"{part} numbers the items otherwise than two_tower does: run `recsys refresh`")

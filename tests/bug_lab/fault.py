@@ -60,5 +60,8 @@ PITFALLS = {
     29: "The list that is shown is not the one that was ranked",
     30: "Items compete before anybody has rated them",
     31: "What serves stopped learning before the data ended",
+    32: "The order of ids passes for an order in time",
+    33: "What cannot be used is dropped without a word",
+    34: "A new item is judged by noise, or never shown",
 }
 """Well-known ways to fool oneself; what is not numbered here is guarded by the machinery of assets and serving."""

@@ -120,8 +120,8 @@ FAULTS_OF_MODELS = (
         number=19,
         what="ids lie one row beside their vectors",
         file="recsys_core/retrieval/embeddings.py",
-        before="vectors=item_vectors(tower), item_ids=tower.catalogue.item_ids",
-        after="vectors=np.roll(item_vectors(tower), 1, axis=0), item_ids=tower.catalogue.item_ids",
+        before="vectors=item_vectors(tower)[tower.rated], item_ids=",
+        after="vectors=np.roll(item_vectors(tower)[tower.rated], 1, axis=0), item_ids=",
         tests=(
             "tests/core/retrieval/test_embeddings.py::test_each_row_is_the_item_towers_vector_of_the_id_beside_it",
             "tests/core/retrieval/test_report.py::test_tower_vectors_and_index_of_one_build_match",
@@ -147,7 +147,7 @@ FAULTS_OF_MODELS = (
         number=22,
         what="a column that is lacking is passed over",
         file="recsys_core/features/schemas.py",
-        before="return pa.DataFrameSchema(columns, name=name, strict=True, ordered=True, unique=unique)",
+        before="return pa.DataFrameSchema(columns, checks=checks, name=name, strict=True, ordered=True, unique=unique)",
         after="columns = {key: pa.Column(one.dtype, one.checks, nullable=one.nullable, required=False)\n"
         "               for key, one in columns.items()}\n"
         "    return pa.DataFrameSchema(columns, name=name, strict=True, ordered=True)",
@@ -210,10 +210,29 @@ FAULTS_OF_MODELS = (
     Fault(
         number=23,
         what="the ranker's negatives are easy ones",
-        file="recsys_core/ranking/inputs.py",
-        before="return exact_candidates(self.item_vectors, vectors, seen, n, births)",
-        after="return exact_candidates(self.item_vectors[:, ::-1], vectors, seen, n, births)",
+        file="recsys_core/retrieval/candidates.py",
+        before="return exact_candidates(self.item_vectors[tower.rated], vectors,",
+        after="return exact_candidates(self.item_vectors[tower.rated][:, ::-1], vectors,",
         tests=("tests/core/ranking/test_examples.py::test_negatives_are_no_likes_and_the_hardest_of_the_catalogue",),
+    ),
+    Fault(
+        number=34,
+        what="a new item keeps the vector that was drawn for it",
+        file="recsys_core/retrieval/training.py",
+        before="        model.forget(np.flatnonzero(first == NEVER))",
+        after="        model.forget(np.flatnonzero(first == NEVER)[:0])",
+        tests=("tests/core/retrieval/test_new_items.py::test_what_a_new_item_is_worth_is_said_by_its_content_alone",),
+    ),
+    Fault(
+        number=34,
+        what="new items compete with rated ones by score",
+        file="recsys_core/retrieval/candidates.py",
+        before="n_new = min(int(self.tower.new_item_share * n), len(self.tower.new)) if is_now.any() else 0",
+        after="n_new = 0",
+        tests=(
+            "tests/core/retrieval/test_new_items.py::test_new_items_take_their_share_of_the_places_and_no_other",
+            "tests/core/retrieval/test_new_items.py::test_a_new_item_that_was_rated_since_is_seen",
+        ),
     ),
     Fault(
         number=26,

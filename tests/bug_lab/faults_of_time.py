@@ -29,7 +29,7 @@ FAULTS_OF_TIME = (
         after="known = ratings",
         tests=(
             "tests/core/features/test_tables.py::test_items_are_those_rated_before_and_agree_with_the_slow_loop",
-            "tests/core/features/test_tables.py::test_before_the_first_rating_no_item_is_known",
+            "tests/core/features/test_tables.py::test_before_the_first_rating_only_new_releases_are_known",
         ),
     ),
     Fault(
@@ -249,6 +249,17 @@ FAULTS_OF_TIME = (
         before="np.zeros(n_items, dtype=np.bool_) if births is None else births.is_unborn(row)",
         after="np.zeros(n_items, dtype=np.bool_)",
         tests=(f"{CHAIN}::test_an_item_that_nobody_had_rated_yet_is_no_candidate",),
+    ),
+    Fault(
+        number=3,
+        what="what is shown in the second of a request counts as shown before it",
+        file="recsys_core/features/exposures.py",
+        before="self._place(user_ids, times - FATIGUE_S), self._place(user_ids, times)",
+        after="self._place(user_ids, times - FATIGUE_S), self._place(user_ids, times + 1)",
+        tests=(
+            "tests/core/features/test_exposures.py::test_what_was_shown_in_the_second_of_the_request_or_later_is_not_known_yet",
+            "tests/core/ranking/test_shown.py::test_what_was_shown_before_a_request_counts_until_it_is_clicked",
+        ),
     ),
     Fault(
         number=31,

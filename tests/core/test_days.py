@@ -1,12 +1,12 @@
 """A day is a text that sorts, counts and starts as the calendar does."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_core.days import DAY_S, day_before, day_of, days_from, start_of, stretches
+from recsys_core.days import DAY_S, day_before, day_of, days_from, second_of, start_of, stretches
 from recsys_core.errors import DataError
 
 DAYS = st.dates(min_value=date(1970, 1, 1)).map(date.isoformat)
@@ -14,6 +14,16 @@ DAYS = st.dates(min_value=date(1970, 1, 1)).map(date.isoformat)
 
 def test_a_day_starts_at_midnight_utc() -> None:
     assert start_of("2017-07-14") == 1_500_000_000 - 9_600
+
+
+def test_a_moment_with_a_zone_is_converted_and_one_without_is_utc() -> None:
+    """To put UTC in the place of its zone would move it by hours."""
+    noon = datetime(2016, 1, 17, 12, tzinfo=UTC)
+    second = int(noon.timestamp())
+    assert second_of(noon) == second_of(noon.replace(tzinfo=None)) == second
+    assert second_of(datetime(2016, 1, 17, 12, tzinfo=timezone(timedelta(hours=2)))) == second - 7_200
+    assert second_of(noon + timedelta(microseconds=999_999)) == second
+    assert second_of(datetime(1969, 12, 31, 23, 59, 59, 500_000, tzinfo=UTC)) == -1
 
 
 @given(DAYS, st.integers(0, DAY_S - 1))

@@ -1,6 +1,7 @@
 """recommend: the answers, and the refusals."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -130,6 +131,33 @@ def test_numbers_that_are_too_old_at_the_request_are_named(built: Built) -> None
     assert "`recsys refresh`" in err
 
 
+def times_shown(answer: Answer) -> dict[int, float]:
+    return {one["item_id"]: one["features"]["pair_shown_unclicked"] for one in answer.json()}
+
+
+def test_what_was_shown_today_counts_in_the_next_answer(project: Project) -> None:
+    """Nothing is ingested in between, and somebody else was shown nothing."""
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%d")
+    ask = ("recommend", "--user", "5", "--json", "-k", "50")
+    first = project.recsys(*ask)
+    assert set(times_shown(first).values()) == {0.0}
+    assert set(times_shown(project.recsys(*ask)).values()) == {0.0}, "as of the end of the data, before all of this"
+    later = times_shown(project.recsys(*ask, "--at", tomorrow))
+    assert {later[item] for item in times_shown(first) if item in later} == {2.0}
+    other = project.recsys("recommend", "--user", "6", "--json", "-k", "50", "--at", tomorrow)
+    assert set(times_shown(other).values()) == {0.0}
+
+
+def test_where_the_log_cannot_be_read_nothing_counts_as_shown_and_a_note_says_so(project: Project) -> None:
+    damaged = project.lake / "log" / "writer-000.sqlite"
+    damaged.parent.mkdir(exist_ok=True)
+    damaged.write_bytes(b"no database")
+    answer = project.recsys("recommend", "--user", "5")
+    assert answer.code == 0
+    assert set(times_shown(project.recsys("recommend", "--user", "5", "--json")).values()) == {0.0}
+    assert "what this user was shown before counts for nothing here" in " ".join(answer.err.split())
+
+
 def test_an_unknown_movie_is_refused(built: Built) -> None:
     assert "none of the movies [99999999] is in the catalogue" in (
         built.project.recsys("recommend", "--like", "99999999").sentence
@@ -150,3 +178,19 @@ def test_parts_that_do_not_belong_together_are_refused(project: Project) -> None
     assert project.recsys("recommend", "--user", "1").code == 0
     assert project.call(materialize, "two_tower", '{"n_epochs": 1}').code == 0
     assert "so that all parts belong together" in project.recsys("recommend", "--user", "1").sentence
+
+
+def test_a_time_with_an_offset_is_converted(built: Built) -> None:
+    """It was taken for the same hour in UTC."""
+    ask = ("recommend", "--user", "1", "--json", "--at")
+    elsewhere = built.project.recsys(*ask, "2016-01-17T12:00:00+02:00").json()
+    assert elsewhere == built.project.recsys(*ask, "2016-01-17T10:00:00").json()
+    assert elsewhere != built.project.recsys(*ask, "2010-01-17T12:00:00").json()
+
+
+def test_fewer_movies_than_were_asked_for_come_with_the_reason(built: Built) -> None:
+    few = built.project.recsys("recommend", "--user", "1", "-k", "200", "--json")
+    n = len(few.json())
+    assert n < 200
+    assert f"note: {n} movies, not 200: the ranker orders {n} candidates (ranking_examples.n_candidates)" in few.err
+    assert "movies, not" not in built.project.recsys("recommend", "--user", "1", "-k", "5").err

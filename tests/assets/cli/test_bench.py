@@ -10,6 +10,12 @@ from tests.assets.projects import Project
 
 
 @pytest.fixture
+def bare(tmp_path: Path) -> Project:
+    """Sources, settings and no artifacts: a comparison needs no lake."""
+    return Project.new(tmp_path / "project")
+
+
+@pytest.fixture
 def tables(tmp_path: Path) -> dict[str, Path]:
     ratings = tiny_world.ratings()
     frames = {"train": ratings, "movies": tiny_world.movies(), "context": ratings.filter(pl.col("user_id") < 50)}
@@ -51,3 +57,33 @@ def test_a_broken_table_is_named_and_nothing_is_written(project: Project, tables
     assert "train.parquet, row 1, column rating" in shown.err.replace("\n", "")
     assert "stars" in shown.err
     assert not tables["out"].exists()
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(bare: Project, tables: dict[str, Path]) -> None:
+    """The table is broken too; that would be found out first if it were read."""
+    tables["train"].write_text("no Parquet")
+    shown = bare.recsys("bench", "rank", *options(tables, out=tables["out"].parent / "nowhere" / "ranked.parquet"))
+    assert "ranked.parquet cannot be written (No such file or directory)" in shown.sentence
+
+
+@pytest.mark.slow
+def test_without_a_terminal_progress_and_what_is_not_used_are_lines_on_standard_error(
+    bare: Project, tables: dict[str, Path]
+) -> None:
+    for name in ("train", "context"):
+        pl.read_parquet(tables[name]).sort("user_id", "item_id").drop("timestamp").write_parquet(tables[name])
+    movies = pl.read_parquet(tables["movies"])
+    movies.with_columns(pl.col("item_id") + 10_000).write_parquet(tables["movies"])
+    shown = bare.recsys("bench", "rank", *options(tables), "-k", "5")
+    assert shown.code == 0, shown.err
+    assert shown.out.replace("\n", " ").endswith(" rows, 49 users ") or "rows" in shown.out
+    assert len(shown.out.strip().splitlines()) == 1
+    lines = shown.err.splitlines()
+    for start in (
+        "warning: no times, and the rows of --train are in the order of the item ids",
+        f"{tables['movies']}: 0 of ",
+        f"warning: {tables['movies']}: none of its items was rated, so it is not used",
+        "fitting retrieval 4 times",
+        "two-tower trained on",
+    ):
+        assert any(line.startswith(start) for line in lines), start

@@ -1,5 +1,8 @@
 """data: list, fetch, movies."""
 
+import pytest
+
+from recsys_assets.cli import data
 from tests.assets.projects import Project
 from tests.conftest import Built
 
@@ -46,3 +49,19 @@ def test_a_long_list_says_how_much_is_left_out(built: Built) -> None:
     answer = built.project.recsys("data", "movies")
     assert len(answer.out.splitlines()) < 70
     assert "more: name more of the title" in answer.out
+
+
+def test_a_download_that_never_begins_shows_no_bar(built: Built) -> None:
+    assert len(built.project.recsys("data", "fetch", "ml-7m").err.strip().splitlines()) == 1
+
+
+def test_without_a_terminal_a_download_tells_each_tenth(capsys: pytest.CaptureFixture[str]) -> None:
+    with data._download_shown("ml-1m") as tell:
+        for done in range(0, 6_000_001, 100_000):
+            tell(done, 6_000_000)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 11
+    assert lines[5] == "ml-1m: 3.0 of 6.0 MB"
+    with data._download_shown("ml-1m") as tell:
+        tell(12_000_000, 0)
+    assert capsys.readouterr().err == "ml-1m: 12.0 MB\n", "the server does not say how many there are"

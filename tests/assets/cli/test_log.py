@@ -1,5 +1,6 @@
 """log: append, stats, verify, quarantine."""
 
+import gzip
 import json
 import os
 import shutil
@@ -213,3 +214,20 @@ def test_the_month_that_is_played_makes_the_data_set_whole_again(bare: Project, 
 def test_without_ratings_that_are_held_back_there_is_nothing_to_play(project: Project) -> None:
     said = project.recsys("log", "demo").sentence
     assert "recsys_assets/presets/demo.yaml" in said
+
+
+def test_in_a_narrow_terminal_a_long_value_hides_neither_place_nor_reason(bare: Project) -> None:
+    long = {"rating\u00e9": 1, "kind": "x" * 200}
+    bare.recsys("log", "append", lines_in(bare, line(1), line(2, kind="x" * 200), json.dumps(long)))
+    command = [sys.executable, "-m", "recsys_assets.cli", "log", "quarantine"]
+    narrow = bare.environment | {"COLUMNS": "80"}
+    shown = subprocess.run(command, env=narrow, cwd=bare.root, capture_output=True, text=True, check=True).stdout
+    file = str(bare.root / "lines.jsonl")
+    assert f"{file}, line 2, kind: unknown kind: 'xxx" in shown
+    assert f"{file}, line 3, event_id: missing key" in shown
+
+
+def test_a_packed_file_is_no_unfinished_line(bare: Project) -> None:
+    path = bare.root / "lines.jsonl.gz"
+    path.write_bytes(gzip.compress(line(1).encode()))
+    assert "is packed with gzip, not lines of JSON in UTF-8" in bare.recsys("log", "append", str(path)).sentence

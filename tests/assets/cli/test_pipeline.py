@@ -90,3 +90,21 @@ def test_a_zip_that_is_none_is_one_sentence(tmp_path: Path) -> None:
 def n_runs(project: Project) -> int:
     """Dagster keeps a database per run."""
     return len(list((project.lake / "dagster" / "history" / "runs").glob("*-*.db")))
+
+
+@pytest.mark.slow
+def test_after_a_failed_check_nobody_says_that_all_is_up_to_date(project: Project) -> None:
+    project.edit("recsys_assets/checks/evaluation.py", "passed=agree and whole and not missing", "passed=False")
+    change(project, "eval_report", n_draws=110)
+    assert project.recsys("refresh").code == 1
+    plan = project.recsys("refresh", "--plan")
+    assert "up to date" not in plan.out
+    warning = "report_counts_everybody of eval_report did not pass, so nothing is built upon it"
+    assert warning in plan.err
+    assert project.recsys("refresh", "--plan", "--json").json() == {}
+    rows = {row["asset"]: row for row in project.recsys("status", "--json").json()["artifacts"]}
+    assert rows["eval_report"]["failed_checks"] == ["report_counts_everybody"]
+    assert rows["ranker"]["failed_checks"] == []
+    status = project.recsys("status")
+    assert warning in status.err
+    assert "did not pass: report_counts_everybody" in " ".join(status.out.split())

@@ -12,6 +12,7 @@ from recsys_core.bench.tables import BenchData
 from recsys_core.data.config import HoldoutsConfig, SplitsConfig
 from recsys_core.data.slicing import chained, fitted_before, hold_out, make_splits
 from recsys_core.data.splits import NOW, TEST, Splits, fit_ratings, known_ratings
+from recsys_core.errors import DataError
 from recsys_core.features.slices import SliceFeatures, item_features_by_slice, of_slice, user_features_by_slice
 from recsys_core.ranking.inputs import after_the_last, propose, proposer_of
 from recsys_core.ranking.lists import rank
@@ -248,8 +249,44 @@ def test_without_order_in_time_the_towers_order_stands(data: BenchData, caplog: 
     at_once = replace(data, train=data.train.with_columns(timestamp=pl.lit(tiny_world.FIRST_DAY, pl.Int64)))
     with caplog.at_level(logging.WARNING):
         lists = ranked_lists(at_once, BY_USER, "ranking", 10)
-    assert "no user has enough likes at different times" in caplog.text
+    assert "no user has enough likes at different times to learn a ranking from" in caplog.text
     assert lists.equals(ranked_lists(at_once, BY_USER, "retrieval", 10))
+
+
+@pytest.mark.parametrize(
+    ("stars", "n_rows", "sentence"),
+    [
+        (
+            3.5,
+            10_000,
+            "no rating has 4 stars or more, as a like has (write 5 for a play or a click), to learn a ranking",
+        ),
+        (5.0, 3, "no user has 5 likes, which are ratings of 4 stars or more, to learn a ranking from"),
+    ],
+)
+def test_why_there_is_no_ranker_is_what_lacks(
+    data: BenchData, caplog: pytest.LogCaptureFixture, stars: float, n_rows: int, sentence: str
+) -> None:
+    rating = pl.lit(stars, pl.Float32)
+    train = data.train.with_columns(rating=rating).group_by("user_id", maintain_order=True).head(n_rows)
+    with caplog.at_level(logging.WARNING):
+        ranked_lists(replace(data, train=train.select(data.train.columns)), BY_USER, "ranking", 5)
+    assert sentence in caplog.text
+
+
+def test_what_tells_no_order_in_time_is_asked_by_user(data: BenchData, by_user: pl.DataFrame) -> None:
+    unordered = replace(data, is_ordered=False)
+    assert ranked_lists(unordered, replace(BY_TIME, protocol="auto"), "ranking", N_CANDIDATES).equals(by_user)
+    with pytest.raises(DataError, match="--protocol time needs times"):
+        ranked_lists(unordered, BY_TIME, "ranking", 5)
+
+
+def test_what_is_done_is_told_as_it_goes(data: BenchData, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        ranked_lists(data, BY_USER, "ranking", 5)
+    steps = ["fitting retrieval 4 times", "two-tower trained", "fitting the ranker", "listing items for"]
+    at = [caplog.text.index(step) for step in steps]
+    assert at == sorted(at)
 
 
 def test_likes_that_are_never_found_teach_nothing(data: BenchData, caplog: pytest.LogCaptureFixture) -> None:

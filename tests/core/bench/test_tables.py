@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from recsys_core.bench.tables import BenchData, as_they_came, read_bench_data, write_lists
+from recsys_core.bench.tables import BenchData, as_they_came, check_target, read_bench_data, write_lists
 from recsys_core.errors import DataError
 
 RATED = pl.DataFrame(
@@ -129,8 +129,15 @@ def with_value(column: str, value: object) -> pl.DataFrame:
         (with_value("rating", 11.0), r"row 3, column rating: 11.0 is not between"),
         (with_value("rating", float("nan")), r"row 3, column rating: nan is not between"),
         (with_value("rating", None), r"row 3, column rating: None is not a number"),
-        (with_value("timestamp", None), r"row 3, column timestamp: None is not a number"),
-        (with_value("timestamp", -(2**62)), r"row 3, column timestamp: -4611686018427387904 is before 1970"),
+        (with_value("timestamp", None), r"row 3, column timestamp: None is not a number or a time, which other rows"),
+        (with_value("timestamp", 0), r"row 3, column timestamp: 0 is no time in seconds"),
+        (RATED.with_columns(timestamp=pl.lit("soon")), r"row 1, column timestamp: soon is no time"),
+        (RATED.with_columns(user_id=pl.lit(float("nan"))), r"row 1, column user_id: nan is not a whole number"),
+        (
+            RATED.with_columns(item_id=pl.lit([[1]])),
+            r"column item_id is of the type List\(List|column item_id is of the",
+        ),
+        (RATED.with_columns(user_id=pl.duration(days=1)), r"column user_id is of the type Duration"),
         (with_value("user_id", None), r"row 3, column user_id: None is null"),
         (with_value("item_id", None), r"row 3, column item_id: None is null"),
         (RATED.with_columns(rating=pl.lit("good")), r"row 1, column rating: good is not a number \(5 such rows\)"),
@@ -163,3 +170,88 @@ def test_lists_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["lists.parquet"]
     with pytest.raises(DataError, match="cannot be written"):
         write_lists(RATED, tmp_path / "no_such_folder" / "lists.parquet")
+
+
+def test_each_table_is_in_the_unit_of_its_own(tmp_path: Path) -> None:
+    """A context in milliseconds beside training in seconds; and one row in milliseconds is no reason to believe it."""
+    fine = RATED.with_columns(pl.col("timestamp") * 1_000)
+    plain, mixed = read(tmp_path), read(tmp_path, RATED, context=fine)
+    assert mixed.train.equals(plain.train)
+    assert mixed.context.equals(plain.context)
+    odd = pl.concat([RATED, RATED.head(1).with_columns(pl.col("timestamp") * 1_000, item_id=pl.lit(7, pl.Int64))])
+    with pytest.raises(DataError, match=r"row 6, column timestamp: 1000000300000 is no time in seconds"):
+        read(tmp_path, odd, context=RATED)
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
+def test_times_as_text_are_times(tmp_path: Path, form: str) -> None:
+    """They were dropped without a word where all of them were text."""
+    written = [datetime.fromtimestamp(second, UTC).strftime(form) for second in RATED["timestamp"]]
+    assert read(tmp_path, RATED.with_columns(timestamp=pl.Series(written))).train.equals(read(tmp_path).train)
+
+
+def test_rows_in_the_order_of_ids_tell_no_order_in_time(tmp_path: Path) -> None:
+    pairs = pl.DataFrame({"user_id": range(10)}).join(pl.DataFrame({"item_id": range(8)}), how="cross")
+    table = pairs.with_columns(rating=pl.lit(4.0))
+    assert not read(tmp_path, table).is_ordered
+    assert read(tmp_path, table.sample(fraction=1, shuffle=True, seed=2)).is_ordered
+    assert read(tmp_path, table.with_columns(timestamp=1_000_000_000 + pl.int_range(pl.len()))).is_ordered
+
+
+@pytest.mark.parametrize(
+    ("train", "context", "expected"),
+    [
+        (pl.UInt64, pl.Int64, pl.Int64),
+        (pl.Float64, pl.String, pl.Int64),
+        (pl.Int32, pl.Int32, pl.Int32),
+        (pl.Float64, pl.Float64, pl.Float64),
+        (pl.String, pl.String, pl.String),
+    ],
+)
+def test_users_of_both_tables_are_the_same_whatever_the_types(
+    tmp_path: Path, train: type[pl.DataType], context: type[pl.DataType], expected: type[pl.DataType]
+) -> None:
+    """Ids 1.0 here and "1" there were two users; of UInt64 beside Int64 the lists were written in 128 bits."""
+    ids = pl.col("user_id", "item_id")
+    other = RATED.with_columns(ids.cast(context))
+    data = read(tmp_path, RATED.with_columns(ids.cast(train)), MOVIES, context=other)
+    assert data.train.equals(data.context)
+    assert {data.user_ids.dtype, data.item_ids.dtype} == {expected()}
+    assert data.movies["title"].to_list() == read(tmp_path).movies["title"].to_list()
+
+
+def test_a_context_without_rows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"context\.parquet has no ratings: there is nobody to list items for"):
+        read(tmp_path, context=RATED.clear())
+
+
+def test_a_context_of_other_items_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    read(tmp_path, context=RATED.with_columns(pl.col("item_id") + 10_000))
+    assert "none of the items of the context is in the training ratings" in caplog.text
+    caplog.clear()
+    read(tmp_path)
+    assert not caplog.messages
+
+
+def test_what_was_replaced_is_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        read(tmp_path, pl.concat([RATED, RATED.head(2)]), context=RATED)
+    assert f"{tmp_path / 'train.parquet'}: 2 ratings were replaced by a later one of the pair" in caplog.messages
+
+
+def test_where_the_lists_go_is_tried_before_the_work(tmp_path: Path) -> None:
+    target = tmp_path / "lists.parquet"
+    check_target(target)
+    assert not list(tmp_path.iterdir())
+    RATED.write_parquet(tmp_path / "train.parquet")
+    (tmp_path / "link.parquet").symlink_to(tmp_path / "train.parquet")
+    for path, sentence in [
+        (tmp_path / "no_such_folder" / "lists.parquet", "cannot be written .*name a file in a folder that is there"),
+        (tmp_path, "cannot be written: it is a folder"),
+        (tmp_path / "train.parquet", "is one of the tables that are read"),
+        (tmp_path / "link.parquet", "is one of the tables that are read"),
+        (tmp_path / "train.parquet" / "lists.parquet", "cannot be written"),
+    ]:
+        with pytest.raises(DataError, match=sentence):
+            check_target(path, tmp_path / "train.parquet", tmp_path / "absent.parquet")
+    assert pl.read_parquet(tmp_path / "train.parquet").equals(RATED)

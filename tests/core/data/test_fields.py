@@ -1,8 +1,9 @@
 """One field is read exactly, or refused with the reason."""
 
+import polars as pl
 import pytest
 
-from recsys_core.data.fields import id_number, stars, timestamp, whole_number
+from recsys_core.data.fields import id_number, moment, plain_moments, stars, timestamp, whole_number, year
 from recsys_core.data.quarantine import BadRow
 from recsys_core.data.schemas import EARLIEST_TIMESTAMP, MAX_ID, RATING_STEPS
 
@@ -93,3 +94,49 @@ def test_what_is_no_time_of_a_rating_is_refused(text: str, reason: str) -> None:
     with pytest.raises(BadRow) as caught:
         timestamp(text, "timestamp", 1_500_000_000)
     assert caught.value.reason == reason
+
+
+MOMENTS = {
+    "1997-09-22 22:02:38": 874_965_758,
+    "1997-09-22T22:02:38": 874_965_758,
+    "1997-09-22T22:02:38Z": 874_965_758,
+    "1997-09-22 22:02:38 UTC": 874_965_758,
+    "1997-09-23T00:02:38+02:00": 874_965_758,
+    "1997-09-22T17:02:38.999-0500": 874_965_758,
+    "1997-09-22 22:02": 874_965_720,
+    "1997-09-22": 874_886_400,
+    "1969-12-31 23:59:59.5": -1,
+}
+
+
+@pytest.mark.parametrize("text", MOMENTS)
+def test_a_written_moment_is_its_second_in_utc(text: str) -> None:
+    assert moment(text, "timestamp") == MOMENTS[text]
+    (plain,) = pl.select(plain_moments(pl.lit(text))).to_series()
+    assert plain in (None, MOMENTS[text])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "empty"),
+        ("874965758", "not a date and time like 1997-09-22 22:02:38"),
+        ("22/09/1997", "not a date and time like 1997-09-22 22:02:38"),
+        ("19970922", "not a date and time like 1997-09-22 22:02:38"),
+        ("1997-02-30", "not in the calendar"),
+        ("1997-09-22 25:00:00", "not in the calendar"),
+        ("0000-01-01", "not in the calendar"),
+    ],
+)
+def test_what_is_no_moment_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(BadRow) as caught:
+        moment(text, "timestamp")
+    assert caught.value.reason == reason
+    assert pl.select(plain_moments(pl.lit(text))).to_series().to_list() == [None]
+
+
+@pytest.mark.parametrize("text", ["1869", "2101", "99999", "-1", "95", "1995.0", "soon", ""])
+def test_what_is_no_year_of_release_is_refused(text: str) -> None:
+    assert year("1870", "year") == 1870
+    with pytest.raises(BadRow):
+        year(text, "year")

@@ -1,5 +1,6 @@
 """A data set's layout is known by the names of its files, and each layout is read as GroupLens wrote it."""
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,7 +31,9 @@ ML_10M = {
     ("names", "layout"),
     [
         (["ratings.csv", "movies.csv", "tags.csv"], "csv"),
+        (["rating.csv", "movie.csv", "tag.csv"], "kaggle"),
         (["u.data", "u.item", "u.user", "u.genre"], "100k"),
+        (["u.data", "u.item"], "100k without users"),
         (["ratings.dat", "movies.dat", "users.dat"], "1m"),
         (["ratings.dat", "movies.dat", "tags.dat"], "10m"),
     ],
@@ -42,13 +45,35 @@ def test_the_files_names_tell_the_layout(tmp_path: Path, names: list[str], layou
         assert layout_of(files).name == layout
 
 
-@pytest.mark.parametrize("names", [[], ["ratings.csv"], ["ratings.parquet", "movies.parquet"], ["u.data", "u.item"]])
+@pytest.mark.parametrize("names", [[], ["ratings.csv"], ["ratings.parquet", "movies.parquet"], ["u.data"]])
 def test_unknown_names_are_refused_with_those_expected_and_found(tmp_path: Path, names: list[str]) -> None:
     for name in names:
         (tmp_path / name).touch()
     found = ", ".join(sorted(names)) or "no file at its top"
     with opened(tmp_path) as files, pytest.raises(DataError, match=f"no known layout: .*; found {found}$"):
         layout_of(files)
+
+
+def test_20m_as_on_kaggle_is_read_with_its_quotes_and_dates(zip_of: ZipOf) -> None:
+    files = {
+        "rating.csv": b'"userId","movieId","rating","timestamp"\n'
+        b'1,2,3.5,"2005-04-02 23:53:47"\n1,29,4,2005-04-02T23:31:16Z\n',
+        "movie.csv": b'"movieId","title","genres"\n2,"Jumanji (1995)","Adventure|Children"\n29,"City (1995)","Drama"\n',
+    }
+    dataset = read_dataset(zip_of(files))
+    assert dataset.ratings.rows() == [(1, 29, 4.0, 1112484676), (1, 2, 3.5, 1112486027)]
+    assert dataset.movies.rows() == [(2, "Jumanji", ["Adventure", "Children"], 1995), (29, "City", ["Drama"], 1995)]
+    assert dataset.notes == ["rating.csv has dates and times, which are UTC where they name no zone"]
+
+
+def test_100k_is_read_without_its_users(ml_100k: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(ml_100k) as zipped:
+        for name in ("u.data", "u.item"):
+            (tmp_path / name).write_bytes(zipped.read(f"ml-100k/{name}"))
+    whole, bare = read_dataset(ml_100k), read_dataset(tmp_path)
+    assert bare.users is None
+    assert bare.ratings.equals(whole.ratings)
+    assert bare.movies.equals(whole.movies)
 
 
 def test_1m_is_read_in_latin_1_with_its_users(zip_of: ZipOf) -> None:

@@ -1,6 +1,7 @@
 """The fast way and the slow way to read ratings agree, and of repeated ratings the latest is kept."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -65,6 +66,26 @@ def test_the_fast_way_and_the_slow_way_agree(lines: list[str], end: str, block_b
     assert slow[1] == [(row[0], row[1] + 1, *row[2:]) for row in fast[1]]
     assert read(text, block_bytes=block_bytes) == fast
     assert len(fast[0]) + len(fast[1]) == fast[2]
+
+
+written_times = st.sampled_from(
+    [
+        *("2005-04-02 23:53:47", "2005-04-02T23:53:47", "2005-04-02T23:53:47Z", "2005-04-02 23:53:47.5+02:00"),
+        *("2005-04-02", "2005-04-02 24:00:00", "2005-02-30 00:00:00", "1112486027", ""),
+        *("1994-01-01 00:00:00", "2017-07-15 00:00:00"),
+    ]
+)
+written_rows = st.tuples(numbers, numbers, stars, written_times).map(",".join)
+
+
+@given(st.lists(written_rows, min_size=1, max_size=12), st.integers(1, 60))
+def test_the_two_ways_agree_on_written_times(lines: list[str], block_bytes: int) -> None:
+    plan = replace(PLAN, has_written_times=True)
+    text = "\n".join(["8,8,4.0,2005-04-02 23:53:47", *lines]) + "\n"
+    fast = read(text, plan, block_bytes)
+    slow = read('"9","9","4.0","2005-04-02 23:53:47"\n' + text, plan)
+    assert slow[0] == [(9, 9, 4.0, 1_112_486_027), *fast[0]]
+    assert slow[1] == [(row[0], row[1] + 1, *row[2:]) for row in fast[1]]
 
 
 def test_rows_keep_the_order_of_the_file_whichever_way_they_took() -> None:

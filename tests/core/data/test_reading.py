@@ -3,6 +3,7 @@
 import gzip
 import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -175,6 +176,41 @@ def test_what_is_odd_but_clear_is_accepted_and_noted(
     odd = read_ratings(write_csv(change("\n".join([HEADER, *valid_lines, ""]).encode())))
     assert odd.table.equals(plain.table)
     assert odd.notes == [f"ratings.csv {note}"]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_a_header_may_be_quoted_and_so_may_every_field(
+    write_csv: WriteCsv, valid_lines: list[str], delimiter: str
+) -> None:
+    """As R and Spark write it; R also numbers the rows, under a header without a name."""
+    plain = read_ratings(write_csv(valid_lines)).table
+    lines = [line.split(",") for line in [HEADER, *valid_lines]]
+    quoted = [delimiter.join(f'"{field}"' for field in line) for line in lines]
+    assert read_ratings(write_csv("\n".join([*quoted, ""]))).table.equals(plain)
+    numbered = ['"' + delimiter.join(["", *lines[0]]).replace(delimiter, f'"{delimiter}"') + '"']
+    numbered += [delimiter.join([f'"{number}"', *line]) for number, line in enumerate(lines[1:])]
+    read = read_ratings(write_csv("\n".join([*numbered, ""])))
+    assert read.table.equals(plain)
+    again = read_ratings(write_csv("\n".join([*quoted, quoted[0], ""])))
+    assert again.rejected["reason"].to_list() == ["header again"]
+
+
+def test_times_may_be_written_out_if_all_of_them_are(write_csv: WriteCsv, valid_lines: list[str]) -> None:
+    plain = read_ratings(write_csv(valid_lines))
+    seconds = [int(line.rpartition(",")[2]) for line in valid_lines]
+    written = [
+        f"{line.rpartition(',')[0]},{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S}"
+        for line, second in zip(valid_lines, seconds, strict=True)
+    ]
+    odd = ["1,21,4.0,1000000000", "1,21,4.0,2001-02-30 00:00:00", "1,21,4.0,1994-01-01"]
+    read = read_ratings(write_csv([*written, *odd]))
+    assert read.table.equals(plain.table)
+    assert read.notes == ["ratings.csv has dates and times, which are UTC where they name no zone"]
+    assert read.rejected["reason"].to_list() == [
+        "not a date and time like 1997-09-22 22:02:38",
+        "not in the calendar",
+        "before MovieLens' first rating",
+    ]
 
 
 def test_columns_in_another_order_are_mapped_by_name(write_csv: WriteCsv, valid_lines: list[str]) -> None:

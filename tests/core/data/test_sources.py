@@ -104,3 +104,11 @@ def test_the_size_is_that_of_the_zip_or_of_the_files_directly_in_the_folder(embe
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / "three").write_bytes(b"1")
     assert source_bytes(tmp_path) == 8
+
+
+def test_a_home_in_a_path_is_found_as_a_shell_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "ml").mkdir()
+    assert locate("~/ml", tmp_path / "raw") == tmp_path / "ml"
+    with pytest.raises(DataError, match="write the path in full"):
+        locate("~nobody-of-that-name/ml", tmp_path)

@@ -96,6 +96,6 @@ def test_small_slices_say_so(report: EvalReport) -> None:
 
 def test_item_slices_name_how_many_targets_they_hold(report: EvalReport) -> None:
     header, *rows = cells_of(rendering.item_slices_table(report))
-    assert len(rows) == report.per_user["model"].n_unique()
-    n = report.item_slices.filter(model=OURS, slice="head")["n"].item()
+    assert len(rows) == 2 * report.per_user["model"].n_unique()
+    n = report.item_slices.filter(model=OURS, slice="head", k=10)["n"].item()
     assert f"head (n={n})" in header

@@ -133,7 +133,7 @@ def test_what_lies_beyond_accuracy_is_of_the_refitted_test(judged: Judged, repor
         )
     )
     other = elsewhere.report()
-    for name in ("fates", "funnel", "breadth", "item_slices"):
+    for name in ("fates", "funnel", "breadth"):
         assert getattr(other, name).equals(getattr(report, name)), name
     assert not other.summary.equals(report.summary)
     n_targets = sum(one.questions.targets.height for one in tested)

@@ -7,13 +7,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recsys_core.data.histories import Histories
-from recsys_core.data.splits import TEST
 from recsys_core.evaluation.accuracy import HEADLINE
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.protocols import REFITTED
 from recsys_core.evaluation.report import OURS, EvalReport
 from recsys_core.evaluation.slices import (
     ACTIVITY_BANDS,
+    banded,
     item_bands,
     metric_by_slice,
     recall_by_item_band,
@@ -150,20 +150,33 @@ def test_item_bands_do_not_depend_on_the_order_of_the_rows() -> None:
 def test_recall_of_the_bands_by_hand() -> None:
     """Item 9 is in no catalogue: its target is 'unseen', and counts."""
     lists = pl.DataFrame(
-        {"model": ["a"] * 3 + ["b"], "user_id": [1] * 4, "item_id": [1, 2, 3, 3], "rank": [1, 2, 3, 1]}
+        {"window": "w", "model": ["a"] * 3 + ["b"], "user_id": [1] * 4, "item_id": [1, 2, 3, 3], "rank": [1, 2, 3, 1]}
     )
-    targets = pl.DataFrame({"user_id": [1, 1, 1, 2], "item_id": [1, 3, 9, 3]})
-    found = recall_by_item_band(lists, targets, counted([50, 30, 20]), k=2)
-    assert found.rows() == [
+    targets = pl.DataFrame({"window": "w", "user_id": [1, 1, 1, 2], "item_id": [1, 3, 9, 3]})
+    found = recall_by_item_band(lists, banded(targets, counted([50, 30, 20])), (2, 3))
+    assert found.filter(k=2).drop("k").rows() == [
         ("a", "head", 1, 1.0), ("a", "tail", 2, 0.0), ("a", "unseen", 1, 0.0),
         ("b", "head", 1, 0.0), ("b", "tail", 2, 0.5), ("b", "unseen", 1, 0.0),
     ]  # fmt: skip
+    assert found.filter(k=3, model="a", slice="tail")["recall"].item() == 0.5
+
+
+def test_a_target_is_found_in_the_list_of_its_own_window() -> None:
+    lists = pl.DataFrame({"window": ["v", "w"], "model": "a", "user_id": 1, "item_id": [1, 2], "rank": 1})
+    targets = pl.DataFrame({"window": ["v", "w"], "user_id": 1, "item_id": [2, 2]})
+    found = recall_by_item_band(lists, banded(targets, counted([50, 30])), (1,))
+    assert found.select("n", "recall").rows() == [(2, 0.5)]
+
+
+def test_an_item_without_a_rating_is_new() -> None:
+    assert item_bands(counted([5, 0])).sort("item_id")["slice"].to_list() == ["head", "new"]
 
 
 def test_bands_count_every_target_and_every_hit(judged: Judged, report: EvalReport) -> None:
-    sums = report.item_slices.group_by("model").agg(n=pl.col("n").sum(), hits=(pl.col("n") * pl.col("recall")).sum())
-    per_user = report.per_user.filter(model="ease", protocol=REFITTED, window=TEST)
-    n_targets = sum(one.questions.targets.height for one in judged.of(REFITTED, TEST))
+    own = report.item_slices.filter(k=10)
+    sums = own.group_by("model").agg(n=pl.col("n").sum(), hits=(pl.col("n") * pl.col("recall")).sum())
+    per_user = report.per_user.filter(model="ease", protocol=REFITTED)
+    n_targets = sum(one.questions.targets.height for one in judged.answered if one.questions.protocol == REFITTED)
     assert sums["n"].unique().to_list() == [n_targets]
     hits = (per_user["recall@10"] * per_user["n_targets"]).sum()
     assert sums.filter(model="ease")["hits"].item() == pytest.approx(hits)

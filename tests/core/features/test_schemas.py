@@ -79,7 +79,7 @@ def test_the_tables_of_all_slices_keep_their_schemas(read: Callable[[], tuple[pl
         ("item_age_years", -2.0, "item_age_years is below -1 in 2 rows"),
         ("pair_retrieval_rank", 0.0, "pair_retrieval_rank is below 1 in 2 rows"),
         ("context_hour", 24.0, "context_hour is above 23 in 2 rows"),
-        ("item_days_known", None, "item_days_known is missing in 2 rows"),
+        ("item_popularity_share", None, "item_popularity_share is missing in 2 rows"),
         ("pair_retrieval_score", float("nan"), "pair_retrieval_score is missing in 2 rows"),
         ("pair_retrieval_score", float("inf"), "pair_retrieval_score is not finite in 2 rows"),
         ("pair_retrieval_z", float("-inf"), "pair_retrieval_z is not finite in 2 rows"),
@@ -88,6 +88,17 @@ def test_the_tables_of_all_slices_keep_their_schemas(read: Callable[[], tuple[pl
 )
 def test_a_value_that_breaks_a_rule_is_named_with_the_rule(name: str, value: float | None, sentence: str) -> None:
     assert found(rows({name: value}, {}, {name: value})) == [sentence]
+
+
+RATED: dict[str, float | None] = {"item_like_share": 0.5, "item_mean_rating": 3.5, "item_days_known": 5.0}
+
+
+@pytest.mark.parametrize("name", RATED)
+def test_what_ratings_say_of_an_item_is_missing_only_where_it_has_none(name: str) -> None:
+    lacking = {**RATED, name: None}
+    assert found(rows(lacking, {**lacking, "item_popularity_share": 0.1})) == [
+        "ranking_examples lacks what the ratings of an item say in 1 rows"
+    ]
 
 
 def test_each_of_several_faults_has_its_sentence() -> None:
@@ -153,7 +164,7 @@ def test_another_unit_leaves_the_bounds(unit: str, factor: float, typical: float
     assert measured
     for name in measured:
         value = 2000.0 if name == "user_mean_liked_year" else typical
-        assert found(rows({name: value})) == []
+        assert found(rows({**RATED, name: value})) == []
         assert found(rows({name: value * factor})), name
 
 

@@ -1,5 +1,7 @@
 """The tables of items and users, and that nothing in them was not yet known."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 import polars as pl
 import pytest
@@ -146,10 +148,23 @@ def test_an_item_without_a_description_keeps_its_numbers() -> None:
     assert (found["n_ratings"], found["item_mean_rating"]) == (1, 5.0)
 
 
-def test_before_the_first_rating_no_item_is_known() -> None:
-    nothing = item_features(tiny_world.ratings(), tiny_world.movies(), tiny_world.FIRST_DAY)
+def test_before_the_first_rating_only_new_releases_are_known() -> None:
+    movies = tiny_world.movies().with_columns(year=pl.lit(None, pl.Int32))
+    nothing = item_features(tiny_world.ratings(), movies, tiny_world.FIRST_DAY)
     assert nothing.is_empty()
     assert nothing.schema == item_features(tiny_world.ratings(), tiny_world.movies(), AS_OF).schema
+
+
+@pytest.mark.parametrize(("year", "n_rows"), [(2012, 0), (2013, 1), (2014, 1), (2015, 0), (None, 0)])
+def test_a_movie_without_ratings_is_new_in_the_year_of_its_release_and_in_the_next(
+    year: int | None, n_rows: int
+) -> None:
+    unrated = pl.DataFrame({"item_id": [9_999], "title": ["New"], "genres": [["Drama"]], "year": [year]})
+    movies = pl.concat([tiny_world.movies(), unrated.cast({"year": pl.Int32})], how="diagonal_relaxed")
+    as_of = int(datetime(2014, 6, 1, tzinfo=UTC).timestamp())
+    new = item_features(tiny_world.ratings(), movies, as_of).filter(item_id=9_999)
+    numbers = new.select("n_ratings", "item_popularity_share", "item_like_share", "item_mean_rating")
+    assert numbers.rows() == [(0, 0.0, None, None)] * n_rows
 
 
 def test_nobody_asked_is_an_empty_table() -> None:

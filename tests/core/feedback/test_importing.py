@@ -1,5 +1,6 @@
 """Every line of an import goes into the log, into the quarantine, or is left because it is not finished."""
 
+import gzip
 import io
 import json
 from dataclasses import asdict
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_core.days import start_of
-from recsys_core.errors import LogError
+from recsys_core.errors import DataError, LogError
 from recsys_core.feedback.importing import BATCH, Imported, Limits, import_lines
 from recsys_core.feedback.interactions import read_day
 from recsys_core.feedback.lines import MAX_LINE_BYTES
@@ -157,3 +158,43 @@ def test_any_mutation_is_stored_or_set_aside(changes: list[tuple[float, bytes, i
         assert found.n_lines == content.count(b"\n") + (bool(content.rpartition(b"\n")[2]) and not found.tail_offset)
         read_day(log, DAY)
         assert log.damage() == []
+
+
+def test_a_byte_order_mark_costs_no_event(sqlite: SqliteLog) -> None:
+    found = imported(sqlite, b"\xef\xbb\xbf" + data(line(1), line(2)))
+    assert found.appended.events == Counts(new=2)
+    assert found.n_set_aside == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (gzip.compress(data(line(1))), "packed with gzip"),
+        (b"PK\x03\x04rest", "a zip archive"),
+        (b"\x28\xb5\x2f\xfdrest", "packed with zstd"),
+        (b"PAR1rest", "Parquet"),
+        (data(line(1)).decode().encode("utf-16"), "UTF-16"),
+    ],
+)
+def test_what_holds_no_lines_is_named_and_nothing_is_stored(sqlite: SqliteLog, content: bytes, kind: str) -> None:
+    with pytest.raises(DataError, match=f"a.jsonl is {kind}, not lines of JSON in UTF-8: unpack or convert it first"):
+        imported(sqlite, content)
+    assert not sqlite.quarantined()
+    assert sqlite.deliveries(EVENTS_TABLE).is_empty()
+
+
+@pytest.mark.parametrize("end", [b"\n", b""])
+def test_an_array_is_told_that_one_object_per_line_is_expected(sqlite: SqliteLog, end: bytes) -> None:
+    """Also without a line end, where it was taken for an object that is not finished."""
+    found = imported(sqlite, json.dumps([line(1), line(2)]).encode() + end)
+    assert (found.n_set_aside, found.tail_offset) == (1, None)
+    printed = json.dumps([line(1), line(2)], indent=1).encode() + end
+    imported(sqlite, printed)
+    reasons = [one.reason for one in sqlite.quarantined()]
+    assert reasons[:2] == ["an array, where one object per line is expected"] * 2
+
+
+@pytest.mark.parametrize("last", [b"7", b'{"user_id": 1, "user_id": 2}'])
+def test_a_last_line_that_no_further_byte_could_mend_is_set_aside(sqlite: SqliteLog, last: bytes) -> None:
+    assert imported(sqlite, data(line(1), last, end=b"")).n_set_aside == 1
+    assert imported(sqlite, data(line(1), b'{"user_id": 1', end=b"")).tail_offset is not None

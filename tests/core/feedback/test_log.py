@@ -256,3 +256,17 @@ def test_versions_depend_on_what_is_stored_and_on_nothing_else(open_log: OpenLog
     assert day_versions(log, EVENTS_TABLE) == before
     log.append(events=[event(99)])
     assert {day for day, version in day_versions(log, EVENTS_TABLE).items() if version != before[day]} == {DAY}
+
+
+def test_rows_of_a_user_are_read_since_a_second_with_all_deliveries_of_their_keys(log: EventLog) -> None:
+    shown = [impression(1, 1), impression(2, 1), impression(3, 1, user_id=8), impression(4, 1, user_id=None)]
+    log.append(requests=[request(1), request(2)], impressions=shown, events=[event(1), event(2), event(4)])
+    log.append(impressions=[impression(2, 1, user_id=8)])
+    since = START + 2
+    found = log.read_user(IMPRESSIONS_TABLE, 7, since)
+    assert found.rows["request_id"].to_list() == ["r2"]
+    assert found.deliveries["request_id"].to_list() == ["r2", "r2"], "a row of the same key that is another user's"
+    assert log.read_user(REQUESTS_TABLE, 7, since).rows["request_id"].to_list() == ["r2"]
+    assert sorted(log.read_user(EVENTS_TABLE, 2, START).rows["event_id"]) == ["e1", "e4"]
+    assert log.read_user(EVENTS_TABLE, 2, START + 9).rows["event_id"].to_list() == ["e4"]
+    assert log.read_user(IMPRESSIONS_TABLE, 9, START).rows.is_empty()

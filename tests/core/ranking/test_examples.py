@@ -166,7 +166,7 @@ def test_negatives_are_no_likes_and_the_hardest_of_the_catalogue(tiny: TinyRun, 
     until = tiny.splits.until(tiny.asked)
     negatives = rows.filter(label=0)
     assert negatives.join(liked.filter(pl.col("timestamp") < until), on=["user_id", "item_id"], how="semi").is_empty()
-    scores = inputs.user_vectors @ inputs.proposer.item_vectors.T  # (n_users, n_items)
+    scores = inputs.user_vectors @ inputs.proposer.retriever.item_vectors.T  # (n_users, n_items)
     offered = inputs.candidates.item_idx
     rated = inputs.users.seen().toarray() > 0
     for user in range(inputs.users.n_users):

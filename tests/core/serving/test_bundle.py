@@ -106,9 +106,9 @@ def test_a_bundle_holds_the_current_version_of_every_part(tiny: TinyRun, full: L
     proposer = bundle.proposer
     assert proposer.tower.fit_end == proposer.side.as_of == tiny.splits.fit_end(NOW)
     assert np.array_equal(proposer.side.features, tiny.proposer().side.features, equal_nan=True)
-    assert np.array_equal(proposer.item_vectors, item_vectors(tiny.tower))
-    assert proposer.index is not None
-    assert np.array_equal(proposer.index.item_ids, tiny.index.item_ids)
+    assert np.array_equal(proposer.retriever.item_vectors, item_vectors(tiny.tower))
+    assert proposer.retriever.index is not None
+    assert np.array_equal(proposer.retriever.index.item_ids, tiny.index.item_ids)
     assert bundle.ranker.feature_set == tiny.ranker.feature_set
 
 
@@ -180,7 +180,7 @@ def test_a_refresh_that_stopped_half_way_is_refused(lake: Lake, later: TinyRun, 
 
 def test_a_finished_refresh_loads(lake: Lake, later: TinyRun) -> None:
     publish(lake, later, *REFRESH)
-    assert np.array_equal(load_bundle(lake).proposer.item_vectors, later.embeddings.vectors)
+    assert np.array_equal(load_bundle(lake).proposer.retriever.item_vectors, item_vectors(later.tower))
 
 
 def test_an_index_of_another_tower_is_refused_even_with_a_right_tower(lake: Lake, later: TinyRun) -> None:

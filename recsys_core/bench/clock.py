@@ -1,0 +1,135 @@
+"""When the ratings of two tables were given, on one clock; or an honest substitute where the tables do not tell.
+
+Without times there is only the order of the rows. It is an order in time in an export of a log, and the order of ids in
+an export of a matrix. The second, believed, makes the ranker learn that people rate ids in ascending order.
+"""
+
+import logging
+from collections.abc import Mapping
+
+import polars as pl
+
+from recsys_core.data.columns import WHOLE_NUMERAL, Times
+from recsys_core.errors import DataError
+from recsys_core.seeding import child
+
+logger = logging.getLogger(__name__)
+
+LEAST_PAIRS = 20
+"""Of fewer neighbouring rows of one user, nothing can be said about their order."""
+
+SORTED_SHARE = 0.9
+"""Rows are sorted if so large a share of neighbours ascends, or descends. In the order of time, 57 to 65 % of the item
+ids on MovieLens ascend, and half of the stars."""
+
+
+def on_one_clock(
+    tables: Mapping[str, pl.DataFrame], told: Mapping[str, Times | None], items: pl.Series
+) -> tuple[dict[str, pl.DataFrame], bool]:
+    """The tables with `timestamp`, and whether it tells an order.
+
+    Args:
+        tables: `train` and `context`: user_id and item_id as numbers, rating; rows as they came.
+        told: the times of each table; None where it has none.
+        items: the id of each item number, as it came.
+
+    Returns:
+        The tables with Int64 seconds; where there are none, the number of the row; where that tells no order either,
+        places in a random order, the same in both tables. False for the last.
+
+    Raises:
+        DataError: the tables are in different units.
+    """
+    train, context = told["train"], told["context"]
+    if train and context:
+        return _both(tables, train, context, items)
+    if train:
+        return {
+            "train": tables["train"].with_columns(timestamp=train.values),
+            "context": _placed_by(tables["train"].with_columns(timestamp=train.values), tables["context"]),
+        }, True
+    if context:
+        logger.warning("the times of the context are not used, since the training ratings have none")
+    return _by_rows(tables, items)
+
+
+def _both(
+    tables: Mapping[str, pl.DataFrame], train: Times, context: Times, items: pl.Series
+) -> tuple[dict[str, pl.DataFrame], bool]:
+    if train.are_steps != context.are_steps:
+        steps, seconds = ("train", "context") if train.are_steps else ("context", "train")
+        raise DataError(
+            f"column timestamp: --{steps} counts in small numbers, --{seconds} in seconds since 1970: use one unit"
+        )
+    if pl.concat([train.values, context.values]).n_unique() == 1:
+        return _by_rows(tables, items)
+    timed = {"train": train.values, "context": context.values}
+    return {name: table.with_columns(timestamp=timed[name]) for name, table in tables.items()}, True
+
+
+def _placed_by(train: pl.DataFrame, context: pl.DataFrame) -> pl.DataFrame:
+    """A context without times: what was trained on has its time from there, the rest was rated when training ended."""
+    pair = ["user_id", "item_id"]
+    known = train.group_by(pair).agg(pl.col("timestamp").max())
+    placed = context.join(known, on=pair, how="left", maintain_order="left")
+    n_known = placed.height - placed["timestamp"].null_count()
+    logger.warning(
+        "the context has no times: %d of its %d rows take theirs from the training ratings, the others count as rated "
+        "when those end",
+        n_known,
+        placed.height,
+    )
+    return placed.with_columns(pl.col("timestamp").fill_null(train["timestamp"].max()))
+
+
+def _by_rows(tables: Mapping[str, pl.DataFrame], items: pl.Series) -> tuple[dict[str, pl.DataFrame], bool]:
+    found = {name: sorted_by(table, items) for name, table in tables.items()}
+    name = next((name for name, what in found.items() if what), None)
+    if name is None:
+        logger.warning("no times: the order of the rows is taken for the order of time")
+        number = pl.int_range(pl.len(), dtype=pl.Int64)
+        return {name: table.with_columns(timestamp=number) for name, table in tables.items()}, True
+    logger.warning(
+        "no times, and the rows of --%s are in the order of the %s: it is not taken for an order of time; the ranker "
+        "learns from random likes instead of the latest",
+        name,
+        found[name],
+    )
+    return {name: _shuffled(table, tables) for name, table in tables.items()}, False
+
+
+def sorted_by(table: pl.DataFrame, items: pl.Series) -> str | None:
+    """What each user's rows are in the order of, up or down: 'item ids' or 'stars'; None where they are in neither.
+
+    Args:
+        table: user_id and item_id as numbers, rating; rows as they came.
+        items: the id of each item number, as it came. Texts have several orders, of which each is looked for.
+    """
+    text = items.cast(pl.String)
+    numbers = text.str.extract(WHOLE_NUMERAL, 1).cast(pl.Int64, strict=False)
+    orders = {
+        "item_id": pl.col("item_id"),
+        "by_letters": pl.col("item_id").replace_strict(dict(enumerate(text.str.to_lowercase().rank("dense")))),
+        "by_number": pl.col("item_id").replace_strict(dict(enumerate(numbers.fill_null(-1)))),
+    }
+    chosen = orders if items.dtype == pl.String else {"item_id": orders["item_id"]}
+    keyed = table.select("user_id", "rating", **chosen)
+    if any(_is_sorted(keyed, name) for name in chosen):
+        return "item ids"
+    return "stars" if _is_sorted(keyed, "rating") else None
+
+
+def _is_sorted(table: pl.DataFrame, name: str) -> bool:
+    """Whether nearly all neighbouring rows of one user that differ by `name` differ in one direction."""
+    before = pl.col(name).shift(1).over("user_id")
+    counted = table.select(up=(pl.col(name) > before).sum(), down=(pl.col(name) < before).sum())
+    n_up, n_down = int(counted["up"].item()), int(counted["down"].item())
+    return n_up + n_down >= LEAST_PAIRS and max(n_up, n_down) >= SORTED_SHARE * (n_up + n_down)
+
+
+def _shuffled(table: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """The places of the pairs in a random order, which depends on the pairs alone and not on the order of the rows."""
+    pairs = pl.concat([one.select("user_id", "item_id") for one in tables.values()]).unique().sort("user_id", "item_id")
+    places = child(0, "bench", "order of rows").permutation(pairs.height)
+    placed = pairs.with_columns(timestamp=pl.Series(places, dtype=pl.Int64))
+    return table.join(placed, on=["user_id", "item_id"], how="left", maintain_order="left")

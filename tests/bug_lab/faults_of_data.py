@@ -1,0 +1,62 @@
+"""Faults of reading tables from outside: pitfalls 22, 32 and 33."""
+
+from tests.bug_lab.fault import Fault
+
+TABLES = "tests/core/bench/test_tables.py"
+
+FAULTS_OF_DATA = (
+    Fault(
+        number=22,
+        what="times that are text count as no times",
+        file="recsys_core/data/columns.py",
+        before="            return _of_calendar(column, _written_moments(column, text))\n",
+        after="            return None\n",
+        tests=(f"{TABLES}::test_times_as_text_are_times",),
+    ),
+    Fault(
+        number=22,
+        what="the largest value tells the unit of time",
+        file="recsys_core/data/columns.py",
+        before="median = float(values.median())",
+        after="median = float(values.max())",
+        tests=(
+            f"{TABLES}::test_each_table_is_in_the_unit_of_its_own",
+            "tests/core/data/test_columns.py::test_a_row_that_is_far_from_the_others_is_named_whatever_is_the_largest",
+        ),
+    ),
+    Fault(
+        number=22,
+        what="a time of another zone is taken for UTC",
+        file="recsys_core/days.py",
+        before="aware = moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)",
+        after="aware = moment.replace(tzinfo=datetime.UTC)",
+        tests=("tests/core/test_days.py::test_a_moment_with_a_zone_is_converted_and_one_without_is_utc",),
+    ),
+    Fault(
+        number=32,
+        what="rows in the order of items are taken for an order in time",
+        file="recsys_core/bench/clock.py",
+        before="    if name is None:\n",
+        after="    if True:\n",
+        tests=(
+            "tests/core/bench/test_clock.py::test_the_order_of_ids_in_either_table_is_no_order_in_time",
+            f"{TABLES}::test_rows_in_the_order_of_ids_tell_no_order_in_time",
+        ),
+    ),
+    Fault(
+        number=33,
+        what="a table of other items is passed over without a word",
+        file="recsys_core/bench/items.py",
+        before="    if not n_found and table.height:\n",
+        after="    if not table.height:\n",
+        tests=("tests/core/bench/test_items.py::test_an_item_table_of_other_ids_is_warned_of",),
+    ),
+    Fault(
+        number=33,
+        what="an id that became a float on its way is another id",
+        file="recsys_core/data/columns.py",
+        before='.all() and every.str.contains(".", literal=True).any())',
+        after=".all() and every.is_empty())",
+        tests=("tests/core/data/test_columns.py::test_one_id_in_two_spellings_is_one_id",),
+    ),
+)
