@@ -18,8 +18,8 @@ if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--h
     from recsys_core.serving.recommender import Recommender
     from recsys_core.serving.requests import Answer
 
-MAX_ID = 2**63 - 1
-"""Tables hold ids in 64 bits."""
+MAX_ID = 2**53 - 1
+"""The same as `recsys_core.data.schemas.MAX_ID`, whose import takes half a second, which `--help` need not pay."""
 
 
 At = Annotated[
@@ -30,14 +30,15 @@ At = Annotated[
     ),
 ]
 
+Likes = Annotated[
+    list[int] | None, typer.Option(min=0, max=MAX_ID, help="Id of a movie that they like, beyond their ratings.")
+]
+
 
 def recommend(
     *,
     user: Annotated[int | None, typer.Option(min=0, max=MAX_ID, help="Id of a user.")] = None,
-    like: Annotated[
-        list[int] | None,
-        typer.Option(min=0, max=MAX_ID, help="Id of a movie that they like, beyond their ratings."),
-    ] = None,
+    like: Likes = None,
     at: At = None,
     k: Annotated[int, typer.Option("-k", min=1, max=200, help="How many movies.")] = 10,
     explain: Annotated[bool, typer.Option("--explain", help="Say what moved each movie to its place.")] = False,

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from recsys_core.data.fields import BEYOND_MAX_ID
+from recsys_core.data.schemas import MAX_ID
 from recsys_core.days import start_of
 from recsys_core.errors import DataError
 from recsys_core.feedback.arrivals import CONFLICT, FIRST, day_versions, rows_of, version_of
@@ -78,6 +80,7 @@ def read_days(
 
     The arguments and errors are those of `read_day`.
     """
+    log.deliveries(EVENTS_TABLE)  # refuses a log that has lost rows, of whatever day
     for day in days:
         yield day, read_day(log, day, config)
 
@@ -99,6 +102,8 @@ def _reason(config: InteractionsConfig) -> pl.Expr:
         .then(pl.lit("another event of this id arrived first"))
         .when(pl.col("standing") == FIRST, pl.col("timestamp") > latest)
         .then(pl.lit("from the future"))
+        .when(pl.col("standing") == FIRST, pl.max_horizontal("user_id", "item_id") > MAX_ID)
+        .then(pl.lit(BEYOND_MAX_ID))  # a log of an earlier version may hold such ids
     )
 
 

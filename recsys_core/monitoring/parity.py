@@ -6,7 +6,7 @@ unless a rating or a click that arrived late explains it: the replay then knows 
 was answered.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,9 +76,10 @@ class ParityReport:
             n_wrong_lists (requests with any fault of `lists`), n_late (requests that differ from what is known by now,
             and not from what had arrived when they were answered: left out of both tables), n_of_other_releases
             (requests that this release did not answer, which are left out), n_repeated (requests that share their id
-            with another one, so that their slots cannot be told apart, which are left out), n_left_out (slots that it
-            says it showed, and that cannot be compared: another release answered their request, or their request is
-            among n_repeated, or they hold another number of features, or a score beyond float32).
+            with another one, so that their slots cannot be told apart, which are left out), n_excluded (requests that
+            came from outside, or have a slot that did, or were set aside; left out), n_left_out (slots that it says it
+            showed, and that cannot be compared: another release answered their request, or their request is among
+            n_repeated or n_excluded, or they hold another number of features, or a score beyond float32).
     """
 
     columns: pl.DataFrame
@@ -130,6 +131,7 @@ def parity_report(
     logged: pl.DataFrame | None = None,
     clicks: pl.DataFrame | None = None,
     past: Served | None = None,
+    excluded: Collection[str] = (),
 ) -> ParityReport:
     """Replay what a release has served, and compare.
 
@@ -141,10 +143,13 @@ def parity_report(
             all were known before any request.
         clicks: CLICKS, of the users of `served`. None: nobody clicked.
         past: requests of `serve_past`, a world of its own: their users were shown what it shows, and clicked nothing.
+        excluded: ids of requests that are not judged: they came from outside, or were set aside. What they showed still
+            counts as shown.
     """
     everything = served if past is None else served.and_also(past)
     answered = everything.of_release(bundle.release)
-    own = answered.with_unique_ids()
+    unique = answered.with_unique_ids()
+    own = unique.without(excluded)
     replay, ratings = replay_of(bundle), with_arrivals(bundle.ratings, logged)
     nothing = Exposed.nothing()
     exposed = Exposed(shown=shown_slots(served.impressions), clicks=nothing.clicks if clicks is None else clicks)
@@ -161,7 +166,8 @@ def parity_report(
         "n_wrong_lists": faults["request_id"].n_unique(),
         "n_late": n_late,
         "n_of_other_releases": everything.requests.height - answered.requests.height,
-        "n_repeated": answered.requests.height - own.requests.height,
+        "n_repeated": answered.requests.height - unique.requests.height,
+        "n_excluded": unique.requests.height - own.requests.height,
         "n_left_out": everything.impressions.filter(release=bundle.release).height - own.impressions.height,
     }
     return ParityReport(

@@ -50,6 +50,7 @@ PARITY_ABOUT = pa.DataFrameSchema(
         ),
         "n_of_other_releases": pa.Column(pl.Int64, _COUNT, description="Requests of other releases, left out."),
         "n_repeated": pa.Column(pl.Int64, _COUNT, description="Requests whose id another one has too, left out."),
+        "n_excluded": pa.Column(pl.Int64, _COUNT, description="Requests that were imported or set aside, left out."),
         "n_left_out": pa.Column(pl.Int64, _COUNT, description="Slots of this release that cannot be compared."),
     },
     name="about",

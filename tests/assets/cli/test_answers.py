@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from recsys_assets.cli import answers
+from recsys_core.data.schemas import MAX_ID
 from tests.assets.projects import Answer, Project
 from tests.conftest import Built
 
@@ -35,6 +36,16 @@ def test_every_movie_says_how_likely_a_like_is(built: Built) -> None:
 def test_without_calibration_no_chance_is_made_up() -> None:
     assert answers._chance(None) == "-"
     assert answers._chance(0.1249) == "12 %"
+
+
+def test_an_id_beyond_what_the_log_takes_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    assert answers.MAX_ID == MAX_ID
+    project = Project.new(tmp_path)
+    for option in ("--user", "--like"):
+        refused = project.recsys("recommend", option, str(MAX_ID + 1))
+        assert refused.code == 2
+        assert f"Invalid value for '{option}'" in refused.err
+        assert str(MAX_ID) in refused.err
 
 
 def test_somebody_new_gets_recommendations_without_what_they_named(built: Built) -> None:

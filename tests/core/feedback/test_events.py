@@ -79,6 +79,8 @@ def test_an_event_that_arrives_years_late_keeps_its_own_time() -> None:
         ({"user_id": [[[7]]]}, "user_id", "wrong type"),
         ({"item_id": -1}, "item_id", "negative"),
         ({"item_id": 2**63}, "item_id", "beyond int64"),
+        ({"item_id": 4_611_686_018_427_387_902}, "item_id", "id beyond 2**53 - 1"),
+        ({"user_id": 2**53}, "user_id", "id beyond 2**53 - 1"),
         ({"event_id": 1}, "event_id", "wrong type"),
         ({"event_id": ""}, "event_id", "not of 1 to 128 characters"),
         ({"event_id": "x" * 129}, "event_id", "not of 1 to 128 characters"),

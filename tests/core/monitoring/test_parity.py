@@ -11,7 +11,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from recsys_core.data.merging import every_rating
-from recsys_core.data.schemas import RATINGS_COLUMNS
+from recsys_core.data.schemas import MAX_ID, RATINGS_COLUMNS
 from recsys_core.features import state
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.feedback.head import CLICKS_COLUMNS
@@ -64,7 +64,7 @@ def test_of_the_past_nothing_differs_in_any_column_of_any_slot(release: Bundle, 
     report = parity_report(past, release)
     assert about(report) == {
         "n_requests": N_PLAYED, "n_slots": 10 * N_PLAYED, "n_absent": 0, "n_wrong_lists": 0, "n_late": 0,
-        "n_of_other_releases": 0, "n_repeated": 0, "n_left_out": 0,
+        "n_of_other_releases": 0, "n_repeated": 0, "n_excluded": 0, "n_left_out": 0,
     }  # fmt: skip
     assert report.columns["column"].to_list() == [*FEATURE_NAMES, SCORE] == list(COLUMNS)
     assert report.columns["n_compared"].to_list() == [10 * N_PLAYED] * len(COLUMNS)
@@ -200,7 +200,7 @@ def test_a_rating_that_arrived_after_the_answer_is_no_fault_and_is_counted(
     assert report.is_clean()
     assert about(report) == {
         "n_requests": 2, "n_slots": 20, "n_absent": 0, "n_wrong_lists": 0, "n_late": 1, "n_of_other_releases": 0,
-        "n_repeated": 0, "n_left_out": 0,
+        "n_repeated": 0, "n_excluded": 0, "n_left_out": 0,
     }  # fmt: skip
     assert set(report.columns["n_compared"]) == {10}
 
@@ -386,7 +386,7 @@ def test_requests_with_histories_of_their_own_are_replayed_too(release: Bundle) 
     assert report.at_fault() == []
     assert about(report) == {
         "n_requests": len(asked), "n_slots": 10 * len(asked), "n_absent": 0, "n_wrong_lists": 0, "n_late": 0,
-        "n_of_other_releases": 0, "n_repeated": 0, "n_left_out": 0,
+        "n_of_other_releases": 0, "n_repeated": 0, "n_excluded": 0, "n_left_out": 0,
     }  # fmt: skip
     without = served.requests.with_columns(history=pl.lit(None, pl.String))
     assert not parity_report(replace(served, requests=without), release).is_clean(), "the histories are read"
@@ -424,6 +424,21 @@ def test_of_two_requests_with_one_id_neither_is_compared_and_both_are_counted(re
         assert about(report)["n_requests"] == past.requests.height - 1
         assert about(report)["n_left_out"] == 10 + also.impressions.height
         assert report.is_clean()
+
+
+def test_a_request_that_came_from_outside_is_no_fault_of_the_release(release: Bundle, past: Served) -> None:
+    """Somebody imported a request with a slot that the release would never have shown."""
+    asked, item = past.requests["request_id"][5], past.impressions["item_id"][0]
+    forged = Served(
+        requests=past.requests.filter(request_id=asked).with_columns(request_id=pl.lit("x")),
+        impressions=past.impressions.filter(request_id=asked).with_columns(
+            request_id=pl.lit("x"), item_id=pl.lit(int(item) + 10**6, pl.Int64)
+        ),
+    )
+    assert not parity_report(past.and_also(forged), release).is_clean()
+    report = parity_report(past.and_also(forged), release, excluded={"x"})
+    assert report.is_clean()
+    assert (about(report)["n_excluded"], about(report)["n_requests"]) == (1, past.requests.height)
 
 
 def test_where_all_requests_have_one_id_nothing_is_proven(release: Bundle, past: Served) -> None:
@@ -467,7 +482,7 @@ def test_slots_of_a_request_that_another_release_answered_are_counted_and_misali
     assert report.is_clean()
     assert about(report) == {
         "n_requests": past.requests.height - 1, "n_slots": past.impressions.height - 10, "n_absent": 0,
-        "n_wrong_lists": 0, "n_late": 0, "n_of_other_releases": 1, "n_repeated": 0, "n_left_out": 10,
+        "n_wrong_lists": 0, "n_late": 0, "n_of_other_releases": 1, "n_repeated": 0, "n_excluded": 0, "n_left_out": 10,
     }  # fmt: skip
 
 
@@ -484,7 +499,7 @@ def test_slots_with_another_number_of_features_are_counted_and_break_nothing(rel
 
 
 def test_the_greatest_of_all_user_ids_may_rate_and_ask(release: Bundle) -> None:
-    greatest = 2**63 - 1
+    greatest = MAX_ID
     since = release.ratings.filter(pl.col("timestamp") >= release.proposer.tower.fit_end)
     rating = since.head(1).with_columns(user_id=pl.lit(greatest, pl.Int64))
     bundle = replace(release, ratings=pl.concat([release.ratings, rating]).sort("timestamp", maintain_order=True))
