@@ -162,7 +162,7 @@ def accept_loss(*, as_json: Json = False) -> None:
         print_json(accepted)
         return
     for sentence in accepted:
-        out.print(f"accepted: {escape(sentence)}", soft_wrap=True)
+        out.print(f"accepted: {plain(sentence)}", soft_wrap=True)
     if not accepted:
         out.print("nothing is missing: there is no loss to accept")
 
@@ -187,7 +187,7 @@ def set_aside(
         return
     out.print(f"{len(found)} requests are set aside" + ("; `recsys refresh` goes on without them" if found else ""))
     for one in found:
-        out.print(f"  {_printable(one)}")
+        out.print(f"  {plain(one)}")
 
 
 @app.command()
