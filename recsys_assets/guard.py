@@ -8,13 +8,25 @@ The guard keeps out web pages, not people: whoever has an account on this machin
 where and how the server runs is in `webserver`.
 """
 
-from starlette.datastructures import Headers, QueryParams
+from starlette.datastructures import Headers
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES = 4 << 20
 """The UI's own requests have a few kilobytes; a launchpad with every setting has under a hundred."""
+
+GRAPHQL = "/graphql"
+"""The one path that takes POST and websockets, compared exactly: what a router reads as it too is refused."""
+
+PAGES_WITH_QUERY = frozenset({
+    "asset-groups", "assets", "automation", "backfills", "catalog", "components", "concurrency", "config",
+    "definitions", "deployment", "graphs", "health", "instance", "integrations", "jobs", "lineage", "locations", "ops",
+    "overview", "packages", "partitions", "pipelines", "playground", "properties", "resources", "runs", "schedules",
+    "selections", "sensors", "settings", "snapshots", "timeline", "workspace",
+})  # fmt: skip
+"""First parts of the addresses of Dagster's pages. Only they take a query by GET, which the browser's page reads. The
+server itself reads queries elsewhere (GraphQL, notebooks by their path). Add a page here when Dagster brings one."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 OURS = frozenset({"same-origin", "none"})
@@ -34,7 +46,7 @@ def guarded(app: ASGIApp, port: int) -> ASGIApp:
 
 
 class Guard:
-    """ASGI middleware that answers 403, 405 or 415, with the reason, to what `refusal` names."""
+    """ASGI middleware that answers 400, 403, 405 or 415, with the reason, to what `refusal` names."""
 
     def __init__(self, app: ASGIApp, port: int) -> None:
         self.app = app
@@ -70,20 +82,34 @@ def refusal(scope: Scope, hosts: frozenset[str]) -> tuple[int, str] | None:
     without asking first (a CORS preflight, answered with 405).
     """
     headers = Headers(scope=scope)
-    if len(headers.getlist("host")) != 1 or headers["host"].lower() not in hosts:
-        return 403, f"open the UI as http://{min(hosts)}; a tunnel must lead to it from the same port"
+    if refused := _wrong_address(scope, headers, hosts):
+        return refused
     if scope["type"] == "websocket":
-        return _foreign(headers, hosts)
+        return _foreign(headers, hosts) if scope["path"] == GRAPHQL else (403, f"websockets lead to {GRAPHQL}")
     if scope["method"] in SAFE_METHODS:
         return _unsafe_read(scope, headers)
     if scope["method"] != "POST":
         return 405, "the UI knows GET, HEAD and POST"
+    return _unsafe_post(scope, headers) or _foreign(headers, hosts)
+
+
+def _wrong_address(scope: Scope, headers: Headers, hosts: frozenset[str]) -> tuple[int, str] | None:
+    """Why an address is none of this UI: another host, or a path that Dagster's router may read otherwise."""
+    if len(headers.getlist("host")) != 1 or headers["host"].lower() not in hosts:
+        return 403, f"open the UI as http://{min(hosts)}; a tunnel must lead to it from the same port"
+    if not scope["path"].isprintable():
+        return 400, "an address has no control characters"
+    return None
+
+
+def _unsafe_post(scope: Scope, headers: Headers) -> tuple[int, str] | None:
+    """Why a POST goes elsewhere than to GraphQL, or has a form that a page may send without asking."""
+    if scope["path"] != GRAPHQL:
+        return 405, f"only {GRAPHQL} takes POST"
     # The media type itself: Dagster is content where it merely occurs, as in `text/plain; application/json`, which a
     # page may send anywhere.
     media_types = [value.split(";")[0].strip().lower() for value in headers.getlist("content-type")]
-    if media_types != ["application/json"]:
-        return 415, "send JSON, as application/json"
-    return _foreign(headers, hosts)
+    return None if media_types == ["application/json"] else (415, "send JSON, as application/json")
 
 
 def _foreign(headers: Headers, hosts: frozenset[str]) -> tuple[int, str] | None:
@@ -104,9 +130,13 @@ def _unsafe_read(scope: Scope, headers: Headers) -> tuple[int, str] | None:
     is_visit = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
     if not {*headers.getlist("sec-fetch-site")} <= OURS and not is_visit:
         return 403, "only pages of the UI itself may load this"
-    if scope["path"].rstrip("/") == "/graphql" and QueryParams(scope.get("query_string", b"")):
-        return 405, "send GraphQL by POST"
+    if scope.get("query_string") and not _takes_a_query(scope["path"]):
+        return 405, "only pages of the UI take a query; send GraphQL by POST"
     return None
+
+
+def _takes_a_query(path: str) -> bool:
+    return path == "/" or path.split("/")[1] in PAGES_WITH_QUERY
 
 
 def _with_headers(send: Send) -> Send:

@@ -3,17 +3,21 @@
 import hashlib
 import logging
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 import yaml
+from alembic.util import CommandError
+from dagster_shared.check import CheckError
+from sqlalchemy.exc import DBAPIError
 
 from recsys_assets import pools
 from recsys_assets.orphans import bury
 from recsys_assets.resources import dagster_home
-from recsys_core.errors import SettingsError
+from recsys_core.errors import RecsysError, SettingsError
 
 TEMPLATE = Path(__file__).parent / "presets" / "dagster.yaml"
 
@@ -23,7 +27,21 @@ EARLIER = {
 }
 """SHA-256 of what we shipped before a copy for comparison was kept in the home."""
 
+_DISK = "the disk is full or fails: free some space (`recsys gc` removes old versions), then try again"
+_ADVICE = {
+    sqlite3.SQLITE_FULL: _DISK,
+    sqlite3.SQLITE_IOERR: _DISK,
+    sqlite3.SQLITE_READONLY: "check the permissions, or set DAGSTER_HOME to another folder",
+    sqlite3.SQLITE_CANTOPEN: "check the permissions, or set DAGSTER_HOME to another folder",
+    sqlite3.SQLITE_BUSY: "another process holds them locked: end it, then try again",
+    sqlite3.SQLITE_LOCKED: "another process holds them locked: end it, then try again",
+}
+
 logger = logging.getLogger(__name__)
+
+
+class HistoryError(RecsysError):
+    """Dagster's record of runs and events cannot be read or written."""
 
 
 def prepare_home() -> Path:
@@ -52,17 +70,34 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
     Raises:
         SettingsError: its settings were edited so that Dagster cannot read them.
+        HistoryError: its databases are damaged, full, or may not be written; also later, within the block.
     """
-    settings = prepare_home() / "dagster.yaml"
+    home = prepare_home()
+    with _databases_explained(home):
+        try:
+            opening = dg.DagsterInstance.get()
+        except (yaml.YAMLError, dg.DagsterInvalidConfigError, CheckError, UnicodeDecodeError, RecursionError) as fault:
+            raise SettingsError(
+                f"{home / 'dagster.yaml'} cannot be read: {' '.join(str(fault).split())[:300]}: mend it, or remove it, "
+                "and the next command writes it as we ship it"
+            ) from fault
+        with opening as opened:
+            yield opened
+
+
+@contextmanager
+def _databases_explained(home: Path) -> Iterator[None]:
+    """Turn a fault of Dagster's databases into a sentence: they hold history alone, and the lake does without."""
     try:
-        opening = dg.DagsterInstance.get()
-    except (yaml.YAMLError, dg.DagsterInvalidConfigError) as fault:
-        raise SettingsError(
-            f"{settings} cannot be read: {' '.join(str(fault).split())[:300]}: mend it, or remove it, and the next "
-            "command writes it as we ship it"
-        ) from fault
-    with opening as opened:
-        yield opened
+        yield
+    except (DBAPIError, sqlite3.DatabaseError, CommandError) as fault:
+        cause = getattr(fault, "orig", None) or fault
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind, the rest its variety
+        advice = _ADVICE.get(
+            code,
+            f"stop the UI if it runs, and delete {home}: the history of runs goes with it, and the lake loses nothing",
+        )
+        raise HistoryError(f"Dagster's databases in {home} cannot be used ({cause}): {advice}") from fault
 
 
 def ready_for_runs() -> Path:

@@ -8,20 +8,18 @@ something else than Dagster noted, that is noted.
 import dagster as dg
 
 from recsys_assets.catching_up import catch_up
+from recsys_assets.failures import failures_with_remedy
 from recsys_assets.jobs import SCOPE_TAG, console
 from recsys_assets.planning import make_plan
 from recsys_assets.resources import LakeResource
-from recsys_core.errors import RecsysError
 from recsys_core.lake.staleness import in_short
 
 
 @dg.op(out=dg.Out(dg.Nothing), tags={"kind": "plan"})
 def look_what_is_out_of_date(context: dg.OpExecutionContext, lake: LakeResource) -> None:
     """Hashes every stored file, as the start of a refresh does."""
-    try:
+    with failures_with_remedy():
         plan = make_plan(lake, deep=True)
-    except RecsysError as problem:
-        raise dg.Failure(description=str(problem), allow_retries=False) from problem
     noted = catch_up(context.instance, lake, plan)
     why = {name: in_short(verdict.reasons) for name, verdict in plan.items() if verdict.is_stale}
     for name, reasons in why.items():

@@ -1,7 +1,8 @@
 """What is out of date in the lake, by the same facts that Dagster sees: code versions, settings, content hashes."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -10,11 +11,16 @@ from recsys_assets.recipes import RECIPES, Recipe
 from recsys_assets.resources import LakeResource
 from recsys_core.data.sources import locate, source_version
 from recsys_core.days import day_before
+from recsys_core.errors import ArtifactError, LogError
 from recsys_core.feedback.arrivals import NO_VERSION, day_versions, last_closed_day, version_until
-from recsys_core.feedback.gaps import gaps
+from recsys_core.feedback.gaps import Loss, deliveries_by_day, gaps, is_accepted
 from recsys_core.feedback.interactions import versions_of_days
 from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE
+from recsys_core.feedback.set_aside import requests_set_aside, version_without
 from recsys_core.lake.staleness import Node, Plan, plan
+
+if TYPE_CHECKING:
+    from recsys_core.feedback.log import EventLog
 
 
 def make_plan(lake: LakeResource, *, deep: bool = False) -> Plan:
@@ -31,12 +37,13 @@ def make_plan(lake: LakeResource, *, deep: bool = False) -> Plan:
     with lake.open_log() as log:
         logged = versions_of_days(log)
         requests, impressions = (day_versions(log, table) for table in (REQUESTS_TABLE, IMPRESSIONS_TABLE))
+        set_aside = requests_set_aside(log)
     days = days_to_ingest(lake, logged)
     nodes = [node for recipe in RECIPES.values() for node in _nodes(recipe, days)]
     outside = {
         "source": _source(lake),
-        "served": version_until(closed_until(), requests, impressions),
-        "shown": version_until(settled_until(), impressions),
+        "served": version_without(version_until(closed_until(), requests, impressions), set_aside),
+        "shown": version_without(version_until(settled_until(), impressions), set_aside),
         **{f"log/{day}": logged.get(day, NO_VERSION) for day in days},
     }
     return plan(nodes, lake.store.survey([node.name for node in nodes], deep=deep), outside)
@@ -85,6 +92,54 @@ def days_out_of_date(lake: LakeResource) -> dict[str, str]:
         for day, node in zip(days, nodes, strict=True)
         if verdicts[node.name].is_stale
     }
+
+
+def days_that_shrank(lake: LakeResource, log: "EventLog") -> dict[str, Loss]:
+    """Of the ingested days, those of which the log holds less than it did, and nobody said that this is in order.
+
+    Raises:
+        LogError: the log cannot be read.
+    """
+    held = deliveries_by_day(log)
+    found = {}
+    for day in lake.store.partitions("interactions"):
+        if loss := loss_of(lake, log, day, held.get(day, 0)):
+            found[day] = loss
+    return found
+
+
+def refuse_losses(lake: LakeResource, log: "EventLog", days: Collection[str]) -> None:
+    """Nothing where none of these days has lost anything since it was ingested.
+
+    Raises:
+        LogError: one has, or the log cannot be read.
+    """
+    lost = [loss for day, loss in days_that_shrank(lake, log).items() if day in days]
+    if lost:
+        raise LogError(f"{log.place}: {lost[0]}" + (f" ({len(lost)} such days)" if len(lost) > 1 else ""))
+
+
+def loss_of(lake: LakeResource, log: "EventLog", day: str, n_held: int) -> Loss | None:
+    """What a day has lost since it was ingested; None where nothing, or where that was accepted.
+
+    Args:
+        lake: the lake.
+        log: the event log.
+        day: YYYY-MM-DD.
+        n_held: deliveries that the log holds of the day now.
+
+    Raises:
+        LogError: the log cannot be read.
+    """
+    try:
+        made = lake.store.current("interactions", day)
+    except ArtifactError:  # damaged: nobody knows what it was made from
+        return None
+    n_ingested = made.lineage.facts.get("deliveries") if made else None
+    if made is None or not isinstance(n_ingested, int) or n_held >= n_ingested:
+        return None
+    loss = Loss(day=day, version=made.version, n_ingested=n_ingested, n_held=n_held)
+    return None if is_accepted(log, loss) else loss
 
 
 def log_gaps(lake: LakeResource) -> pl.DataFrame:

@@ -21,11 +21,11 @@ import dagster as dg
 import pydantic
 
 from recsys_assets import pools
+from recsys_assets.failures import failures_with_remedy
 from recsys_assets.interrupts import insistent_interrupts
 from recsys_assets.metadata.pages import described, references
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import check
-from recsys_core.errors import RecsysError
 from recsys_core.fingerprint import code_version, library_version
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -162,11 +162,8 @@ def _run_of(function: Callable[..., object], name: str, pool: str | None) -> Cal
             context.log.info(said)
             logging.getLogger("recsys.progress").warning(said)  # for the command line; see `publishing`
 
-        try:
-            with insistent_interrupts(), pools.alone(Path(lake.root), pool, tell) if pool else nullcontext():
-                return function(context, lake=lake, **others)
-        except RecsysError as problem:
-            # The UI shows the description by itself, not below a traceback. Trying again would meet the same problem.
-            raise dg.Failure(description=str(problem), allow_retries=False) from problem
+        held = pools.alone(Path(lake.root), pool, tell) if pool else nullcontext()
+        with failures_with_remedy(), insistent_interrupts(), held:
+            return function(context, lake=lake, **others)
 
     return run

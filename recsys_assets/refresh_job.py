@@ -12,10 +12,10 @@ import dagster as dg
 from dagster._core.events import EngineEventData  # the only event with links that is about no asset; no public name
 
 from recsys_assets import pools
+from recsys_assets.failures import failures_with_remedy
 from recsys_assets.jobs import LAUNCHED_BY_TAG, SCOPE_TAG, console
 from recsys_assets.refreshing import refresh as rebuild
 from recsys_assets.resources import LakeResource
-from recsys_core.errors import RecsysError
 from recsys_core.lake.staleness import Plan
 
 PARENT_TAG, GROUP_TAG = "dagster/parent_run_id", "dagster/root_run_id"
@@ -42,9 +42,8 @@ def rebuild_what_is_out_of_date(context: dg.OpExecutionContext, lake: LakeResour
 
     tags = {LAUNCHED_BY_TAG: "job refresh", PARENT_TAG: context.run_id, GROUP_TAG: context.run_id}
     try:
-        built = rebuild(context.repository_def, lake, context.instance, tags=tags, tell=tell, started=started)
-    except RecsysError as problem:
-        raise dg.Failure(description=str(problem), allow_retries=False) from problem
+        with failures_with_remedy():
+            built = rebuild(context.repository_def, lake, context.instance, tags=tags, tell=tell, started=started)
     except KeyboardInterrupt:
         raise dg.DagsterExecutionInterruptedError(STOPPED) from None
     said = f"Rebuilt {len(built)}: {', '.join(built)}." if built else "Everything was up to date: nothing rebuilt."

@@ -1,6 +1,8 @@
 """What the assets share: the lake and the source of the data. The environment is read here and nowhere else."""
 
 import os
+import re
+import unicodedata
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -10,6 +12,7 @@ import dagster as dg
 from pydantic import Field
 
 from recsys_core.data.sources import expanded
+from recsys_core.errors import SettingsError
 from recsys_core.lake.store import Lake
 
 if TYPE_CHECKING:  # brings polars, which most commands do without
@@ -17,11 +20,22 @@ if TYPE_CHECKING:  # brings polars, which most commands do without
 
 PROJECT = Path(__file__).resolve().parent.parent
 
+MOST_THREADS = 1024
+"""Of polars: more than any machine has cores, and few enough to be started."""
+
 
 def lake_root() -> Path:
-    """The folder of the lake: RECSYS_LAKE, or `data_lake` beside the code."""
+    """The folder of the lake: RECSYS_LAKE, or `data_lake` beside the code.
+
+    Raises:
+        SettingsError: the libraries that read and write there cannot use its path.
+    """
     named = os.environ.get("RECSYS_LAKE")
-    return (expanded(named) if named else PROJECT / "data_lake").resolve()
+    root = (expanded(named) if named else PROJECT / "data_lake").resolve()
+    _refuse_odd(root, "the lake", "--lake or RECSYS_LAKE")
+    if root.exists() and not root.is_dir():
+        raise SettingsError(f"the lake {root} is a file: choose a folder by --lake or RECSYS_LAKE")
+    return root
 
 
 def settings_file() -> Path | None:
@@ -31,8 +45,43 @@ def settings_file() -> Path | None:
 
 
 def dagster_home() -> Path:
-    """Where Dagster keeps runs and events: DAGSTER_HOME, or `dagster` inside the lake."""
-    return Path(os.environ.get("DAGSTER_HOME", lake_root() / "dagster"))
+    """Where Dagster keeps runs and events: DAGSTER_HOME, or `dagster` inside the lake.
+
+    Raises:
+        SettingsError: Dagster would keep its databases somewhere else, or nowhere.
+    """
+    home = Path(os.environ.get("DAGSTER_HOME") or lake_root() / "dagster").resolve()
+    _refuse_odd(home, "Dagster's home", "DAGSTER_HOME")
+    # Dagster writes the path into the URL of a database as it is: after a ? come options, and %20 becomes a space.
+    odd = sorted(set(str(home)) & set("?%"))
+    if odd:
+        raise SettingsError(
+            f"Dagster's home {home} has {' and '.join(odd)} in its path, which Dagster cannot use: choose another "
+            "lake, or set DAGSTER_HOME to another folder"
+        )
+    return home
+
+
+def check_environment() -> None:
+    """Refuse what a library would answer with a crash.
+
+    Raises:
+        SettingsError: naming the variable.
+    """
+    threads = os.environ.get("POLARS_MAX_THREADS")
+    if threads and not (re.fullmatch("[0-9]{1,9}", threads) and 0 < int(threads) <= MOST_THREADS):
+        raise SettingsError(
+            f"POLARS_MAX_THREADS is {threads[:20]!r}: expected a whole number from 1 to {MOST_THREADS}, or nothing"
+        )
+
+
+def _refuse_odd(path: Path, what: str, where: str) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise SettingsError(f"the path of {what}, {path}, is not UTF-8: choose another one by {where}") from None
+    if any(unicodedata.category(one) == "Cc" for one in str(path)):
+        raise SettingsError(f"the path of {what}, {str(path)!r}, has a line end or the like: choose another by {where}")
 
 
 def event_log(root: Path) -> "EventLog":

@@ -14,6 +14,15 @@ MAX_DAYS = 10
 """Days asked for at one tick; each is a run. After a long pause the rest follows at the next ticks."""
 
 
+def _read(cursor: str | None) -> dict[str, str]:
+    """What a cursor holds; nothing where it is damaged, since users can edit it: then days are asked for again."""
+    try:
+        held = json.loads(cursor or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return held if isinstance(held, dict) else {}
+
+
 @dg.sensor(
     job=ingest_interactions,
     minimum_interval_seconds=60,
@@ -27,7 +36,7 @@ def new_feedback_arrived(context: dg.SensorEvaluationContext, lake: LakeResource
     is not asked for again until its log or the code changes. Reset the cursor to have such days tried again.
     """
     waiting = days_out_of_date(lake)
-    asked = {day: version for day, version in json.loads(context.cursor or "{}").items() if waiting.get(day) == version}
+    asked = {day: version for day, version in _read(context.cursor).items() if waiting.get(day) == version}
     new = dict([(day, version) for day, version in waiting.items() if asked.get(day) != version][:MAX_DAYS])
     cursor = json.dumps(asked | new)
     if not new:

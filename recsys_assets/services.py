@@ -12,8 +12,10 @@ its own, so that what it started can be stopped with it.
 
 import importlib
 import os
+import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -25,6 +27,7 @@ from typing import Self
 
 import yaml
 
+from recsys_assets.connections import raise_descriptor_limit
 from recsys_assets.instance import instance, ready_for_runs
 from recsys_assets.jobs import DEFINITIONS
 from recsys_assets.orphans import bury
@@ -34,6 +37,10 @@ from recsys_core.lake import locks
 START_S, STOP_S, POLL_S = 120.0, 20.0, 0.2
 WATCH_S = 10.0
 """How long a run stays unnoticed whose process is dead."""
+
+FOLDER_PREFIX = "recsys-ui-"
+LONGEST_FOLDER = 70
+"""A socket's path may have 103 characters on macOS and 107 on Linux, its own name included."""
 
 
 class ServiceError(RecsysError):
@@ -52,11 +59,13 @@ def serve_ui(port: int, announce: Callable[[str], None]) -> None:
         ServiceError: one of the processes ended by itself; what it said stands above.
     """
     importlib.import_module(DEFINITIONS)  # wrong settings are refused here; a code server would only print them
-    with _alone(ready_for_runs(), port), tempfile.TemporaryDirectory(prefix="recsys-ui-") as folder, _interruptible():
+    home = ready_for_runs()
+    raise_descriptor_limit()
+    with _alone(home, port), private_folder(home / "ui" / "folder") as folder, _interruptible():
         _refuse_taken(port)
         try:
-            with Services() as services, instance() as dagster:
-                _start(services, Path(folder), port)
+            with Services(folder) as services, instance() as dagster:
+                _start(services, folder, port)
                 announce(_address(port))
                 while True:
                     services.wait(WATCH_S)
@@ -66,10 +75,15 @@ def serve_ui(port: int, announce: Callable[[str], None]) -> None:
 
 
 class Services:
-    """Processes that live and die together; leaving the block stops them, last started first."""
+    """Processes that live and die together; leaving the block stops them, last started first.
 
-    def __init__(self) -> None:
+    Args:
+        folder: their folder of temporary files. Dagster opens sockets there, which nobody else may reach.
+    """
+
+    def __init__(self, folder: Path) -> None:
         self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.environment = os.environ | {"TMPDIR": str(folder)}
 
     def __enter__(self) -> Self:
         """Nothing runs yet."""
@@ -83,7 +97,7 @@ class Services:
     def start(self, name: str, module: str, *arguments: str) -> None:
         """Run a module on a leash: even a kill -9 of this process takes it along."""
         command = [sys.executable, "-m", "recsys_assets.leash", module, *arguments]
-        self.running[name] = subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)
+        self.running[name] = subprocess.Popen(command, stdin=subprocess.PIPE, env=self.environment, process_group=0)
 
     def wait_until(self, holds: Callable[[], bool], limit_s: float) -> None:
         """Wait for a condition while every process lives.
@@ -176,7 +190,7 @@ def _alone(home: Path, port: int) -> Iterator[None]:
     folder.mkdir(exist_ok=True)
     lock, address = locks.try_folder(folder), folder / "address"
     if lock is None:
-        where = address.read_text(encoding="utf-8") if address.exists() else "another port"
+        where = address.read_text(encoding="utf-8", errors="replace") if address.exists() else "another port"
         raise SettingsError(
             f"the UI of this lake is open already, at {where}: use that one, or stop it first if it has other settings"
         )
@@ -185,6 +199,37 @@ def _alone(home: Path, port: int) -> Iterator[None]:
         yield
     finally:
         locks.release(lock)
+
+
+@contextmanager
+def private_folder(record: Path) -> Iterator[Path]:
+    """A new folder that only this user may enter, for sockets and temporary files; removed afterwards.
+
+    A process that is killed can't remove its folder. So the path is recorded, and the next call with the same record
+    removes what is left over.
+    """
+    _remove_left_over(record)
+    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, dir=_short_parent(), ignore_cleanup_errors=True) as folder:
+        record.write_text(folder, encoding="utf-8")
+        yield Path(folder)
+    record.unlink(missing_ok=True)
+
+
+def _short_parent() -> str:
+    """The folder of temporary files, or /tmp where that one's path is too long for a socket."""
+    usual = tempfile.gettempdir()
+    return usual if len(os.fsencode(usual)) + len(FOLDER_PREFIX) + 10 <= LONGEST_FOLDER else "/tmp"
+
+
+def _remove_left_over(record: Path) -> None:
+    """Remove the recorded folder if it is one of ours: a damaged record must not lead to anything else."""
+    try:
+        folder = Path(record.read_text(encoding="utf-8"))
+        status = folder.lstat()
+    except (OSError, ValueError):
+        return
+    if folder.name.startswith(FOLDER_PREFIX) and stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

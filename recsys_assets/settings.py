@@ -10,6 +10,7 @@ exactly the assets that read it stale.
 """
 
 import copy
+import reprlib
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -51,8 +52,10 @@ def load_settings() -> dict[str, dict[str, object]]:
         return {}
     try:
         loaded = yaml.load(path.read_text(encoding="utf-8"), _NoRepeats) or {}  # a SafeLoader
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
+    except (OSError, ValueError, yaml.YAMLError) as fault:  # ValueError: not UTF-8, or a number of 5,000 digits
         raise SettingsError(f"the settings file {path} cannot be read: {' '.join(str(fault).split())}") from fault
+    except RecursionError as fault:
+        raise SettingsError(f"the settings file {path} is nested too deep: expected asset, field and value") from fault
     if not _is_mapping(loaded) or not all(_is_mapping(section) for section in loaded.values()):
         wrong = [name for name, section in loaded.items() if not _is_mapping(section)] if _is_mapping(loaded) else []
         where = f"{path}{f', {wrong[0]}' if wrong else ''}"
@@ -123,5 +126,6 @@ def _is_mapping(value: object) -> bool:
 
 def _in_words(fault: pydantic.ValidationError) -> str:
     return "; ".join(
-        f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}, found {one['input']!r}" for one in fault.errors()
+        f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}, found {reprlib.repr(one['input'])}"
+        for one in fault.errors()
     )

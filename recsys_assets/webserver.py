@@ -15,6 +15,7 @@ from dagster._core.workspace.context import WorkspaceProcessContext  # what Dags
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster_webserver.app import create_app_from_workspace_process_context
 
+from recsys_assets.connections import LimitedProtocol, places, raise_descriptor_limit
 from recsys_assets.guard import MAX_BODY_BYTES, guarded
 
 POLL_MS = 2000  # how often an open page asks for news; Dagster's own default
@@ -24,6 +25,7 @@ SHUTDOWN_S = 5  # for open pages, which hold a websocket each
 def serve(workspace: Path, port: int) -> None:
     """Serve the code locations of a workspace file until interrupted."""
     target = WorkspaceFileTarget(paths=[str(workspace)])
+    LimitedProtocol.max_connections = places(raise_descriptor_limit())
     with (
         dg.DagsterInstance.get() as instance,
         WorkspaceProcessContext(instance, workspace_load_target=target, version=dg.__version__) as context,
@@ -33,6 +35,7 @@ def serve(workspace: Path, port: int) -> None:
             guarded(app, port),
             host="127.0.0.1",
             port=port,
+            http=LimitedProtocol,
             log_level="warning",
             ws_max_size=MAX_BODY_BYTES,
             proxy_headers=False,  # there is no proxy: such headers would be a stranger's claims

@@ -3,6 +3,11 @@
 Anything else that escapes is a fault of ours and keeps its traceback.
 """
 
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class RecsysError(Exception):
     """A problem that the user can mend; the command line shows its message alone, without a traceback."""
@@ -26,3 +31,58 @@ class LogError(RecsysError):
 
 class UnknownUserError(RecsysError):
     """A request names a user of whom nothing is known."""
+
+
+class MachineError(RecsysError):
+    """The machine refuses: a full disk, a folder that may not be written, too few descriptors."""
+
+
+_FULL = "free some space (`recsys gc` removes old versions of artifacts)"
+_FORBIDDEN = "check the permissions, or choose another folder, such as another lake with --lake"
+_IN_THE_WAY = (
+    "a file lies where a folder is expected, or a folder where a file is: move it away, or choose another path"
+)
+
+_REMEDIES = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: _FULL,
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
+    errno.EROFS: _FORBIDDEN,
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EISDIR: _IN_THE_WAY,
+    errno.EEXIST: _IN_THE_WAY,
+    errno.ENAMETOOLONG: "choose a folder with a shorter path",
+    errno.ELOOP: "a symbolic link leads back to itself: remove it",
+    errno.EMFILE: "too many files are open: raise the limit with `ulimit -n`",
+    errno.ENFILE: "too many files are open on this machine: end some programs",
+    errno.EIO: "the disk fails: check it",
+    errno.ENOMEM: "memory is used up: end some programs",
+    errno.EAGAIN: "the machine has no process or thread to spare: end some programs, or raise `ulimit -u`",
+}
+"""What to do, where that is the user's business. A file that is merely gone is not: nobody but us names the files."""
+
+
+def machine_error(error: OSError) -> MachineError | None:
+    """An error of the system in words that help; None where it may well be a fault of ours."""
+    remedy = _REMEDIES.get(error.errno or 0)
+    if remedy is None:
+        return None
+    named = [
+        os.fsdecode(one) for one in (error.filename, error.filename2) if isinstance(one, str | bytes | os.PathLike)
+    ]
+    where = f"{' and '.join(named)}: " if named else ""
+    return MachineError(f"{where}{(error.strerror or str(error)).lower()}: {remedy}")
+
+
+@contextmanager
+def machine_errors_explained() -> Iterator[None]:
+    """Turn an error of the system that the user can mend into a `MachineError`; others pass."""
+    try:
+        yield
+    except OSError as error:
+        explained = machine_error(error)
+        if explained is None:
+            raise
+        raise explained from error

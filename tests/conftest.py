@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import signal
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,19 @@ from tests.postgres_server import server
 settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("untimed")
 
+LONGEST_TMPDIR = 60
+"""Tests open sockets below it, whose paths may have a hundred characters."""
+
+
+def _settle_surroundings() -> None:
+    """Make processes that tests start independent of how the suite was started."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell does so to what it starts in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if len(os.fsencode(tempfile.gettempdir())) > LONGEST_TMPDIR:
+        os.environ["TMPDIR"] = tempfile.tempdir = "/tmp"
+
+
+_settle_surroundings()
 
 _numbers = itertools.count()
 

@@ -9,7 +9,7 @@ from recsys_assets.metadata.feedback import (
     outcomes_metadata,
 )
 from recsys_assets.partitions import arrival_days
-from recsys_assets.planning import ingested_days, settled_until
+from recsys_assets.planning import ingested_days, refuse_losses, settled_until
 from recsys_assets.publishing import AssetRun, Published, together
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
@@ -48,6 +48,7 @@ def interactions(context: dg.AssetExecutionContext, config: InteractionsRun, lak
     from recsys_core.feedback.interactions import read_days
 
     with lake.open_log() as log:
+        refuse_losses(lake, log, context.partition_keys)
         made = {
             day: AssetRun(context, lake, config, partition=day)
             .read_from_outside(f"log/{day}", read.version)
@@ -97,16 +98,16 @@ def impression_outcomes(
 
     The ranker learns from it beside the questions of the windows. Propensities are carried along for evaluation.
     """
-    from recsys_core.feedback.arrivals import day_versions, version_until
-    from recsys_core.feedback.closed import rows_until
+    from recsys_core.feedback.closed import rows_until, shown_version
     from recsys_core.feedback.outcomes import outcomes
     from recsys_core.feedback.records import IMPRESSIONS_TABLE
+    from recsys_core.feedback.set_aside import requests_set_aside, without
     from recsys_core.tables import read_table
 
     run, until = AssetRun(context, lake, config), settled_until()
     with lake.open_log() as log:
-        run.read_from_outside("shown", version_until(until, day_versions(log, IMPRESSIONS_TABLE)))
-        impressions = rows_until(log, IMPRESSIONS_TABLE, until)
+        run.read_from_outside("shown", shown_version(log, until))
+        impressions = without(rows_until(log, IMPRESSIONS_TABLE, until), requests_set_aside(log))
     head = run.folder("interaction_log_head")
     ratings, clicks = (read_table(head / f"{name}.parquet") for name in ("interaction_log_head", "clicks"))
     table = outcomes(impressions, clicks, ratings, config)

@@ -48,9 +48,10 @@ def parity_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     """Every logged request asked again from the raw log, and the whole answer compared bit for bit.
 
     The requests are those of the event log, up to the last closed day, and those that the release was asked of the
-    past.
+    past. Of the log come also what users were shown before a request, and what they clicked.
     """
     from recsys_core.feedback.closed import served_version
+    from recsys_core.feedback.set_aside import requests_set_aside
     from recsys_core.monitoring.parity import parity_report as make_report
     from recsys_core.monitoring.served import Served, served_until
     from recsys_core.serving.bundle import read_bundle
@@ -58,9 +59,10 @@ def parity_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     run, until = AssetRun(context, lake), closed_until()
     with lake.open_log() as log:
         run.read_from_outside("served", served_version(log, until))
-        logged = served_until(log, until)
-    served = logged.and_also(Served.load(run.folder("past_requests")))
-    report = make_report(served, read_bundle(run.folders(PARTS)), run.table("interaction_log_head"))
+        logged, excluded = served_until(log, until), log.imported_requests() | requests_set_aside(log)
+    ratings, clicks = (run.table("interaction_log_head", name) for name in ("interaction_log_head", "clicks"))
+    past = Served.load(run.folder("past_requests"))
+    report = make_report(logged, read_bundle(run.folders(PARTS)), ratings, clicks, past, excluded)
     return run.publish(report.save, facts=report.headline(), metadata=parity_metadata(report))
 
 
@@ -80,6 +82,7 @@ def drift_report(context: dg.AssetExecutionContext, config: DriftReportRun, lake
     from functools import partial
 
     from recsys_core.feedback.closed import served_version
+    from recsys_core.feedback.set_aside import requests_set_aside
     from recsys_core.monitoring.served import served_until
     from recsys_core.monitoring.watch import watch
     from recsys_core.ranking.examples import RankingExamples
@@ -88,7 +91,7 @@ def drift_report(context: dg.AssetExecutionContext, config: DriftReportRun, lake
     run, until = AssetRun(context, lake, config), closed_until()
     with lake.open_log() as log:
         run.read_from_outside("served", served_version(log, until))
-        logged = served_until(log, until)
+        logged = served_until(log, until).without(requests_set_aside(log))
     examples = RankingExamples.load(run.folder("ranking_examples"))
     report = watch(logged, examples, partial(load_examined, run.folder("ranker")), config)
     return run.publish(report.save, facts=report.headline(), metadata=drift_metadata(report))

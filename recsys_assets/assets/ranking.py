@@ -41,7 +41,7 @@ def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesR
 
     from recsys_core.data.splits import Splits
     from recsys_core.features.slices import SliceFeatures
-    from recsys_core.ranking.shown import is_shown, shown_rows
+    from recsys_core.ranking.shown import LoggedFeedback, is_shown, shown_rows
     from recsys_core.ranking.slices import examples_of_slices
     from recsys_core.retrieval.storage import load_tower
 
@@ -51,8 +51,8 @@ def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesR
     features = SliceFeatures(items=run.table("item_features"), users=run.table("user_features"))
     tower_of, clicks = partial(load_tower, run.folder("two_tower")), run.table("implicit_feedback")
     asked = examples_of_slices(ratings, splits, features, tower_of, n_candidates=config.n_candidates, clicks=clicks)
-    outcomes = run.table("impression_outcomes")
-    examples = asked.with_shown(shown_rows(outcomes, ratings, splits, features.items, tower_of, config))
+    logged = LoggedFeedback(outcomes=run.table("impression_outcomes"), clicks=clicks)
+    examples = asked.with_shown(shown_rows(logged, ratings, splits, features.items, tower_of, config))
     return run.publish(
         examples.save,
         times=splits.targets["timestamp"],

@@ -41,6 +41,31 @@ def ratings_are_of_known_movies(lake: LakeResource) -> dg.AssetCheckResult:
 
 
 @dg.asset_check(asset="splits", blocking=True, additional_deps=["ratings"])
+def the_build_fits_into_memory(lake: LakeResource) -> dg.AssetCheckResult:
+    """What comes next needs no more memory than this machine has; otherwise it is not begun."""
+    from recsys_assets.assets.ranking import RankingExamplesRun
+    from recsys_core.data.splits import Splits
+    from recsys_core.features.registry import FEATURE_NAMES
+    from recsys_core.memory import Size, memory_of_this_machine, too_large
+    from recsys_core.tables import read_table
+
+    ratings = read_table(lake.store.open("ratings") / "ratings.parquet")
+    splits = Splits.load(lake.store.open("splits"))
+    size = Size(
+        n_users=ratings["user_id"].n_unique(),
+        n_items=ratings["item_id"].n_unique(),
+        n_questions=splits.users.height,
+        n_slices=len(splits.names),
+        n_candidates=RankingExamplesRun().n_candidates,
+        n_features=len(FEATURE_NAMES),
+    )
+    said = too_large(size, memory_of_this_machine())
+    return dg.AssetCheckResult(
+        passed=not said, description="; ".join(said) or None, metadata={"too_large": dg.MetadataValue.json(said)}
+    )
+
+
+@dg.asset_check(asset="splits", blocking=True, additional_deps=["ratings"])
 def no_slice_knows_its_future(lake: LakeResource) -> dg.AssetCheckResult:
     """Windows in order; every target after its user's cut, not rated before by its user, and not fitted on."""
     from recsys_core.data.leaks import leaks

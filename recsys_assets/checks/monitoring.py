@@ -48,16 +48,16 @@ def answers_take_less_than_their_budget(lake: LakeResource) -> dg.AssetCheckResu
 def online_features_equal_offline_ones(lake: LakeResource) -> dg.AssetCheckResult:
     """Of every logged request, the list and each value that the ranker read are what training would have computed.
 
-    What ratings that had not arrived yet explain is counted as `n_late`, and is no fault.
+    What ratings and clicks that had not arrived yet explain is counted as `n_late`, and is no fault.
     """
     from recsys_core.monitoring.parity import ParityReport
 
     report = ParityReport.load(lake.store.open("parity_report"))
-    wrong = {"at_fault": report.at_fault(), "list_faults": report.list_faults()}
-    return dg.AssetCheckResult(
-        passed=report.is_clean(),
-        metadata={**report.headline(), **{name: dg.MetadataValue.json(found) for name, found in wrong.items()}},
-    )
+    wrong = {"list_faults": report.list_faults(), "at_fault": report.at_fault()}
+    found = {name: dg.MetadataValue.json(what) for name, what in wrong.items()}
+    remedy = {} if report.is_clean() else {"remedy": "`recsys log set-aside REQUEST_ID`, if it is no answer of ours"}
+    # In this order, since a refusal quotes the beginning.
+    return dg.AssetCheckResult(passed=report.is_clean(), metadata={**remedy, **found, **report.headline()})
 
 
 @dg.asset_check(asset="drift_report")

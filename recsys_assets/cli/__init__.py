@@ -4,18 +4,18 @@ Exit status: 0 done, 1 a problem that the message names together with its remedy
 """
 
 import gc
+import io
 import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from recsys_assets.cli import answers, bench, data, housekeeping, log, pipeline, report
-from recsys_assets.cli.console import errors
+from recsys_assets.cli.console import errors, output_checked, plain
 from recsys_core.data.sources import expanded
-from recsys_core.errors import RecsysError
+from recsys_core.errors import RecsysError, machine_errors_explained
 
 INTERRUPTED = 130
 GC_THRESHOLD = (20_000, 10, 10)
@@ -51,6 +51,9 @@ def choose_lake(
     ] = None,
 ) -> None:
     """Say where the lake is and which settings hold; both reach child processes too."""
+    from recsys_assets.resources import check_environment
+
+    check_environment()
     if lake is not None:
         os.environ["RECSYS_LAKE"] = str(expanded(str(lake)).resolve())
     if settings is not None:
@@ -61,10 +64,15 @@ def main() -> None:
     """Run the command line; a problem that the user can mend is one sentence, not a traceback."""
     # Half a second of most commands would go into looking for garbage among freshly imported modules.
     gc.set_threshold(*GC_THRESHOLD)
+    # A terminal that knows no é gets \\xe9.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        with machine_errors_explained(), output_checked():
+            app()
     except RecsysError as problem:
-        errors.print(f"[bold red]recsys:[/] {escape(str(problem))}", soft_wrap=True)
+        errors.print(f"[bold red]recsys:[/] {plain(str(problem))}", soft_wrap=True)
         sys.exit(1)
     except SystemExit as done:
         if done.code == INTERRUPTED:  # typer has turned Ctrl-C into this exit

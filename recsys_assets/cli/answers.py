@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import typer
-from rich.markup import escape
 from rich.table import Column, Table
 
-from recsys_assets.cli.console import Json, errors, out, print_json
+from recsys_assets.cli.console import Json, errors, out, plain, print_json
 
 if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--help` need not pay
     from recsys_core.serving.descriptions import Recommendation
+    from recsys_core.serving.recommender import Recommender
     from recsys_core.serving.requests import Answer
+
+MAX_ID = 2**53 - 1
+"""The same as `recsys_core.data.schemas.MAX_ID`, whose import takes half a second, which `--help` need not pay."""
 
 
 At = Annotated[
@@ -27,11 +30,15 @@ At = Annotated[
     ),
 ]
 
+Likes = Annotated[
+    list[int] | None, typer.Option(min=0, max=MAX_ID, help="Id of a movie that they like, beyond their ratings.")
+]
+
 
 def recommend(
     *,
-    user: Annotated[int | None, typer.Option(min=0, help="Id of a user.")] = None,
-    like: Annotated[list[int] | None, typer.Option(help="Id of a movie that they like, beyond their ratings.")] = None,
+    user: Annotated[int | None, typer.Option(min=0, max=MAX_ID, help="Id of a user.")] = None,
+    like: Likes = None,
     at: At = None,
     k: Annotated[int, typer.Option("-k", min=1, max=200, help="How many movies.")] = 10,
     explain: Annotated[bool, typer.Option("--explain", help="Say what moved each movie to its place.")] = False,
@@ -53,12 +60,14 @@ def recommend(
     recommender = Recommender(bundle=load_bundle(Lake(lake_root())))
     requested_at = recommender.now if at is None else second_of(at)
     likes = recommender.somebody_who_likes(like, requested_at) if like else ()
+    unread = [] if user is None else _exposures_not_read(recommender, user, requested_at)
     answer = recommender.answer(
         Request(request_id=uuid4().hex, user_id=user, history=likes, requested_at=requested_at, k=k)
     )
     places = describe(recommender.bundle, answer)
     notes = [
         *_reservations(answer, recommender.bundle.ranker.n_candidates),
+        *unread,
         *_not_logged(answer, recommender.bundle.release),
     ]
     if as_json:
@@ -66,7 +75,7 @@ def recommend(
     else:
         _show_answer(places, explain=explain)
     for note in notes:
-        errors.print(f"[yellow]note:[/] {escape(note)}")
+        errors.print(f"[yellow]note:[/] {plain(note)}")
 
 
 def _show_answer(answer: "list[Recommendation]", *, explain: bool) -> None:
@@ -76,8 +85,8 @@ def _show_answer(answer: "list[Recommendation]", *, explain: bool) -> None:
     chance = Column("liked later", justify="right", no_wrap=True)
     table = Table(Column("", no_wrap=True), *about, *figures, chance, box=None)
     for one in answer:
-        title = escape(f"{one.title or '(no title)'}{f' ({one.year})' if one.year else ''}")
-        said = [f"{title}\n{_reasons(one)}"] if explain else [title, escape(", ".join(one.genres))]
+        title = plain(f"{one.title or '(no title)'}{f' ({one.year})' if one.year else ''}")
+        said = [f"{title}\n{_reasons(one)}"] if explain else [title, plain(", ".join(one.genres))]
         table.add_row(str(one.rank), *said, str(one.item_id), f"no. {one.retrieval_rank}", _chance(one.probability))
     out.print(table)
     if explain:
@@ -108,6 +117,29 @@ def _reservations(answer: "Answer", n_candidates: int) -> list[str]:
     if stale:
         found.append(f"too old by then, so that defaults stand for them: {', '.join(stale)} (`recsys refresh`)")
     return found
+
+
+def _exposures_not_read(recommender: "Recommender", user_id: int, requested_at: int) -> list[str]:
+    """Let the recommender take in what the log holds of a user, today's rows included; why that failed, if it did.
+
+    Whoever asks gets their answer all the same.
+    """
+    from recsys_assets.assets.feedback import InteractionsRun
+    from recsys_assets.resources import event_log, lake_root
+    from recsys_core.errors import LogError
+    from recsys_core.features.exposures import FATIGUE_S
+    from recsys_core.feedback.exposures import exposed_so_far
+    from recsys_core.serving.exposures import observations
+
+    tolerance_s = InteractionsRun().future_tolerance_s
+    try:
+        with closing(event_log(lake_root())) as log:
+            exposed = exposed_so_far(log, user_id, requested_at - FATIGUE_S, tolerance_s)
+    except LogError as fault:
+        return [f"what this user was shown before counts for nothing here: {fault}"]
+    for whose, what in observations(exposed):
+        recommender.observe(whose, what)
+    return []
 
 
 def _not_logged(answer: "Answer", release: str) -> list[str]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from recsys_assets.cli.console import log_shown, out, working
+from recsys_assets.cli.console import log_shown, out, plain, working
 
 if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--help` need not pay
     from recsys_core.bench.ranking import BenchSettings, Protocol
@@ -72,7 +72,7 @@ def rank(  # noqa: PLR0913  # a command has as many options as it needs
         with working("fitting"):
             lists = ranked_lists(data, settings, stage, k)
     write_lists(lists, output)
-    out.print(f"{output}: {lists.height} rows, {lists['user_id'].n_unique()} users")
+    out.print(f"{plain(str(output))}: {lists.height} rows, {lists['user_id'].n_unique()} users")
 
 
 def _settings(seed: int | None, protocol: "Protocol") -> "BenchSettings":

@@ -5,12 +5,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.progress import Progress as Bar
 from rich.table import Column, Table
 
-from recsys_assets.cli.console import Json, errors, fixed_columns, out, print_json
+from recsys_assets.cli.console import Json, errors, fixed_columns, out, plain, print_json
 
 if TYPE_CHECKING:  # httpx takes a while to import, which `--help` need not pay
     from recsys_core.data.fetch import Progress
@@ -41,13 +40,16 @@ def list_sources(*, as_json: Json = False) -> None:
 
 @app.command()
 def fetch(name: Annotated[str, typer.Argument(help="A name from `recsys data list`.")]) -> None:
-    """Download a data set; an interrupted download goes on where it stopped, and its digest is checked."""
-    from recsys_assets.resources import lake_root
+    """Download a data set, or copy the shipped one into another lake; its digest is checked.
+
+    An interrupted download goes on where it stopped.
+    """
+    from recsys_assets.resources import PROJECT, lake_root
     from recsys_core.data.fetch import fetch as download
 
     with _download_shown(name) as tell:
-        path = download(name, lake_root() / "raw", tell)
-    out.print(f"{name} is in {path}")
+        path = download(name, lake_root() / "raw", tell, shipped=PROJECT / "data_lake" / "raw")
+    out.print(f"{name} is in {plain(str(path))}", soft_wrap=True)
 
 
 @contextmanager
@@ -59,13 +61,13 @@ def _download_shown(name: str) -> "Iterator[Progress]":
     def tell(done: int, total: int) -> None:
         nonlocal told
         if not bar.tasks:
-            bar.add_task(name)
+            bar.add_task(plain(name))
             bar.start()
         bar.update(bar.task_ids[0], completed=done, total=total or None)
         tenth = 10 * done // total if total else done // LINE_BYTES
         if not errors.is_terminal and tenth > told:
             told = tenth
-            errors.print(f"{name}: {done / 1e6:.1f}" + (f" of {total / 1e6:.1f} MB" if total else " MB"))
+            errors.print(f"{plain(name)}: {done / 1e6:.1f}" + (f" of {total / 1e6:.1f} MB" if total else " MB"))
 
     try:
         yield tell
@@ -92,9 +94,7 @@ def movies(text: Annotated[str, typer.Argument(help="Part of a title.")] = "", *
         return
     shown = Table(*fixed_columns("id"), "title", *fixed_columns("year"), "genres", box=None)
     for row in found.head(50).iter_rows(named=True):
-        shown.add_row(
-            str(row["item_id"]), escape(row["title"]), str(row["year"] or ""), escape(", ".join(row["genres"]))
-        )
+        shown.add_row(str(row["item_id"]), plain(row["title"]), str(row["year"] or ""), plain(", ".join(row["genres"])))
     out.print(shown)
     if found.height > 50:
         out.print(f"... and {found.height - 50} more: name more of the title")

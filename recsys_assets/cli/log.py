@@ -1,4 +1,4 @@
-"""Commands about the event log: append, demo, stats, gaps, verify, quarantine."""
+"""Commands about the event log: append, demo, stats, gaps, verify, accept-loss, set-aside, quarantine."""
 
 import os
 import sys
@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from recsys_assets.cli.console import Json, errors, out, print_json, working
+from recsys_assets.cli.console import Json, errors, out, plain, print_json, working
 
 if TYPE_CHECKING:  # polars and Dagster take a second to import, which `--help` need not pay
     from recsys_core.feedback.importing import Imported, Limits
@@ -35,7 +34,7 @@ def append(
     """
     from recsys_core.feedback.importing import import_lines
 
-    with _log() as log, working(f"appending {escape(file)}"):
+    with _log() as log, working(f"appending {plain(file)}"):
         if file == "-":
             imported = import_lines(sys.stdin.buffer, "standard input", log, _limits())
         else:
@@ -84,7 +83,7 @@ def stats(*, as_json: Json = False) -> None:
         days = found.days.to_dicts()
         print_json({"place": place, "closed_until": closed, "days": days, "quarantined": found.n_quarantined})
         return
-    out.print(f"{escape(place)}: {found.days.height} days, closed up to {closed} (UTC)")
+    out.print(f"{plain(place)}: {found.days.height} days, closed up to {closed} (UTC)")
     table = Table(*found.days.columns, box=None)
     for row in found.days.tail(SHOWN).iter_rows():
         table.add_row(*map(str, row))
@@ -120,27 +119,75 @@ def gaps(*, as_json: Json = False) -> None:
 def verify(*, as_json: Json = False) -> None:
     """Read the whole log and compare every row with its digest; exit with 1 where anything is damaged.
 
-    Keys that were used for two different things are told as well.
+    Rows that were acknowledged or ingested and are gone count as damage. Keys that were used for two different things
+    are told as well.
     """
     from recsys_core.feedback.inspection import verify as verified
 
     with _log() as log, working("reading the whole log"):
         found = verified(log)
+        damage = found.damage or _shrunken(log)
     if as_json:
         told = {"days": found.n_days, "orphaned_impressions": found.n_orphans}
-        print_json({"damage": found.damage, "conflicts": found.conflicts.to_dicts(), **told})
+        print_json({"damage": damage, "conflicts": found.conflicts.to_dicts(), **told})
     else:
-        for sentence in found.damage:
-            out.print(escape(sentence), soft_wrap=True)
+        for sentence in damage:
+            out.print(plain(sentence), soft_wrap=True)
         for table, key, day in found.conflicts.head(SHOWN).iter_rows():
-            out.print(f"{table} {escape(key)}: another row of this key, which arrived on {day}, does not count")
+            out.print(f"{table} {plain(key)}: another row of this key, which arrived on {day}, does not count")
         if found.conflicts.height > SHOWN:
             out.print(f"... and {found.conflicts.height - SHOWN} more such rows: --json has all")
-        if not found.damage:
+        if not damage:
             conflicts, orphans = found.conflicts.height, found.n_orphans
             out.print(f"whole: {found.n_days} days, {conflicts} conflicts, {orphans} impressions without a request")
-    if found.damage:
+    if damage:
         raise typer.Exit(1)
+
+
+@app.command()
+def accept_loss(*, as_json: Json = False) -> None:
+    """Go on without rows that were acknowledged, or ingested, and are gone: what the log holds now is all there is.
+
+    First look for a copy: `recsys log verify` names the files and days. A refresh then makes these days anew.
+    """
+    from recsys_assets.cli.pipeline import this_lake
+    from recsys_assets.planning import days_that_shrank
+
+    with _log() as log:
+        lost = log.accept_loss()
+        days = days_that_shrank(this_lake(), log)
+        log.note([loss.accepted(time.time_ns() // 1_000) for loss in days.values()])
+    accepted = [*lost, *(str(loss) for loss in days.values())]
+    if as_json:
+        print_json(accepted)
+        return
+    for sentence in accepted:
+        out.print(f"accepted: {plain(sentence)}", soft_wrap=True)
+    if not accepted:
+        out.print("nothing is missing: there is no loss to accept")
+
+
+@app.command()
+def set_aside(
+    request: Annotated[str | None, typer.Argument(help="Id of a request; without it, all set aside are shown.")] = None,
+    *,
+    take_back: Annotated[bool, typer.Option("--take-back", help="Let it count again.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Let a request and what it showed count no more: for parity, drift and what models learn; its rows stay."""
+    from recsys_core.feedback.set_aside import requests_set_aside
+    from recsys_core.feedback.set_aside import set_aside as put_aside
+
+    with _log() as log:
+        if request is not None:
+            put_aside(log, request, time.time_ns() // 1_000, take_back=take_back)
+        found = sorted(requests_set_aside(log))
+    if as_json:
+        print_json(found)
+        return
+    out.print(f"{len(found)} requests are set aside" + ("; `recsys refresh` goes on without them" if found else ""))
+    for one in found:
+        out.print(f"  {plain(one)}")
 
 
 @app.command()
@@ -168,13 +215,21 @@ def quarantine(
         return
     out.print(f"{len(lines)} lines are in quarantine")
     for reason, n_lines in reasons(lines).items():
-        out.print(f"  {n_lines} {_printable(reason)}")
+        out.print(f"  {n_lines} {plain(reason)}")
     for one in lines[-SHOWN:]:
         # No table: in 80 columns a long value would leave no room for the file, the line and the reason.
         place = ", ".join(part for part in (one.source, f"line {one.line}", one.column) if part)
-        out.print(_printable(f"{place}: {one.reason}" + (f": {one.value}" if one.value else "")), soft_wrap=True)
+        out.print(plain(f"{place}: {one.reason}" + (f": {one.value}" if one.value else "")), soft_wrap=True)
     if len(lines) > SHOWN:
         out.print(f"... and {len(lines) - SHOWN} earlier lines: --json has all")
+
+
+def _shrunken(log: "EventLog") -> list[str]:
+    """Days of which the log holds less than was ingested."""
+    from recsys_assets.cli.pipeline import this_lake
+    from recsys_assets.planning import days_that_shrank
+
+    return [str(loss) for loss in days_that_shrank(this_lake(), log).values()]
 
 
 @contextmanager
@@ -220,11 +275,6 @@ def _show_appended(appended: "Appended") -> None:
     for name, counts in asdict(appended).items():
         if any(counts.values()):
             out.print(f"  {name}: {', '.join(f'{n} {what}' for what, n in counts.items())}")
-
-
-def _printable(text: str) -> str:
-    """As a terminal may show it: a line of a stranger must not move the cursor or change colours."""
-    return escape("".join(one if one.isprintable() else ascii(one)[1:-1] for one in text))
 
 
 def _shown(raw: bytes) -> str:

@@ -4,10 +4,9 @@ import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from recsys_assets.cli.console import Json, errors, fixed_columns, out, print_json, progress_shown
+from recsys_assets.cli.console import Json, errors, fixed_columns, out, plain, print_json, progress_shown
 from recsys_assets.cli.report import show_report
 
 if TYPE_CHECKING:  # Dagster takes a second to import, which `--help` need not pay
@@ -76,7 +75,7 @@ def status(*, as_json: Json = False) -> None:
         return
     table = Table(*fixed_columns("asset", "version", "made (UTC)"), "state", box=None)
     for row in rows:
-        state = f"[yellow]{escape('; '.join(row['stale']))}[/]" if row["stale"] else "[green]up to date[/]"
+        state = f"[yellow]{plain('; '.join(row['stale']))}[/]" if row["stale"] else "[green]up to date[/]"
         if row["failed_checks"]:
             state += f"; [red]did not pass: {', '.join(row['failed_checks'])}[/]"
         table.add_row(row["asset"], row["version"] or "-", row["made_at"] or "-", state)
@@ -165,7 +164,7 @@ def _show_plan(*, as_json: bool) -> None:
     else:
         table = Table(*fixed_columns("asset"), "why it would be rebuilt", box=None)
         for name, reasons in stale.items():
-            table.add_row(name, escape(in_short(reasons)))
+            table.add_row(name, plain(in_short(reasons)))
         out.print(table)
     _say_what_is_built_upon_nothing(failed)
 

@@ -27,7 +27,7 @@ HEAD_LINEAGE: Lineage = {
     "timestamp": ("interactions.timestamp",),
     "event_id": ("interactions.event_id",),
     "received_at": ("interactions.received_at",),
-    **{f"clicks.{name}": (f"interactions.{name}",) for name in CLICKED},
+    **{f"clicks.{name}": (f"interactions.{name}",) for name in (*CLICKED, "received_at")},
 }
 
 OUTCOMES_LINEAGE: Lineage = {

@@ -27,10 +27,15 @@ PARITY_LINEAGE: Lineage = {
     "request_id": ("past_requests.request_id",),
     "item_id": ("past_requests.item_id",),
     "logged": ("past_requests.features",),
-    "replayed": ("base_ratings.rating", "base_ratings.timestamp", "interaction_log_head.rating"),
+    "replayed": (
+        "base_ratings.rating",
+        "base_ratings.timestamp",
+        "interaction_log_head.rating",
+        "interaction_log_head.clicks.timestamp",
+    ),
     "lists.request_id": ("past_requests.request_id",),
     "lists.position": ("past_requests.position",),
-    "about.n_late": ("interaction_log_head.received_at",),
+    "about.n_late": ("interaction_log_head.received_at", "interaction_log_head.clicks.received_at"),
 }
 
 MOST_DEGRADED = 12

@@ -52,6 +52,9 @@ class Files(Protocol):
     def open(self, name: str) -> BinaryIO:
         """A stream of the file's bytes."""
 
+    def packed_bytes(self, name: str) -> int:
+        """How many bytes the file takes as it lies there, which bounds what may come out of it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
@@ -66,6 +69,10 @@ class Folder:
     def open(self, name: str) -> BinaryIO:
         """A stream of the file's bytes."""
         return (self.path / name).open("rb")
+
+    def packed_bytes(self, name: str) -> int:
+        """The file's size: it may be packed itself."""
+        return (self.path / name).stat().st_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +101,15 @@ class Archive:
             return cast("BinaryIO", self.zipped.open(found[0]))  # zipfile promises only IO[bytes]
         except DAMAGE as error:
             raise damaged(self.path, error) from error
+
+    def packed_bytes(self, name: str) -> int:
+        """The bytes that the member takes within the zip."""
+        return self.members[name][0].compress_size
+
+
+def is_bomb(n_bytes: int, packed_bytes: int) -> bool:
+    """Whether so many bytes out of so few are more than text can be packed to."""
+    return n_bytes > RATIO_FROM_BYTES and n_bytes > MAX_RATIO * packed_bytes
 
 
 @contextmanager
@@ -141,7 +157,7 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
         _check_member(path, info)
     total = sum(info.file_size for info in members)
     # Against the zip's own size too: overlapping members can share packed bytes, each with a modest ratio.
-    if total > MAX_TOTAL_BYTES or (total > RATIO_FROM_BYTES and total > MAX_RATIO * path.stat().st_size):
+    if total > MAX_TOTAL_BYTES or is_bomb(total, path.stat().st_size):
         raise _refused(path, f"unpacks to {total:,} bytes, as a zip bomb does")
 
 
@@ -155,7 +171,7 @@ def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
         raise _refused(path, f"holds the encrypted member {name[:80]!r}")
     if info.file_size > MAX_FILE_BYTES:
         raise _refused(path, f"holds {name[:80]!r} of {info.file_size:,} bytes, above {MAX_FILE_BYTES:,}")
-    if info.file_size > RATIO_FROM_BYTES and info.file_size > MAX_RATIO * info.compress_size:
+    if is_bomb(info.file_size, info.compress_size):
         raise _refused(path, f"holds {name[:80]!r}, packed more than {MAX_RATIO}:1, as a zip bomb is")
 
 

@@ -8,7 +8,9 @@ digest fails and the fetch is repeated.
 import errno
 import os
 import re
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,12 +49,13 @@ class Patience:
     timeout_s: float = 30.0  # without a byte
 
 
-def fetch(name: str, raw_dir: Path, progress: Progress | None = None) -> Path:
-    """The zip of a known data set in `raw_dir`, downloaded unless a verified copy lies there already.
+def fetch(name: str, raw_dir: Path, progress: Progress | None = None, shipped: Path | None = None) -> Path:
+    """The zip of a known data set in `raw_dir`, downloaded or copied unless a verified copy lies there already.
 
     Args:
         name: one of `sources.SOURCES`.
         raw_dir: the folder of raw data; made if missing.
+        shipped: the folder in which the data set that comes with the project lies.
         progress: called with the bytes done and the bytes in all (0 if the server does not say).
 
     Raises:
@@ -62,25 +65,43 @@ def fetch(name: str, raw_dir: Path, progress: Progress | None = None) -> Path:
     source = SOURCES.get(name)
     if source is None:
         raise DataError(f"{name!r} is not a known data set: choose one of {', '.join(SOURCES)}")
-    if not source.url:
-        return locate(name, raw_dir)
-    return download(source, raw_dir, progress)
+    if source.url:
+        return download(source, raw_dir, progress)
+    target = raw_dir / source.file
+    if shipped is not None and (shipped / source.file).is_file() and not target.is_file():
+        with _writing(target):
+            _copy_verified(source, shipped / source.file, target)
+    return locate(name, raw_dir)
 
 
 def download(source: Source, raw_dir: Path, progress: Progress | None = None, patience: Patience | None = None) -> Path:
     """`fetch` for a source that need not be a known one."""
     target = raw_dir / source.file
-    try:
-        raw_dir.mkdir(parents=True, exist_ok=True)
+    with _writing(target):
         if not target.is_file():
             _download_verified(source, target, progress, patience or Patience())
         verify(target, source)
         _record(target)
+    return target
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Make the folder, and explain what the disk refuses."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
         full = error.errno == errno.ENOSPC
         remedy = "make room" if full else "check that the folder can be written to"
         raise DataError(f"{target} cannot be written ({error.strerror}): {remedy} and fetch again") from error
-    return target
+
+
+def _copy_verified(source: Source, shipped: Path, target: Path) -> None:
+    verify(shipped, source)
+    part = target.with_name(target.name + ".part")
+    shutil.copyfile(shipped, part)
+    part.replace(target)
 
 
 def _download_verified(source: Source, target: Path, progress: Progress | None, patience: Patience) -> None:

@@ -1,7 +1,7 @@
 """One field of text -> one value, exactly as it was meant, or a BadRow that says why not.
 
 There is no coercion: "3.0" is not the id 3, and "007" is not 7, since two spellings of one id are a sign of two files
-that do not belong together. Ids are int64, so that ids above 2**31 - 1 are fine. Whole columns of a table from outside,
+that do not belong together. Ids above 2**31 - 1 are fine, up to MAX_ID. Whole columns of a table from outside,
 of whatever type, are read by `columns`, which comes here for what is text.
 """
 
@@ -12,10 +12,11 @@ from datetime import datetime
 import polars as pl
 
 from recsys_core.data.quarantine import BadRow
-from recsys_core.data.schemas import EARLIEST_TIMESTAMP, RATING_STEPS, YEARS
+from recsys_core.data.schemas import EARLIEST_TIMESTAMP, MAX_ID, RATING_STEPS, YEARS
 from recsys_core.days import second_of
 
 MAX_INT64 = 2**63 - 1
+BEYOND_MAX_ID = "id beyond 2**53 - 1"
 WHOLE = re.compile(r"-?[0-9]+")
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 MILLISECONDS_FROM = 100_000_000_000
@@ -46,6 +47,14 @@ def whole_number(text: str, column: str) -> int:
     if len(text) > 19 or int(text) > MAX_INT64:  # length first: int() itself refuses thousands of digits
         raise BadRow(column, "beyond int64", text)
     return int(text)
+
+
+def id_number(text: str, column: str) -> int:
+    """The id of a user or an item, from 0 to MAX_ID."""
+    value = whole_number(text, column)
+    if value > MAX_ID:
+        raise BadRow(column, BEYOND_MAX_ID, text)
+    return value
 
 
 def stars(text: str, column: str) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from recsys_core.data.archives import DAMAGE, damaged
+from recsys_core.data.archives import DAMAGE, MAX_RATIO, damaged, is_bomb
 from recsys_core.data.limits import BLOCK_BYTES, MAX_FILE_BYTES, MAX_LINE_CHARS
 from recsys_core.errors import DataError
 
@@ -29,7 +29,13 @@ class Block:
 
 
 def blocks(
-    stream: BinaryIO, file: str, encoding: str, notes: list[str], *, block_bytes: int = BLOCK_BYTES
+    stream: BinaryIO,
+    file: str,
+    encoding: str,
+    notes: list[str],
+    *,
+    packed_bytes: int | None = None,
+    block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[Block]:
     """Cut a file into blocks of whole lines; CRLF becomes LF, and what was odd is added to `notes`.
 
@@ -38,14 +44,16 @@ def blocks(
         file: its name, for messages.
         encoding: "utf-8" or "latin-1".
         notes: receives one sentence per oddity that was accepted.
+        packed_bytes: what the file takes where it lies, within a zip for one; None where nothing is packed.
         block_bytes: how much is read at once.
 
     Raises:
         DataError: the file is empty, UTF-16, not in `encoding`, holds NUL bytes, ends its lines with CR alone, is
-            too large, or cannot be unpacked.
+            too large, unpacks to more than text can be packed to, or cannot be unpacked.
     """
     line = 1
-    for data in _whole_lines(_unpacked(stream, file, notes), file, block_bytes):
+    pieces = _pieces(_unpacked(stream, file, notes), file, packed_bytes, block_bytes)
+    for data in _whole_lines(pieces):
         raw = data
         if line == 1:
             raw = _checked_start(data, file, notes)
@@ -77,10 +85,10 @@ def _unpacked(stream: BinaryIO, file: str, notes: list[str]) -> BinaryIO:
     return gzip.GzipFile(fileobj=stream)  # type: ignore[return-value]  # reads as a BinaryIO, but is not declared one
 
 
-def _whole_lines(stream: BinaryIO, file: str, block_bytes: int) -> Iterator[bytes]:
+def _whole_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Pieces that end with a line end, then what is left of the file."""
     tail = b""
-    for piece in _pieces(stream, file, block_bytes):
+    for piece in pieces:
         cut = piece.rfind(b"\n") + 1
         if cut:
             yield tail + piece[:cut]
@@ -99,7 +107,12 @@ def _capped(tail: bytes) -> bytes:
     return tail[: 4 * MAX_LINE_CHARS + 4].decode(errors="ignore").encode()
 
 
-def _pieces(stream: BinaryIO, file: str, block_bytes: int) -> Iterator[bytes]:
+def _pieces(stream: BinaryIO, file: str, packed_bytes: int | None, block_bytes: int) -> Iterator[bytes]:
+    """The file piece by piece, bounded as a whole.
+
+    The zip's own check sees only what a member claims to hold; a gzip within it multiplies that once more. So what
+    comes out in the end is compared with what was there at first, through however many layers.
+    """
     offset = 0
     while piece := _read(stream, file, block_bytes):
         nul = piece.find(b"\0")
@@ -108,6 +121,11 @@ def _pieces(stream: BinaryIO, file: str, block_bytes: int) -> Iterator[bytes]:
         offset += len(piece)
         if offset > MAX_FILE_BYTES:
             raise DataError(f"{file} holds more than {MAX_FILE_BYTES:,} bytes: it is not a GroupLens file")
+        if packed_bytes is not None and is_bomb(offset, packed_bytes):
+            raise DataError(
+                f"{file} is packed more than {MAX_RATIO}:1, as a zip bomb is: it is not a GroupLens file; fetch the "
+                f"original again"
+            )
         yield piece
 
 

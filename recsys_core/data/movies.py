@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from recsys_core.data.fields import whole_number
+from recsys_core.data.fields import id_number
 from recsys_core.data.layouts import GENRE_FLAGS
 from recsys_core.data.limits import MAX_TITLE_CHARS
 from recsys_core.data.lines import Block
@@ -105,7 +105,7 @@ def split_title(text: str) -> TitleAndYear:
 
 
 def _movie(fields: list[str], plan: Plan) -> tuple[int, str, list[str], int | None]:
-    item_id = whole_number(plan.value(fields, "movieId"), "movieId")
+    item_id = id_number(plan.value(fields, "movieId"), "movieId")
     text = plan.value(fields, "title")
     if len(text) > MAX_TITLE_CHARS:
         raise BadRow("title", f"longer than {MAX_TITLE_CHARS} characters", text)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from recsys_core.data.fields import plain_moments, stars, timestamp, whole_number
+from recsys_core.data.fields import id_number, plain_moments, stars, timestamp
 from recsys_core.data.limits import ReadingConfig
 from recsys_core.data.lines import Block
 from recsys_core.data.quarantine import Quarantine
 from recsys_core.data.records import Plan, Record, accepted, join, single_line, split_block, split_rest
-from recsys_core.data.schemas import EARLIEST_TIMESTAMP, RATING_STEPS, RATINGS_COLUMNS
+from recsys_core.data.schemas import EARLIEST_TIMESTAMP, MAX_ID, RATING_STEPS, RATINGS_COLUMNS
 
 LINED_COLUMNS = {"line": pl.Int64(), **RATINGS_COLUMNS}
 PLAIN_WHOLE = r"^(0|[1-9][0-9]{0,18})$"
@@ -117,7 +117,8 @@ def _plainly_valid(plan: Plan, names: list[str]) -> pl.Expr:
 
 
 def _in_window(typed: pl.DataFrame, config: ReadingConfig) -> pl.Series:
-    known = typed.select(pl.all_horizontal(pl.col("user_id", "item_id", "rating").is_not_null())).to_series()
+    ids = pl.col("user_id", "item_id") <= MAX_ID  # null for an id that is none
+    known = typed.select(pl.all_horizontal(ids, pl.col("rating").is_not_null())).to_series()
     return known & typed["timestamp"].is_between(EARLIEST_TIMESTAMP, config.latest_timestamp)
 
 
@@ -129,8 +130,8 @@ def _parsed(found: list[Record], plan: Plan, config: ReadingConfig, quarantine: 
 
 def _rating(fields: list[str], plan: Plan, config: ReadingConfig) -> tuple[int, int, float, int]:
     return (
-        whole_number(plan.value(fields, "userId"), "userId"),
-        whole_number(plan.value(fields, "movieId"), "movieId"),
+        id_number(plan.value(fields, "userId"), "userId"),
+        id_number(plan.value(fields, "movieId"), "movieId"),
         stars(plan.value(fields, "rating"), "rating"),
         timestamp(plan.value(fields, "timestamp"), "timestamp", config.latest_timestamp, is_iso=plan.has_written_times),
     )

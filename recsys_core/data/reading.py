@@ -190,7 +190,8 @@ def check_unknown_movies(ratings: pl.DataFrame, movies: pl.DataFrame, config: Re
 def _open_table(files: Files, layout: TableLayout, config: ReadingConfig) -> Iterator[_Opened]:
     notes: list[str] = []
     with files.open(layout.file) as stream:
-        found = blocks(stream, layout.file, layout.encoding_under(config), notes)
+        packed = files.packed_bytes(layout.file)
+        found = blocks(stream, layout.file, layout.encoding_under(config), notes, packed_bytes=packed)
         first = next(found, None)
         if first is None:
             raise DataError(f"{layout.file} is empty: fetch the data set again")

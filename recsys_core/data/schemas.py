@@ -18,6 +18,9 @@ EARLIEST_TIMESTAMP = 789_652_009
 LATEST_TIMESTAMP = 4_102_444_800
 """2100-01-01 UTC: a later "second" is a millisecond, or nonsense."""
 
+MAX_ID = 2**53 - 1
+"""The largest id of a user or an item: a larger one is not exact in float64, nor in JSON as most programs read it."""
+
 YEARS = (1870, 2100)
 """First and last year of release that is believed, both included."""
 
@@ -41,9 +44,11 @@ MOVIES_COLUMNS: dict[str, pl.DataType] = {
     "year": pl.Int32(),
 }
 
+_ID = pa.Check.in_range(0, MAX_ID)
+
 _RATING = {
-    "user_id": pa.Column(pl.Int64, pa.Check.ge(0), description="Who rated, as the source numbers them."),
-    "item_id": pa.Column(pl.Int64, pa.Check.ge(0), description="What was rated: MovieLens' movieId."),
+    "user_id": pa.Column(pl.Int64, _ID, description="Who rated, as the source numbers them."),
+    "item_id": pa.Column(pl.Int64, _ID, description="What was rated: MovieLens' movieId."),
     "rating": pa.Column(pl.Float32, pa.Check.isin(RATING_STEPS), description="Stars; four or more are a like."),
     "timestamp": pa.Column(
         pl.Int64,
@@ -74,7 +79,7 @@ EVERY_RATING = pa.DataFrameSchema(_RATING, name="every_rating", strict=True, ord
 
 MOVIES = pa.DataFrameSchema(
     {
-        "item_id": pa.Column(pl.Int64, pa.Check.ge(0), unique=True, description="MovieLens' movieId."),
+        "item_id": pa.Column(pl.Int64, _ID, unique=True, description="MovieLens' movieId."),
         "title": pa.Column(pl.String, description="Title without its year; empty where unknown."),
         "genres": pa.Column(pl.List(pl.String), description="Genres; an empty list where none are listed."),
         "year": pa.Column(
@@ -93,7 +98,7 @@ MOVIES = pa.DataFrameSchema(
 
 USERS = pa.DataFrameSchema(
     {
-        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), unique=True, description="As in the ratings."),
+        "user_id": pa.Column(pl.Int64, _ID, unique=True, description="As in the ratings."),
         "age": pa.Column(pl.Int32, pa.Check.in_range(0, 130), description="Years; 1M: the lower end of an age group."),
         "gender": pa.Column(pl.String, pa.Check.isin(["F", "M"]), description="As recorded."),
         "occupation": pa.Column(pl.String, description="In words."),

@@ -181,5 +181,8 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 def _how_to_get(source: Source, path: Path) -> str:
     if not source.url:
-        return f"restore {path.name} from this project's repository, if this is the right lake"
+        return (
+            f"let `recsys data fetch {source.name}`, with the same --lake, copy it there, or restore {path.name} from "
+            "this project's repository"
+        )
     return f"let `recsys data fetch {source.name}` fetch it, or download {source.url} yourself and put it at {path}"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from recsys_core.data.fields import whole_number
+from recsys_core.data.fields import id_number, whole_number
 from recsys_core.data.lines import Block
 from recsys_core.data.quarantine import BadRow, Quarantine
 from recsys_core.data.records import Plan, accepted, records
@@ -49,7 +49,7 @@ def without_repeats(rows: pl.DataFrame, file: str) -> pl.DataFrame:
 
 
 def _user(fields: list[str], plan: Plan) -> tuple[int, int, str, str]:
-    user_id = whole_number(plan.value(fields, "userId"), "userId")
+    user_id = id_number(plan.value(fields, "userId"), "userId")
     age = whole_number(plan.value(fields, "age"), "age")
     if age > MAX_AGE:
         raise BadRow("age", f"above {MAX_AGE}", str(age))

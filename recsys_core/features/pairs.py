@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from recsys_core.features.exposures import Exposures
 from recsys_core.features.feature import Feature, Float32s
 from recsys_core.features.sides import ItemSide
 from recsys_core.features.state import UserStates
@@ -47,6 +48,7 @@ class Pairs:
     items: ItemSide
     asking: Asking
     item_idx: Int64s  # (n_users, n_candidates), best first
+    exposures: Exposures | None = None  # None: nothing was ever shown to anybody
     _values: dict[str, Float32s] = field(default_factory=dict, repr=False)
 
     def value(self, feature: "Feature[Pairs]") -> Float32s:

@@ -11,7 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from recsys_core.features import associations, context, covisits, items, neighbours, scores, similarities, tastes, users
+from recsys_core.features import (
+    associations,
+    context,
+    covisits,
+    fatigue,
+    items,
+    neighbours,
+    scores,
+    similarities,
+    tastes,
+    users,
+)
 from recsys_core.features.feature import Entity, Feature, declared_in
 from recsys_core.fingerprint import code_version
 
@@ -27,6 +38,7 @@ GROUPS: tuple[ModuleType, ...] = (
     associations,
     covisits,
     neighbours,
+    fatigue,
     context,
 )
 """A module per group; what it declares needs to be named nowhere else."""

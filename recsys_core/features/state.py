@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
+from recsys_core.features.exposures import Exposures
 from recsys_core.features.sides import GRAIN, ItemSide
 from recsys_core.features.sums import UserSums, counted
 
@@ -58,6 +59,7 @@ class Requests:
 
     users: UserStates
     requested_at: Int64s  # (n_users,) seconds UTC; everything known of the users lies strictly before
+    exposures: Exposures | None = None  # None: nothing was ever shown to anybody, as to the users of a window
 
 
 def user_states(histories: Histories, items: ItemSide) -> UserStates:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from recsys_core.days import DAY_S, day_of
-from recsys_core.feedback.log import DaySnapshot, EventLog
+from recsys_core.feedback.log import EventLog, Snapshot
 from recsys_core.feedback.records import LogTable
 
 FIRST, REPEAT, CONFLICT = "first", "repeat", "conflict"
@@ -48,8 +48,8 @@ def with_standing(deliveries: pl.DataFrame, table: LogTable) -> pl.DataFrame:
     return ordered.with_columns(standing=standing)
 
 
-def day_rows(snapshot: DaySnapshot, table: LogTable) -> pl.DataFrame:
-    """The rows of a day, each delivery once, with `digest` and `standing`; in no order."""
+def rows_of(snapshot: Snapshot, table: LogTable) -> pl.DataFrame:
+    """The rows of a snapshot, each delivery once, with `digest` and `standing`; in no order."""
     known = with_standing(snapshot.deliveries, table)
     on = [*table.key, table.arrival, "digest"]
     return snapshot.rows.unique(on).join(known, on=on, how="inner", validate="1:1")

@@ -33,7 +33,11 @@ LOGGED = pa.DataFrameSchema(
 )
 """One row per logged rating, a pair may stand twice: `head.LOGGED_COLUMNS`."""
 
-CLICKS = pa.DataFrameSchema({**_CLICK, "event_id": _EVENT_ID}, name="clicks", strict=True, ordered=True)
+_WHOSE_CLICK = {**_CLICK, "event_id": _EVENT_ID}
+
+CLICKS = pa.DataFrameSchema(
+    {**_WHOSE_CLICK, "received_at": INTERACTIONS.columns["received_at"]}, name="clicks", strict=True, ordered=True
+)
 """One row per click: `head.CLICKS_COLUMNS`."""
 
 OUTCOMES = pa.DataFrameSchema(
@@ -57,7 +61,7 @@ OUTCOMES = pa.DataFrameSchema(
 
 IMPLICIT = pa.DataFrameSchema(
     {
-        **CLICKS.columns,
+        **_WHOSE_CLICK,
         "position": pa.Column(
             pl.Int64, pa.Check.ge(1), nullable=True, description="Place at which it was shown; null where unknown."
         ),

@@ -14,7 +14,8 @@ LOGGED_COLUMNS: dict[str, pl.DataType] = {
 }
 
 CLICKS_COLUMNS: dict[str, pl.DataType] = {
-    name: INTERACTIONS_COLUMNS[name] for name in ("user_id", "item_id", "timestamp", "request_id", "event_id")
+    name: INTERACTIONS_COLUMNS[name]
+    for name in ("user_id", "item_id", "timestamp", "request_id", "event_id", "received_at")
 }
 
 

@@ -6,7 +6,7 @@ from recsys_core.feedback.config import ImplicitConfig
 from recsys_core.feedback.head import CLICKS_COLUMNS
 
 IMPLICIT_COLUMNS: dict[str, pl.DataType] = {
-    **CLICKS_COLUMNS,
+    **{name: dtype for name, dtype in CLICKS_COLUMNS.items() if name != "received_at"},
     "position": pl.Int64(),
     "weight": pl.Float32(),
 }

@@ -130,11 +130,12 @@ def record_of(line: bytes, limits: Limits) -> Record:
 
 
 def append_records(log: EventLog, records: Sequence[Record]) -> Appended:
-    """Append records of any type as one batch."""
+    """Append records of any type, which came from outside, as one batch."""
     return log.append(
         requests=[one for one in records if isinstance(one, Request)],
         impressions=[one for one in records if isinstance(one, Impression)],
         events=[one for one in records if isinstance(one, Event)],
+        imported=True,
     )
 
 

@@ -73,7 +73,7 @@ def _rated(history: object) -> list[Rated]:
         if not isinstance(one, list) or len(one) != 3:
             raise BadRow("history", "not [item_id, rating, timestamp]", checks.described(one))
         item, stars, at = one
-        rated.append((checks.whole("history", item), checks.stars("history", stars), checks.seconds("history", at)))
+        rated.append((checks.id_number("history", item), checks.stars("history", stars), checks.seconds("history", at)))
     return rated
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from recsys_core.errors import LogError
 from recsys_core.feedback.arrivals import CONFLICT, FIRST, REPEAT, by_day
 from recsys_core.feedback.log import EventLog
 from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, TABLES
@@ -56,7 +57,7 @@ def stats(log: EventLog) -> Stats:
 
 def verify(log: EventLog) -> Verified:
     """Read every row and compare it with its digest; look for keys that were used twice, and for lost requests."""
-    damage = log.damage()
+    damage = log.damage() or _unreadable(log)
     if damage:
         return Verified(damage=damage, conflicts=pl.DataFrame(schema=CONFLICTS_COLUMNS), n_orphans=0, n_days=0)
     standings = _standings(log)
@@ -68,6 +69,17 @@ def verify(log: EventLog) -> Verified:
         n_orphans=orphans.height,
         n_days=_days(standings).height,
     )
+
+
+def _unreadable(log: EventLog) -> list[str]:
+    """Why what has no digest, keys with their arrivals and lines in quarantine, cannot be read."""
+    try:
+        log.quarantined()
+        for table in TABLES.values():
+            log.deliveries(table)
+    except LogError as error:
+        return [str(error)]
+    return []
 
 
 def _standings(log: EventLog) -> dict[str, pl.DataFrame]:

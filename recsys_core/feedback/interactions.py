@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from recsys_core.data.fields import BEYOND_MAX_ID
+from recsys_core.data.schemas import MAX_ID
 from recsys_core.days import start_of
 from recsys_core.errors import DataError
-from recsys_core.feedback.arrivals import CONFLICT, FIRST, day_rows, day_versions, version_of
+from recsys_core.feedback.arrivals import CONFLICT, FIRST, day_versions, rows_of, version_of
 from recsys_core.feedback.config import InteractionsConfig
 from recsys_core.feedback.log import EventLog
 from recsys_core.feedback.records import EVENTS_TABLE
@@ -51,7 +53,7 @@ def read_day(log: EventLog, day: str, config: InteractionsConfig = DEFAULT) -> D
         LogError: the log is damaged or cannot be read.
     """
     start = start_of(day)
-    rows = day_rows(log.read_day(EVENTS_TABLE, start), EVENTS_TABLE)
+    rows = rows_of(log.read_day(EVENTS_TABLE, start), EVENTS_TABLE)
     judged = rows.with_columns(reason=_reason(config))
     accepted = judged.filter(pl.col("standing") == FIRST, pl.col("reason").is_null())
     rejected = judged.filter(pl.col("reason").is_not_null())
@@ -78,6 +80,7 @@ def read_days(
 
     The arguments and errors are those of `read_day`.
     """
+    log.deliveries(EVENTS_TABLE)  # refuses a log that has lost rows, of whatever day
     for day in days:
         yield day, read_day(log, day, config)
 
@@ -99,6 +102,8 @@ def _reason(config: InteractionsConfig) -> pl.Expr:
         .then(pl.lit("another event of this id arrived first"))
         .when(pl.col("standing") == FIRST, pl.col("timestamp") > latest)
         .then(pl.lit("from the future"))
+        .when(pl.col("standing") == FIRST, pl.max_horizontal("user_id", "item_id") > MAX_ID)
+        .then(pl.lit(BEYOND_MAX_ID))  # a log of an earlier version may hold such ids
     )
 
 

@@ -5,14 +5,25 @@ the stored rows say together, which of them count and which are repeats, is work
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import polars as pl
+from polars.exceptions import PolarsError
 
 from recsys_core.errors import LogError
-from recsys_core.feedback.records import DIGEST_BYTES, Event, Impression, LogTable, Request, Row, digest_of
+from recsys_core.feedback.records import (
+    DIGEST_BYTES,
+    IMPRESSIONS_TABLE,
+    REQUESTS_TABLE,
+    Event,
+    Impression,
+    LogTable,
+    Request,
+    Row,
+    digest_of,
+)
 
 SCHEMA_VERSION = 1
 """Of the stored tables; a log of a newer one is refused, since its columns may mean something else."""
@@ -64,12 +75,32 @@ class BadLine:
     set_aside_at: int  # seconds UTC
 
 
-@dataclass(frozen=True, kw_only=True)
-class DaySnapshot:
-    """One day of one table, and all that is known of its keys, seen at one moment."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Note:
+    """What is said about rows of the log beside them: rows themselves are never changed."""
 
-    rows: pl.DataFrame  # the table's columns and `digest`: every delivery of the day
-    deliveries: pl.DataFrame  # deliveries_schema: of the keys in `rows`, on whatever day
+    kind: str  # IMPORTED, SET_ASIDE or LOSS_ACCEPTED
+    key: str  # what it is said of
+    value: str
+    noted_at: int  # microseconds UTC
+
+
+IMPORTED = "imported"
+"""A request, or a slot of it, came from outside: key is the request_id, value the digest of the row in hexadecimal."""
+
+SET_ASIDE = "set aside"
+"""Whether a request counts no more: key is the request_id, value "yes" or "no"; the latest note of a request counts."""
+
+LOSS_ACCEPTED = "loss accepted"
+"""Less arrived on a day than was once ingested, and that is in order: see `gaps.refuse_loss`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """Some rows of one table, of a day or of a user, and all that is known of their keys, seen at one moment."""
+
+    rows: pl.DataFrame  # the table's columns and `digest`: every delivery of the day, or of the user
+    deliveries: pl.DataFrame  # deliveries_schema: of the keys in `rows`, on whatever day and of whatever user
 
 
 class EventLog(Protocol):
@@ -84,12 +115,36 @@ class EventLog(Protocol):
         requests: Sequence[Request] = (),
         impressions: Sequence[Impression] = (),
         events: Sequence[Event] = (),
+        imported: bool = False,
     ) -> Appended:
-        """Store one batch in one transaction; when this returns, it is on the disk."""
+        """Store one batch in one transaction; when this returns, it is on the disk.
+
+        Rows that came from outside are imported: `imported_requests` tells their requests from the service's own.
+        """
         ...
 
-    def read_day(self, table: LogTable, start: int) -> DaySnapshot:
+    def note(self, notes: Sequence[Note]) -> None:
+        """Keep notes; one that is kept already is kept once."""
+        ...
+
+    def notes(self, kind: str) -> list[Note]:
+        """The notes of a kind, oldest first."""
+        ...
+
+    def imported_requests(self) -> set[str]:
+        """The ids of requests that were imported, or have a slot that was, and are not the service's own as well."""
+        ...
+
+    def accept_loss(self) -> list[str]:
+        """Go on with what is there; returns a sentence for each thing that is missing and was acknowledged."""
+        ...
+
+    def read_day(self, table: LogTable, start: int) -> Snapshot:
         """What arrived from the second `start` on, for a day; each row is compared with its digest."""
+        ...
+
+    def read_user(self, table: LogTable, user_id: int, since: int) -> Snapshot:
+        """What arrived of one user from the second `since` on, until now; each row is compared with its digest."""
         ...
 
     def deliveries(self, table: LogTable) -> pl.DataFrame:
@@ -117,9 +172,37 @@ class EventLog(Protocol):
         ...
 
 
+def digest_of_note(note: Note) -> bytes:
+    """16 bytes over a note."""
+    text = repr((note.kind, note.key, note.value, note.noted_at))
+    return hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()
+
+
+def marks_of(rows: Mapping[str, Sequence[Row]]) -> list[tuple[LogTable, Note]]:
+    """A note for each request and each slot of a batch that came from outside.
+
+    Args:
+        rows: of `records.stored_rows`.
+    """
+    marks = []
+    for table in (REQUESTS_TABLE, IMPRESSIONS_TABLE):
+        arrival = list(table.columns).index(table.arrival)
+        for row in rows[table.name]:
+            note = Note(kind=IMPORTED, key=row[0], value=row[-1].hex(), noted_at=row[arrival])
+            marks.append((table, note))
+    return marks
+
+
 def line_id_of(raw: bytes) -> bytes:
     """16 bytes that stand for a bad line: the same line is kept once, from whatever file."""
     return hashlib.blake2b(raw, digest_size=DIGEST_BYTES).digest()
+
+
+def is_as_set_aside(line: BadLine) -> bool:
+    """Whether a line that was set aside is as it was: its bytes fit its id, and every field has its type."""
+    texts, numbers = (line.source, line.column, line.reason, line.value), (line.line, line.set_aside_at)
+    typed = all(isinstance(one, str) for one in texts) and all(isinstance(one, int) for one in numbers)
+    return typed and isinstance(line.raw, bytes) and line_id_of(line.raw) == line.line_id
 
 
 def deliveries_schema(table: LogTable) -> dict[str, pl.DataType]:
@@ -138,6 +221,29 @@ def rows_frame(table: LogTable, rows: Sequence[Row], where: str) -> pl.DataFrame
         if digest_of(table, row[:-1]) != row[-1]:
             raise LogError(damaged_row(table, row, where))
     return pl.DataFrame(rows, schema={**table.columns, "digest": pl.Binary()}, orient="row")
+
+
+def deliveries_frame(table: LogTable, rows: Sequence[Row], where: str) -> pl.DataFrame:
+    """Deliveries as a frame; their other columns, and so their digests, were not read.
+
+    Raises:
+        LogError: a value has not the type of its column: SQLite keeps a type with each value, and a flipped bit may
+            change it.
+    """
+    try:
+        found = pl.DataFrame(rows, schema=deliveries_schema(table), orient="row", strict=True)
+    except (TypeError, OverflowError, PolarsError) as error:
+        raise LogError(_damaged_keys(table, where)) from error
+    if any(found.null_count().row(0)):
+        raise LogError(_damaged_keys(table, where))
+    return found
+
+
+def _damaged_keys(table: LogTable, where: str) -> str:
+    return (
+        f"{where}: a key, an arrival or a digest of {table.name} is not as it was written; the storage is damaged. "
+        "Restore the log from a copy, and run `recsys log verify`"
+    )
 
 
 def damaged_row(table: LogTable, row: Row, where: str) -> str:
@@ -170,8 +276,17 @@ def count(rows: Sequence[tuple[Row, bytes]], known: dict[Row, set[bytes]]) -> Co
 
 
 def oldest_first(rows: Sequence[Row], replayed: Collection[bytes]) -> list[BadLine]:
-    """The lines of stored rows of the quarantine, without those replayed, each as it was first met."""
-    lines = (BadLine(**dict(zip(BadLine.__dataclass_fields__, row, strict=True))) for row in rows)
+    """The lines of stored rows of the quarantine, without those replayed, each as it was first met.
+
+    Raises:
+        LogError: one is not as it was written.
+    """
+    lines = [BadLine(**dict(zip(BadLine.__dataclass_fields__, row, strict=True))) for row in rows]
+    if any(not is_as_set_aside(one) for one in lines):
+        raise LogError(
+            "a line in the quarantine of the event log is not as it was written; the storage is damaged. Restore the "
+            "log from a copy, and run `recsys log verify`"
+        )
     waiting = [one for one in lines if one.line_id not in replayed]
     ordered = sorted(waiting, key=lambda one: (one.set_aside_at, one.source, one.line, one.line_id))
     return list({one.line_id: one for one in reversed(ordered)}.values())[::-1]

@@ -3,8 +3,9 @@
 Importing this module imports SQLAlchemy, so only whoever was given a URL does.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
@@ -14,13 +15,17 @@ from sqlalchemy.dialects.postgresql import insert
 
 from recsys_core.errors import LogError
 from recsys_core.feedback.log import (
+    IMPORTED,
     Appended,
     BadLine,
     Counts,
-    DaySnapshot,
+    Note,
+    Snapshot,
     count,
     damaged_row,
+    deliveries_frame,
     deliveries_schema,
+    marks_of,
     oldest_first,
     rows_frame,
 )
@@ -31,6 +36,9 @@ from recsys_core.feedback.postgres_tables import (
     quarantine,
     replayed,
     stored_tables,
+)
+from recsys_core.feedback.postgres_tables import (
+    notes as stored_notes,
 )
 from recsys_core.feedback.records import TABLES, Event, Impression, LogTable, Request, Row, digest_of, stored_rows
 
@@ -63,6 +71,7 @@ class PostgresLog:
         requests: Sequence[Request] = (),
         impressions: Sequence[Impression] = (),
         events: Sequence[Event] = (),
+        imported: bool = False,
     ) -> Appended:
         """Store one batch in one transaction, which is on the server's disk when this returns.
 
@@ -74,25 +83,38 @@ class PostgresLog:
         """
         rows = stored_rows(requests, impressions, events)
         with self._writing() as connection:
+            if imported:
+                _mark(connection, rows)
             return Appended(**{name: _insert(connection, TABLES[name], some) for name, some in rows.items()})
 
-    def read_day(self, table: LogTable, start: int) -> DaySnapshot:
+    def read_day(self, table: LogTable, start: int) -> Snapshot:
         """What arrived from the second `start` on, for a day.
 
         Raises:
             LogError: a row is damaged, or the database cannot be read.
         """
+        arrival, (first, end) = stored_tables[table.name].c[table.arrival], table.bounds(start)
+        return self._snapshot(table, (arrival >= first) & (arrival < end))
+
+    def read_user(self, table: LogTable, user_id: int, since: int) -> Snapshot:
+        """What arrived of one user from the second `since` on.
+
+        Raises:
+            LogError: a row is damaged, or the database cannot be read.
+        """
+        columns = stored_tables[table.name].c
+        return self._snapshot(table, (columns[table.arrival] >= since * table.ticks) & (columns.user_id == user_id))
+
+    def _snapshot(self, table: LogTable, where: "sa.ColumnElement[bool]") -> Snapshot:
         stored = stored_tables[table.name]
-        first, end = table.bounds(start)
-        of_day = (stored.c[table.arrival] >= first) & (stored.c[table.arrival] < end)
         key = stored.c[table.key[0]]
         with self._reading() as connection:
-            rows = _all(connection, sa.select(stored).where(of_day))
-            of_keys = _deliveries(table).where(key.in_(sa.select(key).where(of_day)))
+            rows = _all(connection, sa.select(stored).where(where))
+            of_keys = _deliveries(table).where(key.in_(sa.select(key).where(where)))
             known = _all(connection, of_keys)
-        return DaySnapshot(
+        return Snapshot(
             rows=rows_frame(table, rows, self.place),
-            deliveries=pl.DataFrame(known, schema=deliveries_schema(table), orient="row"),
+            deliveries=deliveries_frame(table, known, self.place),
         )
 
     def deliveries(self, table: LogTable) -> pl.DataFrame:
@@ -103,7 +125,7 @@ class PostgresLog:
         """
         with self._reading() as connection:
             rows = _all(connection, _deliveries(table))
-        return pl.DataFrame(rows, schema=deliveries_schema(table), orient="row")
+        return deliveries_frame(table, rows, self.place)
 
     def set_aside(self, lines: Sequence[BadLine]) -> int:
         """Keep bad lines; returns how many were not kept before.
@@ -139,6 +161,39 @@ class PostgresLog:
         if rows:
             with self._writing() as connection:
                 connection.execute(insert(replayed).on_conflict_do_nothing(), rows)
+
+    def note(self, notes: Sequence[Note]) -> None:
+        """Keep notes.
+
+        Raises:
+            LogError: they could not be stored.
+        """
+        with self._writing() as connection:
+            _keep(connection, notes)
+
+    def notes(self, kind: str) -> list[Note]:
+        """The notes of a kind, oldest first.
+
+        Raises:
+            LogError: the database cannot be read.
+        """
+        columns = [stored_notes.c[name] for name in ("kind", "key", "value", "noted_at")]
+        with self._reading() as connection:
+            rows = _all(connection, sa.select(*columns).where(stored_notes.c.kind == kind))
+        found = [Note(kind=kind, key=key, value=value, noted_at=noted_at) for kind, key, value, noted_at in rows]
+        return sorted(found, key=lambda note: (note.noted_at, note.key, note.value))
+
+    def imported_requests(self) -> set[str]:
+        """The ids of requests that were imported, or have a slot that was, and were not stored before.
+
+        Raises:
+            LogError: the database cannot be read.
+        """
+        return {note.key for note in self.notes(IMPORTED)}
+
+    def accept_loss(self) -> list[str]:
+        """Nothing: a database keeps its own rows together."""
+        return []
 
     def damage(self) -> list[str]:
         """Compare every row with its digest; a sentence for each that differs."""
@@ -184,6 +239,22 @@ class PostgresLog:
 
 def _deliveries(table: LogTable) -> "sa.Select[Any]":
     return sa.select(*(stored_tables[table.name].c[name] for name in deliveries_schema(table)))
+
+
+def _mark(connection: sa.Connection, rows: Mapping[str, Sequence[Row]]) -> None:
+    """Note which requests and slots come from outside, unless they are stored already."""
+    new = []
+    for table, note in marks_of(rows):
+        stored = stored_tables[table.name]
+        same = (stored.c.request_id == note.key) & (stored.c.digest == bytes.fromhex(note.value))
+        if connection.execute(sa.select(sa.literal(1)).where(same)).first() is None:
+            new.append(note)
+    _keep(connection, new)
+
+
+def _keep(connection: sa.Connection, notes: Sequence[Note]) -> None:
+    if notes:
+        connection.execute(insert(stored_notes).on_conflict_do_nothing(), [asdict(one) for one in notes])
 
 
 def _insert(connection: sa.Connection, table: LogTable, rows: list[Row]) -> Counts:

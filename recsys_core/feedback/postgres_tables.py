@@ -75,6 +75,16 @@ replayed = sa.Table(
 )
 
 
+notes = sa.Table(
+    "notes",
+    _metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, primary_key=True),
+    sa.Column("noted_at", sa.BigInteger, primary_key=True, autoincrement=False),
+)
+
+
 def engine_of(url: str) -> sa.Engine:
     """The engine of a URL such as postgresql://user:password@host:port/database; connects when first used.
 
@@ -117,6 +127,8 @@ def make_tables(engine: sa.Engine, place: str) -> None:
             connection.execute(sa.schema.CreateSchema(SCHEMA, if_not_exists=True))
             _metadata.create_all(connection)
             connection.execute(insert(_meta).values(version=SCHEMA_VERSION))
+        elif not sa.inspect(connection).has_table("notes", schema=SCHEMA):
+            notes.create(connection)  # it came later than the other tables
         version = connection.execute(sa.select(_meta.c.version)).scalar_one()
     if version != SCHEMA_VERSION:
         raise LogError(

@@ -128,7 +128,7 @@ REQUESTS_TABLE = LogTable(
     columns=REQUESTS_COLUMNS,
     checks={
         "request_id": values.name,
-        "user_id": optional(values.whole),
+        "user_id": optional(values.id_number),
         "history": optional(values.text),
         "k": values.from_one,
         "requested_at": values.seconds,
@@ -147,8 +147,8 @@ IMPRESSIONS_TABLE = LogTable(
     columns=IMPRESSIONS_COLUMNS,
     checks={
         "request_id": values.name,
-        "user_id": optional(values.whole),
-        "item_id": values.whole,
+        "user_id": optional(values.id_number),
+        "item_id": values.id_number,
         "position": values.from_one,
         "release": values.name,
         "policy": values.name,
@@ -176,8 +176,8 @@ EVENTS_TABLE = LogTable(
     checks={
         "event_id": values.name,
         "request_id": optional(values.name),
-        "user_id": values.whole,
-        "item_id": values.whole,
+        "user_id": values.id_number,
+        "item_id": values.id_number,
         "kind": values.kind,
         "value": optional(values.stars),
         "timestamp": values.seconds,

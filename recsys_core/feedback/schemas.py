@@ -6,7 +6,7 @@ Seconds and microseconds are counted since 1970-01-01 UTC.
 import pandera.polars as pa
 import polars as pl
 
-from recsys_core.data.schemas import EARLIEST_TIMESTAMP
+from recsys_core.data.schemas import EARLIEST_TIMESTAMP, MAX_ID
 
 KINDS = ("rating", "click", "skip")
 """What a user can do with an item that was shown; only a rating has a value."""
@@ -148,7 +148,12 @@ _EVENT = {
     "received_at": pa.Column(pl.Int64, _SECONDS, description="When it arrived, in seconds UTC."),
 }
 
-INTERACTIONS = pa.DataFrameSchema(_EVENT, name="interactions", strict=True, ordered=True)
+_BOUNDED = {
+    "user_id": pa.Column(pl.Int64, pa.Check.in_range(0, MAX_ID), description="Who did it."),
+    "item_id": pa.Column(pl.Int64, pa.Check.in_range(0, MAX_ID), description="With which item."),
+}
+
+INTERACTIONS = pa.DataFrameSchema({**_EVENT, **_BOUNDED}, name="interactions", strict=True, ordered=True)
 """One row per event of one arrival day: after which request (null where it followed none of ours), who did what with
 which item, a rating's stars (null for other kinds), when it happened and when it arrived, in seconds; sorted by
 timestamp, user_id, item_id, event_id."""

@@ -3,22 +3,28 @@
 One file per writer at a time. SQLite before 3.51.3 can damage a file in WAL mode that two connections write or
 checkpoint at the same moment (sqlite.org/wal.html, "The WAL-reset bug"), and Python comes with older ones. So a writer
 takes the first file that nobody holds, by a lock that the kernel drops with the process, and is its only writing
-connection; readers open read-only and never checkpoint. There are as many files as there were writers at once, not as
-there were processes.
+connection. Readers open read-only; the write-ahead log of a dead writer is moved into its file under that lock, before
+anything can happen to it. There are as many files as there were writers at once, not as there were processes.
+
+What a file must hold is kept beside it (`tallies`). A file that has lost rows is left to its owner as it is: readers
+refuse it, and writers take another one.
 """
 
 import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from recsys_core.errors import LogError
+from recsys_core.feedback import tallies
 from recsys_core.feedback.log import SCHEMA_VERSION
 from recsys_core.feedback.records import TABLES, LogTable
+from recsys_core.feedback.tallies import Tallies
 from recsys_core.lake.files import make_folder_durably, sync
 
 APPLICATION_ID = 0x72656373
@@ -51,6 +57,14 @@ CREATE TABLE quarantine (
 CREATE TABLE replayed (line_id BLOB PRIMARY KEY, replayed_at INTEGER NOT NULL);
 """
 
+_NOTES = """
+CREATE TABLE IF NOT EXISTS notes (
+  kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, noted_at INTEGER NOT NULL, digest BLOB NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS notes_by_kind ON notes (kind, key, value, noted_at);
+"""
+"""Came later than the other tables: an older file gets it from its next writer, and older programs pass over it."""
+
 
 def log_files(folder: Path) -> list[Path]:
     """The files of the log, by name; none if the folder is missing."""
@@ -68,6 +82,36 @@ def explained(path: Path) -> Iterator[None]:
         raise LogError(f"{path}: {error}; {advice}") from error
     except OSError as error:
         raise LogError(f"{path}: {error.strerror}: check the disk and the permissions of the folder") from error
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reader:
+    """A file that is read: what it holds at one moment, and what it must hold at least."""
+
+    path: Path
+    connection: sqlite3.Connection
+    tallies: Tallies
+
+
+def readers(folder: Path) -> Iterator[Reader]:
+    """A read transaction on every file of a log, each seeing whole batches, as its writer committed them.
+
+    Raises:
+        LogError: a file cannot be read, is damaged, or holds fewer rows than were acknowledged.
+    """
+    for path in sorted({*log_files(folder), *tallies.tallied_files(folder)}):
+        _fold_in(path)
+        acknowledged = tallies.read(path)
+        connection = open_reader(path) if path.exists() else None
+        try:
+            for fault in tallies.shortfalls(path, connection, acknowledged):
+                raise LogError(fault)
+        except BaseException:
+            if connection:
+                connection.close()
+            raise
+        if connection:
+            yield Reader(path=path, connection=connection, tallies=acknowledged)
 
 
 def open_reader(path: Path) -> sqlite3.Connection | None:
@@ -90,8 +134,44 @@ def open_reader(path: Path) -> sqlite3.Connection | None:
         return None
 
 
+def accept_loss(folder: Path) -> list[str]:
+    """Take what the files hold now for all that there is; returns a sentence for each file that had lost something.
+
+    Raises:
+        LogError: a writer has such a file open.
+    """
+    accepted = []
+    for path in sorted({*log_files(folder), *tallies.tallied_files(folder)}):
+        faults = list(losses(path))
+        if not faults:
+            continue
+        descriptor = _locked(path, make=True)
+        if descriptor is None:
+            raise LogError(f"{path} is being written: end the program that has it open, and try again")
+        try:
+            _tally_afresh(path)
+        finally:
+            os.close(descriptor)
+        accepted += faults
+    return accepted
+
+
+def losses(path: Path) -> list[str]:
+    """A sentence for each thing that a file no longer holds as it was acknowledged."""
+    try:
+        acknowledged = tallies.read(path)
+    except LogError as error:
+        return [str(error)]
+    connection = open_reader(path) if path.exists() else None
+    if connection is None:
+        return list(tallies.shortfalls(path, None, acknowledged))
+    with closing(connection), explained(path):
+        short = list(tallies.shortfalls(path, connection, acknowledged))
+        return short or list(tallies.alterations(path, connection, acknowledged))
+
+
 class Writer:
-    """The one writing connection of the first file of a folder that nobody else holds."""
+    """The one writing connection of the first file of a folder that nobody else holds and that has lost nothing."""
 
     def __init__(self, folder: Path) -> None:
         """Take a file, and make it and its tables where they are missing.
@@ -103,6 +183,8 @@ class Writer:
             make_folder_durably(folder)
             self.path, self._lock = _first_free(folder)
         self._process = os.getpid()
+        self._tally = -1  # the descriptor of the file beside it
+        self._tallies: Tallies = {}
         with explained(self.path):
             self.connection = sqlite3.connect(self.path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
             try:
@@ -126,15 +208,27 @@ class Writer:
             try:
                 yield self.connection
                 self.connection.execute("COMMIT")
+                self._note_rows()
             except BaseException:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise
 
     def close(self) -> None:
-        """Give the file back."""
+        """Give the file back, with nothing left in its write-ahead log unless somebody reads it just now."""
+        if self._process == os.getpid():
+            with suppress(sqlite3.Error):  # what was acknowledged is on the disk already
+                self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self.connection.close()
+        if self._tally >= 0:
+            os.close(self._tally)
         os.close(self._lock)
+
+    def _note_rows(self) -> None:
+        """Count what was just stored; where that fails, the tally lags, and the next writer counts the rows."""
+        with suppress(OSError):
+            self._tallies = tallies.grown(self._tallies, self.connection)
+            os.pwrite(self._tally, tallies.written(self._tallies), 0)
 
     def _prepare(self) -> None:
         self.connection.execute("PRAGMA journal_mode = WAL")
@@ -144,20 +238,79 @@ class Writer:
             marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
             self.connection.executescript(f"BEGIN IMMEDIATE;{''.join(statements)}{marks}COMMIT;")
             sync(self.path.parent)
+        self.connection.executescript(_NOTES)
+        self._tallies = tallies.read(self.path)
+        self._tally = os.open(tallies.path_of(self.path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._note_rows()
 
 
 def _first_free(folder: Path) -> tuple[Path, int]:
-    """A file that no other writer holds, and the descriptor whose lock says so."""
+    """A file that no other writer holds and that has lost nothing, and the descriptor whose lock says so."""
     for number in range(MAX_WRITERS):
-        # Beside the file, never on it: closing any descriptor of a database drops the locks that SQLite has on it.
-        descriptor = os.open(folder / f"writer-{number:03}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
+        path = folder / f"writer-{number:03}.sqlite"
+        descriptor = _locked(path, make=True)
+        if descriptor is None:
             continue
-        return folder / f"writer-{number:03}.sqlite", descriptor
+        try:
+            if not _is_short(path):
+                return path, descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
     raise LogError(f"{folder} has {MAX_WRITERS} writers already: end some, or keep the log in PostgreSQL")
+
+
+def _locked(path: Path, *, make: bool) -> int | None:
+    """The descriptor of the lock of a file, or None where a writer holds it, or it was never locked."""
+    # Beside the file, never on it: closing any descriptor of a database drops the locks that SQLite has on it.
+    flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if make else 0)
+    try:
+        descriptor = os.open(path.with_suffix(".lock"), flags, 0o644)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _is_short(path: Path) -> bool:
+    """Whether a file holds fewer rows than were acknowledged; looked at read-only, so that nothing of it is lost."""
+    acknowledged = tallies.read(path)
+    connection = open_reader(path) if path.exists() and path.stat().st_size else None
+    if connection is None:
+        return any(tallies.shortfalls(path, None, acknowledged))
+    with closing(connection), explained(path):
+        return any(tallies.shortfalls(path, connection, acknowledged))
+
+
+def _fold_in(path: Path) -> None:
+    """Move the write-ahead log of a dead writer into its file, where it has one, and has lost nothing."""
+    with suppress(OSError, sqlite3.Error, LogError):  # whoever may only read does without
+        if not path.with_name(f"{path.name}-wal").stat().st_size:
+            return
+        descriptor = _locked(path, make=False)
+        if descriptor is None:
+            return
+        try:
+            if not _is_short(path):
+                with closing(sqlite3.connect(path, timeout=WAIT_S, isolation_level=None)) as connection:
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            os.close(descriptor)
+
+
+def _tally_afresh(path: Path) -> None:
+    """Make a file's tally anew from what it holds; of a file that is gone, forget it."""
+    connection = open_reader(path) if path.exists() else None
+    if connection is None:
+        tallies.path_of(path).unlink()
+        return
+    with closing(connection), explained(path):
+        tallies.path_of(path).write_bytes(tallies.written(tallies.grown({}, connection)))
 
 
 def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -12,18 +12,43 @@ import polars as pl
 
 from recsys_core.errors import LogError
 from recsys_core.feedback.log import (
+    IMPORTED,
     Appended,
     BadLine,
     Counts,
-    DaySnapshot,
+    Note,
+    Snapshot,
     count,
     damaged_row,
-    deliveries_schema,
+    deliveries_frame,
+    digest_of_note,
+    marks_of,
     oldest_first,
     rows_frame,
 )
-from recsys_core.feedback.records import TABLES, Event, Impression, LogTable, Request, Row, digest_of, stored_rows
-from recsys_core.feedback.sqlite_files import Writer, explained, log_files, open_reader
+from recsys_core.feedback.records import (
+    IMPRESSIONS_TABLE,
+    REQUESTS_TABLE,
+    TABLES,
+    Event,
+    Impression,
+    LogTable,
+    Request,
+    Row,
+    digest_of,
+    stored_rows,
+)
+from recsys_core.feedback.sqlite_files import (
+    Reader,
+    Writer,
+    accept_loss,
+    explained,
+    log_files,
+    losses,
+    open_reader,
+    readers,
+)
+from recsys_core.feedback.tallies import differs, tallied_files
 
 PIECE = 10_000
 """Rows that a check of everything holds in memory at once."""
@@ -50,6 +75,7 @@ class SqliteLog:
         requests: Sequence[Request] = (),
         impressions: Sequence[Impression] = (),
         events: Sequence[Event] = (),
+        imported: bool = False,
     ) -> Appended:
         """Store one batch in one transaction, which is on the disk when this returns.
 
@@ -58,29 +84,39 @@ class SqliteLog:
         """
         rows = stored_rows(requests, impressions, events)
         with self._writing() as connection:
+            if imported:
+                _mark(connection, rows)
             return Appended(**{name: _insert(connection, TABLES[name], some) for name, some in rows.items()})
 
-    def read_day(self, table: LogTable, start: int) -> DaySnapshot:
+    def read_day(self, table: LogTable, start: int) -> Snapshot:
         """What arrived from the second `start` on, for a day, out of all files.
 
         Raises:
             LogError: a file is damaged or cannot be read.
         """
+        return self._snapshot(table, f"{table.arrival} >= ? AND {table.arrival} < ?", table.bounds(start))
+
+    def read_user(self, table: LogTable, user_id: int, since: int) -> Snapshot:
+        """What arrived of one user from the second `since` on, out of all files.
+
+        Raises:
+            LogError: a file is damaged or cannot be read.
+        """
+        return self._snapshot(table, f"{table.arrival} >= ? AND user_id = ?", (since * table.ticks, user_id))
+
+    def _snapshot(self, table: LogTable, where: str, values: tuple[int, int]) -> Snapshot:
         columns, key = ", ".join(f'"{name}"' for name in table.columns), ", ".join(table.key)
-        of_day = f"SELECT {columns}, digest FROM {table.name} WHERE {table.arrival} >= ? AND {table.arrival} < ?"
+        wanted = f"SELECT {columns}, digest FROM {table.name} WHERE {where}"
         of_keys = (
             f"SELECT {key}, {table.arrival}, digest FROM {table.name} "
             f"WHERE {table.key[0]} IN (SELECT value FROM json_each(?))"
         )
         with self._reading() as files:
-            days = [
-                rows_frame(table, _all(path, connection, of_day, table.bounds(start)), str(path))
-                for path, connection in files.items()
-            ]
-            rows = pl.concat([rows_frame(table, [], ""), *days])
+            found = [rows_frame(table, _all(one, wanted, values), str(one.path)) for one in files]
+            rows = pl.concat([rows_frame(table, [], ""), *found])
             keys = json.dumps(rows[table.key[0]].unique().to_list())
-            known = [row for path, connection in files.items() for row in _all(path, connection, of_keys, (keys,))]
-        return DaySnapshot(rows=rows, deliveries=pl.DataFrame(known, schema=deliveries_schema(table), orient="row"))
+            known = [row for one in files for row in _all(one, of_keys, (keys,))]
+        return Snapshot(rows=rows, deliveries=deliveries_frame(table, known, self.place))
 
     def deliveries(self, table: LogTable) -> pl.DataFrame:
         """Key, arrival and digest of every row of all files, by one query a file.
@@ -88,10 +124,14 @@ class SqliteLog:
         Raises:
             LogError: a file is damaged or cannot be read.
         """
-        query = f"SELECT {', '.join(table.key)}, {table.arrival}, digest FROM {table.name}"
+        query = f"SELECT {', '.join(table.key)}, {table.arrival}, digest, rowid FROM {table.name}"
+        frames = [deliveries_frame(table, [], self.place)]
         with self._reading() as files:
-            rows = [row for path, connection in files.items() for row in _all(path, connection, query)]
-        return pl.DataFrame(rows, schema=deliveries_schema(table), orient="row")
+            for one in files:
+                found = _all(one, query)
+                frames.append(deliveries_frame(table, [row[:-1] for row in found], str(one.path)))
+                _refuse_loss(one, table, found)
+        return pl.concat(frames)
 
     def set_aside(self, lines: Sequence[BadLine]) -> int:
         """Keep bad lines; returns how many this writer's file did not hold before.
@@ -119,8 +159,8 @@ class SqliteLog:
         """
         query = 'SELECT line_id, source, line, "column", reason, value, raw, set_aside_at FROM quarantine'
         with self._reading() as files:
-            rows = [row for path, connection in files.items() for row in _all(path, connection, query)]
-            done = {row[0] for path, one in files.items() for row in _all(path, one, "SELECT line_id FROM replayed")}
+            rows = [row for one in files for row in _all(one, query)]
+            done = {row[0] for one in files for row in _all(one, "SELECT line_id FROM replayed")}
         return oldest_first(rows, done)
 
     def mark_replayed(self, line_ids: Collection[bytes], at: int) -> None:
@@ -134,9 +174,57 @@ class SqliteLog:
                 "INSERT INTO replayed VALUES (?, ?) ON CONFLICT DO NOTHING", [(one, at) for one in sorted(line_ids)]
             )
 
+    def note(self, notes: Sequence[Note]) -> None:
+        """Keep notes in this writer's file.
+
+        Raises:
+            LogError: they could not be stored.
+        """
+        with self._writing() as connection:
+            _keep(connection, notes)
+
+    def notes(self, kind: str) -> list[Note]:
+        """The notes of a kind in all files, oldest first.
+
+        Raises:
+            LogError: a file is damaged or cannot be read.
+        """
+        with self._reading() as files:
+            found = {note for one in files for note in _notes(one, kind)}
+        return sorted(found, key=lambda note: (note.noted_at, note.key, note.value))
+
+    def imported_requests(self) -> set[str]:
+        """The ids of requests that were imported, and that no writer stored as the service's own.
+
+        Raises:
+            LogError: a file is damaged or cannot be read.
+        """
+        with self._reading() as files:
+            marked = {one.path: {(note.key, note.value) for note in _notes(one, IMPORTED)} for one in files}
+            everywhere = set().union(*marked.values())
+            keys = json.dumps(sorted({key for key, _ in everywhere}))
+            own = {
+                (key, digest.hex())
+                for one in files
+                for table in (REQUESTS_TABLE, IMPRESSIONS_TABLE)
+                for key, digest in _all(one, _DIGESTS.format(table.name), (keys,))
+                if (key, digest.hex()) not in marked[one.path]
+            }
+        return {key for key, digest in everywhere if (key, digest) not in own}
+
     def damage(self) -> list[str]:
         """Check the structure of every file, and every row against its digest; a sentence for each fault."""
-        return [fault for path in log_files(self.folder) for fault in _faults(path)]
+        paths = sorted({*log_files(self.folder), *tallied_files(self.folder)})
+        return [fault for path in paths for fault in _faults(path)]
+
+    def accept_loss(self) -> list[str]:
+        """Go on with what the files hold; a sentence for each thing that is missing and was acknowledged.
+
+        Raises:
+            LogError: a file is being written, or cannot be read.
+        """
+        self.close()
+        return accept_loss(self.folder)
 
     def close(self) -> None:
         """Give this writer's file back; the next append takes one again."""
@@ -153,18 +241,16 @@ class SqliteLog:
                 yield connection
 
     @contextmanager
-    def _reading(self) -> Iterator[dict[Path, sqlite3.Connection]]:
+    def _reading(self) -> Iterator[list[Reader]]:
         """A read transaction on every file; each sees whole batches, as its writer committed them."""
-        opened: dict[Path, sqlite3.Connection] = {}
+        opened: list[Reader] = []
         try:
-            for path in log_files(self.folder):
-                connection = open_reader(path)
-                if connection:
-                    opened[path] = connection
+            for one in readers(self.folder):
+                opened.append(one)
             yield opened
         finally:
-            for connection in opened.values():
-                connection.close()
+            for one in opened:
+                one.connection.close()
 
 
 def _insert(connection: sqlite3.Connection, table: LogTable, rows: list[Row]) -> Counts:
@@ -184,24 +270,72 @@ def _insert(connection: sqlite3.Connection, table: LogTable, rows: list[Row]) ->
     return count([(key, row[-1]) for key, row in zip(keys, rows, strict=True)], known)
 
 
-def _all(path: Path, connection: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> list[Row]:
-    with explained(path):
-        return connection.execute(query, values).fetchall()
+_DIGESTS = "SELECT request_id, digest FROM {} WHERE request_id IN (SELECT value FROM json_each(?))"
 
 
-def _faults(path: Path) -> Iterator[str]:
-    """What is wrong with one file."""
+def _mark(connection: sqlite3.Connection, rows: Mapping[str, Sequence[Row]]) -> None:
+    """Note which requests and slots come from outside, unless this file holds them already."""
+    new = []
+    for table, note in marks_of(rows):
+        query = f"SELECT 1 FROM {table.name} WHERE request_id = ? AND digest = ?"
+        if not connection.execute(query, (note.key, bytes.fromhex(note.value))).fetchone():
+            new.append(note)
+    _keep(connection, new)
+
+
+def _keep(connection: sqlite3.Connection, notes: Sequence[Note]) -> None:
+    rows = [(one.kind, one.key, one.value, one.noted_at, digest_of_note(one)) for one in notes]
+    connection.executemany("INSERT INTO notes VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
+
+
+def _notes(one: Reader, kind: str) -> list[Note]:
+    """The notes of a kind in one file; none in a file of an earlier version."""
+    if not _all(one, "SELECT 1 FROM sqlite_master WHERE name = 'notes'"):
+        return []
+    rows = _all(one, "SELECT kind, key, value, noted_at, digest FROM notes WHERE kind = ?", (kind,))
+    notes = [Note(kind=row[0], key=row[1], value=row[2], noted_at=row[3]) for row in rows]
+    if any(digest_of_note(note) != row[-1] for note, row in zip(notes, rows, strict=True)):
+        raise LogError(f"{one.path}: a note is not as it was written; the storage is damaged. Restore it from a copy")
+    return notes
+
+
+def _all(one: Reader, query: str, values: Sequence[object] = ()) -> list[Row]:
+    with explained(one.path):
+        return one.connection.execute(query, values).fetchall()
+
+
+def _refuse_loss(one: Reader, table: LogTable, found: list[Row]) -> None:
+    """Nothing where the rows up to the tally are those that were acknowledged.
+
+    Args:
+        one: the file.
+        table: the table that was read.
+        found: arrival, digest and rowid last, of every row.
+    """
+    tally = one.tallies.get(table.name)
+    if tally:
+        for fault in differs(one.path, table.name, (row[-3:] for row in found if row[-1] <= tally.last), tally):
+            raise LogError(fault)
+
+
+def _faults(path: Path) -> list[str]:
+    """What is wrong with one file; where its rows are in order, what it has lost."""
     try:
-        connection = open_reader(path)
-        if connection is None:
-            return
-        with closing(connection), explained(path):
-            said = [one for (one,) in connection.execute("PRAGMA integrity_check(10)") if one != "ok"]
-            yield from (f"{path}: {one}: restore it from a copy" for one in said)
-            for table in TABLES.values():
-                yield from _altered(path, connection, table)
+        return [*_damage(path)] or losses(path)
     except LogError as error:
-        yield str(error)
+        return [str(error)]
+
+
+def _damage(path: Path) -> Iterator[str]:
+    """Faults of the structure of a file, and rows that are not as they were written."""
+    connection = open_reader(path) if path.exists() else None
+    if connection is None:
+        return
+    with closing(connection), explained(path):
+        said = [one for (one,) in connection.execute("PRAGMA integrity_check(10)") if one != "ok"]
+        yield from (f"{path}: {one}: restore it from a copy" for one in said)
+        for table in TABLES.values():
+            yield from _altered(path, connection, table)
 
 
 def _altered(path: Path, connection: sqlite3.Connection, table: LogTable) -> Iterator[str]:

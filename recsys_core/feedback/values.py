@@ -8,9 +8,9 @@ import math
 import sys
 from collections.abc import Callable
 
-from recsys_core.data.fields import MAX_INT64, MILLISECONDS_FROM
+from recsys_core.data.fields import BEYOND_MAX_ID, MAX_INT64, MILLISECONDS_FROM
 from recsys_core.data.quarantine import BadRow
-from recsys_core.data.schemas import EARLIEST_TIMESTAMP, RATING_STEPS
+from recsys_core.data.schemas import EARLIEST_TIMESTAMP, MAX_ID, RATING_STEPS
 from recsys_core.feedback.schemas import KINDS, MAX_ID_CHARS, STALE
 
 Check = Callable[[str, object], object]
@@ -56,6 +56,14 @@ def whole(column: str, value: object) -> int:
     if value > MAX_INT64:
         raise BadRow(column, "beyond int64", str(value))
     return value
+
+
+def id_number(column: str, value: object) -> int:
+    """The id of a user or an item, from 0 to MAX_ID."""
+    checked = whole(column, value)
+    if checked > MAX_ID:
+        raise BadRow(column, BEYOND_MAX_ID, str(checked))
+    return checked
 
 
 def from_one(column: str, value: object) -> int:

@@ -128,9 +128,11 @@ def unsealed(text: bytes, model: type[Sealed], indent: int | None = None) -> Sea
     """
     try:
         body = model.model_validate(json.loads(text)["body"])
-    except (ValueError, KeyError, TypeError) as error:
+        # Comparing all bytes, not only the hash, also notices a change between the tokens of the JSON.
+        is_as_written = sealed(body, indent) == text
+    # Sealing again may fail, too: JSON reads 1e999 as infinity, and cannot write it. RecursionError: many brackets.
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtifactError(f"not a sealed {model.__name__.lower()}: {type(error).__name__}") from error
-    # Comparing all bytes, not only the hash, also notices a change between the tokens of the JSON.
-    if sealed(body, indent) != text:
+    if not is_as_written:
         raise ArtifactError(f"the {model.__name__.lower()} does not match its own hash")
     return body

@@ -59,7 +59,9 @@ def read_pointer(shelf: Shelf) -> Pointer | None:
     """
     try:
         pointer = unsealed((shelf.folder / CURRENT).read_bytes(), Pointer)
-    except (FileNotFoundError, NotADirectoryError):
+    except NotADirectoryError:
+        raise ArtifactError(f"{shelf.key}: a file stands in the place of its folder: {REMEDY}") from None
+    except FileNotFoundError:
         if version_names(shelf):
             raise ArtifactError(f"{shelf.key}: {CURRENT} is gone although versions are there: {REMEDY}") from None
         return None
@@ -150,9 +152,17 @@ def prepare_shelf(shelf: Shelf, draft: Path) -> None:
     """Make the folder of a first publication, and a pointer that says "nothing yet".
 
     Without it, a writer killed between placing the version and pointing to it would leave what looks like a lost
-    pointer. Where versions stand without a pointer already, that loss must keep showing until it is mended.
+    pointer. Where versions stand without a pointer already, that loss must keep showing until it is mended. A file in
+    the place of a folder, or a folder in that of the pointer, goes away with the draft.
     """
+    levels = [shelf.folder] if shelf.partition is None else [shelf.folder.parent, shelf.folder]
+    for level in levels:
+        if level.is_file():
+            files.move(level, draft / "file-as-folder")
     files.make_folder_durably(shelf.folder)
+    if (shelf.folder / CURRENT).is_dir():
+        files.move(shelf.folder / CURRENT, draft / "folder-as-pointer")
+        return
     if version_names(shelf) or (shelf.folder / CURRENT).exists():
         return
     nothing = Pointer(asset=shelf.asset, partition=shelf.partition, made=None)

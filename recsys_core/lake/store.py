@@ -11,7 +11,7 @@ callers can do and which locks they hold meanwhile; the steps themselves are in 
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from recsys_core.errors import ArtifactError
@@ -96,7 +96,7 @@ class Lake:
                 return shelf.verified_manifest(place, version)
             now = shelf.current_manifest(place)
             if now is None:
-                raise ArtifactError(f"{place.key} was never published: make it with `recsys refresh`")
+                raise ArtifactError(self._never_published(place.key))
             shelf.verified_manifest(place, now.version)
             return now
 
@@ -144,6 +144,8 @@ class Lake:
         """
         if keep_last < 0:
             raise ArtifactError(f"keep_last is {keep_last}: expected 0 or more")
+        if not self._artifacts.is_dir():
+            return collection.GcReport(freed=())
         with drafts.draft(self._drafts, "gc") as draft:
             with locks.exclusive(self._lake_lock):
                 freed = [
@@ -157,6 +159,8 @@ class Lake:
 
     def reading(self) -> AbstractContextManager[None]:
         """Keep `gc` out while the block runs; never call `gc` within it, which would wait for itself."""
+        if not self.root.is_dir():
+            return nullcontext()  # nothing to guard: a lock would make a lake out of a misspelt name
         return locks.shared(self._lake_lock)
 
     @property
@@ -199,6 +203,13 @@ class Lake:
             return now if now is None or not deep else self.verify(asset, partition)
         except ArtifactError as error:
             return error
+
+    def _never_published(self, key: str) -> str:
+        if self._artifacts.is_dir():
+            return f"{key} was never published: make it with `recsys refresh`"
+        return (
+            f"nothing was built in {self.root} yet: build it with `recsys refresh`, or choose another lake with --lake"
+        )
 
     def _was_published(self, asset: str, partition: str | None = None) -> bool:
         try:

@@ -177,9 +177,18 @@ def refuse_repeats(ranked: RankedLists) -> None:
 
 
 def _keys(ranked: RankedLists, relevant: ItemSets) -> tuple[Counts, Counts]:
-    """One number per (user, item), so that a single sorted look-up serves all users."""
-    width = max(ranked.max(initial=-1), relevant.items.max(initial=-1)) + 2  # numbers run from -1
-    return np.arange(len(ranked))[:, None] * width + ranked + 1, relevant.rows * width + relevant.items + 1
+    """One number per (user, item), so that a single sorted look-up serves all users.
+
+    Ids come from outside and may be as large as int64 allows, so that `row * largest id` would overflow and users would
+    meet each other's items. Items are therefore numbered first; a listed item that is relevant to nobody shares one
+    number that no relevant item has.
+    """
+    known = np.unique(relevant.items)
+    at = np.searchsorted(known, ranked)
+    listed = np.where(np.append(known, -1)[at] == ranked, at, len(known))
+    width = len(known) + 1
+    wanted = np.searchsorted(known, relevant.items)
+    return np.arange(len(ranked))[:, None] * width + listed, relevant.rows * width + wanted
 
 
 def _check(ranked: RankedLists, relevant: ItemSets) -> None:

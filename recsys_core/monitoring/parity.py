@@ -2,11 +2,11 @@
 
 Each logged request is asked anew as of its time, by the offline road of `replay`, and the whole answer is compared: the
 items in their order, and of each what the ranker read and said. Whatever differs in one bit is a fault of the service,
-unless a rating that arrived late explains it: the replay then knows what nobody could know when the request was
-answered.
+unless a rating or a click that arrived late explains it: the replay then knows what nobody could know when the request
+was answered.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,17 @@ import polars as pl
 from pydantic import JsonValue
 
 from recsys_core.features.registry import FEATURE_NAMES
-from recsys_core.monitoring.replay import NOTHING, Bools, Replay, Replayed, replay_of, with_arrivals, with_late_ratings
+from recsys_core.feedback.exposures import Exposed, shown_slots
+from recsys_core.monitoring.replay import (
+    NOTHING,
+    Bools,
+    Replay,
+    Replayed,
+    happened,
+    replay_of,
+    with_arrivals,
+    with_late_events,
+)
 from recsys_core.monitoring.sample import SCORE, Float32s
 from recsys_core.monitoring.schemas import PARITY_ABOUT, PARITY_COLUMNS, PARITY_LISTS
 from recsys_core.monitoring.served import Served
@@ -66,9 +76,10 @@ class ParityReport:
             n_wrong_lists (requests with any fault of `lists`), n_late (requests that differ from what is known by now,
             and not from what had arrived when they were answered: left out of both tables), n_of_other_releases
             (requests that this release did not answer, which are left out), n_repeated (requests that share their id
-            with another one, so that their slots cannot be told apart, which are left out), n_left_out (slots that it
-            says it showed, and that cannot be compared: another release answered their request, or their request is
-            among n_repeated, or they hold another number of features, or a score beyond float32).
+            with another one, so that their slots cannot be told apart, which are left out), n_excluded (requests that
+            came from outside, or have a slot that did, or were set aside; left out), n_left_out (slots that it says it
+            showed, and that cannot be compared: another release answered their request, or their request is among
+            n_repeated or n_excluded, or they hold another number of features, or a score beyond float32).
     """
 
     columns: pl.DataFrame
@@ -114,52 +125,85 @@ class ParityReport:
         }
 
 
-def parity_report(served: Served, bundle: Bundle, logged: pl.DataFrame | None = None) -> ParityReport:
+def parity_report(
+    served: Served,
+    bundle: Bundle,
+    logged: pl.DataFrame | None = None,
+    clicks: pl.DataFrame | None = None,
+    past: Served | None = None,
+    excluded: Collection[str] = (),
+) -> ParityReport:
     """Replay what a release has served, and compare.
 
     Args:
-        served: requests of any release; those of another are counted and left out.
+        served: requests of any release; those of another are counted and left out. Their users were shown what it
+            shows, by whatever release, and nothing else.
         bundle: the release, with every rating known by now.
         logged: LOGGED, the ratings among them that came through the log, with the second in which each arrived. None:
             all were known before any request.
+        clicks: CLICKS, of the users of `served`. None: nobody clicked.
+        past: requests of `serve_past`, a world of its own: their users were shown what it shows, and clicked nothing.
+        excluded: ids of requests that are not judged: they came from outside, or were set aside. What they showed still
+            counts as shown.
     """
-    answered = served.of_release(bundle.release)
-    own = answered.with_unique_ids()
-    shown = Served(
-        requests=own.requests.sort("requested_at", "request_id"),
-        impressions=own.impressions.sort("request_id", "position"),
-    )
-    replay = replay_of(bundle)
-    ratings = with_arrivals(bundle.ratings, logged)
-    pair = _Pair(served=shown, replayed=replay.answer(shown, ratings))
-    late = _explained_by_arrivals(pair, replay, ratings)
-    judged = pair.without(late)
+    everything = served if past is None else served.and_also(past)
+    answered = everything.of_release(bundle.release)
+    unique = answered.with_unique_ids()
+    own = unique.without(excluded)
+    replay, ratings = replay_of(bundle), with_arrivals(bundle.ratings, logged)
+    nothing = Exposed.nothing()
+    exposed = Exposed(shown=shown_slots(served.impressions), clicks=nothing.clicks if clicks is None else clicks)
+    judged, n_late = _judged(own.among(served), replay, ratings, exposed)
+    if past is not None:
+        exposed = Exposed(shown=shown_slots(past.impressions), clicks=nothing.clicks)
+        also, n_also_late = _judged(own.among(past), replay, ratings, exposed)
+        judged, n_late = judged.and_also(also), n_late + n_also_late
     faults = judged.list_faults()
     about = {
-        "n_requests": shown.requests.height,
-        "n_slots": shown.impressions.height,
+        "n_requests": own.requests.height,
+        "n_slots": own.impressions.height,
         "n_absent": faults.filter(fault=ABSENT).height,
         "n_wrong_lists": faults["request_id"].n_unique(),
-        "n_late": late.height,
-        "n_of_other_releases": served.requests.height - answered.requests.height,
-        "n_repeated": answered.requests.height - shown.requests.height,
-        "n_left_out": served.impressions.filter(release=bundle.release).height - shown.impressions.height,
+        "n_late": n_late,
+        "n_of_other_releases": everything.requests.height - answered.requests.height,
+        "n_repeated": answered.requests.height - unique.requests.height,
+        "n_excluded": unique.requests.height - own.requests.height,
+        "n_left_out": everything.impressions.filter(release=bundle.release).height - own.impressions.height,
     }
     return ParityReport(
         columns=judged.columns(), lists=_by_fault(faults), about=PARITY_ABOUT.validate(pl.DataFrame(about))
     )
 
 
-def _explained_by_arrivals(pair: "_Pair", replay: Replay, ratings: pl.DataFrame) -> pl.DataFrame:
+def _judged(own: Served, replay: Replay, ratings: pl.DataFrame, exposed: Exposed) -> tuple["_Pair", int]:
+    """What was logged beside what is computed again, without the requests that only late events explain; their number.
+
+    Args:
+        own: requests of this release, each id once, and their slots.
+        replay: the release.
+        ratings: as `with_arrivals` gives them.
+        exposed: all that the users of these requests were shown and clicked.
+    """
+    shown = Served(
+        requests=own.requests.sort("requested_at", "request_id"),
+        impressions=own.impressions.sort("request_id", "position"),
+    )
+    pair = _Pair(served=shown, replayed=replay.answer(shown, ratings, exposed))
+    late = _explained_by_arrivals(pair, replay, ratings, exposed)
+    return pair.without(late), late.height
+
+
+def _explained_by_arrivals(pair: "_Pair", replay: Replay, ratings: pl.DataFrame, exposed: Exposed) -> pl.DataFrame:
     """request_id of those that differ, and no longer do when only what had arrived is known."""
-    doubtful = with_late_ratings(pair.served.requests.join(pair.differing(), on="request_id", how="semi"), ratings)
+    differing = pair.served.requests.join(pair.differing(), on="request_id", how="semi")
+    doubtful = with_late_events(differing, happened(ratings, exposed))
     if doubtful.is_empty():
         return doubtful.select("request_id")
     served = Served(
         requests=doubtful,
         impressions=pair.served.impressions.join(doubtful, on="request_id", how="semi", maintain_order="left"),
     )
-    again = _Pair(served=served, replayed=replay.answer(served, ratings, as_arrived=True))
+    again = _Pair(served=served, replayed=replay.answer(served, ratings, exposed, as_arrived=True))
     return doubtful.join(again.differing(), on="request_id", how="anti").select("request_id")
 
 
@@ -189,6 +233,10 @@ class _Pair:
             served=Served(requests=asked, impressions=shown),
             replayed=self.replayed.only(*(mask.to_numpy() for mask in kept)),
         )
+
+    def and_also(self, other: "_Pair") -> "_Pair":
+        """Both together."""
+        return _Pair(served=self.served.and_also(other.served), replayed=self.replayed.and_also(other.replayed))
 
     def differing(self) -> pl.DataFrame:
         """request_id of those that differ in anything, each once."""

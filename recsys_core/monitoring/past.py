@@ -14,8 +14,9 @@ def serve_past(bundle: Bundle, k: int, max_requests: int) -> Served:
     """What a release would have shown, had it been asked just before each of the latest ratings.
 
     These ratings are played back in the order of time: before each, its user asks; after it, the release has taken it
-    in. So states follow people rating by rating, as in a service. The models have learned from these very ratings: what
-    is shown says how answers are computed, not how good they are.
+    in, and what it showed. So states follow people rating by rating, as in a service. Nobody clicks, and nothing of the
+    event log was shown here. The models have learned from these very ratings: what is shown says how answers are
+    computed, not how good they are.
 
     Args:
         bundle: the release.
@@ -31,5 +32,6 @@ def serve_past(bundle: Bundle, k: int, max_requests: int) -> Served:
         answer = recommender.answer(Request(request_id=f"past-{n:07}", user_id=user_id, requested_at=timestamp, k=k))
         requests.append(request_record(answer, bundle.release, timestamp * 1_000_000))
         impressions += impression_records(answer, bundle.release, timestamp * 1_000_000)
+        recommender.observe(user_id, answer.as_shown(timestamp))
         recommender.observe(user_id, Rated(item_id=item_id, rating=stars, timestamp=timestamp))
     return Served(requests=REQUESTS_TABLE.frame(requests), impressions=IMPRESSIONS_TABLE.frame(impressions))

@@ -1,8 +1,8 @@
 """The offline road to an answer: every request asked again from the raw log, many at a time.
 
-Histories are cut from the raw log, item features counted again from the raw ratings, user features come from running
-totals, and all requests of a batch are answered together. Nothing of the online path takes part but the functions of
-the registry and the order of a list.
+Histories are cut from the raw log, and so is what users were shown and clicked; item features are counted again from
+the raw ratings, user features come from running totals, and all requests of a batch are answered together. Nothing of
+the online path takes part but the functions of the registry and the order of a list.
 """
 
 from dataclasses import dataclass, replace
@@ -14,8 +14,10 @@ import polars as pl
 
 from recsys_core.data.histories import Chronicle, chronicle_of
 from recsys_core.data.schemas import RATINGS_COLUMNS
+from recsys_core.features.exposures import ExposureLog, exposure_log
 from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.tables import item_features, user_features
+from recsys_core.feedback.exposures import Exposed, shown_slots
 from recsys_core.feedback.impressions import read_history
 from recsys_core.monitoring.sample import Float32s
 from recsys_core.monitoring.served import Served
@@ -32,6 +34,8 @@ BATCH = 1_024
 Bools = npt.NDArray[np.bool_]
 Float64s = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
+
+SHOWN_UNCLICKED = FEATURE_NAMES.index("pair_shown_unclicked")
 
 NOT_SHOWN = NOTHING = -1
 """Where a list has no such place; ids of items are 0 at least."""
@@ -56,6 +60,20 @@ class Replayed:
     scores: Float32s
     features: Float32s
     probabilities: Float64s | None = None
+
+    def and_also(self, other: "Replayed") -> "Replayed":
+        """Both together, of one release."""
+        probabilities = None
+        if self.probabilities is not None and other.probabilities is not None:
+            probabilities = np.concatenate([self.probabilities, other.probabilities])
+        return Replayed(
+            n_offered=np.concatenate([self.n_offered, other.n_offered]),
+            item_ids=np.concatenate([self.item_ids, other.item_ids]),
+            ranks=np.concatenate([self.ranks, other.ranks]),
+            scores=np.concatenate([self.scores, other.scores]),
+            features=np.concatenate([self.features, other.features]),
+            probabilities=probabilities,
+        )
 
     @classmethod
     def empty(cls, n_requests: int, n_slots: int) -> "Replayed":
@@ -89,24 +107,30 @@ class Replay:
     ranker: Ranker
     listed: ListedItems
 
-    def answer(self, served: Served, ratings: pl.DataFrame, *, as_arrived: bool = False) -> Replayed:
+    def answer(
+        self, served: Served, ratings: pl.DataFrame, exposed: Exposed | None = None, *, as_arrived: bool = False
+    ) -> Replayed:
         """Ask again.
 
         Args:
             served: requests, and their slots.
             ratings: RATINGS columns and received_at, as `with_arrivals` gives them.
+            exposed: all that the users were shown and clicked; None: what these requests showed, and no click.
             as_arrived: each request knows only what had arrived before the second in which it was answered; otherwise
                 whatever happened before it, as everybody knows by now.
         """
         asked, known = _with_own_histories(served.requests, ratings, as_arrived=as_arrived)
         times = asked["requested_at"].to_numpy()
         users = user_features(known, self.items, asked["who"].to_numpy(), times)
+        exposed = exposed or replace(Exposed.nothing(), shown=shown_slots(served.impressions))
         batches = _Batches(
             replay=self,
             known=chronicle_of(known, self.proposer.tower.catalogue),
             asked=asked,
             user_values=users.select(names_of("user")).to_numpy(),
             slots=_Slots.of(served, self.proposer),
+            exposed=exposure_log(exposed.shown, exposed.clicks, self.proposer.tower.catalogue),
+            as_arrived=as_arrived,
         )
         return batches.answered()
 
@@ -123,7 +147,14 @@ def replay_of(bundle: Bundle) -> Replay:
     return Replay(items=items, proposer=proposer, ranker=bundle.ranker, listed=listed)
 
 
-def shown_places(scores: Float32s, k: Int64s, item_idx: Int64s, listed: ListedItems, rules: ListRulesConfig) -> Int64s:
+def shown_places(
+    scores: Float32s,
+    k: Int64s,
+    item_idx: Int64s,
+    shown_unclicked: Float32s,
+    listed: ListedItems,
+    rules: ListRulesConfig,
+) -> Int64s:
     """(n_requests, n_candidates) places among the candidates, as they are to be shown; NOT_SHOWN behind a list's end.
 
     The last steps of `Recommender.answer`.
@@ -132,13 +163,15 @@ def shown_places(scores: Float32s, k: Int64s, item_idx: Int64s, listed: ListedIt
         scores: (n_requests, n_candidates) of the ranker, in the order of retrieval; -inf where there is no candidate.
         k: (n_requests,) slots that were asked for.
         item_idx: (n_requests, n_candidates); -1 where there is no candidate.
+        shown_unclicked: (n_requests, n_candidates) of `pair_shown_unclicked`.
         listed: what the list rules read of the items.
         rules: which of them are on.
     """
     shown = np.full(scores.shape, NOT_SHOWN, dtype=np.int64)
     for row, own in enumerate(item_idx):
         present = np.flatnonzero(own >= 0)
-        final = ruled_list(own[present], scores[row, present], listed, rules, int(k[row]))
+        tired = shown_unclicked[row, present]
+        final = ruled_list(own[present], scores[row, present], listed, rules, int(k[row]), tired)
         shown[row, : len(final.places)] = present[final.places]
     return shown
 
@@ -160,21 +193,33 @@ def with_arrivals(ratings: pl.DataFrame, logged: pl.DataFrame | None) -> pl.Data
     return found.select(*row, received_at=pl.when(is_logged_alone).then("received_at"))
 
 
-def with_late_ratings(requests: pl.DataFrame, ratings: pl.DataFrame) -> pl.DataFrame:
+def with_late_events(requests: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """The requests about whose user something was not yet known when they were answered, though it had happened.
 
     Args:
         requests: REQUESTS.
-        ratings: as `with_arrivals` gives them.
+        events: user_id, timestamp, received_at: as `with_arrivals` gives ratings, or what `happened`.
     """
-    arrived = ratings.filter(pl.col("received_at").is_not_null()).select("user_id", "timestamp", "received_at")
+    arrived = events.filter(pl.col("received_at").is_not_null()).select("user_id", "timestamp", "received_at")
     met = requests.select("request_id", "user_id", "requested_at", "served_at").join(arrived, on="user_id")
     late = met.filter(pl.col("timestamp") < pl.col("requested_at"), ~_had_arrived())
     return requests.join(late, on="request_id", how="semi", maintain_order="left")
 
 
+def happened(ratings: pl.DataFrame, exposed: Exposed) -> pl.DataFrame:
+    """user_id, timestamp, received_at of everything that an answer may rest on; null where it was known from the start.
+
+    Args:
+        ratings: as `with_arrivals` gives them.
+        exposed: what users were shown and clicked; a slot arrives in the second in which it is shown.
+    """
+    shown = exposed.shown.select("user_id", timestamp="shown_at", received_at="shown_at")
+    others = (one.select("user_id", "timestamp", "received_at") for one in (ratings, exposed.clicks))
+    return pl.concat([*others, shown])
+
+
 def _had_arrived() -> pl.Expr:
-    """Whether a rating had arrived before the second in which a request was answered."""
+    """Whether an event had arrived before the second in which a request was answered."""
     return pl.col("received_at").is_null() | (pl.col("received_at") < pl.col("served_at") // 1_000_000)
 
 
@@ -207,6 +252,8 @@ class _Batches:
     asked: pl.DataFrame  # (n_requests,) REQUESTS and `who`
     user_values: Float32s  # (n_requests, n_user_features)
     slots: _Slots
+    exposed: ExposureLog
+    as_arrived: bool
 
     def answered(self) -> Replayed:
         n_requests = self.asked.height
@@ -226,7 +273,7 @@ class _Batches:
         scores = np.full(item_idx.shape, -np.inf, dtype=np.float32)
         scores[item_idx >= 0] = self.replay.ranker.score(block[item_idx >= 0])
         k, rules = self.asked["k"][batch].to_numpy(), self.replay.ranker.list_rules
-        shown = shown_places(scores, k, item_idx, self.replay.listed, rules)
+        shown = shown_places(scores, k, item_idx, block[..., SHOWN_UNCLICKED], self.replay.listed, rules)
         found.n_offered[batch] = (shown >= 0).sum(axis=1)
         own = np.flatnonzero((self.slots.rows >= batch.start) & (self.slots.rows < batch.stop))
         rows = self.slots.rows[own] - batch.start
@@ -256,7 +303,10 @@ class _Batches:
         """The requests of a batch, as evaluation would make them."""
         asked, replay = self.asked[batch], self.replay
         times = asked["requested_at"].to_numpy()
-        return propose_to(
+        # A history that came with a request is one of ratings: whatever the user was shown counts all the same.
+        user_ids = asked["user_id"].fill_null(-1).to_numpy()
+        arrived_before = (asked["served_at"] // 1_000_000).to_numpy() if self.as_arrived else None
+        inputs = propose_to(
             replay.proposer,
             self.known.before(asked["who"].to_numpy(), times),
             times,
@@ -264,6 +314,7 @@ class _Batches:
             n_candidates=replay.ranker.n_candidates,
             rewatch_after_days=replay.ranker.list_rules.rewatch_after_days,
         )
+        return replace(inputs, exposures=self.exposed.before(user_ids, times, arrived_before))
 
 
 def _with_own_histories(

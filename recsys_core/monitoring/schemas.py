@@ -46,10 +46,11 @@ PARITY_ABOUT = pa.DataFrameSchema(
         "n_absent": pa.Column(pl.Int64, _COUNT, description="Slots whose item is not proposed at all any more."),
         "n_wrong_lists": pa.Column(pl.Int64, _COUNT, description="Requests that should have got another list."),
         "n_late": pa.Column(
-            pl.Int64, _COUNT, description="Requests that differ by ratings that had not arrived yet: no fault."
+            pl.Int64, _COUNT, description="Requests that differ by events that had not arrived yet: no fault."
         ),
         "n_of_other_releases": pa.Column(pl.Int64, _COUNT, description="Requests of other releases, left out."),
         "n_repeated": pa.Column(pl.Int64, _COUNT, description="Requests whose id another one has too, left out."),
+        "n_excluded": pa.Column(pl.Int64, _COUNT, description="Requests that were imported or set aside, left out."),
         "n_left_out": pa.Column(pl.Int64, _COUNT, description="Slots of this release that cannot be compared."),
     },
     name="about",

@@ -1,5 +1,6 @@
 """What was served, as two tables, and as a drift report reads it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from recsys_core.feedback.impressions import read_history
 from recsys_core.feedback.log import EventLog
 from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, has_features, unpack_features
 from recsys_core.feedback.schemas import FRESH, MISSING, STALE
+from recsys_core.feedback.set_aside import without
 from recsys_core.monitoring.sample import Float32s, Sample, scored_sample
 from recsys_core.serving.requests import Rated, Request
 from recsys_core.tables import load_tables, save_tables
@@ -61,6 +63,15 @@ class Served:
     def with_unique_ids(self) -> "Served":
         """The requests whose id no other request has, and their slots: those of two requests cannot be told apart."""
         requests = self.requests.filter(pl.col("request_id").is_unique())
+        return Served(requests=requests, impressions=self.impressions.join(requests, on="request_id", how="semi"))
+
+    def without(self, request_ids: Collection[str]) -> "Served":
+        """All but some requests and their slots."""
+        return Served(requests=without(self.requests, request_ids), impressions=without(self.impressions, request_ids))
+
+    def among(self, other: "Served") -> "Served":
+        """The requests that are among those of another, by their ids, and their slots."""
+        requests = self.requests.join(other.requests, on="request_id", how="semi")
         return Served(requests=requests, impressions=self.impressions.join(requests, on="request_id", how="semi"))
 
     def between(self, since: int, until: int) -> "Served":

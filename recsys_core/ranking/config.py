@@ -85,6 +85,14 @@ class ListRulesConfig(BaseModel, frozen=True, extra="forbid"):
         description="Days after which a liked movie may be recommended again; null: what was rated never is. In data "
         "with one rating per user and movie a second liking cannot be seen, so no figure can speak for it.",
     )
+    tired_after: int | None = Field(
+        None,
+        ge=1,
+        le=1_000,
+        description="Requests of the last 30 days that showed a movie, without a click or rating since, after which it "
+        "goes behind all others; null: none does. Off, since only clicks could tell what it costs: MovieLens has no "
+        "impressions.",
+    )
     most_per_franchise: int | None = Field(
         None,
         ge=1,
@@ -99,6 +107,11 @@ class ListRulesConfig(BaseModel, frozen=True, extra="forbid"):
         description="Weight of being unlike the movies above, against the ranker's score (MMR); 0: the ranker's order. "
         "Off as a matter of taste: on the validation slice up to 0.5 moved no NDCG beyond chance.",
     )
+
+    @property
+    def reorders(self) -> bool:
+        """Whether any rule may move an item of a list."""
+        return bool(self.diversity) or self.most_per_franchise is not None or self.tired_after is not None
 
     @classmethod
     def among(cls, settings: BaseModel) -> Self:

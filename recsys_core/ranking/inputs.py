@@ -14,6 +14,7 @@ import polars as pl
 
 from recsys_core.data.histories import Histories, histories_of
 from recsys_core.features.assembler import FeatureBlock, assemble
+from recsys_core.features.exposures import Exposures
 from recsys_core.features.pairs import Asking, Pairs
 from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.sides import ItemSide, ItemVectors, item_side
@@ -69,7 +70,9 @@ class Proposer:
             rating=self.tower.rating_model.encode_users(requests.users.histories),
             evidence=evidence(requests.users.histories).astype(np.float32),
         )
-        pairs = Pairs(users=requests.users, items=self.side, asking=asking, item_idx=item_idx)
+        pairs = Pairs(
+            users=requests.users, items=self.side, asking=asking, item_idx=item_idx, exposures=requests.exposures
+        )
         return assemble(requests, pairs, user_values)
 
 
@@ -83,6 +86,7 @@ class RankingInputs:
     user_vectors: Float32s  # (n_users, d)
     candidates: Candidates
     user_values: Float32s | None  # (n_users, n_user_features) of the table of user features, where there is one
+    exposures: Exposures | None = None  # None: nothing was ever shown to anybody, as to the users of a window
 
 
 def proposer_of(tower: FittedTower, items: pl.DataFrame, index: ItemIndex | None = None) -> Proposer:
@@ -189,8 +193,9 @@ def candidate_features(inputs: RankingInputs) -> Float32s:
 
 def _block(inputs: RankingInputs, rows: Int64s) -> FeatureBlock:
     states: UserStates = user_states(inputs.users.select(rows), inputs.proposer.side)
+    exposures = None if inputs.exposures is None else inputs.exposures.select(rows)
     return inputs.proposer.features(
-        Requests(users=states, requested_at=inputs.requested_at[rows]),
+        Requests(users=states, requested_at=inputs.requested_at[rows], exposures=exposures),
         inputs.user_vectors[rows],
         inputs.candidates.item_idx[rows],
         None if inputs.user_values is None else inputs.user_values[rows],

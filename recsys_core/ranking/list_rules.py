@@ -1,4 +1,4 @@
-"""Rules over a whole list, as the last step after the ranker's order: diversity, then most of one franchise.
+"""Rules over a whole list, as the last step after the ranker's order: fatigue, diversity, most of one franchise.
 
 A ranker scores each candidate alone; what a list should look like as a whole is decided here, in the open. With all
 rules off the list is the ranker's order, to the bit. Each rule reorders all candidates, so that a list of k is the
@@ -28,7 +28,7 @@ POOL = 50
 """First candidates by score that diversity may reorder. Those behind are no better than the worst of them, and a place
 on the first page that they took would cost more than it gives."""
 
-DIVERSITY, FRANCHISE = "diversity", "franchise"
+FATIGUE, DIVERSITY, FRANCHISE = "fatigue", "diversity", "franchise"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,8 @@ class RuledList:
     Attributes:
         places: (n,) where each shown candidate stands among those given.
         ranker_ranks: (n,) its place by score alone, from 1.
-        moved_by: (n,) the last rule that moved it, DIVERSITY or FRANCHISE; "" where it stands where the ranker put it.
+        moved_by: (n,) the last rule that moved it, FATIGUE, DIVERSITY or FRANCHISE; "" where it stands where the ranker
+            put it.
     """
 
     places: Int64s
@@ -71,7 +72,14 @@ class RuledList:
     moved_by: tuple[str, ...]
 
 
-def ruled_list(item_idx: Int64s, scores: Float32s, items: ListedItems, rules: ListRulesConfig, k: int) -> RuledList:
+def ruled_list(
+    item_idx: Int64s,
+    scores: Float32s,
+    items: ListedItems,
+    rules: ListRulesConfig,
+    k: int,
+    shown_unclicked: Float32s | None = None,
+) -> RuledList:
     """The min(k, n) candidates of one request that are shown, in their final order.
 
     Args:
@@ -80,30 +88,59 @@ def ruled_list(item_idx: Int64s, scores: Float32s, items: ListedItems, rules: Li
         items: what the rules read.
         rules: which are on.
         k: length of the list.
+        shown_unclicked: (n,) the feature `pair_shown_unclicked`; None: the user was never shown anything.
     """
     by_score = order_of(scores)
     n_shown = min(k, len(by_score))
-    if not rules.diversity and rules.most_per_franchise is None:
+    if not rules.reorders:
         return RuledList(places=by_score[:n_shown], ranker_ranks=np.arange(1, n_shown + 1), moved_by=("",) * n_shown)
-    ranked = item_idx[by_score]
-    diverse = np.arange(len(ranked))
+    ranked, order, n_fresh = item_idx[by_score], _Order.of(len(by_score)), len(by_score)
+    if rules.tired_after is not None and shown_unclicked is not None:
+        # First of all rules and behind what the others put last: a tired movie uses up no franchise.
+        is_tired = shown_unclicked[by_score] >= rules.tired_after
+        order.move(FATIGUE, np.argsort(is_tired, kind="stable"))
+        n_fresh -= int(is_tired.sum())
     if rules.diversity:
-        diverse[:POOL] = diverse_order(scores[by_score[:POOL]], items.vectors[ranked[:POOL]], rules.diversity)
-    kept = np.arange(len(ranked))
+        pool = order.places[: min(POOL, n_fresh)]
+        likeness = items.vectors[ranked[pool]]
+        order.move(DIVERSITY, diverse_order(scores[by_score[pool]], likeness, rules.diversity))
     if rules.most_per_franchise is not None:
-        kept = _few_of_each(items.franchises[ranked[diverse]], rules.most_per_franchise)
-    shown = diverse[kept[:n_shown]]
-    moved_by = tuple(
-        # A movie that one rule moved and the other moved back stands where the ranker put it.
-        "" if by_ranker == at else DIVERSITY if by_diversity == at else FRANCHISE
-        for at, (by_ranker, by_diversity) in enumerate(zip(shown.tolist(), kept[:n_shown].tolist(), strict=True))
-    )
-    return RuledList(places=by_score[shown], ranker_ranks=shown + 1, moved_by=moved_by)
+        franchises = items.franchises[ranked[order.places[:n_fresh]]]
+        order.move(FRANCHISE, _few_of_each(franchises, rules.most_per_franchise))
+    shown = order.places[:n_shown]
+    return RuledList(places=by_score[shown], ranker_ranks=shown + 1, moved_by=order.moved_by(n_shown))
+
+
+@dataclass(kw_only=True)
+class _Order:
+    """Candidates in the order so far, by their places in the ranker's order, and the last rule that moved each."""
+
+    places: Int64s  # (n,)
+    rules: list[str]  # (n,) by place in the ranker's order
+
+    @classmethod
+    def of(cls, n: int) -> "_Order":
+        """As the ranker put them."""
+        return cls(places=np.arange(n), rules=[""] * n)
+
+    def move(self, rule: str, first: Int64s) -> None:
+        """Put the first m candidates into another order, (m,) of their positions so far."""
+        chosen = self.places[first]
+        for place in chosen[first != np.arange(len(first))].tolist():
+            self.rules[place] = rule
+        self.places[: len(first)] = chosen
+
+    def moved_by(self, n: int) -> tuple[str, ...]:
+        """(n,) of the first n; a movie that one rule moved and another moved back stands where the ranker put it."""
+        return tuple("" if place == at else self.rules[place] for at, place in enumerate(self.places[:n].tolist()))
 
 
 def rule_all(ranked: Candidates, items: ListedItems, rules: ListRulesConfig) -> Candidates:
-    """The lists of many users, (n_users, n) in the ranker's order, with the rules applied to each."""
-    if not rules.diversity and rules.most_per_franchise is None:
+    """The lists of many users, (n_users, n) in the ranker's order, with the rules applied to each.
+
+    Of users to whom nothing was ever shown, as in a window of the past: nothing tires them.
+    """
+    if not rules.reorders:
         return ranked
     item_idx, scores = ranked.item_idx.copy(), ranked.scores.copy()
     for row, own in enumerate(ranked.item_idx):

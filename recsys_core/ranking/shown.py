@@ -6,11 +6,14 @@ the chain that is the latest before the request: it knows nothing of the outcome
 other rows.
 """
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import polars as pl
 
 from recsys_core.data.histories import chronicle_of
 from recsys_core.data.splits import NOW, Splits
+from recsys_core.features.exposures import exposure_log
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.schemas import EXAMPLE_KEYS
 from recsys_core.features.slices import of_slice
@@ -26,8 +29,21 @@ def is_shown() -> pl.Expr:
     return pl.col("slice").str.starts_with(SHOWN)
 
 
+@dataclass(frozen=True, kw_only=True)
+class LoggedFeedback:
+    """What the log tells of everything that was shown.
+
+    Attributes:
+        outcomes: OUTCOMES_COLUMNS of every slot that can be judged.
+        clicks: user_id, item_id, timestamp of every click.
+    """
+
+    outcomes: pl.DataFrame
+    clicks: pl.DataFrame
+
+
 def shown_rows(
-    outcomes: pl.DataFrame,
+    logged: LoggedFeedback,
     ratings: pl.DataFrame,
     splits: Splits,
     items: pl.DataFrame,
@@ -38,10 +54,10 @@ def shown_rows(
 
     Left out are requests of unknown users, requests from before the first slice, and those in which all or none of the
     remaining slots were liked, since they teach no order; slots that nobody may have looked at; and slots whose item
-    the retriever of the time does not propose.
+    the retriever of the time does not propose. What was shown before a request counts for its features all the same.
 
     Args:
-        outcomes: OUTCOMES_COLUMNS.
+        logged: what was shown, and what came of it.
         ratings: RATINGS columns, every rating that was ever given.
         splits: the chain.
         items: `item_features_by_slice`.
@@ -51,7 +67,8 @@ def shown_rows(
     Returns:
         slice, user_id, item_id, label, known_at, features; a request's slots together, in the order of retrieval.
     """
-    usable = _telling(_looked_at(outcomes.filter(pl.col("user_id").is_not_null())), config.most_shown_per_user)
+    known = logged.outcomes.filter(pl.col("user_id").is_not_null())
+    usable = _telling(_looked_at(known), config.most_shown_per_user)
     names = [name for name in splits.names if name != NOW]
     starts = np.array([splits.fit_end(name) for name in names])
     at = np.searchsorted(starts, usable["shown_at"].to_numpy(), side="right") - 1
@@ -59,7 +76,7 @@ def shown_rows(
     for number in np.unique(at[at >= 0]):
         own, name = usable.filter(at == number), names[number]
         proposer = proposer_of(tower_of(name), of_slice(items, name))
-        parts.append(_scored_again(own, ratings, proposer, config.n_candidates))
+        parts.append(_scored_again(own, logged, ratings, proposer, config.n_candidates))
     return _only_orders(pl.concat(parts))
 
 
@@ -85,15 +102,19 @@ def _only_orders(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(n_likes > 0, n_likes < pl.len().over("slice"))
 
 
-def _scored_again(slots: pl.DataFrame, ratings: pl.DataFrame, proposer: Proposer, n_candidates: int) -> pl.DataFrame:
+def _scored_again(
+    slots: pl.DataFrame, logged: LoggedFeedback, ratings: pl.DataFrame, proposer: Proposer, n_candidates: int
+) -> pl.DataFrame:
     """The rows of some slots, with the features that a retriever gives them as of their request."""
     requests = slots.unique("request_id", keep="first", maintain_order=True).with_row_index("row")
     times = requests["shown_at"].to_numpy()
-    users = chronicle_of(ratings, proposer.tower.catalogue).before(requests["user_id"].to_numpy(), times)
-    inputs = propose_to(proposer, users, times, n_candidates=n_candidates)
+    user_ids, catalogue = requests["user_id"].to_numpy(), proposer.tower.catalogue
+    users = chronicle_of(ratings, catalogue).before(user_ids, times)
+    exposures = exposure_log(logged.outcomes, logged.clicks, catalogue).before(user_ids, times)
+    inputs = replace(propose_to(proposer, users, times, n_candidates=n_candidates), exposures=exposures)
     numbered = slots.join(requests.select("request_id", "row"), on="request_id", maintain_order="left")
     rows = numbered["row"].cast(pl.Int64).to_numpy()
-    item_idx = proposer.tower.catalogue.idx_of(numbered["item_id"].to_numpy())
+    item_idx = catalogue.idx_of(numbered["item_id"].to_numpy())
     is_item = (inputs.candidates.item_idx[rows] == item_idx[:, None]) & (item_idx[:, None] >= 0)
     place, found = is_item.argmax(axis=1), is_item.any(axis=1)
     features = candidate_features(inputs)[rows, place]

@@ -21,7 +21,7 @@ from recsys_core.seeding import child
 from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.logging import impression_records, request_record
 from recsys_core.serving.recommender import Recommender
-from recsys_core.serving.requests import Answer, Rated, Request
+from recsys_core.serving.requests import Answer, Clicked, Rated, Request
 
 SITTING_S = 1_800
 """A longer pause between two ratings begins a new sitting."""
@@ -77,8 +77,12 @@ def demo_log(bundle: Bundle, held: pl.DataFrame, k: int = 10, seed: int = 17) ->
             served_at = at * 1_000_000
             log.requests.append(request_record(answer, bundle.release, served_at))
             log.impressions += impression_records(answer, bundle.release, served_at)
-            log.events += _clicks(answer, _wanted(held, user_id, timestamp), rng)
+            clicks = _clicks(answer, _wanted(held, user_id, timestamp), rng)
+            log.events += clicks
             latest[user_id] = answer
+            recommender.observe(user_id, answer.as_shown(at))
+            for click in clicks:
+                recommender.observe(user_id, Clicked(item_id=click.item_id, timestamp=click.timestamp))
         recommender.observe(user_id, Rated(item_id=item_id, rating=stars, timestamp=timestamp))
         log.events.append(
             Event(

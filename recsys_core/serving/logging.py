@@ -19,12 +19,14 @@ def policy_name(rules: ListRulesConfig) -> str:
 
     >>> policy_name(ListRulesConfig())
     'greedy'
-    >>> policy_name(ListRulesConfig(rewatch_after_days=365, most_per_franchise=2, diversity=0.2))
-    'greedy+rewatch365+mmr0.2+franchise2'
+    >>> policy_name(ListRulesConfig(rewatch_after_days=365, tired_after=3, most_per_franchise=2, diversity=0.2))
+    'greedy+rewatch365+fatigue3+mmr0.2+franchise2'
     """
     parts = [GREEDY]
     if rules.rewatch_after_days is not None:
         parts.append(f"rewatch{rules.rewatch_after_days}")
+    if rules.tired_after is not None:
+        parts.append(f"fatigue{rules.tired_after}")
     if rules.diversity:
         parts.append(f"mmr{rules.diversity!r}")
     if rules.most_per_franchise is not None:

@@ -7,13 +7,17 @@ import numpy as np
 
 from recsys_core.errors import UnknownUserError
 from recsys_core.features.assembler import state_counts
+from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.state import Requests, UserStates
 from recsys_core.ranking.list_rules import ListedItems, listed_items, ruled_list
 from recsys_core.retrieval.candidates import seen_at
 from recsys_core.retrieval.encoding import user_vectors
 from recsys_core.serving.bundle import Bundle
-from recsys_core.serving.requests import Answer, Rated, Request
+from recsys_core.serving.exposures import UserExposures
+from recsys_core.serving.requests import Answer, Clicked, Rated, Request, Shown
 from recsys_core.serving.users import Users
+
+SHOWN_UNCLICKED = FEATURE_NAMES.index("pair_shown_unclicked")
 
 
 @dataclass(kw_only=True)
@@ -22,11 +26,13 @@ class Recommender:
 
     bundle: Bundle
     users: Users = field(init=False)
+    exposures: UserExposures = field(init=False)
     listed: ListedItems = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         proposer = self.bundle.proposer
         self.users = Users(catalogue=proposer.tower.catalogue, items=proposer.side, ratings=self.bundle.ratings)
+        self.exposures = UserExposures(catalogue=proposer.tower.catalogue)
         self.listed = listed_items(proposer, self.bundle.movies)
 
     def answer(self, request: Request) -> Answer:
@@ -38,14 +44,16 @@ class Recommender:
         """
         state = self._state(request)
         proposer, ranker = self.bundle.proposer, self.bundle.ranker
-        requests = Requests(users=state, requested_at=np.array([request.requested_at]))
+        exposures = self.exposures.before(request.user_id, request.requested_at)
+        requests = Requests(users=state, requested_at=exposures.requested_at, exposures=exposures)
         vectors = user_vectors(proposer.tower, state.histories)
         seen = seen_at(state.histories, requests.requested_at, ranker.list_rules.rewatch_after_days)
         candidates = proposer.retriever.candidates(vectors, seen, requests.requested_at, ranker.n_candidates)
         block = proposer.features(requests, vectors, candidates.item_idx)
         present = candidates.item_idx[0] >= 0
-        item_idx, scores = candidates.item_idx[0, present], ranker.score(block.values[0, present])
-        final = ruled_list(item_idx, scores, self.listed, ranker.list_rules, request.k)
+        item_idx, features = candidates.item_idx[0, present], block.values[0, present]
+        scores, shown_unclicked = ranker.score(features), features[:, SHOWN_UNCLICKED]
+        final = ruled_list(item_idx, scores, self.listed, ranker.list_rules, request.k, shown_unclicked)
         best = final.places
         return Answer(
             request=request,
@@ -56,15 +64,21 @@ class Recommender:
             ranker_ranks=final.ranker_ranks,
             moved_by=final.moved_by,
             list_rules=ranker.list_rules,
-            features=block.values[0, present][best],
+            features=features[best],
             states=block.states[0, present][best],
             n_known=len(state.histories.item_idx),
             degraded=state_counts(block),
         )
 
-    def observe(self, user_id: int, rated: Rated) -> None:
-        """Take in a rating: requests after it know it."""
-        self.users.observe(user_id, rated)
+    def observe(self, user_id: int, what: Rated | Shown | Clicked) -> None:
+        """Take in a rating, what an answer showed, or a click: requests after it know it."""
+        match what:
+            case Rated():
+                self.users.observe(user_id, what)
+            case Shown():
+                self.exposures.observe_shown(user_id, what)
+            case Clicked():
+                self.exposures.observe_click(user_id, what)
 
     @property
     def now(self) -> int:

@@ -22,6 +22,23 @@ class Rated:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Shown:
+    """What an answer put in front of a user."""
+
+    request_id: str
+    item_ids: tuple[int, ...]
+    timestamp: int  # seconds UTC
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Clicked:
+    """One item that a user opened."""
+
+    item_id: int
+    timestamp: int  # seconds UTC
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
     """Who asks, when, and for how much.
 
@@ -71,3 +88,8 @@ class Answer:
     states: UInt8s
     n_known: int
     degraded: dict[str, dict[str, int]]
+
+    def as_shown(self, timestamp: int) -> Shown:
+        """What a user sees of it in a second, UTC: for the recommender to take in once it is logged."""
+        item_ids = tuple(self.item_ids.tolist())
+        return Shown(request_id=self.request.request_id, item_ids=item_ids, timestamp=timestamp)

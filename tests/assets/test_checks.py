@@ -14,6 +14,7 @@ import pytest
 from recsys_assets.checks import data, evaluation, features, feedback, monitoring, ranking, retrieval
 from recsys_assets.definitions import defs
 from recsys_assets.resources import LakeResource
+from recsys_core import memory
 from recsys_core.days import DAY_S
 from recsys_core.evaluation.report import OURS
 from recsys_core.features.registry import FEATURE_NAMES
@@ -36,6 +37,7 @@ CHECKS = {
         data.movies_keep_their_schema,
         data.ratings_keep_their_schema,
         data.ratings_are_of_known_movies,
+        data.the_build_fits_into_memory,
         data.no_slice_knows_its_future,
         feedback.every_closed_day_is_ingested,
         feedback.outcomes_keep_their_contract,
@@ -66,7 +68,12 @@ WEAK_ON_SMOKE = {
 }
 """They judge the model, which the smoke settings make small, or people, who change; none blocks."""
 
-TRIED_APART = {"no_tower_knows_its_future", "every_closed_day_is_ingested", "answers_take_less_than_their_budget"}
+TRIED_APART = {
+    "the_build_fits_into_memory",
+    "no_tower_knows_its_future",
+    "every_closed_day_is_ingested",
+    "answers_take_less_than_their_budget",
+}
 """By tests of their own: their faults lie in two artifacts, in the log, or in the machine."""
 
 
@@ -261,6 +268,19 @@ def test_a_check_is_red_on_its_fault(
     shutil.copytree(built.project.lake / "artifacts", tmp_path / "artifacts")
     inject(tmp_path, asset, fault)
     assert not judge(name, tmp_path).passed
+
+
+def test_a_build_that_needs_more_memory_than_there_is_is_not_begun(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container that allows 4 MiB: the ranker's rows of the smoke preset alone take more."""
+    limit = tmp_path / "memory.max"
+    limit.write_text(str(4 << 20))
+    monkeypatch.setattr(memory, "CGROUP_LIMITS", (limit,))
+    result = judge("the_build_fits_into_memory", built.project.lake)
+    assert not result.passed
+    assert result.description is not None
+    assert "ranking_examples would take" in result.description
 
 
 def test_a_tower_that_saw_its_future_is_noticed(built: Built, tmp_path: Path) -> None:

@@ -100,12 +100,39 @@ def test_other_methods_are_refused_and_with_them_the_question_of_a_foreign_page(
     assert status(method=method, content_type="application/json") == 405
 
 
-@pytest.mark.parametrize("path", ["/graphql", "/graphql/"])
+@pytest.mark.parametrize("path", ["/graphql", "/graphql/", "//graphql", "/x/graphql", "/notebook", "/logs/a"])
 @pytest.mark.parametrize("query", ["query=mutation", "operationName=x", "x=1"])
 def test_graphql_by_get_is_refused_and_its_playground_is_not(path: str, query: str) -> None:
     assert status(method="GET", path=path, query=query) == 405
     assert status(method="GET", path=path) == 0
+    assert status(method="HEAD", path=path, query=query) == 405
     assert status(method="GET", path="/runs", query=query) == 0, "addresses of pages may have a query"
+
+
+@pytest.mark.parametrize("character", ["\n", "\r", "\0", "\t", "\x7f", "\x85", "\u2028"])
+def test_an_address_with_control_characters_is_refused(character: str) -> None:
+    for path in (f"/graphql{character}", f"/graph{character}ql", f"{character}/graphql", f"/runs{character}"):
+        assert status(method="GET", path=path) == 400
+        assert status(method="POST", path=path, content_type="application/json") == 400
+        assert status(method="websocket", path=path) == 400
+
+
+@pytest.mark.parametrize("path", ["/graphql/", "/", "/runs", "/report_asset_materialization/ratings"])
+def test_nothing_but_graphql_takes_posts_and_websockets(path: str) -> None:
+    assert status(path=path, content_type="application/json") == 405
+    assert status(method="websocket", path=path) == 403
+
+
+def test_every_page_that_dagster_links_to_with_a_query_takes_one() -> None:
+    for path in (
+        "/",
+        "/overview/timeline",
+        "/assets/ratings",
+        "/locations/recsys/jobs/refresh",
+        "/automation",
+        "/jobs",
+    ):
+        assert status(method="GET", path=path, query="view=overview") == 0
 
 
 def test_a_link_from_elsewhere_opens_a_page_and_embeds_nothing() -> None:
@@ -160,6 +187,7 @@ def asked(app: Any, method: str, url: str = "/graphql", **request: Any) -> httpx
 FOREIGN = {"origin": "http://evil.example"}
 ATTACKS: dict[str, dict[str, Any]] = {
     "by GET": {"method": "GET", "params": {"query": MUTATION}},
+    "by GET behind a line end": {"method": "GET", "url": "/graphql%0a", "params": {"query": MUTATION}},
     "as a form": {"method": "POST", "params": {"query": MUTATION}, "headers": FOREIGN},
     "as text": {
         "method": "POST",
@@ -179,7 +207,7 @@ def test_dagster_alone_does_what_a_foreign_page_wants_and_behind_the_guard_does_
     """Should the first half fail one day, Dagster has a guard of its own, and ours is to be looked at again."""
     alone = asked(dagster_app, **ATTACKS[attack])
     assert alone.json() == {"data": {"setNuxSeen": True}}
-    assert asked(guarded(dagster_app, PORT), **ATTACKS[attack]).status_code in {403, 405, 413, 415}
+    assert asked(guarded(dagster_app, PORT), **ATTACKS[attack]).status_code in {400, 403, 405, 413, 415}
 
 
 def test_the_ui_itself_works_behind_the_guard_and_in_no_frame(dagster_app: Any) -> None:

@@ -63,7 +63,7 @@ def test_edited_settings_stay_and_the_user_is_told_once_of_each_change(
     assert "was edited and stays as it is" in caplog.text
 
 
-@pytest.mark.parametrize("text", ["nonsense: [", "no_such_section: {}"])
+@pytest.mark.parametrize("text", ["nonsense: [", "no_such_section: {}", "- a list", "a text"])
 def test_settings_that_dagster_cannot_read_are_one_sentence(home: Path, text: str) -> None:
     home.mkdir()
     (home / "dagster.yaml").write_text(text)

@@ -45,7 +45,7 @@ def test_not_one_bit_of_what_was_served_differs(built: Built) -> None:
     assert report.columns["column"].to_list() == list(COLUMNS)
     assert lineage["facts"] == {
         **past, "n_absent": 0, "n_wrong_lists": 0, "n_late": 0, "n_of_other_releases": 0, "n_repeated": 0,
-        "n_left_out": 0, "n_mismatches": 0, "n_columns_at_fault": 0,
+        "n_excluded": 0, "n_left_out": 0, "n_mismatches": 0, "n_columns_at_fault": 0,
     }  # fmt: skip
     assert lineage["inputs"]["served"] == NO_VERSION, "nobody has asked yet"
 

@@ -41,6 +41,12 @@ def ticks(lake: LakeResource, cursor: str | None) -> tuple[list[str], str]:
     return [request.partition_key or "" for request in result.run_requests or ()], result.cursor or ""
 
 
+@pytest.mark.parametrize("cursor", ["{", "[]", "7", "[" * 200_000, "soon"])
+def test_a_cursor_that_somebody_wrote_by_hand_starts_afresh(cursor: str, lake: LakeResource) -> None:
+    log(lake, FIRST, "a")
+    assert ticks(lake, cursor)[0] == [FIRST]
+
+
 def test_a_day_is_asked_for_once_per_content_of_its_log(lake: LakeResource) -> None:
     log(lake, FIRST, "a\n")
     days, cursor = ticks(lake, None)

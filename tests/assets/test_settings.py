@@ -29,6 +29,10 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Project:
         ("ranker: {", "cannot be read"),
         ("ranker: {n_rounds: 3}\nranker: {n_rounds: 4}", "ranker stands twice"),
         ("ranker: {n_rounds: 3, n_rounds: 4}", "n_rounds stands twice"),
+        ("ranker: {n_rounds: " + "[" * 5000 + "]" * 5000 + "}", "is nested too deep"),
+        ("ranker: {n_rounds: " + "9" * 5000 + "}", "cannot be read: Exceeds the limit"),
+        ("ranker: {n_rounds: 2020-99-99}", "cannot be read: month must be in 1..12"),
+        ("ranker: {n_rounds: &a [" + "1, " * 10_000 + "]}", "found [1, 1, 1, 1, 1, 1, ...]"),
     ],
 )
 def test_a_mistake_in_the_settings_is_one_sentence(empty: Project, text: str, said: str) -> None:

@@ -70,6 +70,14 @@ FAULTS_OF_JUDGEMENT = (
     ),
     Fault(
         number=8,
+        what="users and items are packed into one number by ids as they come",
+        file="recsys_core/metrics/relevance.py",
+        before="    width = len(known) + 1\n    wanted = np.searchsorted(known, relevant.items)\n",
+        after="    listed, wanted = ranked + 1, relevant.items + 1\n    width = max(listed.max(), wanted.max()) + 1\n",
+        tests=("tests/core/metrics/test_relevance.py::test_one_huge_id_turns_no_miss_into_a_hit",),
+    ),
+    Fault(
+        number=8,
         what="an item counts as often as a list repeats it",
         file="recsys_core/metrics/relevance.py",
         before='        raise DataError("an item stands twice in a ranked list: each item may be recommended once")\n',

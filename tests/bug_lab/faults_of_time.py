@@ -251,6 +251,17 @@ FAULTS_OF_TIME = (
         tests=(f"{CHAIN}::test_an_item_that_nobody_had_rated_yet_is_no_candidate",),
     ),
     Fault(
+        number=3,
+        what="what is shown in the second of a request counts as shown before it",
+        file="recsys_core/features/exposures.py",
+        before="self._place(user_ids, times - FATIGUE_S), self._place(user_ids, times)",
+        after="self._place(user_ids, times - FATIGUE_S), self._place(user_ids, times + 1)",
+        tests=(
+            "tests/core/features/test_exposures.py::test_what_was_shown_in_the_second_of_the_request_or_later_is_not_known_yet",
+            "tests/core/ranking/test_shown.py::test_what_was_shown_before_a_request_counts_until_it_is_clicked",
+        ),
+    ),
+    Fault(
         number=31,
         what="the towers of the last window serve",
         file="recsys_core/serving/bundle.py",

@@ -1,5 +1,6 @@
 """`recsys ui` as it runs: its pages open, strangers do not get in, and nothing of it stays behind."""
 
+import contextlib
 import json
 import os
 import signal
@@ -11,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from recsys_assets.connections import raise_descriptor_limit
 from recsys_assets.guard import MAX_BODY_BYTES
 from tests.assets.projects import Project
 from tests.end_to_end.served import Served, processes_of, said, served, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 
+N_HALF_OPEN = 1_150
 EVIL = "http://evil.example"
 JSON = {"content-type": "application/json"}
 MUTATION = json.dumps({"query": "mutation { setNuxSeen }"})
@@ -62,6 +65,18 @@ def test_strangers_are_refused(ui: Served) -> None:
     assert ui.request("POST", "/graphql", MUTATION + " " * MAX_BODY_BYTES, JSON)[0] == 413
 
 
+def test_half_open_connections_do_not_end_the_ui(ui: Served) -> None:
+    if raise_descriptor_limit(N_HALF_OPEN + 200) < N_HALF_OPEN + 200:
+        pytest.skip("this process may not open that many connections")
+    with contextlib.ExitStack() as stack:
+        for _ in range(N_HALF_OPEN):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", ui.port), timeout=30))
+            client.sendall(b"GET / HTTP/1.1\r\n")
+        assert ui.request("GET", "/assets")[0] == 200
+        assert ui.ask("{ version }")["version"]
+    assert ui.process.poll() is None
+
+
 def test_the_ui_listens_on_this_machine_alone(ui: Served) -> None:
     sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     listening = [local for _, local, _, state, *_ in sockets if state == "0A" and local.endswith(f":{ui.port:04X}")]
@@ -84,6 +99,11 @@ def test_ctrl_c_is_a_good_end_and_leaves_nothing(tmp_path: Path) -> None:
     project = Project.new(tmp_path)
     with served(project) as ui:
         assert len(processes_of(project)) >= 4
+        folder = Path((project.lake / "dagster/ui/folder").read_text())
+        sockets = {Path(path) for path in open_sockets() if path.startswith(str(folder))}
+        assert {one.name == "code.sock" for one in sockets} == {True, False}, "the outer socket and Dagster's inner one"
+        assert folder.stat().st_mode & 0o077 == 0
+    assert not folder.exists()
     assert ui.process.returncode == 0, said(project)
     assert processes_of(project) == {}
     assert "Traceback" not in said(project)
@@ -107,3 +127,13 @@ def test_even_a_killed_ui_leaves_nothing(tmp_path: Path) -> None:
         started = time.monotonic()
         wait_until(lambda: not processes_of(project), 60, lambda: str(processes_of(project)))
     assert time.monotonic() - started < 60
+    left_over = Path((project.lake / "dagster/ui/folder").read_text())
+    assert left_over.is_dir()
+    with served(project):
+        assert not left_over.exists()
+
+
+def open_sockets() -> list[str]:
+    """The paths of this machine's listening sockets in the file system."""
+    lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+    return [fields[7] for fields in lines if len(fields) > 7]

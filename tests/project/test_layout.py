@@ -28,7 +28,6 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "feedback/schemas.py": "tables are checked where they are made: test_interactions",
     "feedback/postgres_tables.py": "tested through what reads and fills them: test_postgres_log, test_log",
     "contracts.py": "tested with the schemas that features declare: test_schemas",
-    "errors.py": "names without behaviour",
     "serving/parts.py": "names; test_bundle reads by them",
     "serving/requests.py": "plain data without behaviour; test_recommender asks and answers with it",
     "lake/locks.py": "tested through what it guards: test_store, test_drafts, test_collection",

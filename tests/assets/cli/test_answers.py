@@ -1,12 +1,14 @@
 """recommend: the answers, and the refusals."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from recsys_assets.cli import answers
+from recsys_core.data.schemas import MAX_ID
 from tests.assets.projects import Answer, Project
 from tests.conftest import Built
 
@@ -34,6 +36,16 @@ def test_every_movie_says_how_likely_a_like_is(built: Built) -> None:
 def test_without_calibration_no_chance_is_made_up() -> None:
     assert answers._chance(None) == "-"
     assert answers._chance(0.1249) == "12 %"
+
+
+def test_an_id_beyond_what_the_log_takes_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    assert answers.MAX_ID == MAX_ID
+    project = Project.new(tmp_path)
+    for option in ("--user", "--like"):
+        refused = project.recsys("recommend", option, str(MAX_ID + 1))
+        assert refused.code == 2
+        assert f"Invalid value for '{option}'" in refused.err
+        assert str(MAX_ID) in refused.err
 
 
 def test_somebody_new_gets_recommendations_without_what_they_named(built: Built) -> None:
@@ -117,6 +129,33 @@ def test_numbers_that_are_too_old_at_the_request_are_named(built: Built) -> None
     err = built.project.recsys("recommend", "--user", "1", "--at", "2040-01-01").err
     assert "too old by then, so that defaults stand for them: item_age_years, item_days_known" in " ".join(err.split())
     assert "`recsys refresh`" in err
+
+
+def times_shown(answer: Answer) -> dict[int, float]:
+    return {one["item_id"]: one["features"]["pair_shown_unclicked"] for one in answer.json()}
+
+
+def test_what_was_shown_today_counts_in_the_next_answer(project: Project) -> None:
+    """Nothing is ingested in between, and somebody else was shown nothing."""
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%d")
+    ask = ("recommend", "--user", "5", "--json", "-k", "50")
+    first = project.recsys(*ask)
+    assert set(times_shown(first).values()) == {0.0}
+    assert set(times_shown(project.recsys(*ask)).values()) == {0.0}, "as of the end of the data, before all of this"
+    later = times_shown(project.recsys(*ask, "--at", tomorrow))
+    assert {later[item] for item in times_shown(first) if item in later} == {2.0}
+    other = project.recsys("recommend", "--user", "6", "--json", "-k", "50", "--at", tomorrow)
+    assert set(times_shown(other).values()) == {0.0}
+
+
+def test_where_the_log_cannot_be_read_nothing_counts_as_shown_and_a_note_says_so(project: Project) -> None:
+    damaged = project.lake / "log" / "writer-000.sqlite"
+    damaged.parent.mkdir(exist_ok=True)
+    damaged.write_bytes(b"no database")
+    answer = project.recsys("recommend", "--user", "5")
+    assert answer.code == 0
+    assert set(times_shown(project.recsys("recommend", "--user", "5", "--json")).values()) == {0.0}
+    assert "what this user was shown before counts for nothing here" in " ".join(answer.err.split())
 
 
 def test_an_unknown_movie_is_refused(built: Built) -> None:

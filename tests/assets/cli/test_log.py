@@ -123,6 +123,51 @@ def test_a_whole_log_is_told_to_be_whole_and_a_damaged_one_fails(bare: Project) 
     assert sentence in bare.recsys("log", "verify").out
 
 
+def test_a_log_that_lost_a_file_is_refused_until_the_loss_is_accepted(bare: Project) -> None:
+    bare.recsys("log", "append", lines_in(bare, line(1), line(2)))
+    (bare.lake / "log" / "writer-000.sqlite").unlink()
+    for command in ("stats", "gaps"):
+        assert "events holds 0 of 2 rows that were acknowledged" in bare.recsys("log", command).sentence
+    assert bare.recsys("log", "verify").code == 1
+    assert "recsys log accept-loss" in bare.recsys("refresh", "--plan").sentence
+    (accepted,) = bare.recsys("log", "accept-loss", "--json").json()
+    assert "events holds 0 of 2 rows" in accepted
+    assert bare.recsys("log", "verify").code == 0
+    assert "no loss to accept" in bare.recsys("log", "accept-loss").out
+
+
+def test_a_day_is_not_ingested_again_with_less_before_that_is_accepted(project: Project) -> None:
+    """A log that is gone with all that lay beside it looks like a new one: the lake knows better."""
+    shutil.rmtree(project.lake / "log", ignore_errors=True)
+    project.recsys("log", "append", lines_in(project, line(1), line(2)))
+    assert project.recsys("backfill", "2016-10-18", "2016-10-18").code == 0
+    version = project.versions()["interactions/2016-10-18"]
+    shutil.rmtree(project.lake / "log")
+    project.recsys("log", "append", lines_in(project, line(1)))
+    refused = project.recsys("backfill", "2016-10-18", "2016-10-18")
+    assert refused.code == 1
+    assert "of 2016-10-18, 2 deliveries of events were ingested, and the log holds 1 now" in refused.sentence
+    assert project.versions()["interactions/2016-10-18"] == version
+    assert project.recsys("log", "verify").code == 1
+    assert len(project.recsys("log", "accept-loss", "--json").json()) == 1
+    assert project.recsys("log", "verify").code == 0
+    assert project.recsys("backfill", "2016-10-18", "2016-10-18").code == 0
+    assert project.versions()["interactions/2016-10-18"] != version
+
+
+def test_a_request_is_set_aside_and_taken_back(bare: Project) -> None:
+    asked = {"type": "request", "request_id": "r1", "user_id": 1, "history": None, "k": 1, "release": "v1"}
+    asked |= {"requested_at": AT, "served_at": AT * 1_000_000}
+    bare.recsys("log", "append", lines_in(bare, json.dumps(asked)))
+    before = bare.recsys("log", "stats").out
+    assert "holds no request 'r2'" in bare.recsys("log", "set-aside", "r2").sentence
+    assert bare.recsys("log", "set-aside", "--json").json() == []
+    assert "1 requests are set aside" in bare.recsys("log", "set-aside", "r1").out
+    assert bare.recsys("log", "set-aside", "--json").json() == ["r1"]
+    assert bare.recsys("log", "set-aside", "r1", "--take-back", "--json").json() == []
+    assert bare.recsys("log", "stats").out == before, "its rows stay"
+
+
 def test_what_cannot_be_read_is_one_sentence(bare: Project) -> None:
     assert "nowhere.jsonl cannot be read (No such file" in bare.recsys("log", "append", "nowhere.jsonl").sentence
     assert bare.recsys("log", "stats").code == 0, "a lake without a log has an empty one"

@@ -1,6 +1,7 @@
 """A zip that GroupLens cannot have made is refused before any of its members is opened."""
 
 import copy
+import gzip
 import random
 import stat
 import struct
@@ -13,7 +14,7 @@ import pytest
 
 from recsys_core.data import archives as module
 from recsys_core.data.archives import opened
-from recsys_core.data.reading import read_ratings
+from recsys_core.data.reading import read_dataset, read_ratings
 from recsys_core.errors import DataError
 
 ZipOf = Callable[..., Path]
@@ -68,6 +69,26 @@ def test_a_bomb_is_refused(zip_of: ZipOf) -> None:
     path = zip_of({**GOOD, "ml/zeros": bytes(20_000_000)})  # about 1028:1
     with pytest.raises(DataError, match="holds 'ml/zeros', packed more than 100:1, as a zip bomb is"):
         open_all(path)
+
+
+@pytest.mark.parametrize("table", ["ratings.csv", "movies.csv"])
+def test_a_bomb_within_a_gzip_within_the_zip_is_refused(zip_of: ZipOf, table: str) -> None:
+    """Each layer alone is modest."""
+    text = GOOD["ml/ratings.csv"] + random.Random(0).randbytes(800).hex().encode() + b"\n" * 60_000
+    packed = gzip.compress(text, compresslevel=1, mtime=0) * 50
+    path = zip_of({**GOOD, "ml/movies.csv": b"movieId,title,genres\n2,A,Drama\n", f"ml/{table}": packed})
+    assert len(text) * 50 < module.MAX_RATIO * len(packed)
+    with opened(path):
+        pass  # the zip by itself is in order
+    with pytest.raises(DataError, match=rf"{table} is packed more than 100:1, as a zip bomb is"):
+        read_dataset(path)
+
+
+def test_a_bomb_within_a_gzip_in_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "movies.csv").write_bytes(b"movieId,title,genres\n2,A,Drama\n")
+    (tmp_path / "ratings.csv").write_bytes(gzip.compress(bytes(GOOD["ml/ratings.csv"]) + b"\n" * 20_000_000))
+    with pytest.raises(DataError, match=r"ratings\.csv is packed more than 100:1, as a zip bomb is"):
+        read_dataset(tmp_path)
 
 
 def test_members_that_share_their_packed_bytes_count_against_the_whole_archive(tmp_path: Path) -> None:

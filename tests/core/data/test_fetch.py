@@ -254,3 +254,15 @@ def test_an_unknown_name_is_refused_with_the_known_ones(tmp_path: Path) -> None:
         DataError, match=r"'ml-2m' is not a known data set: choose one of ml-latest-small-2016, ml-100k"
     ):
         fetch("ml-2m", tmp_path)
+
+
+def test_the_shipped_data_set_is_copied_into_another_lake_and_checked(tmp_path: Path, embedded: Path) -> None:
+    assert fetch(EMBEDDED, tmp_path / "raw", shipped=embedded.parent).read_bytes() == embedded.read_bytes()
+    assert [path.name for path in (tmp_path / "raw").iterdir()] == [embedded.name]
+
+
+def test_a_shipped_data_set_that_is_damaged_is_not_copied(tmp_path: Path) -> None:
+    (tmp_path / f"{EMBEDDED}.zip").write_bytes(b"damaged")
+    with pytest.raises(DataError, match="is not the expected file"):
+        fetch(EMBEDDED, tmp_path / "raw", shipped=tmp_path)
+    assert list((tmp_path / "raw").iterdir()) == []

@@ -3,9 +3,9 @@
 import polars as pl
 import pytest
 
-from recsys_core.data.fields import moment, plain_moments, stars, timestamp, whole_number, year
+from recsys_core.data.fields import id_number, moment, plain_moments, stars, timestamp, whole_number, year
 from recsys_core.data.quarantine import BadRow
-from recsys_core.data.schemas import EARLIEST_TIMESTAMP, RATING_STEPS
+from recsys_core.data.schemas import EARLIEST_TIMESTAMP, MAX_ID, RATING_STEPS
 
 
 @pytest.mark.parametrize("text", ["0", "7", "2147483648", "9223372036854775807"])
@@ -35,6 +35,14 @@ def test_what_is_no_plain_whole_number_is_refused(text: str, reason: str) -> Non
     with pytest.raises(BadRow) as caught:
         whole_number(text, "movieId")
     assert (caught.value.column, caught.value.reason, caught.value.value) == ("movieId", reason, text)
+
+
+def test_an_id_that_float64_cannot_hold_exactly_is_refused() -> None:
+    assert id_number(str(MAX_ID), "movieId") == MAX_ID
+    assert float(MAX_ID + 1) == float(MAX_ID + 2)
+    with pytest.raises(BadRow) as caught:
+        id_number(str(MAX_ID + 1), "movieId")
+    assert (caught.value.column, caught.value.reason) == ("movieId", "id beyond 2**53 - 1")
 
 
 @pytest.mark.parametrize("step", RATING_STEPS)

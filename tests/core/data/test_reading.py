@@ -109,6 +109,8 @@ def test_a_zip_and_its_unpacked_folder_give_the_same_tables(embedded: Path, tmp_
         ("1,031,4.0,1000000000", "movieId", "leading zeros"),
         ("-1,21,4.0,1000000000", "userId", "negative"),
         ("9223372036854775808,21,4.0,1000000000", "userId", "beyond int64"),
+        ("1,9007199254740992,4.0,1000000000", "movieId", "id beyond 2**53 - 1"),
+        ("4611686018427387902,21,4.0,1000000000", "userId", "id beyond 2**53 - 1"),
         (",21,4.0,1000000000", "userId", "empty"),
         ("1,21,4.0", "", "too few fields"),
         ("1,21,4.0,1000000000,x", "", "too many fields"),

@@ -12,6 +12,7 @@ from recsys_core.data.histories import Catalogue, Histories, histories_of
 from recsys_core.data.schemas import LIKED
 from recsys_core.features.assembler import FeatureBlock, assemble
 from recsys_core.features.content import GENRES
+from recsys_core.features.exposures import Exposures, exposure_log
 from recsys_core.features.nearest import LIKE_EVIDENCE, Neighbours
 from recsys_core.features.pairs import Asking, Pairs
 from recsys_core.features.registry import FEATURE_NAMES, names_of
@@ -38,14 +39,22 @@ class Asked:
     side: ItemSide
     asking: Asking
     item_idx: Int64s
+    exposures: Exposures | None = None
 
     @property
     def requests(self) -> Requests:
-        return Requests(users=user_states(self.users, self.side), requested_at=self.requested_at)
+        states = user_states(self.users, self.side)
+        return Requests(users=states, requested_at=self.requested_at, exposures=self.exposures)
 
     @property
     def pairs(self) -> Pairs:
-        return Pairs(users=self.requests.users, items=self.side, asking=self.asking, item_idx=self.item_idx)
+        return Pairs(
+            users=self.requests.users,
+            items=self.side,
+            asking=self.asking,
+            item_idx=self.item_idx,
+            exposures=self.exposures,
+        )
 
     def block(self, user_values: Float32s | None = None) -> FeatureBlock:
         return assemble(self.requests, self.pairs, user_values)
@@ -66,6 +75,7 @@ class Asked:
                 evidence=evidence_of(users),
             ),
             item_idx=self.item_idx[chosen][:, places],
+            exposures=self.exposures and self.exposures.select(chosen),
         )
 
 
@@ -98,7 +108,34 @@ def ask(
             trained=trained, closed_form=closed_form, trend=trend, rating=rating, evidence=evidence_of(users)
         ),
         item_idx=item_idx,
+        exposures=random_exposures(requests, catalogue, item_idx),
     )
+
+
+def random_exposures(requests: pl.DataFrame, catalogue: Catalogue, item_idx: Int64s, n_slots: int = 120) -> Exposures:
+    """What each user was shown of their candidates in the 45 days before they asked, and after it; some often.
+
+    Args:
+        requests: user_id, requested_at.
+        catalogue: of the items.
+        item_idx: (n_users, n_candidates).
+        n_slots: shown to each; one in twelve is clicked.
+    """
+    rng, times = np.random.default_rng(9), requests["requested_at"].to_numpy()
+    n_users = requests.height
+    places = (item_idx.shape[1] * rng.random((n_users, n_slots)) ** 3).astype(np.int64)
+    items = catalogue.item_ids[np.maximum(np.take_along_axis(item_idx, places, axis=1), 0)]
+    at = times[:, None] + rng.integers(-45 * 86_400, 5 * 86_400, (n_users, n_slots))
+    shown = pl.DataFrame(
+        {
+            "request_id": [f"r{n}" for n in range(n_users * n_slots)],
+            "user_id": np.repeat(requests["user_id"].to_numpy(), n_slots),
+            "item_id": items.ravel(),
+            "shown_at": at.ravel(),
+        }
+    )
+    clicks = shown.gather_every(12).select("user_id", "item_id", timestamp=pl.col("shown_at") + 5)
+    return exposure_log(shown, clicks, catalogue).before(requests["user_id"].to_numpy(), times)
 
 
 def normal(rng: np.random.Generator, *shape: int) -> Float32s:

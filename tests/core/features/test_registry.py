@@ -28,6 +28,8 @@ from recsys_core.features.registry import (
     names_of,
 )
 from recsys_core.features.schemas import ITEM_KEYS
+from recsys_core.feedback.implicit import IMPLICIT_COLUMNS
+from recsys_core.feedback.outcomes import OUTCOMES_COLUMNS
 from tests.assets.projects import Project
 from tests.core.features.codes import print_codes
 
@@ -81,6 +83,7 @@ def test_every_feature_says_what_it_means_and_who_is_asked() -> None:
 
 def test_every_source_is_a_column_that_exists() -> None:
     columns = {"ratings": set(RATINGS_COLUMNS), "movies": set(MOVIES_COLUMNS), "item_features": set(ITEM_KEYS)}
+    columns |= {"impression_outcomes": set(OUTCOMES_COLUMNS), "implicit_feedback": set(IMPLICIT_COLUMNS)}
     columns["two_tower"] = {"vectors", "closed_form", "rating_model", "covisits", "neighbours"}
     for one in FEATURES:
         assert one.sources, one.name
@@ -202,7 +205,7 @@ class Edit:
     changes: tuple[str, ...]
 
 
-OF_PAIRS = ("scores", "tastes", "similarities", "associations", "covisits", "neighbours")
+OF_PAIRS = ("scores", "tastes", "similarities", "associations", "covisits", "neighbours", "fatigue")
 EDITS = {
     "its own function": Edit("items.py", "2 * items.n_ratings", "3 * items.n_ratings", ("item_mean_rating",)),
     "a helper beside it": Edit(
@@ -222,6 +225,9 @@ EDITS = {
     ),
     "how a history is read": Edit(
         "../data/histories.py", "item_idx >= 0) &", "item_idx > 0) &", (*OF_PAIRS, "context")
+    ),
+    "for how long it tires to be shown something": Edit(
+        "exposures.py", "FATIGUE_DAYS = 30", "FATIGUE_DAYS = 31", (*OF_PAIRS, "context")
     ),
     "its docstring": Edit("items.py", "Mean of the item's ratings;", "Mean of all ratings;", ()),
     "the docstring of a helper": Edit("counts.py", "0 of 0 is 0, because", "0 of 0 is zero, since", ()),

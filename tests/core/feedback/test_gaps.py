@@ -1,12 +1,15 @@
 """What is missing is told in stretches, and a silent day is told from one that waits."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_core.feedback.arrivals import NO_VERSION
-from recsys_core.feedback.gaps import CHANGED, SILENT, WAITING, gaps
+from recsys_core.feedback.gaps import CHANGED, SILENT, WAITING, Loss, deliveries_by_day, gaps, is_accepted
+from recsys_core.feedback.log import EventLog
+from tests.core.feedback.rows import DAY, START, event
 
 FAR = "2999-01-01"
 FIRST = date(2017, 2, 26)
@@ -17,6 +20,18 @@ VERSIONS = st.dictionaries(
 
 def test_without_a_log_nothing_is_missing() -> None:
     assert gaps({}, {}, FAR).is_empty()
+
+
+def test_a_loss_is_accepted_as_it_is_and_a_further_one_is_not(log: EventLog) -> None:
+    log.append(events=[event(1), event(2), event(2, received_at=START + 99)])
+    assert deliveries_by_day(log) == {DAY: 3}
+    loss = Loss(day=DAY, version="v", n_ingested=5, n_held=3)
+    assert not is_accepted(log, loss)
+    log.note([loss.accepted(7)])
+    assert is_accepted(log, loss)
+    assert not is_accepted(log, replace(loss, n_held=2))
+    assert not is_accepted(log, replace(loss, version="w"))
+    assert "5 deliveries of events were ingested, and the log holds 3 now" in str(loss)
 
 
 def test_days_in_a_row_are_one_stretch_across_the_end_of_a_month() -> None:

@@ -36,7 +36,7 @@ def test_ratings_and_clicks_go_their_own_ways_and_skips_nowhere() -> None:
         ("c", 2, 12, "skip", None, 1_500_000_004, 1_500_000_005),
     )
     assert logged_ratings({"2017-07-14": day}).rows() == [(1, 11, 4.5, 1_500_000_002, "b", 1_500_000_003)]
-    assert logged_clicks({"2017-07-14": day}).rows() == [(1, 10, 1_500_000_000, None, "a")]
+    assert logged_clicks({"2017-07-14": day}).rows() == [(1, 10, 1_500_000_000, None, "a", 1_500_000_001)]
 
 
 @OF_EITHER_KIND

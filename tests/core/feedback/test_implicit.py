@@ -9,10 +9,13 @@ from recsys_core.feedback.head import CLICKS_COLUMNS
 from recsys_core.feedback.implicit import IMPLICIT_COLUMNS, implicit_feedback, still_implicit
 
 CLICKS = pl.DataFrame(
-    [(1, 10, 100, "r1", "a"), (1, 11, 101, "r1", "b"), (2, 10, 102, None, "c"), (1, 10, 103, "r2", "d")],
+    [
+        (1, 10, 100, "r1", "a", 100), (1, 11, 101, "r1", "b", 101), (2, 10, 102, None, "c", 102),
+        (1, 10, 103, "r2", "d", 103),
+    ],
     schema=CLICKS_COLUMNS,
     orient="row",
-)
+)  # fmt: skip
 PLACES = pl.DataFrame({"request_id": ["r1", "r1", "r3"], "item_id": [10, 11, 10], "position": [1, 4, 9]})
 
 

@@ -54,7 +54,7 @@ def test_a_request_keeps_every_value() -> None:
 
 
 def test_a_history_comes_back_as_it_was_given() -> None:
-    history = [(318, 4.5, 1_499_990_000), (2**62, 0.5, 1_499_990_001)]
+    history = [(318, 4.5, 1_499_990_000), (2**53 - 1, 0.5, 1_499_990_001)]
     assert read_history(history_text(history)) == history
 
 

@@ -1,8 +1,9 @@
 """A day of the log becomes a table that depends on nothing but what is stored, and every delivery is accounted for."""
 
 import random
+import sqlite3
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +16,7 @@ from recsys_core.errors import DataError
 from recsys_core.feedback.arrivals import NO_VERSION
 from recsys_core.feedback.config import InteractionsConfig
 from recsys_core.feedback.interactions import DayRead, read_day, versions_of_days
-from recsys_core.feedback.records import Event
+from recsys_core.feedback.records import EVENTS_TABLE, Event, digest_of, row_of
 from recsys_core.feedback.schemas import INTERACTIONS, REJECTED_EVENTS
 from recsys_core.feedback.sqlite_log import SqliteLog
 from tests.core.feedback.rows import DAY, START, event
@@ -50,6 +51,18 @@ def test_late_and_out_of_order_events_keep_their_own_time_and_are_counted(sqlite
     read = read_day(sqlite, DAY)
     assert read.interactions["timestamp"].to_list() == [1_000_000_000, START + 5, START + 9]
     assert read.counts["late"] == 1
+
+
+def test_an_id_beyond_what_is_taken_today_is_rejected_where_an_older_log_holds_it(sqlite: SqliteLog) -> None:
+    sqlite.append(events=[event(1), event(2)])
+    sqlite.close()
+    row = (*row_of(EVENTS_TABLE, event(3))[:3], 2**62 - 2, *row_of(EVENTS_TABLE, event(3))[4:])
+    with closing(sqlite3.connect(sqlite.folder / "writer-000.sqlite")) as file, file:
+        file.execute(f"INSERT INTO events VALUES ({', '.join('?' * 9)})", (*row, digest_of(EVENTS_TABLE, row)))
+    read = read_day(sqlite, DAY)
+    assert read.interactions["event_id"].to_list() == ["e1", "e2"]
+    assert read.rejected.select("item_id", "reason").rows() == [(2**62 - 2, "id beyond 2**53 - 1")]
+    assert read.counts == {"deliveries": 3, "accepted": 2, "rejected": 1, "repeats": 0, "late": 0}
 
 
 def test_an_event_delivered_twice_counts_once_with_its_first_arrival(sqlite: SqliteLog) -> None:

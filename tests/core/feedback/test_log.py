@@ -12,7 +12,7 @@ import pytest
 from recsys_core.errors import LogError
 from recsys_core.feedback.arrivals import day_versions
 from recsys_core.feedback.interactions import read_day
-from recsys_core.feedback.log import Appended, BadLine, Counts, EventLog, line_id_of
+from recsys_core.feedback.log import Appended, BadLine, Counts, EventLog, Note, line_id_of
 from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE, REQUESTS_TABLE, TABLES, Event
 from tests.core.feedback.conftest import OpenLog
 from tests.core.feedback.rows import DAY, START, event, impression, request
@@ -51,6 +51,36 @@ def test_new_repeated_and_conflicting_rows_are_counted(log: EventLog) -> None:
     assert log.append(events=again).events == Counts(new=1, repeated=1, conflicting=2)
     assert log.append(impressions=[impression(1, 1), impression(1, 2)]).impressions == Counts(new=2)
     assert log.append(impressions=[impression(1, 2, score=0.0)]).impressions == Counts(conflicting=1)
+
+
+def test_notes_come_back_once_oldest_first_and_by_kind(log: EventLog, open_log: OpenLog) -> None:
+    notes = [Note(kind="set aside", key=key, value="yes", noted_at=at) for key, at in (("b", 2), ("a", 1))]
+    log.note(notes)
+    open_log().note([*notes, Note(kind="loss accepted", key="a", value="v 1", noted_at=3)])
+    log.note([])
+    assert log.notes("set aside") == notes[::-1]
+    assert len(log.notes("loss accepted")) == 1
+    assert log.notes("imported") == []
+
+
+def test_imported_requests_are_told_from_the_services_own(log: EventLog, open_log: OpenLog) -> None:
+    log.append(requests=[request(1), request(2)], impressions=[impression(1), impression(2)])
+    assert log.imported_requests() == set()
+    log.append(requests=[request(3)], impressions=[impression(4)], imported=True)
+    log.append(impressions=[impression(2, 2)], events=[event(1, request_id="r1")], imported=True)
+    assert open_log().imported_requests() == {"r2", "r3", "r4"}, "one slot from outside suffices, an event does not"
+
+
+def test_what_the_service_stored_itself_stays_its_own_when_it_is_imported_again(
+    log: EventLog, open_log: OpenLog
+) -> None:
+    rows = {"requests": [request(1)], "impressions": [impression(1)]}
+    log.append(**rows)
+    open_log().append(**rows, imported=True)
+    log.append(**rows, imported=True)
+    assert log.imported_requests() == set()
+    log.append(requests=[request(1, k=7)], imported=True)
+    assert log.imported_requests() == {"r1"}
 
 
 def test_what_was_stored_is_never_overwritten(log: EventLog) -> None:
@@ -226,3 +256,17 @@ def test_versions_depend_on_what_is_stored_and_on_nothing_else(open_log: OpenLog
     assert day_versions(log, EVENTS_TABLE) == before
     log.append(events=[event(99)])
     assert {day for day, version in day_versions(log, EVENTS_TABLE).items() if version != before[day]} == {DAY}
+
+
+def test_rows_of_a_user_are_read_since_a_second_with_all_deliveries_of_their_keys(log: EventLog) -> None:
+    shown = [impression(1, 1), impression(2, 1), impression(3, 1, user_id=8), impression(4, 1, user_id=None)]
+    log.append(requests=[request(1), request(2)], impressions=shown, events=[event(1), event(2), event(4)])
+    log.append(impressions=[impression(2, 1, user_id=8)])
+    since = START + 2
+    found = log.read_user(IMPRESSIONS_TABLE, 7, since)
+    assert found.rows["request_id"].to_list() == ["r2"]
+    assert found.deliveries["request_id"].to_list() == ["r2", "r2"], "a row of the same key that is another user's"
+    assert log.read_user(REQUESTS_TABLE, 7, since).rows["request_id"].to_list() == ["r2"]
+    assert sorted(log.read_user(EVENTS_TABLE, 2, START).rows["event_id"]) == ["e1", "e4"]
+    assert log.read_user(EVENTS_TABLE, 2, START + 9).rows["event_id"].to_list() == ["e4"]
+    assert log.read_user(IMPRESSIONS_TABLE, 9, START).rows.is_empty()

@@ -24,7 +24,7 @@ def judged(
     shown = IMPRESSIONS_TABLE.frame([impression(1, 1, user_id=user), impression(1, 2, user_id=user)])
     return outcomes(
         shown,
-        pl.DataFrame(clicks or [], schema=CLICKS_COLUMNS, orient="row"),
+        pl.DataFrame([(*one, one[2] + 1) for one in clicks or []], schema=CLICKS_COLUMNS, orient="row"),
         pl.DataFrame([(*one, one[3] + 1) for one in ratings or []], schema=LOGGED_COLUMNS, orient="row"),
         OutcomesConfig(answer_s=600),
     )

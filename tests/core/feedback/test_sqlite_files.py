@@ -1,17 +1,21 @@
 """One file per writer at a time; what is damaged, foreign, full or forbidden is named with its remedy."""
 
+import io
 import os
 import resource
 import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
 from recsys_core.errors import LogError
+from recsys_core.feedback.importing import Limits, import_lines
+from recsys_core.feedback.inspection import verify
 from recsys_core.feedback.interactions import read_day
 from recsys_core.feedback.records import EVENTS_TABLE
 from recsys_core.feedback.sqlite_files import MAX_WRITERS, Writer, log_files, open_reader
@@ -187,6 +191,32 @@ def test_a_flipped_bit_anywhere_never_passes_for_the_truth(filled: Path) -> None
             continue
         assert same or log.damage(), f"byte {at}"
     assert told > 15
+
+
+@pytest.mark.parametrize("change", ["received_at = 'soon'", "received_at = NULL", "digest = 7", "event_id = x'ff'"])
+def test_a_key_or_an_arrival_of_another_type_is_damage_and_no_traceback(change: str, sqlite: SqliteLog) -> None:
+    """What a plan reads of the whole log has no digest beside it that was compared."""
+    sqlite.append(events=[event(1), event(2)])
+    sqlite.close()
+    with closing(sqlite3.connect(sqlite.folder / "writer-000.sqlite")) as file, file:
+        file.execute(f"UPDATE OR IGNORE events SET {change} WHERE event_id = 'e2'")
+    with pytest.raises(LogError, match="the storage is damaged"):
+        sqlite.deliveries(EVENTS_TABLE)
+    assert verify(sqlite).damage
+
+
+@pytest.mark.parametrize("change", ["set_aside_at = 'then'", "line = NULL", "raw = 'other'", "reason = x'00'"])
+def test_a_line_in_quarantine_that_was_altered_is_damage(change: str, sqlite: SqliteLog) -> None:
+    import_lines(io.BytesIO(b"{\n[1]\n"), "a.jsonl", sqlite, Limits(now=START + 86_400))
+    sqlite.close()
+    with closing(sqlite3.connect(sqlite.folder / "writer-000.sqlite")) as file, file:
+        file.execute("PRAGMA writable_schema = ON")
+        file.execute("UPDATE sqlite_master SET sql = replace(sql, ' NOT NULL', '') WHERE name = 'quarantine'")
+    with closing(sqlite3.connect(sqlite.folder / "writer-000.sqlite")) as file, file:
+        file.execute(f"UPDATE quarantine SET {change} WHERE line = 1")
+    with pytest.raises(LogError, match="in the quarantine"):
+        sqlite.quarantined()
+    assert "quarantine" in verify(sqlite).damage[0]
 
 
 def fill(log: SqliteLog) -> tuple[set[str], str]:

@@ -1,5 +1,6 @@
 """What is published can be read back, unchanged, for as long as it is wanted."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,14 @@ def test_an_empty_store_has_nothing_and_reading_says_how_to_fill_it(lake: Lake) 
     assert (lake.assets(), lake.versions("a"), lake.partitions("a"), lake.sweep()) == ([], [], [], [])
     with pytest.raises(ArtifactError, match="recsys refresh"):
         lake.open("a")
+
+
+def test_looking_into_a_folder_that_is_not_there_does_not_make_it(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "misspelt")
+    assert (lake.survey(["a"], deep=True), lake.gc(0).freed, lake.sweep()) == ({"a": None}, (), [])
+    with pytest.raises(ArtifactError, match=r"nothing was built in .*misspelt yet: .* or choose another lake"):
+        lake.open("a")
+    assert not (tmp_path / "misspelt").exists()
 
 
 def test_what_is_published_is_current_and_reads_back(lake: Lake, lineage: Lineage, text) -> None:
@@ -111,11 +120,54 @@ def folder_as_pointer(shelf: Path) -> None:
     (shelf / "CURRENT").mkdir()
 
 
+def file_as_version(shelf: Path) -> None:
+    version = next(path for path in shelf.iterdir() if path.is_dir())
+    version.rename(shelf.parent.parent / "away")
+    version.write_text("a file")
+
+
+def folder_as_manifest(shelf: Path) -> None:
+    manifest = next(shelf.glob("*/manifest.json"))
+    manifest.unlink()
+    manifest.mkdir()
+
+
+def pointer_with_infinity(shelf: Path) -> None:
+    """One byte: a digit of the duration or of the time becomes the e of an exponent."""
+    text = (shelf / "CURRENT").read_text()
+    (shelf / "CURRENT").write_text(re.sub(r'"made_at": [0-9.e-]+', '"made_at": 1e454562', text))
+
+
+def pointer_of_brackets(shelf: Path) -> None:
+    (shelf / "CURRENT").write_text("[" * 200_000)
+
+
+def manifest_of_nested_parameters(shelf: Path) -> None:
+    manifest = next(shelf.glob("*/manifest.json"))
+    manifest.chmod(0o644)
+    nested = '"parameters": ' + '{"a": ' * 900 + "1" + "}" * 900
+    manifest.write_text(re.sub(r'"parameters": \{[^}]*\}', nested, manifest.read_text()))
+
+
 def pointer_of_another(shelf: Path) -> None:
     (shelf / "CURRENT").write_bytes((shelf.parent / "other" / "CURRENT").read_bytes())
 
 
-@pytest.mark.parametrize("harm", [lose_pointer, lose_version, empty_pointer, pointer_of_another])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lose_pointer,
+        lose_version,
+        empty_pointer,
+        folder_as_pointer,
+        pointer_of_another,
+        file_as_version,
+        folder_as_manifest,
+        pointer_with_infinity,
+        pointer_of_brackets,
+        manifest_of_nested_parameters,
+    ],
+)
 def test_a_store_that_lost_something_does_not_look_empty_and_is_mended_by_a_rebuild(
     harm: Callable[[Path], None], lake: Lake, lineage: Lineage, text
 ) -> None:
@@ -131,11 +183,21 @@ def test_a_store_that_lost_something_does_not_look_empty_and_is_mended_by_a_rebu
     assert lake.verify("a") == made
 
 
-def test_a_folder_in_place_of_the_pointer_is_damage(lake: Lake, lineage: Lineage, text) -> None:
-    lake.publish("a", text("x"), lineage)
-    folder_as_pointer(lake.root / "artifacts" / "a")
-    with pytest.raises(ArtifactError, match="damaged"):
-        lake.current("a")
+@pytest.mark.parametrize("partition", [None, "2024-01-01"])
+@pytest.mark.parametrize("which", ["a", "a/2024-01-01"])
+def test_a_file_in_place_of_a_folder_is_damage_and_a_rebuild_replaces_it(
+    which: str, partition: str | None, lake: Lake, lineage: Lineage, text
+) -> None:
+    made = lake.publish("a", text("x"), lineage, partition=partition)
+    place = lake.root / "artifacts" / which
+    if place.exists():
+        place.rename(lake.root / "away")
+        place.write_text("a file")
+        with pytest.raises(ArtifactError, match=r"a file stands in the place of its folder: .*recsys refresh"):
+            lake.current("a", partition)
+    assert lake.publish("a", text("x"), lineage, partition=partition).version == made.version
+    assert lake.verify("a", partition).version == made.version
+    assert lake.gc(keep_last=0).freed == ()
 
 
 def test_a_version_moved_to_another_asset_is_not_taken_for_its_own(lake: Lake, lineage: Lineage, text) -> None:

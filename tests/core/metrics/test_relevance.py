@@ -55,6 +55,27 @@ def test_another_users_relevant_item_is_no_hit() -> None:
     assert not hits_of(padded([[1], [2]]), sets_of([[2], [1]])).any()
 
 
+@given(WORLDS, st.lists(st.integers(0, 2**63 - 1), min_size=13, max_size=13, unique=True))
+def test_hits_and_gains_do_not_depend_on_how_large_item_ids_are(
+    world: list[tuple[list[int], list[int]]], ids: list[int]
+) -> None:
+    small = padded([items for items, _ in world]), sets_of([wanted for _, wanted in world])
+    large = (
+        padded([[ids[one] for one in items] for items, _ in world]),
+        sets_of([[ids[one] for one in wanted] for _, wanted in world]),
+    )
+    np.testing.assert_array_equal(hits_of(*large), hits_of(*small))
+    worth = np.arange(1.0, len(small[1].items) + 1)
+    np.testing.assert_array_equal(gains_of(*large, worth), gains_of(*small, worth))
+
+
+def test_one_huge_id_turns_no_miss_into_a_hit() -> None:
+    """Packed as row * 2**62 + item, rows 0 and 4 are one row in 64 bits."""
+    ranked, relevant = padded([[8], [], [], [], [7]]), sets_of([[7], [2**62 - 2], [], [], [9]])
+    assert not hits_of(ranked, relevant).any()
+    assert not gains_of(ranked, relevant, np.ones(3)).any()
+
+
 def test_a_list_that_repeats_an_item_is_refused() -> None:
     with pytest.raises(DataError, match="stands twice"):
         hits_of(np.array([[3, 1, 3]]), sets_of([[3]]))

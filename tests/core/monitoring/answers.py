@@ -10,10 +10,12 @@ from recsys_core.serving.requests import Request
 
 
 def served_to(recommender: Recommender, requests: Sequence[Request]) -> Served:
-    """Answered one after the other, each logged in the second in which it was asked."""
+    """Answered one after the other, each logged in the second in which it was asked, and seen by who asked."""
     release, asked, shown = recommender.bundle.release, [], []
     for request in requests:
         answer = recommender.answer(request)
         asked.append(request_record(answer, release, request.requested_at * 1_000_000))
         shown += impression_records(answer, release, request.requested_at * 1_000_000)
+        if request.user_id is not None:
+            recommender.observe(request.user_id, answer.as_shown(request.requested_at))
     return Served(requests=REQUESTS_TABLE.frame(asked), impressions=IMPRESSIONS_TABLE.frame(shown))

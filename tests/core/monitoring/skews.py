@@ -9,10 +9,12 @@ import numpy.typing as npt
 import pytest
 
 from recsys_core.features import assembler, pairs, state
+from recsys_core.features.exposures import Exposures
 from recsys_core.features.feature import Feature
 from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.state import Requests, UserStates
-from recsys_core.serving.requests import Rated
+from recsys_core.serving.exposures import UserExposures
+from recsys_core.serving.requests import Rated, Shown
 from recsys_core.serving.users import Users
 
 Float32s = npt.NDArray[np.float32]
@@ -20,6 +22,7 @@ Int64s = npt.NDArray[np.int64]
 
 OF_ITEMS = frozenset(names_of("item"))
 OF_TIME = frozenset({"context_hour"})
+OF_SLOTS = frozenset({"pair_shown_unclicked"})
 OF_USERS = frozenset(FEATURE_NAMES) - OF_ITEMS - OF_TIME
 """What may differ where another history is read."""
 
@@ -110,6 +113,28 @@ def states_lost(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Users, "state_before", nobody)
 
 
+def last_answer_not_noted(patch: pytest.MonkeyPatch) -> None:
+    """What users were shown is noted one request late."""
+    observe, waiting = UserExposures.observe_shown, dict[int, Shown]()
+
+    def late(exposures: UserExposures, user_id: int, shown: Shown) -> None:
+        if user_id in waiting:
+            observe(exposures, user_id, waiting[user_id])
+        waiting[user_id] = shown
+
+    patch.setattr(UserExposures, "observe_shown", late)
+
+
+def own_answer_included(patch: pytest.MonkeyPatch) -> None:
+    """What is shown in the second of a request counts already."""
+    before = UserExposures.before
+
+    def one_too_many(exposures: UserExposures, user_id: int | None, time: int) -> Exposures:
+        return replace(before(exposures, user_id, time + 1), requested_at=np.array([time]))
+
+    patch.setattr(UserExposures, "before", one_too_many)
+
+
 SKEWS = {
     "a window off by one": Skew(inject=window_of_six, named=OF_FIVE_LATEST, touched=OF_FIVE_LATEST),
     "hours for days": Skew(
@@ -137,6 +162,8 @@ SKEWS = {
         named=frozenset({"user_n_ratings", "user_mean_rating", "pair_retrieval_score"}),
         touched=OF_USERS,
     ),
+    "what was shown counted one request late": Skew(inject=last_answer_not_noted, named=OF_SLOTS, touched=OF_SLOTS),
+    "slots of the request's own second": Skew(inject=own_answer_included, named=OF_SLOTS, touched=OF_SLOTS),
     "states lost": Skew(
         inject=states_lost,
         named=frozenset({"user_n_ratings", "user_like_share", "pair_liked_association", "context_days_since_last"}),

@@ -11,9 +11,10 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from recsys_core.data.merging import every_rating
-from recsys_core.data.schemas import RATINGS_COLUMNS
+from recsys_core.data.schemas import MAX_ID, RATINGS_COLUMNS
 from recsys_core.features import state
 from recsys_core.features.registry import FEATURE_NAMES
+from recsys_core.feedback.head import CLICKS_COLUMNS
 from recsys_core.feedback.records import pack_features
 from recsys_core.monitoring import replay
 from recsys_core.monitoring.parity import COLUMNS, LIST_FAULTS, N_SLOTS, ParityReport, parity_report
@@ -22,8 +23,9 @@ from recsys_core.monitoring.sample import SCORE
 from recsys_core.monitoring.served import Served
 from recsys_core.retrieval.closed_form import ClosedForm
 from recsys_core.serving.bundle import Bundle
+from recsys_core.serving.exposures import UserExposures
 from recsys_core.serving.recommender import Recommender
-from recsys_core.serving.requests import Rated, Request
+from recsys_core.serving.requests import Clicked, Rated, Request
 from recsys_core.serving.users import Users
 from tests import tiny_world
 from tests.core.monitoring.answers import served_to
@@ -62,7 +64,7 @@ def test_of_the_past_nothing_differs_in_any_column_of_any_slot(release: Bundle, 
     report = parity_report(past, release)
     assert about(report) == {
         "n_requests": N_PLAYED, "n_slots": 10 * N_PLAYED, "n_absent": 0, "n_wrong_lists": 0, "n_late": 0,
-        "n_of_other_releases": 0, "n_repeated": 0, "n_left_out": 0,
+        "n_of_other_releases": 0, "n_repeated": 0, "n_excluded": 0, "n_left_out": 0,
     }  # fmt: skip
     assert report.columns["column"].to_list() == [*FEATURE_NAMES, SCORE] == list(COLUMNS)
     assert report.columns["n_compared"].to_list() == [10 * N_PLAYED] * len(COLUMNS)
@@ -122,11 +124,12 @@ def test_a_wrong_list_is_told_in_words_with_its_first_example(release: Bundle, p
     shown = past.impressions.filter(request_id=asked).sort("position")["item_id"]
     is_swapped = (pl.col("request_id") == asked) & pl.col("position").is_in([1, 2])
     position = pl.when(is_swapped).then(3 - pl.col("position")).otherwise("position")
-    is_last = (pl.col("request_id") == past.requests["request_id"].sort()[1]) & (pl.col("position") == 10)
+    lost = past.requests["request_id"].sort()[-1]  # after which nobody asks to whom it could count as shown
+    is_last = (pl.col("request_id") == lost) & (pl.col("position") == 10)
     impressions = past.impressions.with_columns(position=position).filter(~is_last)
     report = parity_report(replace(past, impressions=impressions), release)
     assert report.list_faults() == [
-        "number of slots: in 1 request, first past-0000001: 9 logged, 10 replayed",
+        f"number of slots: in 1 request, first {lost}: 9 logged, 10 replayed",
         f"another item at this place: in 1 request, first {asked} at position 1: "
         f"{shown[1]} logged, {shown[0]} replayed",
     ]
@@ -197,7 +200,7 @@ def test_a_rating_that_arrived_after_the_answer_is_no_fault_and_is_counted(
     assert report.is_clean()
     assert about(report) == {
         "n_requests": 2, "n_slots": 20, "n_absent": 0, "n_wrong_lists": 0, "n_late": 1, "n_of_other_releases": 0,
-        "n_repeated": 0, "n_left_out": 0,
+        "n_repeated": 0, "n_excluded": 0, "n_left_out": 0,
     }  # fmt: skip
     assert set(report.columns["n_compared"]) == {10}
 
@@ -248,6 +251,81 @@ def test_a_request_that_knew_what_the_log_says_came_late_is_clean(release: Bundl
     assert about(report)["n_late"] == 0
 
 
+CLICK_IS_LATE = 3_600
+"""Seconds after the second answer at which the click arrives."""
+
+
+def clicked_between(release: Bundle, *, is_known: bool) -> tuple[Served, pl.DataFrame]:
+    """Two answers a minute apart, a click on the first in between, whether the service knew it or not; CLICKS."""
+    recommender = Recommender(bundle=release)
+    at = recommender.now
+    first, second = (Request(request_id=f"r{n}", requested_at=at + 60 * n, user_id=OTHER) for n in range(2))
+    served = served_to(recommender, [first])
+    item = served.impressions["item_id"][0]
+    if is_known:
+        recommender.observe(OTHER, Clicked(item_id=item, timestamp=at + 30))
+    row = (OTHER, item, at + 30, "r0", "e", at + 60 + CLICK_IS_LATE)
+    return served.and_also(served_to(recommender, [second])), pl.DataFrame([row], CLICKS_COLUMNS, orient="row")
+
+
+def test_what_was_shown_is_counted_in_the_replay_and_a_click_resets_it(release: Bundle) -> None:
+    served, clicks = clicked_between(release, is_known=True)
+    counts = served.features()[:, FEATURE_NAMES.index("pair_shown_unclicked")].reshape(2, 10)
+    assert counts[0].tolist() == [0] * 10
+    assert sorted(counts[1].tolist()) == [0] + [1] * 9
+    assert parity_report(served, release, clicks=clicks).is_clean()
+    assert parity_report(served, release).at_fault() == ["pair_shown_unclicked"]
+
+
+def test_a_click_that_arrived_after_the_answer_is_no_fault_and_is_counted(release: Bundle) -> None:
+    served, clicks = clicked_between(release, is_known=False)
+    report = parity_report(served, release, clicks=clicks)
+    assert report.is_clean()
+    assert about(report)["n_late"] == 1
+    served_at = served.requests["requested_at"].max()
+    for received_at, n_late in ((served_at - 1, 0), (served_at, 1)):
+        arrived = clicks.with_columns(received_at=pl.lit(received_at, pl.Int64))
+        assert about(parity_report(served, release, clicks=arrived))["n_late"] == n_late
+    others = clicks.with_columns(user_id=pl.lit(OTHER + 1, pl.Int64))
+    assert about(parity_report(served, release, clicks=others))["n_late"] == 0
+
+
+def test_a_slot_that_was_shown_after_the_answer_is_no_fault(release: Bundle) -> None:
+    """A request as of tomorrow is answered today: what is shown tonight is not known yet."""
+    recommender = Recommender(bundle=release)
+    at = recommender.now
+    tomorrow = served_to(recommender, [Request(request_id="r", requested_at=at + 86_400, user_id=OTHER)])
+    tomorrow = replace(tomorrow, requests=tomorrow.requests.with_columns(served_at=pl.lit(at * 1_000_000)))
+    tonight = served_to(Recommender(bundle=release), [Request(request_id="t", requested_at=at + 60, user_id=OTHER)])
+    report = parity_report(tomorrow.and_also(tonight), release)
+    assert report.is_clean()
+    assert about(report)["n_late"] == 1
+
+
+def test_what_the_release_of_another_day_showed_counts_as_well(release: Bundle) -> None:
+    served, clicks = clicked_between(release, is_known=True)
+    is_first = pl.col("request_id") == "r0"
+    other = pl.when(is_first).then(pl.lit("another")).otherwise("release").alias("release")
+    mixed = Served(requests=served.requests.with_columns(other), impressions=served.impressions.with_columns(other))
+    report = parity_report(mixed, release, clicks=clicks)
+    assert about(report)["n_of_other_releases"] == 1
+    assert about(report)["n_requests"] == 1
+    assert report.is_clean()
+
+
+def test_requests_of_the_past_know_nothing_of_the_log_and_the_log_nothing_of_them(release: Bundle) -> None:
+    """Of the same users in the same hours."""
+    past = serve_past(release, 10, 40)
+    asked = past.last_asked(40)
+    again = [replace(one, request_id=f"log-{one.request_id}") for one in asked]
+    served = served_to(Recommender(bundle=release), again)
+    report = parity_report(served, release, past=past)
+    assert report.is_clean()
+    assert about(report)["n_requests"] == 80
+    assert parity_report(served.and_also(past), release).at_fault() == ["pair_shown_unclicked"], "one world"
+    assert parity_report(served, release, past=past.of_release("of nobody")).is_clean()
+
+
 def test_a_value_of_the_item_snapshot_that_is_one_step_of_float32_too_high_is_found(release: Bundle) -> None:
     """Although replay and service are given the same snapshot: the replay counts the items again."""
     shown = serve_past(release, 10, 80).impressions["item_id"].mode()[0]
@@ -274,7 +352,8 @@ def test_the_replay_asks_nothing_of_the_states_that_follow_people(
     def refuse(*_: object) -> None:
         raise AssertionError("this belongs to the online path")
 
-    for owner, name in ((Users, "state_before"), (Users, "observe"), (state, "with_rating"), (Recommender, "answer")):
+    online = [(Users, "state_before"), (Users, "observe"), (state, "with_rating"), (Recommender, "answer")]
+    for owner, name in (*online, (UserExposures, "before"), (UserExposures, "observe_shown")):
         monkeypatch.setattr(owner, name, refuse)
     assert parity_report(past, release).is_clean()
 
@@ -307,7 +386,7 @@ def test_requests_with_histories_of_their_own_are_replayed_too(release: Bundle) 
     assert report.at_fault() == []
     assert about(report) == {
         "n_requests": len(asked), "n_slots": 10 * len(asked), "n_absent": 0, "n_wrong_lists": 0, "n_late": 0,
-        "n_of_other_releases": 0, "n_repeated": 0, "n_left_out": 0,
+        "n_of_other_releases": 0, "n_repeated": 0, "n_excluded": 0, "n_left_out": 0,
     }  # fmt: skip
     without = served.requests.with_columns(history=pl.lit(None, pl.String))
     assert not parity_report(replace(served, requests=without), release).is_clean(), "the histories are read"
@@ -345,6 +424,21 @@ def test_of_two_requests_with_one_id_neither_is_compared_and_both_are_counted(re
         assert about(report)["n_requests"] == past.requests.height - 1
         assert about(report)["n_left_out"] == 10 + also.impressions.height
         assert report.is_clean()
+
+
+def test_a_request_that_came_from_outside_is_no_fault_of_the_release(release: Bundle, past: Served) -> None:
+    """Somebody imported a request with a slot that the release would never have shown."""
+    asked, item = past.requests["request_id"][5], past.impressions["item_id"][0]
+    forged = Served(
+        requests=past.requests.filter(request_id=asked).with_columns(request_id=pl.lit("x")),
+        impressions=past.impressions.filter(request_id=asked).with_columns(
+            request_id=pl.lit("x"), item_id=pl.lit(int(item) + 10**6, pl.Int64)
+        ),
+    )
+    assert not parity_report(past.and_also(forged), release).is_clean()
+    report = parity_report(past.and_also(forged), release, excluded={"x"})
+    assert report.is_clean()
+    assert (about(report)["n_excluded"], about(report)["n_requests"]) == (1, past.requests.height)
 
 
 def test_where_all_requests_have_one_id_nothing_is_proven(release: Bundle, past: Served) -> None:
@@ -388,7 +482,7 @@ def test_slots_of_a_request_that_another_release_answered_are_counted_and_misali
     assert report.is_clean()
     assert about(report) == {
         "n_requests": past.requests.height - 1, "n_slots": past.impressions.height - 10, "n_absent": 0,
-        "n_wrong_lists": 0, "n_late": 0, "n_of_other_releases": 1, "n_repeated": 0, "n_left_out": 10,
+        "n_wrong_lists": 0, "n_late": 0, "n_of_other_releases": 1, "n_repeated": 0, "n_excluded": 0, "n_left_out": 10,
     }  # fmt: skip
 
 
@@ -405,7 +499,7 @@ def test_slots_with_another_number_of_features_are_counted_and_break_nothing(rel
 
 
 def test_the_greatest_of_all_user_ids_may_rate_and_ask(release: Bundle) -> None:
-    greatest = 2**63 - 1
+    greatest = MAX_ID
     since = release.ratings.filter(pl.col("timestamp") >= release.proposer.tower.fit_end)
     rating = since.head(1).with_columns(user_id=pl.lit(greatest, pl.Int64))
     bundle = replace(release, ratings=pl.concat([release.ratings, rating]).sort("timestamp", maintain_order=True))

@@ -8,10 +8,12 @@ import polars as pl
 
 from recsys_core.data.merging import every_rating
 from recsys_core.features.registry import FEATURE_NAMES
+from recsys_core.feedback.exposures import Exposed, shown_slots
 from recsys_core.feedback.schemas import IMPRESSIONS, REQUESTS
 from recsys_core.monitoring.past import serve_past
 from recsys_core.monitoring.served import Served
 from recsys_core.serving.bundle import Bundle
+from recsys_core.serving.exposures import observations
 from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.requests import Request
 from tests.core.monitoring.conftest import N_PLAYED
@@ -44,9 +46,15 @@ def test_what_is_served_is_fit_for_the_log(past: Served) -> None:
 def test_what_follows_people_rating_by_rating_answers_as_one_that_knows_everything(
     release: Bundle, past: Served
 ) -> None:
-    """A state that was moved on by each rating, and one that is counted from all of them as of the request."""
+    """A state that was moved on by each rating, and one that is counted from all of them as of the request.
+
+    The one that knows everything was told of all slots at once, those of later requests among them.
+    """
+    shown_then = observations(replace(Exposed.nothing(), shown=shown_slots(past.impressions)))
     for asked in past.requests.sort("request_id").gather_every(9).iter_rows(named=True):
         fresh = Recommender(bundle=release)
+        for user_id, what in shown_then:
+            fresh.observe(user_id, what)
         request = Request(request_id="r", user_id=asked["user_id"], requested_at=asked["requested_at"], k=asked["k"])
         answer = fresh.answer(request)
         shown = past.impressions.filter(request_id=asked["request_id"]).sort("position")
@@ -98,12 +106,18 @@ def test_the_release_is_left_as_it_was(release: Bundle) -> None:
 
 
 def test_no_more_is_played_back_than_asked_for_and_it_is_the_latest(release: Bundle) -> None:
-    """The same answers, whether those before were played back as well or were known at once."""
+    """The same answers, whether those before were played back as well or were known at once.
+
+    But for what was shown in those that were played back.
+    """
+    others = [at for at, name in enumerate(FEATURE_NAMES) if name != "pair_shown_unclicked"]
     more, fewer = serve_past(release, 5, 27), serve_past(release, 5, 7)
     asked = ("user_id", "requested_at", "k")
     assert fewer.requests.select(asked).equals(more.requests.select(asked).tail(7))
-    shown = ("item_id", "position", "features", "score")
+    shown = ("item_id", "position", "score")
     assert fewer.impressions.select(shown).equals(more.impressions.select(shown).tail(35))
+    assert np.array_equal(fewer.features()[:, others], more.features()[-35:, others], equal_nan=True)
+    assert not np.array_equal(fewer.features(), more.features()[-35:], equal_nan=True)
 
 
 def test_more_than_there_are_ratings_plays_them_all(release: Bundle) -> None:

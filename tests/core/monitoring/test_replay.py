@@ -19,7 +19,7 @@ from recsys_core.monitoring.replay import (
     replay_of,
     shown_places,
     with_arrivals,
-    with_late_ratings,
+    with_late_events,
 )
 from recsys_core.monitoring.served import Served
 from recsys_core.ranking.config import NO_RULES
@@ -67,7 +67,7 @@ def places_of(scores: Float32s, k: Int64s) -> Int64s:
     """Without list rules, of candidates that are numbered by their places."""
     item_idx = np.where(np.isfinite(scores), np.arange(scores.shape[1]), -1)
     listed = ListedItems(vectors=np.zeros((scores.shape[1], 1), np.float32), titles=[""] * scores.shape[1])
-    return shown_places(scores, k, item_idx, listed, NO_RULES)
+    return shown_places(scores, k, item_idx, np.zeros_like(scores), listed, NO_RULES)
 
 
 def test_a_list_by_hand() -> None:
@@ -199,6 +199,6 @@ def test_late_is_what_had_happened_and_had_not_arrived_before_the_second_of_the_
     ratings = with_arrivals(
         ratings_of((1, 10, 4.0, T0 + 10), (2, 10, 4.0, T0)), arrived((1, 10, 4.0, T0 + 10, T0 + 200))
     )
-    found = with_late_ratings(REQUESTS_TABLE.frame(requests), ratings)
+    found = with_late_events(REQUESTS_TABLE.frame(requests), ratings)
     assert found["request_id"].to_list() == ["late"]
     assert found.columns == list(REQUESTS_TABLE.columns)

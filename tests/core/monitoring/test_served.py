@@ -45,12 +45,14 @@ def answers(release: Bundle, n: int = 12) -> list[Answer]:
     recommender = Recommender(bundle=release)
     likes = recommender.somebody_who_likes([5_000, 5_007, 5_014], START)
     whom: list[int | None] = [11, 14, 10**6, None]
-    return [
-        recommender.answer(
-            Asked(request_id=f"r{at}", user_id=whom[at % 4], history=likes[: at % 3], requested_at=START + at, k=5)
-        )
-        for at in range(n)
-    ]
+    given = []
+    for at in range(n):
+        user_id = whom[at % 4]
+        asked = Asked(request_id=f"r{at}", user_id=user_id, history=likes[: at % 3], requested_at=START + at, k=5)
+        given.append(recommender.answer(asked))
+        if user_id is not None:
+            recommender.observe(user_id, given[-1].as_shown(START + at))
+    return given
 
 
 def appended(log: SqliteLog, release: Bundle, answer: Answer, served_at: int) -> None:

@@ -19,7 +19,7 @@ from recsys_core.feedback.schemas import IMPRESSIONS_COLUMNS
 from recsys_core.ranking.config import ShownConfig
 from recsys_core.ranking.inputs import candidate_features, propose
 from recsys_core.ranking.ranker import fit_ranker
-from recsys_core.ranking.shown import SHOWN, is_shown, shown_rows
+from recsys_core.ranking.shown import SHOWN, LoggedFeedback, is_shown, shown_rows
 from recsys_core.retrieval.training import FittedTower
 from tests.core.worlds import N_CANDIDATES, QUICK_RANKER, TinyRun
 
@@ -79,7 +79,12 @@ def slots(tiny: TinyRun, user: int | None, items: list[int], labels: list[int], 
 
 def rows_of(tiny: TinyRun, *requests: list[Slot], config: ShownConfig = CONFIG) -> pl.DataFrame:
     table = pl.DataFrame([slot for request in requests for slot in request], schema=OUTCOMES_COLUMNS)
-    return shown_rows(table, tiny.ratings, tiny.splits, tiny.items, tiny.towers.__getitem__, config)
+    return shown_rows(unclicked(table), tiny.ratings, tiny.splits, tiny.items, tiny.towers.__getitem__, config)
+
+
+def unclicked(table: pl.DataFrame) -> LoggedFeedback:
+    """Slots whose labels came from ratings alone."""
+    return LoggedFeedback(outcomes=table, clicks=pl.DataFrame(schema=CLICKS_COLUMNS))
 
 
 def test_a_request_is_a_slice_of_its_own_whose_labels_are_known_when_they_are_settled(
@@ -117,7 +122,7 @@ def test_the_tower_is_the_latest_that_was_fitted_before_the_request(tiny: TinyRu
     def tower_at(moment: int) -> list[str]:
         asked.clear()
         table = pl.DataFrame(slots(tiny, user, [1, 2], [0, 1], shown_at=moment), schema=OUTCOMES_COLUMNS)
-        shown_rows(table, tiny.ratings, tiny.splits, tiny.items, tower_of, CONFIG)
+        shown_rows(unclicked(table), tiny.ratings, tiny.splits, tiny.items, tower_of, CONFIG)
         return list(asked)
 
     names = [name for name in tiny.splits.names if name != NOW]
@@ -136,9 +141,40 @@ def test_what_came_after_a_request_changes_none_of_its_features(tiny: TinyRun, u
         [(user, item, LIKED, moment_of(tiny)) for item in offered], schema=RATINGS_COLUMNS, orient="row"
     )
     past = tiny.ratings.filter(pl.col("timestamp") < moment_of(tiny))
-    table = pl.DataFrame(request, schema=OUTCOMES_COLUMNS)
-    again = shown_rows(table, pl.concat([past, later]), tiny.splits, tiny.items, tiny.towers.__getitem__, CONFIG)
+    logged = unclicked(pl.DataFrame(request, schema=OUTCOMES_COLUMNS))
+    again = shown_rows(logged, pl.concat([past, later]), tiny.splits, tiny.items, tiny.towers.__getitem__, CONFIG)
     assert again.equals(rows_of(tiny, request))
+
+
+def test_what_was_shown_before_a_request_counts_until_it_is_clicked(
+    tiny: TinyRun, user: int, offered: list[int]
+) -> None:
+    """Also slots that teach nothing themselves; not those of the same second or later, nor what a click answered."""
+    at, shown = moment_of(tiny), offered[:3]
+    earlier = [
+        slots(tiny, user, shown[:2], [0, 0], request_id=f"e{ago}", shown_at=at - ago) for ago in (90, 60, 31 * DAY_S)
+    ]
+    later = [slots(tiny, user, shown, [0, 0, 0], request_id=f"l{after}", shown_at=at + after) for after in (0, 5)]
+    table = pl.DataFrame(
+        [slot for one in (*earlier, *later, slots(tiny, user, shown, [0, 1, 0])) for slot in one],
+        schema=OUTCOMES_COLUMNS,
+    )
+
+    def counted(*clicks: tuple[int, int]) -> list[float]:
+        rows = [(user, item, at - ago, None, f"c{n}", at + DAY_S) for n, (item, ago) in enumerate(clicks)]
+        told = LoggedFeedback(outcomes=table, clicks=pl.DataFrame(rows, schema=CLICKS_COLUMNS, orient="row"))
+        found = shown_rows(told, tiny.ratings, tiny.splits, tiny.items, tiny.towers.__getitem__, CONFIG)
+        assert found["slice"].unique().to_list() == [f"{SHOWN}r1"]
+        return found["pair_shown_unclicked"].to_list()
+
+    assert counted() == [2, 2, 0]
+    assert counted((shown[0], 70)) == [1, 2, 0]
+    assert counted((shown[0], 70), (shown[1], 1), (shown[2], 0)) == [1, 0, 0]
+    assert counted((shown[0], 0), (shown[1], -5)) == [2, 2, 0], "a click that came later"
+
+
+def test_in_the_windows_nothing_was_ever_shown(tiny: TinyRun) -> None:
+    assert set(tiny.examples.rows["pair_shown_unclicked"]) == {0.0}
 
 
 def test_slots_below_the_one_after_the_last_like_are_left_out(tiny: TinyRun, user: int, offered: list[int]) -> None:
@@ -220,13 +256,15 @@ def test_a_click_that_comes_later_changes_the_label_and_never_when_it_is_known(
     def labels(*clicked: tuple[int, int]) -> dict[int, int]:
         clicks = pl.DataFrame(
             [
-                {"event_id": f"e{n}", "request_id": "r1", "item_id": item, "timestamp": moment_of(tiny) + after}
+                (user, item, moment_of(tiny) + after, "r1", f"e{n}", moment_of(tiny) + after)
                 for n, (item, after) in enumerate(clicked)
             ],
-            schema_overrides=CLICKS_COLUMNS,
-        ).select(pl.col(name) if name != "user_id" else pl.lit(user).alias("user_id") for name in CLICKS_COLUMNS)
+            schema=CLICKS_COLUMNS,
+            orient="row",
+        )
         table = outcomes(impressions, clicks, ratings)
-        rows = shown_rows(table, tiny.ratings, tiny.splits, tiny.items, tiny.towers.__getitem__, CONFIG)
+        told = LoggedFeedback(outcomes=table, clicks=clicks)
+        rows = shown_rows(told, tiny.ratings, tiny.splits, tiny.items, tiny.towers.__getitem__, CONFIG)
         assert set(rows["known_at"]) == {moment_of(tiny) + answer_s}
         return dict(rows.select("item_id", "label").iter_rows())
 

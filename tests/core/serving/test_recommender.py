@@ -25,7 +25,7 @@ from recsys_core.retrieval import candidates
 from recsys_core.retrieval.candidates import Candidates
 from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.recommender import Recommender
-from recsys_core.serving.requests import Answer, Rated, Request
+from recsys_core.serving.requests import Answer, Clicked, Rated, Request
 from tests import tiny_world
 from tests.core.worlds import N_CANDIDATES, TinyRun, run_tiny_world
 
@@ -361,3 +361,42 @@ def test_training_evaluation_and_serving_share_one_filter(
     assert repeats(indexed=False)
     assert repeats(indexed=True)
     assert shown() & own
+
+
+def times_shown(answer: Answer) -> list[float]:
+    """Of each place, how often its item was shown and left alone."""
+    return answer.features[:, FEATURE_NAMES.index("pair_shown_unclicked")].tolist()
+
+
+def test_what_was_shown_before_the_second_of_a_request_counts_until_it_is_clicked(recommender: Recommender) -> None:
+    now = recommender.now
+    first = asked(recommender, 11, at=now)
+    assert times_shown(first) == [0.0] * 10
+    recommender.observe(11, first.as_shown(now))
+    assert times_shown(asked(recommender, 11, at=now)) == [0.0] * 10, "an impression of this very second"
+    assert times_shown(asked(recommender, 11, at=now - 1)) == [0.0] * 10, "an impression after the request"
+    assert times_shown(asked(recommender, 11, at=now + 1)) == [1.0] * 10
+    assert times_shown(asked(recommender, 14, at=now + 1)) == [0.0] * 10, "somebody else saw it"
+    recommender.observe(11, Clicked(item_id=int(first.item_ids[3]), timestamp=now + 5))
+    assert times_shown(asked(recommender, 11, at=now + 5)) == [1.0] * 10, "a click of this very second"
+    later = asked(recommender, 11, at=now + 6)
+    assert times_shown(later) == [0.0 if item == first.item_ids[3] else 1.0 for item in later.item_ids.tolist()]
+
+
+def test_what_was_shown_too_often_goes_behind_all_others(tiny: TinyRun, bundle: Bundle) -> None:
+    """The ranker has never met a slot, so that its scores stay."""
+    recommender = ruled(bundle, tired_after=2)
+    now = recommender.now
+    first = asked(recommender, 11, at=now, k=N_CANDIDATES)
+    assert set(first.moved_by) == {""}
+    seen = replace(first, item_ids=first.item_ids[[0, 2]])
+    for n in range(2):
+        assert asked(recommender, 11, at=now + n, k=N_CANDIDATES).item_ids.tolist() == first.item_ids.tolist()
+        recommender.observe(11, replace(seen, request=replace(seen.request, request_id=f"r{n}")).as_shown(now + n))
+    tired = asked(recommender, 11, at=now + 2, k=N_CANDIDATES)
+    rested = [item for item in first.item_ids.tolist() if item not in seen.item_ids]
+    assert tired.item_ids.tolist() == [*rested, *seen.item_ids.tolist()]
+    assert tired.moved_by == ("fatigue",) * N_CANDIDATES
+    assert tired.ranker_ranks.tolist()[-2:] == [1, 3]
+    recommender.observe(11, Clicked(item_id=int(seen.item_ids[0]), timestamp=now + 2))
+    assert asked(recommender, 11, at=now + 3).item_ids[0] == first.item_ids[0]

@@ -1,0 +1,162 @@
+"""What users had been shown, and what they had clicked, when they asked: what the features of fatigue read.
+
+`Exposures` are as of requests; `ExposureLog` holds everything that was ever shown and clicked, and cuts them out of it
+for any number of requests. A service follows its users one by one instead (`serving.exposures`).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from recsys_core.data.histories import Catalogue
+from recsys_core.days import DAY_S
+
+Int64s = npt.NDArray[np.int64]
+
+FATIGUE_DAYS = 30
+"""Days for which it counts that an item was shown: chosen, not measured, since MovieLens has no impressions."""
+
+FATIGUE_S = FATIGUE_DAYS * DAY_S
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marks:
+    """Items with times, by user: row u owns `item_idx[offsets[u]:offsets[u + 1]]` and its twin, oldest first."""
+
+    offsets: Int64s  # (n_users + 1,)
+    item_idx: Int64s  # (n_marks,)
+    times: Int64s  # (n_marks,) seconds UTC
+
+    def of(self, user: int) -> tuple[Int64s, Int64s]:
+        """(n,) item_idx and (n,) times of one row."""
+        own = slice(self.offsets[user], self.offsets[user + 1])
+        return self.item_idx[own], self.times[own]
+
+    def select(self, users: Int64s) -> "Marks":
+        """Some rows, in the order asked."""
+        first, lengths = self.offsets[users], np.diff(self.offsets)[users]
+        places = _places(first, lengths)
+        return Marks(offsets=_offsets(lengths), item_idx=self.item_idx[places], times=self.times[places])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exposures:
+    """What each of some users had been shown and had clicked strictly before they asked; n_users may be 1.
+
+    Attributes:
+        requested_at: (n_users,) seconds UTC.
+        shown: items of the catalogue with the second in which they were shown, each once for a request. What was shown
+            more than `FATIGUE_DAYS` days before may be left out.
+        clicked: the same of clicks.
+    """
+
+    requested_at: Int64s
+    shown: Marks
+    clicked: Marks
+
+    def select(self, users: Int64s) -> "Exposures":
+        """Some rows, in the order asked."""
+        return Exposures(
+            requested_at=self.requested_at[users], shown=self.shown.select(users), clicked=self.clicked.select(users)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExposureLog:
+    """Everything that was ever shown and clicked: cut at any moment, it gives exposures."""
+
+    shown: "Journal"
+    clicked: "Journal"
+
+    def before(self, user_ids: Int64s, times: Int64s, arrived_before: Int64s | None = None) -> Exposures:
+        """One row per question (user, moment), in the order asked.
+
+        Args:
+            user_ids: (n,) may repeat; of one who was never shown anything nothing is known.
+            times: (n,) seconds UTC; what was shown or clicked in exactly this second is not known yet.
+            arrived_before: (n,) seconds UTC; what arrived from then on is left out as well. None: nothing is.
+        """
+        return Exposures(
+            requested_at=times,
+            shown=self.shown.before(user_ids, times, arrived_before),
+            clicked=self.clicked.before(user_ids, times, arrived_before),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Journal:
+    """Items with times and arrivals, by user and time."""
+
+    user_ids: Int64s  # (n_users,) ascending, unique
+    codes: Int64s  # (n,) ascending: one number for the user's row and the time
+    span: int  # more than any time since the origin, so that the codes of two users never meet
+    origin: int  # seconds UTC
+    item_idx: Int64s  # (n,)
+    times: Int64s  # (n,) seconds UTC
+    arrived_at: Int64s  # (n,) seconds UTC
+
+    def before(self, user_ids: Int64s, times: Int64s, arrived_before: Int64s | None) -> Marks:
+        """The rows of each (user, moment) from the `FATIGUE_DAYS` days before it; the arguments are `ExposureLog`'s."""
+        first, last = self._place(user_ids, times - FATIGUE_S), self._place(user_ids, times)
+        is_known = np.isin(user_ids, self.user_ids)
+        lengths = np.where(is_known, last - first, 0)
+        places = _places(first, lengths)
+        if arrived_before is not None:
+            rows = np.repeat(np.arange(len(user_ids)), lengths)
+            had_arrived = self.arrived_at[places] < arrived_before[rows]
+            places, lengths = places[had_arrived], np.bincount(rows[had_arrived], minlength=len(user_ids))
+        return Marks(offsets=_offsets(lengths), item_idx=self.item_idx[places], times=self.times[places])
+
+    def _place(self, user_ids: Int64s, times: Int64s) -> Int64s:
+        """(n,) the first row of each user that is not before a time."""
+        codes = np.searchsorted(self.user_ids, user_ids) * self.span + np.clip(times - self.origin, 0, self.span - 1)
+        return np.searchsorted(self.codes, codes, side="left")
+
+
+def exposure_log(shown: pl.DataFrame, clicks: pl.DataFrame, catalogue: Catalogue) -> ExposureLog:
+    """The log of some shown slots and clicks, in whatever order they come.
+
+    Args:
+        shown: request_id, user_id, item_id, shown_at. An item that a request showed twice counts once; slots of unknown
+            users (null) count for nobody.
+        clicks: user_id, item_id, timestamp, and received_at where that is to be asked about.
+        catalogue: gives the dense numbers; items outside it are left out.
+    """
+    slots = shown.sort("shown_at").unique(["user_id", "request_id", "item_id"], keep="first", maintain_order=True)
+    # A slot is logged in the second in which it is shown; without their arrival, clicks are taken to have come at once.
+    received_at = pl.col("received_at" if "received_at" in clicks.columns else "timestamp")
+    return ExposureLog(
+        shown=_journal(slots.select("user_id", "item_id", at="shown_at", arrived_at="shown_at"), catalogue),
+        clicked=_journal(clicks.select("user_id", "item_id", at="timestamp", arrived_at=received_at), catalogue),
+    )
+
+
+def _journal(rows: pl.DataFrame, catalogue: Catalogue) -> Journal:
+    numbered = rows.with_columns(item_idx=pl.Series(catalogue.idx_of(rows["item_id"].to_numpy())))
+    known = numbered.filter(pl.col("user_id").is_not_null(), pl.col("item_idx") >= 0).sort("user_id", "at", "item_idx")
+    times = known["at"].to_numpy()
+    user_ids, places = np.unique(known["user_id"].to_numpy(), return_inverse=True)
+    origin = int(times.min()) if len(times) else 0
+    span = int(times.max()) - origin + 2 if len(times) else 1
+    return Journal(
+        user_ids=user_ids,
+        codes=places * span + (times - origin),
+        span=span,
+        origin=origin,
+        item_idx=known["item_idx"].to_numpy(),
+        times=times,
+        arrived_at=known["arrived_at"].to_numpy(),
+    )
+
+
+def _offsets(lengths: Int64s) -> Int64s:
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def _places(first: Int64s, lengths: Int64s) -> Int64s:
+    """The places of some stretches, one after the other."""
+    ends = np.cumsum(lengths)
+    places: Int64s = np.arange(ends[-1] if len(ends) else 0) + np.repeat(first - ends + lengths, lengths)
+    return places

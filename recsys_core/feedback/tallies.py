@@ -1,0 +1,173 @@
+"""How many rows a writer's file must hold, kept beside it: a file that has lost rows looks whole by itself.
+
+Each row has a digest, the set of rows has none. A flipped bit in the write-ahead log of a dead writer ends what SQLite
+recovers from it; a deleted, emptied or older file reads as a smaller log. So `writer-<n>.tally` holds, per table, how
+many rows were acknowledged and a sum over them, which grows with each row and needs no second look at the others.
+
+A tally is written after its commit and not synced: it may lag behind the file, after a kill or a power cut, and never
+runs ahead of it. Rows beyond it are in order, rows short of it are lost. A file without a tally is of an earlier
+version, and is taken as it is.
+"""
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from recsys_core.errors import LogError
+from recsys_core.feedback.records import TABLES, Row
+
+TALLIED: dict[str, tuple[str, str]] = {
+    **{table.name: (table.arrival, "digest") for table in TABLES.values()},
+    "quarantine": ("set_aside_at", "line_id"),
+    "replayed": ("replayed_at", "line_id"),
+    "notes": ("noted_at", "digest"),
+}
+"""Of each table: a column of whole numbers and one of digests, which together stand for a row."""
+
+SIZE = 1024
+"""Bytes of a tally, always: one write replaces it, whatever it held."""
+
+_TRIES = 5
+_MODULUS = 2**128
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tally:
+    """The rows of a table up to a rowid: rows are only ever added, so each has a greater rowid than those before."""
+
+    n: int = 0
+    last: int = 0  # rowid
+    total: int = 0
+
+    def plus(self, rows: Iterable[Row]) -> "Tally":
+        """With further rows, each its number, its digest and its rowid, in the order of rowids.
+
+        Raises:
+            LogError: a value is neither.
+        """
+        n, last, total = self.n, self.last, self.total
+        try:
+            for number, digest, last in rows:  # noqa: B007  # the last of them stays
+                n += 1
+                total += int.from_bytes(digest) * (2 * number + 1)
+        except (TypeError, ValueError) as error:
+            raise LogError("a digest or an arrival is not as it was written") from error
+        return Tally(n=n, last=last, total=total % _MODULUS)
+
+
+Tallies = Mapping[str, Tally]
+"""By table; a table without one is not checked."""
+
+
+def path_of(file: Path) -> Path:
+    """Where the tally of a writer's file is kept."""
+    return file.with_suffix(".tally")
+
+
+def tallied_files(folder: Path) -> list[Path]:
+    """The writers' files that have a tally, by name, whether or not they are still there."""
+    return sorted(path.with_suffix(".sqlite") for path in folder.glob("*.tally") if path.stat().st_size)
+
+
+def written(tallies: Tallies) -> bytes:
+    """A tally file, SIZE bytes."""
+    rows = {name: [one.n, one.last, f"{one.total:032x}"] for name, one in tallies.items()}
+    text = json.dumps({"rows": rows, "sha256": _seal(rows)})
+    return text.encode().ljust(SIZE)
+
+
+def read(file: Path) -> Tallies:
+    """The tallies of a writer's file; none where it has none yet, or a power cut left it empty.
+
+    Raises:
+        LogError: the tally is damaged.
+    """
+    path = path_of(file)
+    for _ in range(_TRIES):  # a writer may be in the middle of writing it
+        content = path.read_bytes() if path.exists() else b""
+        if not content.strip(b" \0"):
+            return {}
+        try:
+            held = json.loads(content)
+            if held["sha256"] == _seal(held["rows"]):
+                return {
+                    name: Tally(n=n, last=last, total=int(total, 16)) for name, (n, last, total) in held["rows"].items()
+                }
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            pass
+        time.sleep(0.002)
+    raise LogError(
+        f"{path} is damaged: whether {file.name} still holds all that was acknowledged is not known. Compare it with a "
+        "copy; `recsys log accept-loss` goes on with what is there"
+    )
+
+
+def grown(tallies: Tallies, connection: sqlite3.Connection) -> dict[str, Tally]:
+    """The tallies with the rows that were added since."""
+    return {name: tallies.get(name, Tally()).plus(_rows(connection, name, tallies)) for name in _present(connection)}
+
+
+def shortfalls(file: Path, connection: sqlite3.Connection | None, tallies: Tallies) -> Iterator[str]:
+    """A sentence for each table that holds fewer rows than were acknowledged, by their number alone.
+
+    Args:
+        file: the writer's file.
+        connection: open on it; None where it is not there, or has no tables.
+        tallies: of `read`, read before the snapshot of the connection began.
+    """
+    present = _present(connection) if connection else []
+    for name, tally in tallies.items():
+        last = n = 0
+        if connection and name in present:
+            (last,) = connection.execute(f"SELECT ifnull(max(rowid), 0) FROM {name}").fetchone()
+        if last >= tally.last:
+            continue
+        if connection and last:
+            (n,) = connection.execute(f"SELECT count(*) FROM {name}").fetchone()
+        yield lost(file, f"{name} holds {n:,} of {tally.n:,} rows that were acknowledged")
+
+
+def alterations(file: Path, connection: sqlite3.Connection, tallies: Tallies) -> Iterator[str]:
+    """A sentence for each table whose rows are not those that were acknowledged, though there are enough of them."""
+    for name in set(_present(connection)) & tallies.keys():
+        number, digest = TALLIED[name]
+        query = f"SELECT {number}, {digest}, rowid FROM {name} WHERE rowid <= ? ORDER BY rowid"
+        yield from differs(file, name, connection.execute(query, (tallies[name].last,)), tallies[name])
+
+
+def differs(file: Path, name: str, rows: Iterable[Row], tally: Tally) -> Iterator[str]:
+    """A sentence where the rows up to a tally, in any order, are others than were acknowledged."""
+    try:
+        found = Tally().plus(rows)
+        same = (found.n, found.total) == (tally.n, tally.total)
+    except LogError:
+        same = False
+    if not same:
+        yield lost(file, f"the first {tally.n:,} rows of {name} are not those that were acknowledged")
+
+
+def lost(file: Path, what: str) -> str:
+    """A sentence about rows that are gone."""
+    return (
+        f"{file}: {what}: the file was damaged, cut short, emptied or replaced. Restore it from a copy, or go on "
+        "without these rows by `recsys log accept-loss`"
+    )
+
+
+def _rows(connection: sqlite3.Connection, name: str, tallies: Tallies) -> Iterable[Row]:
+    number, digest = TALLIED[name]
+    since = tallies.get(name, Tally()).last
+    return connection.execute(f"SELECT {number}, {digest}, rowid FROM {name} WHERE rowid > ? ORDER BY rowid", (since,))
+
+
+def _present(connection: sqlite3.Connection) -> list[str]:
+    found = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return [name for name in TALLIED if name in found]
+
+
+def _seal(rows: object) -> str:
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
