@@ -260,8 +260,8 @@ def _show_quarantine(lines: "list[BadLine]", *, as_json: bool) -> None:
         out.print(f"... and {len(lines) - SHOWN} earlier lines: --json has all")
     if lines:
         out.print(
-            "\nMend the file and append it again: what it makes up for leaves. `--replay` reads the lines again after a "
-            "change of settings, `--clear` dismisses them.",
+            "\nMend the file and append it again: what it makes up for leaves. `--replay` reads the lines again after "
+            "a change of settings, `--clear` dismisses them.",
             soft_wrap=True,
         )
 
@@ -338,8 +338,8 @@ def _tell_of_unknown(unknown: dict[int, int]) -> None:
     n_lines, named = sum(unknown.values()), ", ".join(map(str, list(unknown)[:FEW]))
     more = f" and {len(unknown) - FEW} more" if len(unknown) > FEW else ""
     errors.print(
-        f"[yellow]warning:[/] {n_lines} lines are of movies that the movie table does not hold: {named}{more}. They are "
-        "stored, and may be recommended without a title; where an id is wrong, send the right event under another "
+        f"[yellow]warning:[/] {n_lines} lines are of movies that the movie table does not hold: {named}{more}. They "
+        "are stored, and may be recommended without a title; where an id is wrong, send the right event under another "
         "event_id",
         soft_wrap=True,
     )

@@ -15,7 +15,7 @@ from recsys_core.feedback.log import BadLine
 from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE, REQUESTS_TABLE, TABLES, LogTable, Record
 
 STANDARD_INPUT = "standard input"
-"""What the lines of a pipe are called. Two pipes have nothing in common, so that such lines leave by their key alone."""
+"""What the lines of a pipe are called. Two pipes have nothing in common, so such lines leave by their key alone."""
 
 Key = tuple[str, ...]
 """The name of a table of the log, and the values of its key as texts."""

@@ -150,11 +150,10 @@ class SqliteLog:
             LogError: they could not be stored.
         """
         let_go = self._last("replayed", "replayed_at")
-        rows = [
-            (one.line_id, one.source, one.line, one.column, one.reason, one.value, one.raw)
-            + (max(one.set_aside_at, let_go.get(one.line_id, 0)),)
-            for one in lines
-        ]
+        rows = []
+        for one in lines:
+            at = max(one.set_aside_at, let_go.get(one.line_id, 0))
+            rows.append((one.line_id, one.source, one.line, one.column, one.reason, one.value, one.raw, at))
         with self._writing() as connection:
             connection.executemany(f"{_SET_ASIDE} NOTHING", [row for row in rows if row[0] not in let_go])
             connection.executemany(f"{_SET_ASIDE} {_ANEW}", [row for row in rows if row[0] in let_go])
