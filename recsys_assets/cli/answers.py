@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--h
 MAX_ID = 2**53 - 1
 """The same as `recsys_core.data.schemas.MAX_ID`, whose import takes half a second, which `--help` need not pay."""
 
+FOR_WHOM = "say for whom: --user ID, or --like ID once or more (`recsys data movies` finds ids), or both"
+
 WIDE = 100
 """Columns from which on genres stand beside each movie."""
 
@@ -50,9 +52,7 @@ def recommend(
 ) -> None:
     """Recommend movies to one user, who may be new: user tower, index, features, ranker."""
     if user is None and not like:
-        raise typer.BadParameter(
-            "say for whom: --user ID, or --like ID once or more (`recsys data movies` finds ids), or both"
-        )
+        raise typer.BadParameter(FOR_WHOM)
     from recsys_assets.resources import lake_root
     from recsys_core.days import second_of
     from recsys_core.lake.store import Lake
@@ -79,8 +79,7 @@ def recommend(
         print_json([_without_nan(asdict(one)) for one in places])
     else:
         _show_answer(places, explain=explain)
-    for note in notes:
-        errors.print(f"[yellow]note:[/] {plain(note)}", soft_wrap=True)
+    _show_notes(notes)
 
 
 def user(
@@ -115,6 +114,11 @@ def user(
 
 def _moment(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).isoformat()
+
+
+def _show_notes(notes: list[str]) -> None:
+    for note in notes:
+        errors.print(f"[yellow]note:[/] {plain(note)}", soft_wrap=True)
 
 
 def _show_answer(answer: "list[Recommendation]", *, explain: bool) -> None:

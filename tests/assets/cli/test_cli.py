@@ -28,8 +28,8 @@ COMMANDS = dict(commands())
 
 def test_the_commands_are_those_of_the_guide() -> None:
     words = (
-        "run, refresh, backfill, status, checks, report, recommend, user, ui, gc, data, data list, data fetch, data movies, "
-        "log, log append, log demo, log stats, log gaps, log verify, log quarantine, bench, bench rank"
+        "run, refresh, backfill, status, checks, report, recommend, user, ui, gc, data, data list, data fetch, "
+        "data movies, log, log append, log demo, log stats, log gaps, log verify, log quarantine, bench, bench rank"
     )
     assert COMMANDS.keys() == {"", *words.split(", ")}
 

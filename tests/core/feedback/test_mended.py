@@ -8,8 +8,8 @@ from recsys_core.feedback.log import BadLine, line_id_of
 from recsys_core.feedback.mended import STANDARD_INPUT, key_in, key_of
 from recsys_core.feedback.sqlite_log import SqliteLog
 from tests.core.feedback.rows import event, impression, request
-from tests.core.feedback.test_impressions import IMPRESSION, REQUEST
 from tests.core.feedback.test_importing import data, imported, line
+from tests.core.feedback.test_impressions import IMPRESSION, REQUEST
 
 
 def bad(raw: bytes, column: str = "") -> BadLine:
