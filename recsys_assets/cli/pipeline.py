@@ -148,7 +148,8 @@ def _refresh() -> list[str]:
         errors.print(took if built else "Everything is up to date: nothing to rebuild.")
         for key in unproven(repository, dagster, RECIPES, blocking=False):
             asset = key.asset_key.to_user_string()
-            errors.print(f"[yellow]warning:[/] the check {key.name} of {asset} did not pass; see `recsys checks`")
+            told = f"the check {key.name} of {asset} did not pass; see `recsys checks`"
+            errors.print(f"[yellow]warning:[/] {told}", soft_wrap=True)
     return built
 
 
