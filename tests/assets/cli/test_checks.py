@@ -59,4 +59,4 @@ def test_a_check_that_blocks_comes_first(project: Project) -> None:
 
 def test_a_long_value_is_cut_and_moves_no_cursor() -> None:
     assert _short("x" * 300) == "x" * 200 + " ..."
-    assert _short("a\n b\033[2J") == "a b\\x1b\\[2J"
+    assert _short("a\n b\033[2J") == "a b\\x1b[2J"
