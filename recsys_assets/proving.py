@@ -4,8 +4,11 @@ An asset is published before its checks run. Without this, a second refresh woul
 past the check that stopped the first.
 """
 
+import time
 import uuid
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 
@@ -13,6 +16,22 @@ from recsys_assets.jobs import QUIET, SHOWN_WITH_JOB, Started, nobody
 from recsys_core.errors import ArtifactError
 
 PASSED = "SUCCEEDED"
+
+WORST_FIRST = ("blocks", "did not finish", "failed", "warns", "never ran", "passed")
+"""What the latest run of a check can have come to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What one check found when it ran last."""
+
+    asset: str
+    check: str
+    verdict: str  # of WORST_FIRST
+    is_blocking: bool
+    says: str  # the sentence that must be true
+    ran_at: str | None  # YYYY-MM-DD HH:MM, UTC; None: it never ran
+    found: dict[str, Any]  # by name, as JSON can hold it
 
 
 class UnprovenError(ArtifactError):
@@ -49,6 +68,50 @@ def red(
     return [key for key in keys if instance.get_latest_asset_check_evaluation_record(key) is not None]
 
 
+def findings(repository: dg.RepositoryDefinition, instance: dg.DagsterInstance | None) -> list[Finding]:
+    """What every check found when it ran last, worst first, then in the order of the names.
+
+    Args:
+        repository: what Dagster knows.
+        instance: where the runs are recorded; None: nothing has run yet.
+    """
+    keys = sorted(repository.asset_graph.asset_check_keys)
+    found = [_finding(repository, instance, key) for key in keys]
+    return sorted(found, key=lambda one: WORST_FIRST.index(one.verdict))
+
+
+def _finding(
+    repository: dg.RepositoryDefinition, instance: dg.DagsterInstance | None, key: dg.AssetCheckKey
+) -> Finding:
+    record = None if instance is None else instance.get_latest_asset_check_evaluation_record(key)
+    evaluation = record.evaluation if record is not None else None
+    is_blocking = bool(repository.asset_graph.get(key).blocking)
+    if record is None:
+        verdict = "never ran"
+    elif not isinstance(evaluation, dg.AssetCheckEvaluation):  # it was planned, but never came to a result
+        verdict = "did not finish"
+    else:
+        verdict = _verdict(evaluation, is_blocking=is_blocking)
+    is_done = isinstance(evaluation, dg.AssetCheckEvaluation)
+    return Finding(
+        asset=key.asset_key.to_user_string(),
+        check=key.name,
+        verdict=verdict,
+        is_blocking=is_blocking,
+        says=" ".join((repository.asset_graph.get(key).description or "").split()),
+        ran_at=None if record is None else time.strftime("%Y-%m-%d %H:%M", time.gmtime(record.create_timestamp)),
+        found={name: value.value for name, value in evaluation.metadata.items()} if is_done and evaluation else {},
+    )
+
+
+def _verdict(evaluation: dg.AssetCheckEvaluation, *, is_blocking: bool) -> str:
+    if evaluation.passed:
+        return "passed"
+    if is_blocking:
+        return "blocks"
+    return "warns" if evaluation.severity == dg.AssetCheckSeverity.WARN else "failed"
+
+
 def prove(
     repository: dg.RepositoryDefinition,
     instance: dg.DagsterInstance,
@@ -81,7 +144,7 @@ def refuse_unproven(repository: dg.RepositoryDefinition, instance: dg.DagsterIns
         found = "; ".join(f"{key.asset_key.to_user_string()}: {key.name}{_found(instance, key)}" for key in failed)
         raise UnprovenError(
             f"a check did not pass, so nothing was built upon its asset ({found}): mend what it names, then `recsys "
-            "refresh`; `recsys ui` shows all that it found",
+            "refresh`; `recsys checks` shows all that it found",
             {key.asset_key.to_user_string() for key in failed},
         )
 

@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from recsys_assets.cli import answers, bench, data, housekeeping, log, pipeline, report
-from recsys_assets.cli.console import errors, output_checked, plain
+from recsys_assets.cli import answers, bench, checks, data, housekeeping, log, pipeline, report
+from recsys_assets.cli.console import errors, out, output_checked, plain
 from recsys_core.data.sources import expanded
 from recsys_core.errors import RecsysError, machine_errors_explained
 
@@ -26,14 +26,17 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},  # commands take this over
 )
 for command in (
     pipeline.run,
     pipeline.refresh,
     pipeline.backfill,
     pipeline.status,
+    checks.checks,
     report.report,
     answers.recommend,
+    answers.user,
     housekeeping.ui,
     housekeeping.gc,
 ):
@@ -43,12 +46,29 @@ app.add_typer(log.app, name="log")
 app.add_typer(bench.app, name="bench")
 
 
+def _show_version(value: bool) -> None:  # noqa: FBT001  # as Typer calls it
+    if not value:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        number = version("recsys")
+    except PackageNotFoundError:
+        number = "(not installed: `pip install -e .` gives it a version)"
+    out.print(f"recsys {number}")
+    raise typer.Exit
+
+
 @app.callback()
 def choose_lake(
+    *,
     lake: Annotated[Path | None, typer.Option(help="Folder of the lake; by default RECSYS_LAKE, or data_lake.")] = None,
     settings: Annotated[
         Path | None, typer.Option(help="YAML file of settings; by default RECSYS_SETTINGS, or those in the code.")
     ] = None,
+    version: Annotated[  # its callback does all
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     """Say where the lake is and which settings hold; both reach child processes too."""
     from recsys_assets.resources import check_environment

@@ -1,25 +1,31 @@
-"""The command that answers: recommend."""
+"""Commands about one user: recommend, and user, which shows what there is to judge a recommendation by."""
 
 import math
 import time
 from contextlib import closing
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import typer
 from rich.table import Column, Table
 
-from recsys_assets.cli.console import Json, errors, out, plain, print_json
+from recsys_assets.cli.console import Json, errors, fixed_columns, out, plain, print_json
 
 if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--help` need not pay
+    from recsys_core.serving.bundle import Bundle
     from recsys_core.serving.descriptions import Recommendation
     from recsys_core.serving.recommender import Recommender
     from recsys_core.serving.requests import Answer
 
 MAX_ID = 2**53 - 1
 """The same as `recsys_core.data.schemas.MAX_ID`, whose import takes half a second, which `--help` need not pay."""
+
+FOR_WHOM = "say for whom: --user ID, or --like ID once or more (`recsys data movies` finds ids), or both"
+
+WIDE = 100
+"""Columns from which on genres stand beside each movie."""
 
 
 At = Annotated[
@@ -46,9 +52,7 @@ def recommend(
 ) -> None:
     """Recommend movies to one user, who may be new: user tower, index, features, ranker."""
     if user is None and not like:
-        raise typer.BadParameter(
-            "say for whom: --user ID, or --like ID once or more (`recsys data movies` finds ids), or both"
-        )
+        raise typer.BadParameter(FOR_WHOM)
     from recsys_assets.resources import lake_root
     from recsys_core.days import second_of
     from recsys_core.lake.store import Lake
@@ -64,9 +68,10 @@ def recommend(
     answer = recommender.answer(
         Request(request_id=uuid4().hex, user_id=user, history=likes, requested_at=requested_at, k=k)
     )
-    places = describe(recommender.bundle, answer)
+    places = describe(recommender.bundle, answer, recommender.reasons(answer))
     notes = [
-        *_reservations(answer, recommender.bundle.ranker.n_candidates),
+        *(f"{why}; it counts for nothing here" for why in recommender.unknown_movies(like or []).values()),
+        *_reservations(answer, recommender.bundle),
         *unread,
         *_not_logged(answer, recommender.bundle.release),
     ]
@@ -74,35 +79,91 @@ def recommend(
         print_json([_without_nan(asdict(one)) for one in places])
     else:
         _show_answer(places, explain=explain)
+    _show_notes(notes)
+
+
+def user(
+    user_id: Annotated[int, typer.Argument(min=0, max=MAX_ID, help="Id of a user.")],
+    *,
+    n: Annotated[int, typer.Option("-n", min=1, help="How many ratings to show, the latest first.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Show what a user has rated, latest first, as of the last refresh; --json shows all of it."""
+    from recsys_assets.resources import lake_root
+    from recsys_core.lake.store import Lake
+    from recsys_core.serving.descriptions import rated_by
+    from recsys_core.tables import read_table
+
+    lake = Lake(lake_root())
+    with lake.reading():
+        ratings, movies = (read_table(lake.open(name) / f"{name}.parquet") for name in ("ratings", "movies"))
+    rated = rated_by(ratings, movies, user_id)
+    rows = [row | {"rated_at": _moment(row["timestamp"])} for row in rated.iter_rows(named=True)]
+    if as_json:
+        print_json(rows)
+        return
+    out.print(f"{len(rows)} ratings, {sum(rated['rating']) / len(rows):.2f} stars in the mean")
+    table = Table(*fixed_columns("rated (UTC)", "stars"), "movie", *fixed_columns("id"), box=None)
+    for row in rows[:n]:
+        title = plain(_titled(row["title"], row["year"]))
+        table.add_row(row["rated_at"][:16].replace("T", " "), f"{row['rating']:g}", title, str(row["item_id"]))
+    out.print(table)
+    if len(rows) > n:
+        out.print(f"... and {len(rows) - n} earlier ratings: -n shows more, --json all")
+
+
+def _moment(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()
+
+
+def _show_notes(notes: list[str]) -> None:
     for note in notes:
-        errors.print(f"[yellow]note:[/] {plain(note)}")
+        errors.print(f"[yellow]note:[/] {plain(note)}", soft_wrap=True)
 
 
 def _show_answer(answer: "list[Recommendation]", *, explain: bool) -> None:
-    # In a narrow terminal titles and genres wrap, never a number. Reasons stand below the title, in place of genres.
-    about = [Column("movie, because of" if explain else "movie"), *([] if explain else [Column("genres")])]
+    # In a narrow terminal titles and reasons wrap, never a number; genres would leave them no room.
+    with_genres = out.width >= WIDE
     figures = [Column(name, no_wrap=True) for name in ("id", "retrieved as")]
     chance = Column("liked later", justify="right", no_wrap=True)
+    about = ["movie", *(["genres"] if with_genres else [])]
     table = Table(Column("", no_wrap=True), *about, *figures, chance, box=None)
     for one in answer:
-        title = plain(f"{one.title or '(no title)'}{f' ({one.year})' if one.year else ''}")
-        said = [f"{title}\n{_reasons(one)}"] if explain else [title, plain(", ".join(one.genres))]
-        table.add_row(str(one.rank), *said, str(one.item_id), f"no. {one.retrieval_rank}", _chance(one.probability))
+        said = [f"{plain(_titled(one.title, one.year))}\n[dim]{plain(one.because)}[/]"]
+        said += [plain(", ".join(one.genres))] if with_genres else []
+        place = f"no. {one.retrieval_rank}"
+        table.add_row(str(one.rank), *said, str(one.item_id), place, _chance(one.probability))
     out.print(table)
     if explain:
+        _show_contributions(answer)
+
+
+def _show_contributions(answer: "list[Recommendation]") -> None:
+    """Below the table, where a line is as wide as it needs to be: a name or number that breaks can't be read."""
+    out.print(
+        "\nWhat moved each score the most, as SHAP values: by how much that feature, at its value, moved the score. "
+        "With the base they sum to the score (--json has all). docs/stages/ranking.md",
+        soft_wrap=True,
+    )
+    for one in answer:
+        strongest = sorted(one.contributions.items(), key=lambda pair: -abs(pair[1]))[:3]
         out.print(
-            "\nEach number is a SHAP value: by how much that feature moved the movie's score. docs/stages/ranking.md"
+            f"\n{one.rank:>2}  {plain(_titled(one.title, one.year))}: score {one.score:.2f}, base {one.base:.2f}",
+            soft_wrap=True,
         )
+        for name, moved in strongest:
+            out.print(f"    {moved:+.2f} {name}: {one.features[name]:.3g}", soft_wrap=True)
+        if one.moved_by:
+            out.print(f"    no. {one.ranker_rank} by score, moved by the rule of {one.moved_by}", soft_wrap=True)
 
 
-def _reservations(answer: "Answer", n_candidates: int) -> list[str]:
-    """What one should know before one takes the answer for the best that there is.
+def _titled(title: str | None, year: int | None) -> str:
+    return f"{title or '(no title)'}{f' ({year})' if year else ''}"
 
-    Args:
-        answer: to one user.
-        n_candidates: how many movies the ranker orders at most.
-    """
-    found = []
+
+def _reservations(answer: "Answer", bundle: "Bundle") -> list[str]:
+    """What one should know before one takes the answer for the best that there is."""
+    found, n_candidates = [], bundle.ranker.n_candidates
     n_found = len(answer.item_ids)
     if n_found < answer.request.k:
         why = (
@@ -115,7 +176,11 @@ def _reservations(answer: "Answer", n_candidates: int) -> list[str]:
         found.append("nothing is known of this user by then: this is what everybody new gets")
     stale = sorted(name for name, counts in answer.degraded.items() if "stale" in counts)
     if stale:
-        found.append(f"too old by then, so that defaults stand for them: {', '.join(stale)} (`recsys refresh`)")
+        found.append(
+            f"too old by then, so that defaults stand for them: {', '.join(stale)}. The models have learned until "
+            f"{_moment(bundle.learned_until)}: ask nearer to that (--at), or append newer ratings to the log and "
+            "`recsys refresh`"
+        )
     return found
 
 
@@ -163,14 +228,6 @@ def _not_logged(answer: "Answer", release: str) -> list[str]:
 def _chance(probability: float | None) -> str:
     """In whole percent: more digits would promise more than the report on reliability keeps."""
     return "-" if probability is None else f"{100 * probability:.0f} %"
-
-
-def _reasons(one: "Recommendation") -> str:
-    strongest = sorted(one.contributions.items(), key=lambda pair: -abs(pair[1]))[:3]
-    lines = [f"{moved:+.2f} {name}: {one.features[name]:.3g}" for name, moved in strongest]
-    if one.moved_by:
-        lines.append(f"no. {one.ranker_rank} by score, moved by the rule of {one.moved_by}")
-    return "\n".join(lines)
 
 
 def _without_nan(answer: dict[str, Any]) -> dict[str, Any]:

@@ -16,12 +16,15 @@ from recsys_assets.cli.console import Json, errors, out, plain, print_json, work
 
 if TYPE_CHECKING:  # polars and Dagster take a second to import, which `--help` need not pay
     from recsys_core.feedback.importing import Imported, Limits
-    from recsys_core.feedback.log import Appended, EventLog
+    from recsys_core.feedback.log import Appended, BadLine, EventLog
 
 app = typer.Typer(help="The event log: what was shown, and what users did.", no_args_is_help=True)
 
 SHOWN = 20
 """Rows of a table on the terminal; --json has all."""
+
+FEW = 10
+"""Ids that a warning names."""
 
 
 @app.command()
@@ -30,13 +33,14 @@ def append(
 ) -> None:
     """Add events, impressions and requests from JSON lines to the log; appending a file twice does no harm.
 
-    A line that cannot be understood is set aside and can be replayed later.
+    A line that cannot be understood is set aside, and the exit status is then 1. Mend the file and append it again.
     """
     from recsys_core.feedback.importing import import_lines
+    from recsys_core.feedback.mended import STANDARD_INPUT
 
     with _log() as log, working(f"appending {plain(file)}"):
         if file == "-":
-            imported = import_lines(sys.stdin.buffer, "standard input", log, _limits())
+            imported = import_lines(sys.stdin.buffer, STANDARD_INPUT, log, _limits())
         else:
             with _opened(Path(file)) as stream:
                 imported = import_lines(stream, os.fsencode(file).decode(errors="replace"), log, _limits())
@@ -44,6 +48,9 @@ def append(
         print_json(asdict(imported))
     else:
         _show_imported(imported)
+    _tell_of_unknown(imported.unknown_items)
+    if imported.n_set_aside:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -194,22 +201,51 @@ def set_aside(
 def quarantine(
     *,
     replay: Annotated[bool, typer.Option("--replay", help="Read the lines again, after a fix.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Dismiss the lines: nobody is told of them again.")] = False,
+    file: Annotated[str | None, typer.Option(help="Only lines of this file, named as it is shown.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the lines that could not be understood, or read them again."""
-    from recsys_core.feedback.quarantine import reasons
-    from recsys_core.feedback.quarantine import replay as read_again
+    """Show the lines that could not be understood, read them again, or dismiss them.
 
+    A line leaves by itself when its file is mended and appended again.
+    """
+    if replay and (clear or file is not None):
+        raise typer.BadParameter("--replay reads every line again: it takes neither --clear nor --file")
     with _log() as log:
         if replay:
-            done = read_again(log, _limits())
-            if as_json:
-                print_json(asdict(done))
-            else:
-                out.print(f"{done.n_replayed} lines went into the log, {done.n_left} stay in quarantine")
-                _show_appended(done.appended)
-            return
-        lines = log.quarantined()
+            _replay(log, as_json=as_json)
+        elif clear:
+            _clear(log, file, as_json=as_json)
+        else:
+            lines = [one for one in log.quarantined() if file is None or one.source == file]
+            _show_quarantine(lines, as_json=as_json)
+
+
+def _replay(log: "EventLog", *, as_json: bool) -> None:
+    from recsys_core.feedback.quarantine import replay as read_again
+
+    done = read_again(log, _limits())
+    if as_json:
+        print_json(asdict(done))
+    else:
+        out.print(f"{done.n_replayed} lines went into the log, {done.n_left} stay in quarantine")
+        _show_appended(done.appended)
+    _tell_of_unknown(done.unknown_items)
+
+
+def _clear(log: "EventLog", file: str | None, *, as_json: bool) -> None:
+    from recsys_core.feedback.quarantine import clear as dismiss
+
+    n_cleared = dismiss(log, int(time.time()), file)
+    if as_json:
+        print_json({"n_cleared": n_cleared})
+    else:
+        out.print(f"{n_cleared} lines left the quarantine; one that is appended again, and still at fault, is back")
+
+
+def _show_quarantine(lines: "list[BadLine]", *, as_json: bool) -> None:
+    from recsys_core.feedback.quarantine import reasons
+
     if as_json:
         print_json([asdict(one) | {"line_id": one.line_id.hex(), "raw": _shown(one.raw)} for one in lines])
         return
@@ -222,6 +258,12 @@ def quarantine(
         out.print(plain(f"{place}: {one.reason}" + (f": {one.value}" if one.value else "")), soft_wrap=True)
     if len(lines) > SHOWN:
         out.print(f"... and {len(lines) - SHOWN} earlier lines: --json has all")
+    if lines:
+        out.print(
+            "\nMend the file and append it again: what it makes up for leaves. `--replay` reads the lines again after "
+            "a change of settings, `--clear` dismisses them.",
+            soft_wrap=True,
+        )
 
 
 def _shrunken(log: "EventLog") -> list[str]:
@@ -253,11 +295,27 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def _limits() -> "Limits":
-    """As the settings of `interactions` say, which hold for imports as well."""
+    """As the settings of `interactions` say, which hold for imports as well; and as the movie table says."""
     from recsys_assets.assets.feedback import InteractionsRun
     from recsys_core.feedback.importing import Limits
 
-    return Limits(now=int(time.time()), future_tolerance_s=InteractionsRun().future_tolerance_s)
+    return Limits(
+        now=int(time.time()), future_tolerance_s=InteractionsRun().future_tolerance_s, known_items=_known_movies()
+    )
+
+
+def _known_movies() -> "frozenset[int] | None":
+    """The ids of the movie table; None where there is none yet, which is no reason to refuse an event."""
+    from recsys_assets.resources import lake_root
+    from recsys_core.errors import ArtifactError
+    from recsys_core.lake.store import Lake
+    from recsys_core.tables import read_table
+
+    try:
+        movies = read_table(Lake(lake_root()).open("movies") / "movies.parquet")
+    except ArtifactError:
+        return None
+    return frozenset(movies["item_id"].to_list())
 
 
 def _show_imported(imported: "Imported") -> None:
@@ -265,10 +323,26 @@ def _show_imported(imported: "Imported") -> None:
     _show_appended(imported.appended)
     if imported.n_set_aside:
         out.print(f"  {imported.n_set_aside} were set aside: `recsys log quarantine` says why")
+    if imported.n_mended:
+        out.print(f"  {imported.n_mended} that were set aside before have left the quarantine")
     if imported.tail_offset is not None:
         errors.print(
             f"The last line, from byte {imported.tail_offset}, is not finished: append the file again when it is."
         )
+
+
+def _tell_of_unknown(unknown: dict[int, int]) -> None:
+    """Say which movies the lines name that do not exist; they are stored, since a data set may gain movies."""
+    if not unknown:
+        return
+    n_lines, named = sum(unknown.values()), ", ".join(map(str, list(unknown)[:FEW]))
+    more = f" and {len(unknown) - FEW} more" if len(unknown) > FEW else ""
+    errors.print(
+        f"[yellow]warning:[/] {n_lines} lines are of movies that the movie table does not hold: {named}{more}. They "
+        "are stored, and may be recommended without a title; where an id is wrong, send the right event under another "
+        "event_id",
+        soft_wrap=True,
+    )
 
 
 def _show_appended(appended: "Appended") -> None:

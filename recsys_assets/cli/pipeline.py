@@ -10,8 +10,10 @@ from recsys_assets.cli.console import Json, errors, fixed_columns, out, plain, p
 from recsys_assets.cli.report import show_report
 
 if TYPE_CHECKING:  # Dagster takes a second to import, which `--help` need not pay
+    from collections.abc import Callable
+
     from recsys_assets.resources import LakeResource
-    from recsys_core.lake.staleness import State
+    from recsys_core.lake.staleness import Plan, State
 
 
 def run() -> None:
@@ -105,7 +107,7 @@ def _say_what_is_built_upon_nothing(failed: dict[str, list[str]]) -> None:
     for asset, checks in failed.items():
         errors.print(
             f"[yellow]warning:[/] {', '.join(checks)} of {asset} did not pass, so nothing is built upon it: mend what "
-            "the check found (`recsys ui`), then `recsys refresh`",
+            "the check found (`recsys checks`), then `recsys refresh`",
             soft_wrap=True,
         )
 
@@ -141,13 +143,43 @@ def _refresh() -> list[str]:
     started, repository = time.monotonic(), defs.get_repository_def()
     with instance() as dagster:
         with progress_shown():
-            built = rebuild(repository, this_lake(), dagster)
+            built = rebuild(repository, this_lake(), dagster, tell=_settings_compared())
         took = f"Rebuilt {len(built)} asset{'s' * (len(built) != 1)} in {time.monotonic() - started:.0f} s."
         errors.print(took if built else "Everything is up to date: nothing to rebuild.")
         for key in unproven(repository, dagster, RECIPES, blocking=False):
             asset = key.asset_key.to_user_string()
-            errors.print(f"[yellow]warning:[/] the check {key.name} of {asset} did not pass; see `recsys ui`")
+            told = f"the check {key.name} of {asset} did not pass; see `recsys checks`"
+            errors.print(f"[yellow]warning:[/] {told}", soft_wrap=True)
     return built
+
+
+def _settings_compared() -> "Callable[[list[str], Plan], None]":
+    """Told of each wave, says before the first which settings differ from the last build."""
+    is_first = True
+
+    def compare(_wave: list[str], plan: "Plan") -> None:
+        nonlocal is_first
+        if is_first:
+            _say_what_settings_changed(plan)
+        is_first = False
+
+    return compare
+
+
+def _say_what_settings_changed(plan: "Plan") -> None:
+    """Name the settings of the last build where others hold now: a forgotten --settings trains everything anew."""
+    from recsys_assets.resources import settings_file
+
+    changed = {name: verdict.changed_parameters for name, verdict in plan.items() if verdict.changed_parameters}
+    if not changed:
+        return
+    file, told = settings_file(), "; ".join(f"{name}: {what}" for name, what in changed.items())
+    holding = f"Those of {file} hold now" if file else "No settings file is named now, so that the defaults hold"
+    errors.print(
+        f"[yellow]note:[/] the last build had other settings (then -> now): {plain(told)}. {plain(holding)}. If you "
+        "meant those of the last build, name their file: `recsys --settings FILE`, or RECSYS_SETTINGS",
+        soft_wrap=True,
+    )
 
 
 def _show_plan(*, as_json: bool) -> None:
@@ -166,6 +198,7 @@ def _show_plan(*, as_json: bool) -> None:
         for name, reasons in stale.items():
             table.add_row(name, plain(in_short(reasons)))
         out.print(table)
+    _say_what_settings_changed(verdicts)
     _say_what_is_built_upon_nothing(failed)
 
 

@@ -5,19 +5,21 @@ repeated at no harm, after a failure in the middle as well, since every row has 
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from recsys_core.data.lines import GZIP_MAGIC, UTF8_MARK, UTF16_MARKS
 from recsys_core.data.quarantine import BadRow
 from recsys_core.days import start_of
-from recsys_core.errors import DataError
+from recsys_core.errors import DataError, LogError
 from recsys_core.feedback.config import InteractionsConfig
 from recsys_core.feedback.events import event_of
 from recsys_core.feedback.impressions import impression_of, request_of
 from recsys_core.feedback.lines import MAX_LINE_BYTES, object_of
 from recsys_core.feedback.log import Appended, BadLine, EventLog, line_id_of
+from recsys_core.feedback.mended import Mending
 from recsys_core.feedback.records import FIRST_DAY, Event, Impression, Record, Request
 from recsys_core.feedback.values import described
 
@@ -39,10 +41,11 @@ NO_LINES_REMEDY = "unpack or convert it first; `recsys log append -` reads what 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What time tells of a line."""
+    """What a line is judged by, beside itself."""
 
     now: int  # seconds UTC: nothing can have arrived later
     future_tolerance_s: int = InteractionsConfig().future_tolerance_s
+    known_items: Collection[int] | None = None  # ids of the movies that exist; None: nobody has looked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +57,11 @@ class Imported:
     """
 
     appended: Appended
-    n_lines: int
+    n_lines: int  # without blank ones, which say nothing
     n_set_aside: int  # lines at fault, also those that were set aside by an earlier import
     tail_offset: int | None
+    n_mended: int = 0  # lines of the quarantine that this import made up for, and that left it
+    unknown_items: dict[int, int] = field(default_factory=dict)  # item_id of no known movie -> lines that name it
 
 
 @dataclass(kw_only=True)
@@ -73,6 +78,59 @@ class _Line:
     whole: bool
 
 
+@dataclass(kw_only=True)
+class _Reading:
+    """An import under way."""
+
+    log: EventLog
+    limits: Limits
+    mending: Mending
+    batch: _Batch = field(default_factory=_Batch)
+    appended: Appended = field(default_factory=Appended)
+    unknown: Counter[int] = field(default_factory=Counter)
+    n_lines: int = 0
+    n_bad: int = 0
+
+    def take(self, line: _Line, source: str) -> None:
+        """Read one line; every `BATCH` lines are stored together."""
+        self.n_lines += 1
+        try:
+            record = record_of(line.data, self.limits)
+        except BadRow as bad:
+            self.n_bad += 1
+            self.batch.bad.append(_bad_line(line, source, bad, self.limits.now))
+            self.mending.set_aside(self.batch.bad[-1].line_id)
+        else:
+            self.batch.records.append(record)
+            self.mending.stored(record, line.number)
+            self.unknown.update(unknown_items([record], self.limits))
+        if self.n_lines % BATCH == 0:
+            self.store()
+
+    def store(self) -> None:
+        """Write the batch, and begin another."""
+        if self.batch.bad:
+            self.log.set_aside(self.batch.bad)
+        if self.batch.records:
+            self.appended += append_records(self.log, self.batch.records)
+        self.batch = _Batch()
+
+    def done(self, tail_offset: int | None) -> Imported:
+        """Write what is left, and let the lines go that the file makes up for."""
+        self.store()
+        mended = self.mending.made_up_for(self.n_lines, self.appended.n_repeated) if tail_offset is None else set()
+        if mended:
+            self.log.let_go(mended, self.limits.now)
+        return Imported(
+            appended=self.appended,
+            n_lines=self.n_lines,
+            n_set_aside=self.n_bad,
+            tail_offset=tail_offset,
+            n_mended=len(mended),
+            unknown_items=dict(sorted(self.unknown.items())),
+        )
+
+
 def import_lines(stream: BinaryIO, source: str, log: EventLog, limits: Limits) -> Imported:
     """Append the records of all lines, and set the other lines aside.
 
@@ -86,24 +144,25 @@ def import_lines(stream: BinaryIO, source: str, log: EventLog, limits: Limits) -
         DataError: the bytes are no lines of text, but packed or UTF-16; nothing was stored.
         LogError: the log cannot be written; what was acknowledged before stays.
     """
-    appended, batch = Appended(), _Batch()
-    n_lines = n_bad = 0
+    reading = _Reading(log=log, limits=limits, mending=Mending(waiting=_waiting(log), source=source))
     tail_offset = None
     for read in _lines(stream):
         line = _checked_start(read, source) if read.number == 1 else read
+        if not line.data.strip() and len(line.data) <= MAX_LINE_BYTES:
+            continue
         if not line.whole and not _is_closed(line.data):
             tail_offset = line.offset
             break
-        n_lines += 1
-        try:
-            batch.records.append(record_of(line.data, limits))
-        except BadRow as bad:
-            n_bad += 1
-            batch.bad.append(_bad_line(line, source, bad, limits.now))
-        if n_lines % BATCH == 0:
-            appended += _store(batch, log)
-            batch = _Batch()
-    return Imported(appended=appended + _store(batch, log), n_lines=n_lines, n_set_aside=n_bad, tail_offset=tail_offset)
+        reading.take(line, source)
+    return reading.done(tail_offset)
+
+
+def _waiting(log: EventLog) -> list[BadLine]:
+    """What waits in quarantine; nothing where that cannot be read, since damage elsewhere must not stop an import."""
+    try:
+        return log.quarantined()
+    except LogError:
+        return []
 
 
 def record_of(line: bytes, limits: Limits) -> Record:
@@ -139,10 +198,12 @@ def append_records(log: EventLog, records: Sequence[Record]) -> Appended:
     )
 
 
-def _store(batch: _Batch, log: EventLog) -> Appended:
-    if batch.bad:
-        log.set_aside(batch.bad)
-    return append_records(log, batch.records) if batch.records else Appended()
+def unknown_items(records: Iterable[Record], limits: Limits) -> Counter[int]:
+    """item_id of no known movie -> how many of these events and impressions name it; empty where nobody has looked."""
+    known = limits.known_items
+    if known is None:
+        return Counter()
+    return Counter(one.item_id for one in records if not isinstance(one, Request) and one.item_id not in known)
 
 
 def _refuse_arrival(column: str, arrived: int, limits: Limits) -> None:

@@ -60,6 +60,11 @@ class Appended:
             events=self.events + other.events,
         )
 
+    @property
+    def n_repeated(self) -> int:
+        """How many rows of any table were known alike."""
+        return self.requests.repeated + self.impressions.repeated + self.events.repeated
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BadLine:
@@ -151,16 +156,16 @@ class EventLog(Protocol):
         """Key, arrival and digest of every stored row, in no order."""
         ...
 
-    def set_aside(self, lines: Sequence[BadLine]) -> int:
-        """Keep bad lines; returns how many were not kept before."""
+    def set_aside(self, lines: Sequence[BadLine]) -> None:
+        """Keep bad lines, each once; one that had been let go waits again."""
         ...
 
     def quarantined(self) -> list[BadLine]:
-        """The bad lines that were not replayed, oldest first."""
+        """The bad lines that were not let go since, oldest first."""
         ...
 
-    def mark_replayed(self, line_ids: Collection[bytes], at: int) -> None:
-        """Note that these lines could be read after all, in the second `at`."""
+    def let_go(self, line_ids: Collection[bytes], at: int) -> None:
+        """Note in the second `at` that these lines wait no more: they were replayed, mended or dismissed."""
         ...
 
     def damage(self) -> list[str]:
@@ -275,8 +280,15 @@ def count(rows: Sequence[tuple[Row, bytes]], known: dict[Row, set[bytes]]) -> Co
     return Counts(new=new, repeated=repeated, conflicting=conflicting)
 
 
-def oldest_first(rows: Sequence[Row], replayed: Collection[bytes]) -> list[BadLine]:
-    """The lines of stored rows of the quarantine, without those replayed, each as it was first met.
+def oldest_first(rows: Sequence[Row], let_go: Mapping[bytes, int]) -> list[BadLine]:
+    """The lines of stored rows of the quarantine that wait, each as it was first met.
+
+    Clocks count seconds, and a script may append, clear and append again within one. So stores see to it that a line
+    is let go in a second after it was set aside, and set aside again no earlier than it was let go.
+
+    Args:
+        rows: of the quarantine.
+        let_go: line id -> the second in which it was last let go.
 
     Raises:
         LogError: one is not as it was written.
@@ -287,6 +299,6 @@ def oldest_first(rows: Sequence[Row], replayed: Collection[bytes]) -> list[BadLi
             "a line in the quarantine of the event log is not as it was written; the storage is damaged. Restore the "
             "log from a copy, and run `recsys log verify`"
         )
-    waiting = [one for one in lines if one.line_id not in replayed]
+    waiting = [one for one in lines if one.set_aside_at >= let_go.get(one.line_id, one.set_aside_at)]
     ordered = sorted(waiting, key=lambda one: (one.set_aside_at, one.source, one.line, one.line_id))
     return list({one.line_id: one for one in reversed(ordered)}.values())[::-1]

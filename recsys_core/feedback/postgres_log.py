@@ -127,40 +127,52 @@ class PostgresLog:
             rows = _all(connection, _deliveries(table))
         return deliveries_frame(table, rows, self.place)
 
-    def set_aside(self, lines: Sequence[BadLine]) -> int:
-        """Keep bad lines; returns how many were not kept before.
+    def set_aside(self, lines: Sequence[BadLine]) -> None:
+        """Keep bad lines, each once; one that had been let go waits again, under its new place.
 
         Raises:
             LogError: they could not be stored.
         """
         rows = [{name: getattr(one, name) for name in BadLine.__dataclass_fields__} for one in lines]
         if not rows:
-            return 0
+            return
+        names = [name for name in BadLine.__dataclass_fields__ if name != "line_id"]
         with self._writing() as connection:
-            kept = insert(quarantine).on_conflict_do_nothing().returning(quarantine.c.line_id)
-            return len(connection.execute(kept, rows).all())
+            let_go = _last(connection, replayed.c.replayed_at)
+            kept = insert(quarantine)
+            anew = kept.on_conflict_do_update(
+                index_elements=["line_id"], set_={one: kept.excluded[one] for one in names}
+            )
+            for row in rows:
+                row["set_aside_at"] = max(row["set_aside_at"], let_go.get(row["line_id"], 0))
+                connection.execute(anew if row["line_id"] in let_go else kept.on_conflict_do_nothing(), row)
 
     def quarantined(self) -> list[BadLine]:
-        """The bad lines that were not replayed, oldest first.
+        """The bad lines that were not let go since, oldest first.
 
         Raises:
             LogError: the database cannot be read.
         """
         with self._reading() as connection:
             rows = _all(connection, sa.select(*(quarantine.c[name] for name in BadLine.__dataclass_fields__)))
-            done = {line_id for (line_id,) in _all(connection, sa.select(replayed.c.line_id))}
-        return oldest_first(rows, done)
+            return oldest_first(rows, _last(connection, replayed.c.replayed_at))
 
-    def mark_replayed(self, line_ids: Collection[bytes], at: int) -> None:
-        """Note that these lines could be read after all.
+    def let_go(self, line_ids: Collection[bytes], at: int) -> None:
+        """Note that these lines wait no more.
 
         Raises:
             LogError: it could not be stored.
         """
-        rows = [{"line_id": one, "replayed_at": at} for one in sorted(line_ids)]
-        if rows:
-            with self._writing() as connection:
-                connection.execute(insert(replayed).on_conflict_do_nothing(), rows)
+        if not line_ids:
+            return
+        with self._writing() as connection:
+            set_aside = _last(connection, quarantine.c.set_aside_at)
+            rows = [{"line_id": one, "replayed_at": max(at, set_aside.get(one, 0) + 1)} for one in sorted(line_ids)]
+            noted = insert(replayed)
+            later = sa.func.greatest(replayed.c.replayed_at, noted.excluded.replayed_at)
+            connection.execute(
+                noted.on_conflict_do_update(index_elements=["line_id"], set_={"replayed_at": later}), rows
+            )
 
     def note(self, notes: Sequence[Note]) -> None:
         """Keep notes.
@@ -235,6 +247,11 @@ class PostgresLog:
         if not self._has_tables:
             make_tables(self._engine, self.place)
             self._has_tables = True
+
+
+def _last(connection: sa.Connection, second: "sa.Column[Any]") -> dict[bytes, int]:
+    """Line id -> the second that a table of the quarantine holds for it."""
+    return {bytes(line_id): int(at) for line_id, at in _all(connection, sa.select(second.table.c.line_id, second))}
 
 
 def _deliveries(table: LogTable) -> "sa.Select[Any]":

@@ -54,6 +54,16 @@ PIECE = 10_000
 """Rows that a check of everything holds in memory at once."""
 
 
+_SET_ASIDE = (
+    'INSERT INTO quarantine (line_id, source, line, "column", reason, value, raw, set_aside_at) '
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO"
+)
+_ANEW = (
+    'UPDATE SET source = excluded.source, line = excluded.line, "column" = excluded."column", '
+    "reason = excluded.reason, value = excluded.value, set_aside_at = excluded.set_aside_at"
+)
+
+
 class SqliteLog:
     """An EventLog in the files of a folder; may be shared by threads, not carried over a fork."""
 
@@ -133,26 +143,23 @@ class SqliteLog:
                 _refuse_loss(one, table, found)
         return pl.concat(frames)
 
-    def set_aside(self, lines: Sequence[BadLine]) -> int:
-        """Keep bad lines; returns how many this writer's file did not hold before.
+    def set_aside(self, lines: Sequence[BadLine]) -> None:
+        """Keep bad lines in this writer's file, each once; one that had been let go waits again, under its new place.
 
         Raises:
             LogError: they could not be stored.
         """
+        let_go = self._last("replayed", "replayed_at")
+        rows = []
+        for one in lines:
+            at = max(one.set_aside_at, let_go.get(one.line_id, 0))
+            rows.append((one.line_id, one.source, one.line, one.column, one.reason, one.value, one.raw, at))
         with self._writing() as connection:
-            before = connection.total_changes
-            connection.executemany(
-                'INSERT INTO quarantine (line_id, source, line, "column", reason, value, raw, set_aside_at) '
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                [
-                    (one.line_id, one.source, one.line, one.column, one.reason, one.value, one.raw, one.set_aside_at)
-                    for one in lines
-                ],
-            )
-            return connection.total_changes - before
+            connection.executemany(f"{_SET_ASIDE} NOTHING", [row for row in rows if row[0] not in let_go])
+            connection.executemany(f"{_SET_ASIDE} {_ANEW}", [row for row in rows if row[0] in let_go])
 
     def quarantined(self) -> list[BadLine]:
-        """The bad lines of all files that were not replayed, each once, oldest first.
+        """The bad lines of all files that were not let go since, each once, oldest first.
 
         Raises:
             LogError: a file is damaged or cannot be read.
@@ -160,18 +167,21 @@ class SqliteLog:
         query = 'SELECT line_id, source, line, "column", reason, value, raw, set_aside_at FROM quarantine'
         with self._reading() as files:
             rows = [row for one in files for row in _all(one, query)]
-            done = {row[0] for one in files for row in _all(one, "SELECT line_id FROM replayed")}
-        return oldest_first(rows, done)
+        return oldest_first(rows, self._last("replayed", "replayed_at"))
 
-    def mark_replayed(self, line_ids: Collection[bytes], at: int) -> None:
-        """Note in this writer's file that these lines could be read after all, whichever file keeps them.
+    def let_go(self, line_ids: Collection[bytes], at: int) -> None:
+        """Note in this writer's file that these lines wait no more, whichever file keeps them.
 
         Raises:
             LogError: it could not be stored.
         """
+        set_aside = self._last("quarantine", "set_aside_at")
+        rows = [(one, max(at, set_aside.get(one, 0) + 1)) for one in sorted(line_ids)]
         with self._writing() as connection:
             connection.executemany(
-                "INSERT INTO replayed VALUES (?, ?) ON CONFLICT DO NOTHING", [(one, at) for one in sorted(line_ids)]
+                "INSERT INTO replayed VALUES (?, ?) ON CONFLICT DO UPDATE "
+                "SET replayed_at = max(replayed_at, excluded.replayed_at)",
+                rows,
             )
 
     def note(self, notes: Sequence[Note]) -> None:
@@ -211,6 +221,15 @@ class SqliteLog:
                 if (key, digest.hex()) not in marked[one.path]
             }
         return {key for key, digest in everywhere if (key, digest) not in own}
+
+    def _last(self, table: str, column: str) -> dict[bytes, int]:
+        """Line id -> the latest second of it in all files."""
+        found: dict[bytes, int] = {}
+        with self._reading() as files:
+            for one in files:
+                for line_id, second in _all(one, f"SELECT line_id, {column} FROM {table}"):
+                    found[line_id] = max(second, found.get(line_id, second))
+        return found
 
     def damage(self) -> list[str]:
         """Check the structure of every file, and every row against its digest; a sentence for each fault."""

@@ -27,6 +27,10 @@ CodeVersion = Callable[[Mapping[str, JsonValue], Mapping[str, str]], str]
 """(parameters, libraries) -> the code version that today's source has with them."""
 
 
+PARAMETERS_CHANGED = "parameters changed: "
+"""How the cause begins that names settings."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """An artifact as the code would make it now; `name` is "asset" or "asset/partition"."""
@@ -54,6 +58,12 @@ class Verdict:
         """Why it is stale, in words for people; empty if it is fresh."""
         waiting = dict.fromkeys([*self.waits_for, *self.unsettled])
         return [*self.causes, *(f"waits for: {name}{self._note(name)}" for name in waiting)]
+
+    @property
+    def changed_parameters(self) -> str:
+        """The settings that differ from those it was made with, such as "dim: 64 -> 32"; "" where none do."""
+        told = (one.removeprefix(PARAMETERS_CHANGED) for one in self.causes if one.startswith(PARAMETERS_CHANGED))
+        return next(told, "")
 
     @property
     def is_certain(self) -> bool:
@@ -195,10 +205,10 @@ def _changes_of_code(node: Node, made: Lineage) -> list[str]:
     version with those of then as well.
     """
     changes = [
-        f"{what} changed: {differences}"
+        f"{what}{differences}"
         for what, now, before in (
-            ("parameters", node.parameters, made.parameters),
-            ("libraries", node.libraries, made.libraries),
+            (PARAMETERS_CHANGED, node.parameters, made.parameters),
+            ("libraries changed: ", node.libraries, made.libraries),
         )
         if now is not None and (differences := _differences(before, now))
     ]

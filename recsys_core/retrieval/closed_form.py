@@ -70,12 +70,26 @@ class ClosedForm:
         Without the scale, long histories would drown the trained half and short ones would vanish in it. An empty
         history gives zeros, and so does one by which all items are alike.
         """
-        value = evidence(users) * (1.0 + places_back(users)) ** -self.recency_power
-        pooled = users.weighted_sums(value.astype(np.float32), self.shown)  # (n_users, rank)
-        variance = np.einsum("ur,rs,us->u", pooled, self._covariance, pooled)
-        scale = np.where(variance > 1e-12, np.maximum(variance, 1e-12) ** -0.5, 0)
-        scaled: Float32s = (pooled * scale[:, None]).astype(np.float32)
+        pooled = users.weighted_sums(self._values(users), self.shown)  # (n_users, rank)
+        scaled: Float32s = (pooled * self._scale(pooled)[:, None]).astype(np.float32)
         return scaled
+
+    def encode_ratings(self, users: Histories) -> Float32s:
+        """(n_ratings, rank) what each rating adds to the vector of its user: these sum to `encode_users`."""
+        values = self._values(users)
+        scale = self._scale(users.weighted_sums(values, self.shown))
+        added: Float32s = (self.shown[users.item_idx] * (values * scale[users.rows])[:, None]).astype(np.float32)
+        return added
+
+    def _values(self, users: Histories) -> Float32s:
+        """(n_ratings,) how much each rating counts: evidence, less the further back it lies."""
+        return (evidence(users) * (1.0 + places_back(users)) ** -self.recency_power).astype(np.float32)
+
+    def _scale(self, pooled: Float32s) -> Float64s:
+        """(n_users,) what makes a user's scores deviate by 1 over the catalogue; 0 where all items are alike."""
+        variance = np.einsum("ur,rs,us->u", pooled, self._covariance, pooled)
+        scale: Float64s = np.where(variance > 1e-12, np.maximum(variance, 1e-12) ** -0.5, 0)
+        return scale
 
     @cached_property
     def _covariance(self) -> Float32s:

@@ -42,6 +42,18 @@ def user_vectors(tower: FittedTower, users: Histories) -> Float32s:
     return np.concatenate([trained[:, :-1], closed, tower.trend.encode_users(users), trained[:, -1:]], axis=1)
 
 
+def rating_vectors(tower: FittedTower, users: Histories) -> Float32s:
+    """(n_ratings, dim + rank + bins + 1) what each rating of the histories adds to the vector of its user.
+
+    What no single rating adds is left out: what all users share, the trend of the moment, and the 1 that meets the
+    bias.
+    """
+    trained = tower.user_encoder.encode_ratings(users)  # (n_ratings, dim)
+    closed = tower.closed_form.encode_ratings(users)  # (n_ratings, rank)
+    shared = np.zeros((len(trained), tower.trend.n_bins + 1), dtype=np.float32)
+    return np.concatenate([trained, closed, shared], axis=1)
+
+
 def item_vectors(tower: FittedTower) -> Float32s:
     """(n_items, dim + rank + bins + 1); the weights are in here, so that user vectors need not know them."""
     trained = encode_items(tower.model)  # (n_items, dim + 1), the last entry the bias

@@ -30,13 +30,24 @@ class UserEncoder:
 
     def encode(self, users: Histories) -> Float32s:
         """(n_users, dim + 1) user vectors, the last entry 1; an empty history gives what all users share."""
+        weight, amount = self._weights(users)
+        pooled = users.weighted_sums(weight, self.rated)  # (n_users, dim)
+        vectors = pooled / amount[:, None] + self.everyone
+        return np.concatenate([vectors, np.ones((users.n_users, 1), dtype=np.float32)], axis=1)
+
+    def encode_ratings(self, users: Histories) -> Float32s:
+        """(n_ratings, dim) what each rating adds to the vector of its user: these and `everyone` sum to `encode`."""
+        weight, amount = self._weights(users)
+        added: Float32s = self.rated[users.item_idx] * (weight / amount[users.rows])[:, None]
+        return added
+
+    def _weights(self, users: Histories) -> tuple[Float32s, Float32s]:
+        """(n_ratings,) of each rating, and (n_users,) what the sum of a user is divided by."""
         clocks = recency(users)
         fresh = np.exp(self.place_bias[clocks.place] + self.age_bias[clocks.age])
-        weight = self.rating_weight[np.round(users.ratings * 2).astype(np.int64) - 1] * fresh
-        pooled = users.weighted_sums(weight, self.rated)  # (n_users, dim)
+        weight: Float32s = self.rating_weight[np.round(users.ratings * 2).astype(np.int64) - 1] * fresh
         amount = np.bincount(users.rows, weights=fresh, minlength=users.n_users).astype(np.float32)
-        vectors = pooled / np.sqrt(amount + np.float32(1))[:, None] + self.everyone
-        return np.concatenate([vectors, np.ones((users.n_users, 1), dtype=np.float32)], axis=1)
+        return weight, np.sqrt(amount + np.float32(1))
 
 
 def user_encoder(model: TwoTower) -> UserEncoder:

@@ -4,16 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import polars as pl
 
+from recsys_core.data.histories import Histories
 from recsys_core.errors import UnknownUserError
 from recsys_core.features.assembler import state_counts
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.state import Requests, UserStates
 from recsys_core.ranking.list_rules import ListedItems, listed_items, ruled_list
-from recsys_core.retrieval.candidates import seen_at
+from recsys_core.retrieval.candidates import Candidates, Float32s, Int64s, seen_at
 from recsys_core.retrieval.encoding import user_vectors
 from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.exposures import UserExposures
+from recsys_core.serving.reasons import Reason, reasons
 from recsys_core.serving.requests import Answer, Clicked, Rated, Request, Shown
 from recsys_core.serving.users import Users
 
@@ -46,9 +49,7 @@ class Recommender:
         proposer, ranker = self.bundle.proposer, self.bundle.ranker
         exposures = self.exposures.before(request.user_id, request.requested_at)
         requests = Requests(users=state, requested_at=exposures.requested_at, exposures=exposures)
-        vectors = user_vectors(proposer.tower, state.histories)
-        seen = seen_at(state.histories, requests.requested_at, ranker.list_rules.rewatch_after_days)
-        candidates = proposer.retriever.candidates(vectors, seen, requests.requested_at, ranker.n_candidates)
+        vectors, candidates = self._retrieved(state.histories, requests.requested_at)
         block = proposer.features(requests, vectors, candidates.item_idx)
         present = candidates.item_idx[0] >= 0
         item_idx, features = candidates.item_idx[0, present], block.values[0, present]
@@ -69,6 +70,17 @@ class Recommender:
             n_known=len(state.histories.item_idx),
             degraded=state_counts(block),
         )
+
+    def reasons(self, answer: Answer) -> list[tuple[Reason, ...]]:
+        """For each place of an answer the ratings that spoke for its movie, the strongest first.
+
+        They are of what is known now of the time of the request: ask before anything further is observed.
+        """
+        proposer, request = self.bundle.proposer, answer.request
+        user = self._state(request).histories
+        _, candidates = self._retrieved(user, np.array([request.requested_at]))
+        found = candidates.item_idx[0]
+        return reasons(proposer, user, proposer.tower.catalogue.idx_of(answer.item_ids), found[found >= 0])
 
     def observe(self, user_id: int, what: Rated | Shown | Clicked) -> None:
         """Take in a rating, what an answer showed, or a click: requests after it know it."""
@@ -92,11 +104,26 @@ class Recommender:
             UnknownUserError: no item is in the catalogue, so that they say nothing.
         """
         wanted = sorted(set(item_ids))
-        if not (self.users.catalogue.idx_of(np.array(wanted, dtype=np.int64)) >= 0).any():
-            raise UnknownUserError(
-                f"none of the movies {wanted} is in the catalogue: find its id with `recsys data movies`"
-            )
+        unknown = self.unknown_movies(wanted)
+        if len(unknown) == len(wanted):
+            raise UnknownUserError(f"none of the movies {wanted} is in the catalogue: {'; '.join(unknown.values())}")
         return tuple(Rated(item_id=item_id, rating=5.0, timestamp=at - 1) for item_id in wanted)
+
+    def unknown_movies(self, item_ids: Sequence[int]) -> dict[int, str]:
+        """Those of some movies that the models do not know, so that a rating of them changes nothing: why, by id."""
+        asked = np.array(item_ids, dtype=np.int64)
+        unknown = asked[self.users.catalogue.idx_of(asked) < 0].tolist()
+        titles = dict(
+            self.bundle.movies.filter(pl.col("item_id").is_in(unknown)).select("item_id", "title").iter_rows()
+        )
+        return {one: _unknown(one, titles.get(one)) for one in unknown}
+
+    def _retrieved(self, user: Histories, requested_at: Int64s) -> tuple[Float32s, Candidates]:
+        """The vector of one user, and what the ranker is given to order."""
+        proposer, ranker = self.bundle.proposer, self.bundle.ranker
+        vectors = user_vectors(proposer.tower, user)
+        seen = seen_at(user, requested_at, ranker.list_rules.rewatch_after_days)
+        return vectors, proposer.retriever.candidates(vectors, seen, requested_at, ranker.n_candidates)
 
     def _state(self, request: Request) -> UserStates:
         state = self.users.state_before(request.user_id, request.requested_at)
@@ -104,3 +131,12 @@ class Recommender:
             if rated.timestamp < request.requested_at:
                 state = self.users.after(state, rated)
         return state
+
+
+def _unknown(item_id: int, title: str | None) -> str:
+    if title is None:
+        return f"no movie has the id {item_id}: `recsys data movies` finds ids"
+    return (
+        f"{title} ({item_id}) was rated by nobody when the models were fitted, so they do not know it: name another "
+        "movie, or append a rating of it to the log and `recsys refresh`"
+    )

@@ -1,6 +1,8 @@
 """recommend: the answers, and the refusals."""
 
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 from recsys_assets.cli import answers
 from recsys_core.data.schemas import MAX_ID
-from tests.assets.projects import Answer, Project
+from tests.assets.projects import REPOSITORY, Answer, Project
 from tests.conftest import Built
 
 
@@ -61,6 +63,46 @@ def test_an_explanation_names_features_and_how_far_they_moved_the_movie(built: B
     assert "SHAP" in explained
     assert "SHAP" not in plain
     assert len(re.findall(r"[+-]\d\.\d\d \w+: ", explained)) == 9
+
+
+def test_every_movie_comes_with_its_reasons_in_words_and_in_json(built: Built) -> None:
+    answer = built.project.recsys("recommend", "--user", "1", "-k", "5", "--json").json()
+    rated = {one["item_id"]: one for one in built.project.recsys("user", "1", "--json").json()}
+    shown = " ".join(built.project.recsys("recommend", "--user", "1", "-k", "5").out.split())
+    for one in answer:
+        first = one["reasons"][0]
+        assert (first["rating"], first["timestamp"]) == tuple(
+            rated[first["item_id"]][key] for key in ("rating", "timestamp")
+        )
+        assert rated[first["item_id"]]["title"] in one["because"]
+        assert one["because"].split()[0] in shown
+        assert sum(one["contributions"].values()) + one["base"] == pytest.approx(one["score"], abs=1e-3)
+    assert shown.count("because you ") == 5
+    nobody = built.project.recsys("recommend", "--user", "999999", "-k", "1", "--json").json()
+    assert nobody[0]["because"] == "because many like it: nothing that you rated speaks for it"
+
+
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_in_a_narrow_terminal_no_value_of_an_explanation_is_broken(built: Built, columns: str) -> None:
+    command = [sys.executable, "-m", "recsys_assets.cli", "recommend", "--user", "1", "--explain"]
+    narrow = built.project.environment | {"COLUMNS": columns}
+    shown = subprocess.run(command, env=narrow, cwd=built.project.root, capture_output=True, text=True, check=True)
+    values = re.findall(r"^    [+-]\d\.\d\d \w+: -?[\d.e+-]+$", shown.stdout, re.M)
+    assert len(values) == 30
+    assert len(re.findall(r"score -?\d+\.\d\d, base -?\d+\.\d\d$", shown.stdout, re.M)) == 10
+
+
+def test_what_a_user_rated_is_shown_latest_first(built: Built) -> None:
+    own = pl.read_parquet(built.project.folder("ratings") / "ratings.parquet").filter(user_id=1)
+    rows = built.project.recsys("user", "1", "--json").json()
+    assert [one["timestamp"] for one in rows] == sorted(own["timestamp"], reverse=True)
+    assert {(one["item_id"], one["rating"]) for one in rows} == set(own.select("item_id", "rating").iter_rows())
+    assert rows[0]["rated_at"] == datetime.fromtimestamp(rows[0]["timestamp"], UTC).isoformat()
+    shown = built.project.recsys("user", "1", "-n", "2").out.splitlines()
+    assert shown[0] == f"{own.height} ratings, {own['rating'].mean():.2f} stars in the mean"
+    assert [rows[at]["title"] in shown[2 + at] for at in (0, 1)] == [True, True]
+    assert shown[-1] == f"... and {own.height - 2} earlier ratings: -n shows more, --json all"
+    assert "no user 999999 has rated anything: ids run from 1 to 671" in built.project.recsys("user", "999999").sentence
 
 
 def test_an_explanation_names_the_list_rule_that_moved_a_movie(project: Project, built: Built) -> None:
@@ -127,8 +169,9 @@ def test_who_asks_before_their_first_rating_gets_what_everybody_new_gets(built: 
 
 def test_numbers_that_are_too_old_at_the_request_are_named(built: Built) -> None:
     err = built.project.recsys("recommend", "--user", "1", "--at", "2040-01-01").err
-    assert "too old by then, so that defaults stand for them: item_age_years, item_days_known" in " ".join(err.split())
-    assert "`recsys refresh`" in err
+    assert "too old by then, so that defaults stand for them: item_age_years, item_days_known" in err
+    learned_until = built.project.recsys("status", "--json").json()["learned_until"]
+    assert f"learned until {learned_until}: ask nearer to that (--at), or append newer ratings" in err
 
 
 def times_shown(answer: Answer) -> dict[int, float]:
@@ -158,6 +201,14 @@ def test_where_the_log_cannot_be_read_nothing_counts_as_shown_and_a_note_says_so
     assert "what this user was shown before counts for nothing here" in " ".join(answer.err.split())
 
 
+def test_an_unknown_movie_beside_a_known_one_is_named(built: Built) -> None:
+    """It was dropped without a word."""
+    answer = built.project.recsys("recommend", "--like", "318", "--like", "99999999", "--json")
+    assert len(answer.json()) == 10
+    assert answer.err.startswith("note: no movie has the id 99999999: `recsys data movies` finds ids")
+    assert "id 318" not in answer.err
+
+
 def test_an_unknown_movie_is_refused(built: Built) -> None:
     assert "none of the movies [99999999] is in the catalogue" in (
         built.project.recsys("recommend", "--like", "99999999").sentence
@@ -178,6 +229,19 @@ def test_parts_that_do_not_belong_together_are_refused(project: Project) -> None
     assert project.recsys("recommend", "--user", "1").code == 0
     assert project.call(materialize, "two_tower", '{"n_epochs": 1}').code == 0
     assert "so that all parts belong together" in project.recsys("recommend", "--user", "1").sentence
+
+
+@pytest.mark.slow
+def test_the_new_rating_of_the_readme_leaves_no_answer_degraded(project: Project) -> None:
+    """Item features ended with the data set, years before that rating: every answer had defaults, and no remedy."""
+    (line,) = re.findall(r'^\{"event_id".*\}$', (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.M)
+    (project.root / "events.jsonl").write_text(line + "\n")
+    assert project.recsys("log", "append", str(project.root / "events.jsonl")).code == 0
+    assert project.recsys("refresh").code == 0
+    assert project.recsys("status", "--json").json()["learned_until"].startswith("2024-05-01")
+    for user in ("1", "672"):
+        assert project.recsys("recommend", "--user", user).err == ""
+    assert [one["item_id"] for one in project.recsys("user", "672", "--json").json()] == [318]
 
 
 def test_a_time_with_an_offset_is_converted(built: Built) -> None:

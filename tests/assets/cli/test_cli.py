@@ -1,7 +1,9 @@
 """The command line as a whole: help for everything, exit codes, and no traceback for what the user can mend."""
 
 from collections.abc import Iterator
+from importlib.metadata import version
 
+import click
 import pytest
 import typer
 from rich.text import Text
@@ -26,8 +28,8 @@ COMMANDS = dict(commands())
 
 def test_the_commands_are_those_of_the_guide() -> None:
     words = (
-        "run, refresh, backfill, status, report, recommend, ui, gc, data, data list, data fetch, data movies, "
-        "log, log append, log demo, log stats, log gaps, log verify, log quarantine, bench, bench rank"
+        "run, refresh, backfill, status, checks, report, recommend, user, ui, gc, data, data list, data fetch, "
+        "data movies, log, log append, log demo, log stats, log gaps, log verify, log quarantine, bench, bench rank"
     )
     assert COMMANDS.keys() == {"", *words.split(", ")}
 
@@ -49,6 +51,22 @@ def test_help_is_shown(built: Built, name: str) -> None:
     assert COMMANDS[name].help.split("\n")[0] in shown  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_help_has_a_short_name_everywhere(name: str) -> None:
+    words = name.split()
+    parent = None
+    for depth in range(len(words) + 1):
+        command = COMMANDS[" ".join(words[:depth])]
+        parent = click.Context(command, parent=parent, info_name="x")  # type: ignore[arg-type]
+    assert command.get_help_option(parent).opts == ["-h", "--help"]  # type: ignore[attr-defined]
+
+
+def test_the_version_is_that_of_the_package(built: Built) -> None:
+    answer = built.project.recsys("--version")
+    assert (answer.code, answer.out) == (0, f"recsys {version('recsys')}\n")
+    assert built.project.recsys("-h").out == built.project.recsys("--help").out
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -61,6 +79,9 @@ def test_help_is_shown(built: Built, name: str) -> None:
         ["data", "fetch"],
         ["log", "append"],
         ["status", "extra"],
+        ["user"],
+        ["user", "-1"],
+        ["log", "quarantine", "--replay", "--clear"],
     ],
 )
 def test_wrong_usage_exits_with_2(built: Built, wrong: list[str]) -> None:

@@ -19,6 +19,9 @@ from tests.conftest import Built
 AT = 1_476_748_800 + 3_600  # on 2016-10-18
 
 
+CLEAR = ("log", "quarantine", "--clear")
+
+
 @pytest.fixture
 def bare(tmp_path: Path) -> Project:
     """Sources, settings and no artifacts: the log needs none."""
@@ -47,11 +50,12 @@ def lines_in(project: Project, *lines: str, end: str = "\n") -> str:
 def test_lines_are_appended_counted_and_shown_by_day(bare: Project) -> None:
     file = lines_in(bare, line(1), line(2), line(2), line(2, value=1.0), "rubbish")
     said = bare.recsys("log", "append", file)
-    assert said.code == 0, said.err
+    assert said.code == 1, "scripts must notice that a line was set aside"
+    assert "Traceback" not in said.err
     assert "5 lines" in said.out
     assert "events: 2 new, 1 repeated, 1 conflicting" in said.out
     assert "1 were set aside: `recsys log quarantine` says why" in said.out
-    again = bare.recsys("log", "append", file, "--json").json()
+    again = json.loads(bare.recsys("log", "append", file, "--json").out)
     assert again["appended"]["events"] == {"new": 0, "repeated": 4, "conflicting": 0}
     stats = bare.recsys("log", "stats", "--json").json()
     assert stats["days"] == [
@@ -231,3 +235,38 @@ def test_a_packed_file_is_no_unfinished_line(bare: Project) -> None:
     path = bare.root / "lines.jsonl.gz"
     path.write_bytes(gzip.compress(line(1).encode()))
     assert "is packed with gzip, not lines of JSON in UTF-8" in bare.recsys("log", "append", str(path)).sentence
+
+
+def test_a_mended_file_clears_its_lines_and_exits_with_0(bare: Project) -> None:
+    file = lines_in(bare, line(1), "", line(2, kind="veiw"), "rubbish")
+    assert bare.recsys("log", "append", file).code == 1
+    lines_in(bare, line(1), "", line(2), line(3))
+    mended = bare.recsys("log", "append", file)
+    assert mended.code == 0, mended.err
+    assert "2 that were set aside before have left the quarantine" in mended.out
+    assert bare.recsys("log", "quarantine", "--json").json() == []
+
+
+def test_the_quarantine_is_cleared_by_file_or_whole(bare: Project) -> None:
+    file = lines_in(bare, line(1), "rubbish")
+    other = bare.root / "other.jsonl"
+    other.write_text("more\nrubbish too\n")
+    for one in (file, str(other)):
+        assert bare.recsys("log", "append", one).code == 1
+    assert "no line of nowhere.jsonl is in quarantine" in bare.recsys(*CLEAR, "--file", "nowhere.jsonl").sentence
+    assert bare.recsys("log", "quarantine", "--file", file).out.startswith("1 lines are in quarantine")
+    assert "1 lines left the quarantine" in bare.recsys(*CLEAR, "--file", file).out
+    assert bare.recsys(*CLEAR, "--json").json() == {"n_cleared": 2}
+    assert "0 lines are in quarantine" in bare.recsys("log", "quarantine").out
+    assert bare.recsys("log", "append", file).code == 1
+    assert len(bare.recsys("log", "quarantine", "--json").json()) == 1
+    assert bare.recsys("log", "quarantine", "--replay", "--clear").code == 2
+
+
+def test_an_event_of_a_movie_that_does_not_exist_is_stored_and_told(project: Project) -> None:
+    file = lines_in(project, line(1, item_id=1), line(2, item_id=99_999_999), line(3, item_id=99_999_999, value=1.0))
+    said = project.recsys("log", "append", file, "--json")
+    assert said.json()["appended"]["events"]["new"] == 3
+    assert said.json()["unknown_items"] == {"99999999": 2}
+    assert "2 lines are of movies that the movie table does not hold: 99999999. They are stored" in said.err
+    assert "movie table" not in project.recsys("log", "append", lines_in(project, line(4, item_id=1))).err

@@ -45,6 +45,26 @@ def test_the_plan_is_a_table_for_people(project: Project) -> None:
     assert "parameters changed: n_rounds: 10 -> 11" in lines[1]
 
 
+def test_settings_that_differ_from_the_last_build_are_named(project: Project) -> None:
+    """Before anything is built: a forgotten --settings trains everything anew."""
+    note = "note: the last build had other settings (then -> now): "
+    assert note not in project.recsys("refresh", "--plan").err
+    project.settings.write_text("")
+    plan = project.recsys("refresh", "--plan")
+    assert note in plan.err
+    assert "two_tower: dim: 8 -> 64" in plan.err
+    assert f"Those of {project.settings} hold now" in plan.err
+    assert "name their file: `recsys --settings FILE`" in plan.err
+
+
+@pytest.mark.slow
+def test_a_refresh_names_changed_settings_once_and_before_it_builds(project: Project) -> None:
+    change(project, "eval_report", n_draws=110)
+    said = project.recsys("refresh").err
+    assert said.count("note: the last build had other settings (then -> now): eval_report: n_draws: 100 -> 110") == 1
+    assert said.index("note:") < said.index("built eval_report")
+
+
 def test_status_shows_every_artifact(built: Built) -> None:
     rows = built.project.recsys("status", "--json").json()["artifacts"]
     assert {row["asset"] for row in rows} == PARENTS.keys()

@@ -33,8 +33,8 @@ def data(*lines: dict[str, object] | bytes, end: bytes = b"\n") -> bytes:
     return b"\n".join(one if isinstance(one, bytes) else json.dumps(one).encode() for one in lines) + end
 
 
-def imported(log: SqliteLog, content: bytes) -> Imported:
-    return import_lines(io.BytesIO(content), "a.jsonl", log, NOW)
+def imported(log: SqliteLog, content: bytes, source: str = "a.jsonl", limits: Limits = NOW) -> Imported:
+    return import_lines(io.BytesIO(content), source, log, limits)
 
 
 def test_lines_of_every_type_find_their_table(sqlite: SqliteLog) -> None:
@@ -77,13 +77,12 @@ def test_bad_lines_are_set_aside_with_their_place_and_the_others_stay(sqlite: Sq
         line(9),
     ]
     found = imported(sqlite, data(*lines))
-    assert found.appended.events == Counts(new=2)
+    assert (found.appended.events, found.n_lines) == (Counts(new=2), len(lines) - 1)
     assert [(one.line, one.column, one.reason) for one in sqlite.quarantined()] == [
         (2, "kind", "missing key"),
         (3, "", "unknown key"),
         (4, "user_id", "duplicate key"),
         (5, "user_id", "wrong type"),
-        (6, "", "blank line"),
         (7, "", "not a finite number"),
         (8, "", "not JSON"),
         (9, "", "line too long"),
@@ -155,7 +154,9 @@ def test_any_mutation_is_stored_or_set_aside(changes: list[tuple[float, bytes, i
         found = imported(log, content)
         stored = found.appended.events
         assert stored.new + stored.repeated + stored.conflicting + found.n_set_aside == found.n_lines
-        assert found.n_lines == content.count(b"\n") + (bool(content.rpartition(b"\n")[2]) and not found.tail_offset)
+        *whole, last = content.split(b"\n")
+        n_counted = sum(bool(one.strip()) for one in [*whole, b"" if found.tail_offset is not None else last])
+        assert found.n_lines == n_counted
         read_day(log, DAY)
         assert log.damage() == []
 
@@ -198,3 +199,28 @@ def test_an_array_is_told_that_one_object_per_line_is_expected(sqlite: SqliteLog
 def test_a_last_line_that_no_further_byte_could_mend_is_set_aside(sqlite: SqliteLog, last: bytes) -> None:
     assert imported(sqlite, data(line(1), last, end=b"")).n_set_aside == 1
     assert imported(sqlite, data(line(1), b'{"user_id": 1', end=b"")).tail_offset is not None
+
+
+@pytest.mark.parametrize("blank", [b"", b"  ", b"\r", b"\t \r"])
+def test_a_blank_line_is_no_fault(sqlite: SqliteLog, blank: bytes) -> None:
+    found = imported(sqlite, data(blank, line(1), blank, line(2), blank, blank, end=b""))
+    assert (found.n_lines, found.n_set_aside, found.tail_offset) == (2, 0, None)
+    assert sqlite.quarantined() == []
+
+
+def test_events_of_movies_that_do_not_exist_are_stored_and_told(sqlite: SqliteLog) -> None:
+    shown = IMPRESSION | {"type": "impression", "item_id": 99_999_999}
+    lines = [line(1, item_id=7), line(2, item_id=99_999_999), line(3, item_id=8, kind="click", value=None), shown]
+    assert imported(sqlite, data(*lines)).unknown_items == {}, "nobody has looked"
+    looked_up = Limits(now=NOW.now, known_items={7})
+    found = imported(sqlite, data(*lines), limits=looked_up)
+    assert found.unknown_items == {8: 1, 99_999_999: 2}
+    assert found.appended.events == Counts(repeated=3)
+
+
+def test_a_line_that_was_mended_and_appended_again_leaves_the_quarantine(sqlite: SqliteLog) -> None:
+    imported(sqlite, data(line(1), line(2, kind="veiw"), b'{"event_id": "e3", "user', line(4, user_id="4")))
+    assert len(sqlite.quarantined()) == 3
+    found = imported(sqlite, data(line(1), line(2), line(3), line(4, user_id="4")))
+    assert (found.n_mended, found.n_set_aside) == (2, 1)
+    assert [one.line for one in sqlite.quarantined()] == [4]

@@ -42,7 +42,9 @@ def test_an_empty_log_and_an_empty_batch_are_no_fault(log: EventLog) -> None:
         assert log.read_day(table, START).rows.is_empty()
         assert log.deliveries(table).is_empty()
     assert log.quarantined() == log.damage() == []
-    assert log.set_aside([]) == 0
+    log.set_aside([])
+    log.let_go(set(), 10)
+    assert log.quarantined() == []
 
 
 def test_new_repeated_and_conflicting_rows_are_counted(log: EventLog) -> None:
@@ -134,19 +136,33 @@ def test_writers_see_each_other_and_their_repeats_count_once(open_log: OpenLog) 
         assert read.counts == {"deliveries": 4, "accepted": 3, "rejected": 0, "repeats": 1, "late": 0}
 
 
-def test_bad_lines_are_kept_whole_once_and_leave_when_they_are_replayed(open_log: OpenLog) -> None:
-    def bad(raw: bytes, at: int) -> BadLine:
-        given = {"source": "a.jsonl", "line": 3, "column": "", "reason": "not JSON", "value": "{"}
-        return BadLine(line_id=line_id_of(raw), raw=raw, set_aside_at=at, **given)  # type: ignore[arg-type]
+def bad(raw: bytes, at: int, source: str = "a.jsonl", line: int = 3) -> BadLine:
+    given = {"column": "", "reason": "not JSON", "value": "{"}
+    return BadLine(line_id=line_id_of(raw), raw=raw, set_aside_at=at, source=source, line=line, **given)
 
+
+def test_bad_lines_are_kept_whole_once_and_leave_when_they_are_let_go(open_log: OpenLog) -> None:
     one, other = open_log(), open_log()
-    assert one.set_aside([bad(b"{\0\xff", 20), bad(b"[", 10)]) == 2
-    assert one.set_aside([bad(b"[", 30)]) == 0
+    one.set_aside([bad(b"{\0\xff", 20), bad(b"[", 10)])
+    one.set_aside([bad(b"[", 30)])
     other.set_aside([bad(b"[", 5), bad(b"x", 40)])
     assert [line.raw for line in one.quarantined()] == [b"[", b"{\0\xff", b"x"]
-    other.mark_replayed({line_id_of(b"{\0\xff")}, 50)
-    other.mark_replayed({line_id_of(b"{\0\xff")}, 60)
+    other.let_go({line_id_of(b"{\0\xff")}, 50)
+    other.let_go({line_id_of(b"{\0\xff")}, 60)
     assert [line.raw for line in one.quarantined()] == [b"[", b"x"]
+    other.let_go({line_id_of(b"[")}, 5)
+    assert [line.raw for line in one.quarantined()] == [b"x"], "within the second in which it was last set aside"
+
+
+def test_a_line_that_was_let_go_waits_again_when_it_comes_again(open_log: OpenLog) -> None:
+    """Also within one second: it was hidden for ever, while every import said that it was set aside."""
+    one, other = open_log(), open_log()
+    one.set_aside([bad(b"[", 10)])
+    for at in (10, 10, 50):
+        other.let_go({line_id_of(b"[")}, at)
+        assert one.quarantined() == []
+        other.set_aside([bad(b"[", at, source="b.jsonl", line=7)])
+        assert [(line.source, line.line) for line in one.quarantined()] == [("b.jsonl", 7)]
 
 
 def test_a_closed_log_can_be_used_again(log: EventLog) -> None:

@@ -4,11 +4,12 @@ import io
 
 import pytest
 
+from recsys_core.errors import DataError
 from recsys_core.feedback import values
 from recsys_core.feedback.importing import Limits, import_lines
 from recsys_core.feedback.interactions import read_day
 from recsys_core.feedback.log import Counts, EventLog
-from recsys_core.feedback.quarantine import reasons, replay
+from recsys_core.feedback.quarantine import clear, reasons, replay
 from recsys_core.feedback.sqlite_log import SqliteLog
 from tests.core.feedback.conftest import OpenLog
 from tests.core.feedback.rows import DAY, START
@@ -51,7 +52,7 @@ def test_a_kill_between_storing_and_marking_doubles_nothing(sqlite: SqliteLog, m
     import_lines(io.BytesIO(data(line(1, timestamp=START + 2000))), "a.jsonl", sqlite, NOW)
     wide = Limits(now=NOW.now, future_tolerance_s=3_600)
     with monkeypatch.context() as patch:
-        patch.setattr(SqliteLog, "mark_replayed", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(SqliteLog, "let_go", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             replay(sqlite, wide)
     assert len(sqlite.quarantined()) == 1
@@ -66,3 +67,21 @@ def test_reasons_are_counted_the_most_frequent_first(with_bad_lines: EventLog) -
         ("not JSON", 1),
     ]
     assert reasons([]) == {}
+
+
+def test_lines_are_dismissed_by_file_or_all_and_are_back_when_they_come_again(with_bad_lines: EventLog) -> None:
+    import_lines(io.BytesIO(b"rubbish\n"), "b.jsonl", with_bad_lines, NOW)
+    with pytest.raises(DataError, match=r"no line of c.jsonl is in quarantine; there are lines of a.jsonl, b.jsonl"):
+        clear(with_bad_lines, NOW.now, "c.jsonl")
+    assert clear(with_bad_lines, NOW.now, "a.jsonl") == 4
+    assert [one.source for one in with_bad_lines.quarantined()] == ["b.jsonl"]
+    assert clear(with_bad_lines, NOW.now) == 1
+    assert clear(with_bad_lines, NOW.now) == 0
+    assert replay(with_bad_lines, NOW).n_left == 0
+    import_lines(io.BytesIO(b"rubbish\n"), "b.jsonl", with_bad_lines, NOW)
+    assert [one.raw for one in with_bad_lines.quarantined()] == [b"rubbish"]
+
+
+def test_a_replay_tells_of_movies_that_do_not_exist(with_bad_lines: EventLog) -> None:
+    wide = Limits(now=NOW.now, future_tolerance_s=3_600, known_items={int(str(line(1)["item_id"]))})
+    assert replay(with_bad_lines, wide).unknown_items == {int(str(line(2)["item_id"])): 1}

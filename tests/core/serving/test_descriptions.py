@@ -6,9 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from recsys_core.errors import UnknownUserError
 from recsys_core.features.registry import FEATURE_NAMES, FEATURES
 from recsys_core.serving.bundle import Bundle
-from recsys_core.serving.descriptions import Recommendation, describe
+from recsys_core.serving.descriptions import Recommendation, describe, rated_by, titles_of
 from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.requests import Answer, Request
 from tests.core.worlds import N_CANDIDATES, TinyRun
@@ -42,6 +43,40 @@ def test_every_place_explains_itself(tiny: TinyRun, recommender: Recommender) ->
             assert (one.may_be_missing and np.isnan(value)) or (
                 (one.low is None or value >= one.low) and (one.high is None or value <= one.high)
             )
+
+
+def test_values_and_base_sum_to_the_score(recommender: Recommender) -> None:
+    """Whoever read the values alone could not tell what they were counted from."""
+    for place in described(recommender):
+        assert sum(place.contributions.values()) + place.base == pytest.approx(place.score, abs=1e-4)
+
+
+def test_reasons_are_told_in_words_where_they_are_asked_for(recommender: Recommender) -> None:
+    answer = answered(recommender, 14, 5)
+    assert {(place.because, place.reasons) for place in describe(recommender.bundle, answer)} == {("", ())}
+    reasons = recommender.reasons(answer)
+    places = describe(recommender.bundle, answer, reasons)
+    assert [place.reasons for place in places] == reasons
+    titles = titles_of(recommender.bundle.movies)
+    assert all(titles[place.reasons[0].item_id] in place.because for place in places if place.reasons)
+    assert any(place.reasons for place in places)
+
+
+def test_what_a_user_rated_comes_latest_first_with_titles(tiny: TinyRun) -> None:
+    ratings = tiny.ratings.with_columns(event_id=pl.lit(None, pl.String))
+    gone = ratings.filter(user_id=14)["item_id"][0]
+    rated = rated_by(ratings, tiny.movies.filter(pl.col("item_id") != gone), 14)
+    assert rated.columns == ["item_id", "title", "year", "rating", "timestamp", "event_id"]
+    assert sorted(rated["item_id"]) == sorted(ratings.filter(user_id=14)["item_id"])
+    assert rated["timestamp"].is_sorted(descending=True)
+    assert rated.filter(item_id=gone)["title"].to_list() == [None]
+    assert rated["title"].null_count() == 1
+
+
+def test_a_user_without_ratings_is_refused_with_the_ids_that_there_are(tiny: TinyRun) -> None:
+    known = tiny.ratings["user_id"]
+    with pytest.raises(UnknownUserError, match=f"no user 999 has rated anything: ids run from {known.min()} to"):
+        rated_by(tiny.ratings, tiny.movies, 999)
 
 
 def test_every_place_says_how_likely_a_like_is_in_the_order_of_the_scores(

@@ -400,3 +400,17 @@ def test_what_was_shown_too_often_goes_behind_all_others(tiny: TinyRun, bundle: 
     assert tired.ranker_ranks.tolist()[-2:] == [1, 3]
     recommender.observe(11, Clicked(item_id=int(seen.item_ids[0]), timestamp=now + 2))
     assert asked(recommender, 11, at=now + 3).item_ids[0] == first.item_ids[0]
+
+
+def test_a_movie_that_the_models_do_not_know_is_not_sent_in_a_circle(bundle: Bundle) -> None:
+    """A search by title shows its id, so it can't be told to search."""
+    new = bundle.movies.head(1).with_columns(item_id=pl.lit(88_888, pl.Int64), title=pl.lit("Tomorrow"))
+    recommender = Recommender(bundle=replace(bundle, movies=pl.concat([bundle.movies, new])))
+    said = recommender.unknown_movies([5_000, 88_888, 99_999])
+    assert said.keys() == {88_888, 99_999}
+    assert "Tomorrow (88888) was rated by nobody when the models were fitted" in said[88_888]
+    assert "data movies" not in said[88_888]
+    assert said[99_999] == "no movie has the id 99999: `recsys data movies` finds ids"
+    with pytest.raises(UnknownUserError, match=r"none of the movies \[88888\] is in the catalogue: Tomorrow"):
+        recommender.somebody_who_likes([88_888], recommender.now)
+    assert len(recommender.somebody_who_likes([5_000, 88_888], recommender.now)) == 2
