@@ -25,6 +25,7 @@ from tests.assets.edits import (
     READING_DAYS,
     SKIPS,
     WEEK,
+    accept_loss,
     answers,
     both,
     build,
@@ -157,8 +158,8 @@ EDITS = [
         built={DAY, HEAD},
     ),
     Edit(
-        what="the log of an old day, gone",
-        make=log(),
+        what="the log of an old day, gone, and the loss accepted",
+        make=both(log(), accept_loss),
         certain={DAY: [f"input log/{DAY[-10:]} changed"]},
         built={DAY, HEAD},
     ),
