@@ -7,7 +7,7 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 
-from recsys_core.data.histories import Histories
+from recsys_core.data.histories import NEVER, Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.days import DAY_S
 from recsys_core.retrieval.candidates import Births, Candidates, exact_candidates, find_candidates, seen_at
@@ -216,12 +216,12 @@ def test_a_users_candidates_do_not_depend_on_when_others_ask(propose: Propose) -
         np.testing.assert_allclose(alone.scores[0], together.scores[user], rtol=1e-5, atol=1e-5)
 
 
-def test_an_item_that_no_rating_dates_was_always_there(tiny: TinyRun) -> None:
+def test_an_item_without_a_rating_is_never_found_among_the_rated(tiny: TinyRun) -> None:
     tower = tiny.tower
     born = first_rated_at(tiny.ratings.filter(pl.col("item_id") != tower.catalogue.item_ids[3]), tower.catalogue)
-    assert np.flatnonzero(born < 0).tolist() == [3]
-    births = Births(first_rated_at=born, requested_at=np.array([tiny_world.FIRST_DAY]))
-    assert np.flatnonzero(~births.is_unborn(0)).tolist() == [3]
+    assert np.flatnonzero(born == NEVER).tolist() == [3]
+    births = Births(first_rated_at=born, requested_at=np.array([tower.fit_end + 10**9]))
+    assert np.flatnonzero(births.is_unborn(0)).tolist() == [3]
 
 
 def test_the_towers_know_when_their_items_were_first_rated(tiny: TinyRun) -> None:
