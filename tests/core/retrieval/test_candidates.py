@@ -14,7 +14,6 @@ from recsys_core.retrieval.candidates import Births, Candidates, exact_candidate
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.index import build_index
 from recsys_core.retrieval.training import first_rated_at
-from tests import tiny_world
 from tests.core.worlds import TinyRun, histories_from, pairs_of, random_histories
 
 Float32s = npt.NDArray[np.float32]
