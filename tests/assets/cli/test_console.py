@@ -13,7 +13,7 @@ from rich.table import Table
 from typer.testing import CliRunner
 
 from recsys_assets.cli import app
-from recsys_assets.cli.console import SafeConsole, log_shown, plain, printable, progress_shown, working
+from recsys_assets.cli.console import SafeConsole, log_shown, out, plain, printable, progress_shown, working
 from recsys_core.data.schemas import MOVIES_COLUMNS
 from recsys_core.lake.manifest import Lineage
 from recsys_core.lake.store import Lake
@@ -78,7 +78,7 @@ def test_a_movie_with_a_hostile_title_takes_one_harmless_line(
         "movies", lambda folder: write_table(movies, folder / "movies.parquet"), Lineage(code_version="x")
     )
     monkeypatch.setenv("RECSYS_LAKE", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(out, "_width", 200)  # COLUMNS counts when it was set before the first import alone
     answer = CliRunner().invoke(app, ["data", "movies"])
     assert answer.exit_code == 0, answer.output
     assert len(answer.stdout.splitlines()) == 3
