@@ -30,9 +30,10 @@ from recsys_core.metrics.relevance import hits_of
 from recsys_core.retrieval.baselines.config import BaselinesConfig
 from recsys_core.retrieval.baselines.popularity import fit_popularity
 from recsys_core.retrieval.baselines.recommend import recommend
-from recsys_core.retrieval.candidates import exact_candidates
+from recsys_core.retrieval.candidates import find_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.encoding import item_vectors, parts_of, user_vectors
+from recsys_core.retrieval.index import ExactSearch
 from recsys_core.retrieval.recency import AGE_LIMITS
 from recsys_core.retrieval.training import fit_two_tower
 
@@ -79,7 +80,7 @@ trained_half[:, parts.closed_form] = trained_half[:, parts.trend] = 0
 closed_form[:, parts.trained] = closed_form[:, parts.trend] = closed_form[:, parts.bias] = 0
 trend[:, parts.trained] = trend[:, parts.closed_form] = trend[:, parts.bias] = 0
 queries = {"all parts": asking, "trained half": trained_half, "closed form": closed_form, "trend": trend}
-found = {name: exact_candidates(vectors, own, users, 500).item_idx for name, own in queries.items()}
+found = {name: find_candidates(ExactSearch(vectors=vectors), own, users, 500).item_idx for name, own in queries.items()}
 train = histories_of(fit_ratings(ratings, splits, first), tower.catalogue)
 popular = recommend(fit_popularity(train, BaselinesConfig()), users, 500)
 ks = (10, 20, 50, 100, 200, 500)

@@ -94,15 +94,20 @@ def days_out_of_date(lake: LakeResource) -> dict[str, str]:
     }
 
 
-def days_that_shrank(lake: LakeResource, log: "EventLog") -> dict[str, Loss]:
-    """Of the ingested days, those of which the log holds less than it did, and nobody said that this is in order.
+def days_that_shrank(lake: LakeResource, log: "EventLog", days: Collection[str] | None = None) -> dict[str, Loss]:
+    """Of some days, those of which the log holds less than was ingested, and nobody said that this is in order.
+
+    Args:
+        lake: the lake.
+        log: the event log.
+        days: YYYY-MM-DD; None: all that were ingested.
 
     Raises:
         LogError: the log cannot be read.
     """
     held = deliveries_by_day(log)
     found = {}
-    for day in lake.store.partitions("interactions"):
+    for day in lake.store.partitions("interactions") if days is None else sorted(days):
         if loss := loss_of(lake, log, day, held.get(day, 0)):
             found[day] = loss
     return found
@@ -114,7 +119,7 @@ def refuse_losses(lake: LakeResource, log: "EventLog", days: Collection[str]) ->
     Raises:
         LogError: one has, or the log cannot be read.
     """
-    lost = [loss for day, loss in days_that_shrank(lake, log).items() if day in days]
+    lost = list(days_that_shrank(lake, log, days).values())
     if lost:
         raise LogError(f"{log.place}: {lost[0]}" + (f" ({len(lost)} such days)" if len(lost) > 1 else ""))
 

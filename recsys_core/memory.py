@@ -17,7 +17,7 @@ EASE_COPIES = 4
 """Matrices of float64 that fitting EASE holds at once: the Gram matrix, its factor, the identity and the inverse."""
 
 EXAMPLE_COPIES = 2.7
-"""Peak over size of the ranker's table of rows; measured on a tenth of MovieLens 25M (86 GiB for 32)."""
+"""Peak over size of the ranker's table of rows: an estimate for MovieLens 25M (86 GB beside 32), never run."""
 
 TOWER_FLOATS_PER_ITEM = 2 * 64 + 43 + 2 * 128 + 32 + 32 + 300
 """Both tables of the towers, content, both sides of the closed form, trend, rating model, followers with lifts."""

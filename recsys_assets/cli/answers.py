@@ -4,7 +4,7 @@ import math
 import time
 from contextlib import closing
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
@@ -12,6 +12,7 @@ import typer
 from rich.table import Column, Table
 
 from recsys_assets.cli.console import Json, errors, fixed_columns, out, plain, print_json
+from recsys_core.days import moment
 
 if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--help` need not pay
     from recsys_core.serving.bundle import Bundle
@@ -98,7 +99,7 @@ def user(
     with lake.reading():
         ratings, movies = (read_table(lake.open(name) / f"{name}.parquet") for name in ("ratings", "movies"))
     rated = rated_by(ratings, movies, user_id)
-    rows = [row | {"rated_at": _moment(row["timestamp"])} for row in rated.iter_rows(named=True)]
+    rows = [row | {"rated_at": moment(row["timestamp"])} for row in rated.iter_rows(named=True)]
     if as_json:
         print_json(rows)
         return
@@ -110,10 +111,6 @@ def user(
     out.print(table)
     if len(rows) > n:
         out.print(f"... and {len(rows) - n} earlier ratings: -n shows more, --json all")
-
-
-def _moment(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).isoformat()
 
 
 def _show_notes(notes: list[str]) -> None:
@@ -178,7 +175,7 @@ def _reservations(answer: "Answer", bundle: "Bundle") -> list[str]:
     if stale:
         found.append(
             f"too old by then, so that defaults stand for them: {', '.join(stale)}. The models have learned until "
-            f"{_moment(bundle.learned_until)}: ask nearer to that (--at), or append newer ratings to the log and "
+            f"{moment(bundle.learned_until)}: ask nearer to that (--at), or append newer ratings to the log and "
             "`recsys refresh`"
         )
     return found

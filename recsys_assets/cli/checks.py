@@ -1,6 +1,7 @@
 """The command that shows what the checks of the assets found."""
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from recsys_assets.cli.console import Json, out, plain, print_json
 
@@ -20,7 +21,7 @@ def checks(*, as_json: Json = False) -> None:
     """
     found = _findings()
     if as_json:
-        print_json([_row(one) for one in found])
+        print_json([asdict(one) for one in found])
         return
     _show(found)
 
@@ -37,18 +38,6 @@ def _findings() -> "list[Finding]":
         return findings(repository, None)
     with instance() as dagster:
         return findings(repository, dagster)
-
-
-def _row(one: "Finding") -> dict[str, Any]:
-    return {
-        "asset": one.asset,
-        "check": one.check,
-        "verdict": one.verdict,
-        "is_blocking": one.is_blocking,
-        "says": one.says,
-        "ran_at": one.ran_at,
-        "found": one.found,
-    }
 
 
 def _show(found: "list[Finding]") -> None:

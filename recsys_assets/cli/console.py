@@ -91,16 +91,10 @@ def working(message: str) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def log_shown() -> Iterator[None]:
-    """Show on standard error what core logs while the block runs: a line for each message."""
-    logger = logging.getLogger("recsys_core")
-
-    class Show(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            mark = "[yellow]warning:[/] " if record.levelno >= logging.WARNING else ""
-            errors.print(f"{mark}{plain(record.getMessage())}", soft_wrap=True)
-
-    handler, level = Show(), logger.level
+def _heard(name: str, show: Callable[[logging.LogRecord], None]) -> Iterator[None]:
+    """Show every message of a logger while the block runs."""
+    logger, handler = logging.getLogger(name), _Shown(show)
+    level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
@@ -108,6 +102,27 @@ def log_shown() -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+
+
+class _Shown(logging.Handler):
+    def __init__(self, show: Callable[[logging.LogRecord], None]) -> None:
+        super().__init__()
+        self.show = show
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.show(record)
+
+
+@contextmanager
+def log_shown() -> Iterator[None]:
+    """Show on standard error what core logs while the block runs: a line for each message."""
+
+    def show(record: logging.LogRecord) -> None:
+        mark = "[yellow]warning:[/] " if record.levelno >= logging.WARNING else ""
+        errors.print(f"{mark}{plain(record.getMessage())}", soft_wrap=True)
+
+    with _heard("recsys_core", show):
+        yield
 
 
 @contextmanager
@@ -142,23 +157,16 @@ def _is_pending() -> bool:
 @contextmanager
 def progress_shown() -> Iterator[None]:
     """Show what the assets tell while the block runs: a line for each, and the current one with a spinner."""
-    logger = logging.getLogger("recsys.progress")
     with working("starting") as tell:
 
-        class Show(logging.Handler):
-            def emit(self, record: logging.LogRecord) -> None:
-                message = plain(record.getMessage())
-                if getattr(record, "is_done", False):
-                    errors.print(f"  built {message}")
-                elif record.levelno >= logging.WARNING:
-                    errors.print(f"  {message}")
-                else:
-                    tell(message)
+        def show(record: logging.LogRecord) -> None:
+            message = plain(record.getMessage())
+            if getattr(record, "is_done", False):
+                errors.print(f"  built {message}")
+            elif record.levelno >= logging.WARNING:
+                errors.print(f"  {message}")
+            else:
+                tell(message)
 
-        handler = Show()
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-        try:
+        with _heard("recsys.progress", show):
             yield
-        finally:
-            logger.removeHandler(handler)

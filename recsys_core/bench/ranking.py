@@ -9,7 +9,7 @@ differs by what is asked is where the ranker's training rows come from:
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -34,8 +34,6 @@ from recsys_core.ranking.ranker import Ranker, fit_ranker
 from recsys_core.ranking.slices import examples_of_slices
 from recsys_core.retrieval.candidates import Candidates
 from recsys_core.retrieval.config import CandidatesConfig, IndexConfig, TwoTowerConfig
-from recsys_core.retrieval.embeddings import embed_items
-from recsys_core.retrieval.index import build_index
 from recsys_core.retrieval.slices import fit_towers
 from recsys_core.retrieval.training import AfterEpoch, FittedTower
 
@@ -101,10 +99,9 @@ def ranked_lists(data: BenchData, settings: BenchSettings, stage: Stage, k: int)
     for number in np.unique(at):
         name, own = answering.names[number], asked.filter(at == number)
         logger.info("listing items for %d of %d users", own.height, asked.height)
-        embeddings = embed_items(towers[name])
-        index = build_index(embeddings.vectors, embeddings.item_ids, settings.index)
+        proposer = proposer_of(towers[name], of_slice(items, name))
         inputs = propose(
-            proposer_of(towers[name], of_slice(items, name), index),
+            replace(proposer, retriever=proposer.retriever.with_index(settings.index)),
             data.context.join(own, on="user_id", how="semi"),
             own,
             n_candidates=max(k, settings.candidates.n_candidates),

@@ -75,11 +75,10 @@ class Histories:
     def select(self, users: Int64s) -> "Histories":
         """The histories of some user rows, in the order asked."""
         lengths = self.lengths[users]
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        flat = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths) + np.repeat(self.offsets[users], lengths)
+        flat = places_of(self.offsets[users], lengths)
         return Histories(
             user_ids=self.user_ids[users],
-            offsets=offsets,
+            offsets=offsets_of(lengths),
             item_idx=self.item_idx[flat],
             ratings=self.ratings[flat],
             timestamps=self.timestamps[flat],
@@ -136,17 +135,32 @@ class Chronicle:
         first, last = (np.searchsorted(self.user_ids, user_ids, side=side) for side in ("left", "right"))
         lengths = last - first
         rows = np.repeat(np.arange(len(user_ids)), lengths)
-        flat = np.arange(len(rows)) + np.repeat(first - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
+        flat = places_of(first, lengths)
         known = (self.timestamps[flat] < times[rows]) & (self.replaced_at[flat] >= times[rows])
         kept, counts = flat[known], np.bincount(rows[known], minlength=len(user_ids))
         return Histories(
             user_ids=user_ids,
-            offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            offsets=offsets_of(counts),
             item_idx=self.item_idx[kept],
             ratings=self.ratings[kept],
             timestamps=self.timestamps[kept],
             n_items=self.n_items,
         )
+
+
+def offsets_of(lengths: Int64s) -> Int64s:
+    """(n + 1,) where stretches of lengths (n,) begin when they lie one after the other, and where the last ends."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def places_of(first: Int64s, lengths: Int64s) -> Int64s:
+    """The places that some stretches cover, one stretch after the other.
+
+    >>> places_of(np.array([7, 2]), np.array([2, 3])).tolist()
+    [7, 8, 2, 3, 4]
+    """
+    offsets = offsets_of(lengths)
+    return np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], lengths)
 
 
 def catalogue_of(ratings: pl.DataFrame) -> Catalogue:
@@ -177,7 +191,7 @@ def histories_of(ratings: pl.DataFrame, catalogue: Catalogue, user_ids: Int64s |
     counts = np.bincount(np.searchsorted(user_ids, users[kept]), minlength=len(user_ids))
     return Histories(
         user_ids=user_ids,
-        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        offsets=offsets_of(counts),
         item_idx=item_idx[kept],
         ratings=ordered["rating"].to_numpy()[kept],
         timestamps=ordered["timestamp"].to_numpy()[kept],

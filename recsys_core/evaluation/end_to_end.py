@@ -17,10 +17,8 @@ from recsys_core.ranking.inputs import Proposer, TowerOf, propose, proposer_of
 from recsys_core.ranking.list_rules import ListedItems, listed_items, rule_all
 from recsys_core.ranking.lists import rank
 from recsys_core.ranking.ranker import Ranker
-from recsys_core.retrieval.candidates import seen_at
+from recsys_core.retrieval.candidates import Retriever, seen_at
 from recsys_core.retrieval.config import IndexConfig
-from recsys_core.retrieval.embeddings import embed_items
-from recsys_core.retrieval.index import build_index
 from recsys_core.side_by_side import Check, side_by_side
 
 
@@ -51,10 +49,9 @@ def _answers_of(inputs: SystemInputs, examination: Examination, name: str, check
     check()
     items, tower = of_slice(inputs.items, name), inputs.tower_of(name)
     exact = proposer_of(tower, items)
-    embeddings = embed_items(tower)
-    index = build_index(embeddings.vectors, embeddings.item_ids, inputs.index)
     models = _Models(
-        proposer=replace(exact, retriever=replace(exact.retriever, index=index)),
+        proposer=replace(exact, retriever=exact.retriever.with_index(inputs.index)),
+        exact=exact.retriever,
         ranker=inputs.ranker_of(inputs.splits.window_of(name)),
         listed=listed_items(exact, inputs.movies),
         items=items,
@@ -68,6 +65,7 @@ class _Models:
     """What answers for a slice."""
 
     proposer: Proposer
+    exact: Retriever  # the same without an index
     ranker: Ranker
     listed: ListedItems
     items: pl.DataFrame
@@ -83,9 +81,7 @@ class _Models:
             rewatch_after_days=rules.rewatch_after_days,
         )
         seen = seen_at(proposed.users, proposed.requested_at, rules.rewatch_after_days)
-        exact = replace(self.proposer.retriever, index=None).candidates(
-            proposed.user_vectors, seen, proposed.requested_at, n_candidates
-        )
+        exact = self.exact.candidates(proposed.user_vectors, seen, proposed.requested_at, n_candidates)
         ranked = rule_all(rank(self.ranker, proposed), self.listed, rules)
         return Answered(
             questions=questions,

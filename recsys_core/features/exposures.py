@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from recsys_core.data.histories import Catalogue
+from recsys_core.data.histories import Catalogue, offsets_of, places_of
 from recsys_core.days import DAY_S
 
 Int64s = npt.NDArray[np.int64]
@@ -37,8 +37,8 @@ class Marks:
     def select(self, users: Int64s) -> "Marks":
         """Some rows, in the order asked."""
         first, lengths = self.offsets[users], np.diff(self.offsets)[users]
-        places = _places(first, lengths)
-        return Marks(offsets=_offsets(lengths), item_idx=self.item_idx[places], times=self.times[places])
+        places = places_of(first, lengths)
+        return Marks(offsets=offsets_of(lengths), item_idx=self.item_idx[places], times=self.times[places])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,12 +102,12 @@ class Journal:
         first, last = self._place(user_ids, times - FATIGUE_S), self._place(user_ids, times)
         is_known = np.isin(user_ids, self.user_ids)
         lengths = np.where(is_known, last - first, 0)
-        places = _places(first, lengths)
+        places = places_of(first, lengths)
         if arrived_before is not None:
             rows = np.repeat(np.arange(len(user_ids)), lengths)
             had_arrived = self.arrived_at[places] < arrived_before[rows]
             places, lengths = places[had_arrived], np.bincount(rows[had_arrived], minlength=len(user_ids))
-        return Marks(offsets=_offsets(lengths), item_idx=self.item_idx[places], times=self.times[places])
+        return Marks(offsets=offsets_of(lengths), item_idx=self.item_idx[places], times=self.times[places])
 
     def _place(self, user_ids: Int64s, times: Int64s) -> Int64s:
         """(n,) the first row of each user that is not before a time."""
@@ -149,14 +149,3 @@ def _journal(rows: pl.DataFrame, catalogue: Catalogue) -> Journal:
         times=times,
         arrived_at=known["arrived_at"].to_numpy(),
     )
-
-
-def _offsets(lengths: Int64s) -> Int64s:
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-
-
-def _places(first: Int64s, lengths: Int64s) -> Int64s:
-    """The places of some stretches, one after the other."""
-    ends = np.cumsum(lengths)
-    places: Int64s = np.arange(ends[-1] if len(ends) else 0) + np.repeat(first - ends + lengths, lengths)
-    return places

@@ -35,7 +35,7 @@ def item_features(ratings: pl.DataFrame, movies: pl.DataFrame, as_of: int) -> pl
     known = ratings.filter(pl.col("timestamp") < as_of)
     ids = pl.concat([known["item_id"], new_releases(movies, as_of)]).unique().sort()
     items = pl.DataFrame({"item_id": ids}, schema={"item_id": pl.Int64})
-    latest = datetime.fromtimestamp(as_of, UTC).year + PREVIEW_YEARS
+    latest = _year_of(as_of) + PREVIEW_YEARS
     dated = movies.select("item_id", "genres", pl.when(pl.col("year") <= latest).then("year"))
     described = items.join(dated, on="item_id", how="left", maintain_order="left")
     years = described["year"].cast(pl.Float32).fill_null(float("nan")).to_numpy()
@@ -52,7 +52,7 @@ def item_features(ratings: pl.DataFrame, movies: pl.DataFrame, as_of: int) -> pl
 
 def new_releases(movies: pl.DataFrame, as_of: int) -> pl.Series:
     """item_id of the movies (MOVIES) that came out in the year of a moment (seconds UTC) or in the year before."""
-    year = datetime.fromtimestamp(as_of, UTC).year
+    year = _year_of(as_of)
     return movies.filter(pl.col("year").is_between(year - NEW_YEARS + 1, year))["item_id"]
 
 
@@ -71,3 +71,7 @@ def user_features(ratings: pl.DataFrame, items: pl.DataFrame, user_ids: Int64s, 
     sums = user_sums(ratings, items, user_ids, times)
     values = {one.name: pl.Series(one(sums)).fill_nan(None) for one in declared_in(of_users)}
     return pl.DataFrame({"user_id": user_ids, **values}, schema_overrides={"user_id": pl.Int64})
+
+
+def _year_of(second: int) -> int:
+    return datetime.fromtimestamp(second, UTC).year

@@ -5,7 +5,7 @@ the stored rows say together, which of them count and which are repeats, is work
 """
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -278,6 +278,22 @@ def count(rows: Sequence[tuple[Row, bytes]], known: dict[Row, set[bytes]]) -> Co
             conflicting += 1
         digests.add(digest)
     return Counts(new=new, repeated=repeated, conflicting=conflicting)
+
+
+def in_order(notes: Iterable[Note]) -> list[Note]:
+    """Notes, oldest first."""
+    return sorted(notes, key=lambda note: (note.noted_at, note.key, note.value))
+
+
+def let_go_at(line_ids: Collection[bytes], at: int, set_aside: Mapping[bytes, int]) -> dict[bytes, int]:
+    """Line id -> the second in which it counts as let go, in the order of ids; see `oldest_first` for why.
+
+    Args:
+        line_ids: of the quarantine.
+        at: seconds UTC: now.
+        set_aside: line id -> the second in which it was last set aside.
+    """
+    return {one: max(at, set_aside.get(one, 0) + 1) for one in sorted(line_ids)}
 
 
 def oldest_first(rows: Sequence[Row], let_go: Mapping[bytes, int]) -> list[BadLine]:

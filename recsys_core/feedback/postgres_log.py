@@ -25,6 +25,8 @@ from recsys_core.feedback.log import (
     damaged_row,
     deliveries_frame,
     deliveries_schema,
+    in_order,
+    let_go_at,
     marks_of,
     oldest_first,
     rows_frame,
@@ -167,7 +169,8 @@ class PostgresLog:
             return
         with self._writing() as connection:
             set_aside = _last(connection, quarantine.c.set_aside_at)
-            rows = [{"line_id": one, "replayed_at": max(at, set_aside.get(one, 0) + 1)} for one in sorted(line_ids)]
+            gone = let_go_at(line_ids, at, set_aside)
+            rows = [{"line_id": one, "replayed_at": second} for one, second in gone.items()]
             noted = insert(replayed)
             later = sa.func.greatest(replayed.c.replayed_at, noted.excluded.replayed_at)
             connection.execute(
@@ -193,7 +196,7 @@ class PostgresLog:
         with self._reading() as connection:
             rows = _all(connection, sa.select(*columns).where(stored_notes.c.kind == kind))
         found = [Note(kind=kind, key=key, value=value, noted_at=noted_at) for kind, key, value, noted_at in rows]
-        return sorted(found, key=lambda note: (note.noted_at, note.key, note.value))
+        return in_order(found)
 
     def imported_requests(self) -> set[str]:
         """The ids of requests that were imported, or have a slot that was, and were not stored before.

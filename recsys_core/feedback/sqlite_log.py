@@ -22,6 +22,8 @@ from recsys_core.feedback.log import (
     damaged_row,
     deliveries_frame,
     digest_of_note,
+    in_order,
+    let_go_at,
     marks_of,
     oldest_first,
     rows_frame,
@@ -176,7 +178,7 @@ class SqliteLog:
             LogError: it could not be stored.
         """
         set_aside = self._last("quarantine", "set_aside_at")
-        rows = [(one, max(at, set_aside.get(one, 0) + 1)) for one in sorted(line_ids)]
+        rows = list(let_go_at(line_ids, at, set_aside).items())
         with self._writing() as connection:
             connection.executemany(
                 "INSERT INTO replayed VALUES (?, ?) ON CONFLICT DO UPDATE "
@@ -201,7 +203,7 @@ class SqliteLog:
         """
         with self._reading() as files:
             found = {note for one in files for note in _notes(one, kind)}
-        return sorted(found, key=lambda note: (note.noted_at, note.key, note.value))
+        return in_order(found)
 
     def imported_requests(self) -> set[str]:
         """The ids of requests that were imported, and that no writer stored as the service's own.

@@ -7,13 +7,12 @@ reference for what it is asked: it has been refitted on nearly all requests that
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 from pydantic import JsonValue
 
-from recsys_core.days import DAY_S
+from recsys_core.days import DAY_S, day_of
 from recsys_core.features.registry import feature_set_version, names_of
 from recsys_core.monitoring.config import DriftConfig
 from recsys_core.monitoring.drift import DriftReport, drift_report, stability_over_time
@@ -173,5 +172,5 @@ def window_comparison(examples: RankingExamples, examined: Callable[[str], Ranke
 
 def _days(since: int, until: int) -> str:
     """The first and the last day, UTC."""
-    first, last = (datetime.fromtimestamp(second, UTC).date().isoformat() for second in (since, until - 1))
+    first, last = map(day_of, (since, until - 1))
     return f"{first} to {last}"

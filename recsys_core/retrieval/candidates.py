@@ -8,7 +8,6 @@ There is one filter of seen items in the project, and it is here: training examp
 removes what is in the histories that it is given, and `seen_at` says which ratings count as seen at a request.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -20,21 +19,17 @@ from recsys_core.data.schemas import LIKED
 from recsys_core.days import DAY_S
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.encoding import item_vectors
-from recsys_core.retrieval.index import BATCH, ItemIndex, build_index
+from recsys_core.retrieval.index import BATCH, ExactSearch, ItemIndex, Searchable, build_index
 from recsys_core.retrieval.training import FittedTower
 
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-Search = Callable[[Float32s, int], tuple[Int64s, Float32s]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidates:
-    """Each user's candidates, (n_users, n_candidates): rated items, best first, then new ones, best first.
-
-    item_idx is -1 and the score -inf where there are fewer.
-    """
+    """Each user's candidates, best first, (n_users, n_candidates); item_idx -1 and score -inf where there are fewer."""
 
     item_idx: Int64s
     scores: Float32s
@@ -111,74 +106,85 @@ class Retriever:
         """
         is_now = requested_at >= self.tower.fit_end
         n_new = min(int(self.tower.new_item_share * n), len(self.tower.new)) if is_now.any() else 0
-        rated = self._rated(vectors, seen, requested_at, n - n_new)
+        rated = self._among_rated(vectors, seen, requested_at, n - n_new)
         if not n_new:
             return rated
-        new = find_candidates(self._new_index, vectors, seen, n_new, places=self.tower.new)
+        new = find_candidates(self._new, vectors, seen, n_new)
         new.item_idx[~is_now], new.scores[~is_now] = -1, -np.inf
         return _joined(rated, new)
 
-    def _rated(self, vectors: Float32s, seen: Histories, requested_at: Int64s, n: int) -> Candidates:
+    def _among_rated(self, vectors: Float32s, seen: Histories, requested_at: Int64s, n: int) -> Candidates:
         tower = self.tower
         is_past = len(requested_at) > 0 and int(requested_at.min()) <= self._last_birth
         births = Births(first_rated_at=tower.first_rated_at, requested_at=requested_at) if is_past else None
-        if self.index is None:
-            return exact_candidates(self.item_vectors[tower.rated], vectors, seen, n, births, places=tower.rated)
-        return find_candidates(self.index, vectors, seen, n, births, places=tower.rated)
+        return find_candidates(self._rated, vectors, seen, n, births)
 
     @cached_property
     def _last_birth(self) -> int:
         return int(self.tower.first_rated_at[self.tower.rated].max(initial=0))
 
+    def with_index(self, config: IndexConfig) -> "Retriever":
+        """The same, searched by an index that is built here."""
+        vectors = self.item_vectors[self.tower.rated]
+        return replace(self, index=build_index(vectors, self.tower.rated_ids, config))
+
     @cached_property
-    def _new_index(self) -> ItemIndex:
+    def _rated(self) -> "_Part":
+        rated = self.tower.rated
+        index = ExactSearch(vectors=self.item_vectors[rated]) if self.index is None else self.index
+        return _Part(searched=index, item_idx=rated)
+
+    @cached_property
+    def _new(self) -> "_Part":
         new = self.tower.new
         exact = IndexConfig(flat_until=max(len(new), IndexConfig().flat_until))
-        return build_index(self.item_vectors[new], self.tower.catalogue.item_ids[new], exact)
+        index = build_index(self.item_vectors[new], self.tower.catalogue.item_ids[new], exact)
+        return _Part(searched=index, item_idx=new)
 
 
-def find_candidates(  # what is searched, for whom, and what stays hidden
-    index: ItemIndex,
-    user_vectors: Float32s,
-    users: Histories,
-    n: int,
-    births: Births | None = None,
-    *,
-    places: Int64s | None = None,
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """Some items of the catalogue, searched; they are found by their item_idx."""
+
+    searched: Searchable
+    item_idx: Int64s  # (n,) of its positions
+
+    @property
+    def n_items(self) -> int:
+        return self.searched.n_items
+
+    def search(self, queries: Float32s, k: int) -> tuple[Int64s, Float32s]:
+        found, scores = self.searched.search(queries, k)
+        return np.where(found >= 0, self.item_idx[found], -1), scores
+
+
+def find_candidates(
+    index: Searchable, user_vectors: Float32s, users: Histories, n: int, births: Births | None = None
 ) -> Candidates:
-    """The n best unseen items by the index; `places` are the item_idx of its positions, where they differ."""
-    return _unseen(_placed(index.search, places), index.n_items, user_vectors, users, n, births)
+    """The n best unseen items of each user, best first.
 
-
-def exact_candidates(  # as `find_candidates`
-    item_vectors: Float32s,
-    user_vectors: Float32s,
-    users: Histories,
-    n: int,
-    births: Births | None = None,
-    *,
-    places: Int64s | None = None,
-) -> Candidates:
-    """The n best unseen items by plain matrix products: the yardstick, and the search of towers without an index."""
-
-    def search(queries: Float32s, k: int) -> tuple[Int64s, Float32s]:
-        scores = queries @ item_vectors.T
-        best = _best(scores, k)
-        return best, np.take_along_axis(scores, best, axis=1)
-
-    return _unseen(_placed(search, places), len(item_vectors), user_vectors, users, n, births)
-
-
-def _placed(search: Search, places: Int64s | None) -> Search:
-    """The search with item_idx in place of the positions of what is searched."""
-    if places is None:
-        return search
-
-    def placed(queries: Float32s, k: int) -> tuple[Int64s, Float32s]:
-        found, scores = search(queries, k)
-        return np.where(found >= 0, places[found], -1), scores
-
-    return placed
+    Args:
+        index: finds items by their item_idx.
+        user_vectors: (n_users, d).
+        users: items that are no candidates.
+        n: how many.
+        births: where given, items that were rated for the first time after a request are no candidates either.
+    """
+    n_items = users.n_items
+    item_idx = np.full((users.n_users, n), -1, dtype=np.int64)
+    scores = np.full((users.n_users, n), -np.inf, dtype=np.float32)
+    # Users of like history length share a batch, because each search must fetch as many extra as the longest is long.
+    order = np.argsort(users.lengths, kind="stable")
+    for start in range(0, users.n_users, BATCH):
+        rows = order[start : start + BATCH]
+        most_hidden = int(users.lengths[rows].max()) + (0 if births is None else births.most_unborn(rows))
+        found, found_scores = index.search(user_vectors[rows], min(index.n_items, n + most_hidden))
+        for row, items, values in zip(rows, found, found_scores, strict=True):
+            is_hidden = np.zeros(n_items, dtype=np.bool_) if births is None else births.is_unborn(row)
+            is_hidden[users.item_idx[users.offsets[row] : users.offsets[row + 1]]] = True
+            kept = np.flatnonzero((items >= 0) & ~is_hidden[items])[:n]
+            item_idx[row, : len(kept)], scores[row, : len(kept)] = items[kept], values[kept]
+    return Candidates(item_idx=item_idx, scores=scores)
 
 
 def _joined(first: Candidates, second: Candidates) -> Candidates:
@@ -189,36 +195,3 @@ def _joined(first: Candidates, second: Candidates) -> Candidates:
     return Candidates(
         item_idx=np.take_along_axis(item_idx, order, axis=1), scores=np.take_along_axis(scores, order, axis=1)
     )
-
-
-def _best(scores: Float32s, k: int) -> Int64s:
-    """(n_queries, k) columns of the k highest scores of each row; equal scores, also at the end, in column order.
-
-    A plain argpartition picks among equals by k, so that one user's list would depend on who else is in the batch.
-    """
-    last = -np.partition(-scores, k - 1, axis=1)[:, k - 1 : k]  # (n_queries, 1) the k-th best score
-    above, level = scores > last, scores == last
-    room = k - above.sum(axis=1, keepdims=True)
-    columns = np.nonzero(above | (level & (np.cumsum(level, axis=1) <= room)))[1].reshape(len(scores), k)
-    order = np.argsort(-np.take_along_axis(scores, columns, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(columns, order, axis=1)
-
-
-def _unseen(  # as its callers
-    search: Search, n_searched: int, user_vectors: Float32s, users: Histories, n: int, births: Births | None
-) -> Candidates:
-    n_items = users.n_items
-    item_idx = np.full((users.n_users, n), -1, dtype=np.int64)
-    scores = np.full((users.n_users, n), -np.inf, dtype=np.float32)
-    # Users of like history length share a batch, because each search must fetch as many extra as the longest is long.
-    order = np.argsort(users.lengths, kind="stable")
-    for start in range(0, users.n_users, BATCH):
-        rows = order[start : start + BATCH]
-        most_hidden = int(users.lengths[rows].max()) + (0 if births is None else births.most_unborn(rows))
-        found, found_scores = search(user_vectors[rows], min(n_searched, n + most_hidden))
-        for row, items, values in zip(rows, found, found_scores, strict=True):
-            is_hidden = np.zeros(n_items, dtype=np.bool_) if births is None else births.is_unborn(row)
-            is_hidden[users.item_idx[users.offsets[row] : users.offsets[row + 1]]] = True
-            kept = np.flatnonzero((items >= 0) & ~is_hidden[items])[:n]
-            item_idx[row, : len(kept)], scores[row, : len(kept)] = items[kept], values[kept]
-    return Candidates(item_idx=item_idx, scores=scores)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import faiss
 import numpy as np
@@ -21,6 +22,20 @@ faiss.cvar.distance_compute_blas_threshold = 2**31 - 1
 
 BATCH = 512
 """Queries per search: bounds the memory of exact scores at 512 x n_items floats."""
+
+
+class Searchable(Protocol):
+    """Items that are found by the inner product with a query."""
+
+    @property
+    def n_items(self) -> int:
+        """Items that can be found."""
+
+    def search(self, queries: Float32s, k: int) -> tuple[Int64s, Float32s]:
+        """The k best items of each query, best first: positions and inner products, (n_queries, k) each.
+
+        A position is -1 where fewer are found.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +81,37 @@ class ItemIndex:
                 f"the index in {folder} holds {index.ntotal} vectors for {len(item_ids)} items: rebuild it"
             )
         return cls(faiss_index=index, item_ids=item_ids)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExactSearch:
+    """The same search by plain matrix products: the yardstick, and the search of towers without an index."""
+
+    vectors: Float32s  # (n_items, d)
+
+    @property
+    def n_items(self) -> int:
+        """Items that can be found."""
+        return len(self.vectors)
+
+    def search(self, queries: Float32s, k: int) -> tuple[Int64s, Float32s]:
+        """As `ItemIndex.search`."""
+        scores = queries @ self.vectors.T
+        best = _best(scores, k)
+        return best, np.take_along_axis(scores, best, axis=1)
+
+
+def _best(scores: Float32s, k: int) -> Int64s:
+    """(n_queries, k) columns of the k highest scores of each row; equal scores, also at the end, in column order.
+
+    A plain argpartition picks among equals by k, so that one user's list would depend on who else is in the batch.
+    """
+    last = -np.partition(-scores, k - 1, axis=1)[:, k - 1 : k]  # (n_queries, 1) the k-th best score
+    above, level = scores > last, scores == last
+    room = k - above.sum(axis=1, keepdims=True)
+    columns = np.nonzero(above | (level & (np.cumsum(level, axis=1) <= room)))[1].reshape(len(scores), k)
+    order = np.argsort(-np.take_along_axis(scores, columns, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(columns, order, axis=1)
 
 
 def build_index(vectors: Float32s, item_ids: Int64s, config: IndexConfig) -> ItemIndex:

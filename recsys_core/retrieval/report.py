@@ -101,7 +101,7 @@ def embeddings_match(embeddings: ItemEmbeddings, index: ItemIndex, tower: Fitted
     """
     exact = item_vectors(tower)[tower.rated]  # by itself, so that a fault of `embed_items` cannot agree with itself
     if not (
-        np.array_equal(embeddings.item_ids, tower.catalogue.item_ids[tower.rated])
+        np.array_equal(embeddings.item_ids, tower.rated_ids)
         and np.array_equal(index.item_ids, embeddings.item_ids)
         and embeddings.vectors.shape == exact.shape == (index.n_items, index.faiss_index.d)
     ):

@@ -71,6 +71,11 @@ class FittedTower:
         """(n_rated,) item_idx of the items that somebody has rated: those that are searched."""
         return np.flatnonzero(self.first_rated_at < NEVER)
 
+    @property
+    def rated_ids(self) -> Int64s:
+        """(n_rated,) their outside ids, ascending."""
+        return self.catalogue.item_ids[self.rated]
+
     @cached_property
     def new(self) -> Int64s:
         """(n_new,) item_idx of the others, of which nothing but the content is known."""

@@ -69,7 +69,7 @@ def read_bundle(folders: Mapping[str, Path]) -> Bundle:
     """
     tower, index = load_tower(folders["two_tower"], NOW), ItemIndex.load(folders["faiss_index"])
     items = of_slice(read_table(folders["item_features"] / "item_features.parquet"), NOW)
-    _check_numbering("faiss_index", index.item_ids, tower.catalogue.item_ids[tower.rated])
+    _check_numbering("faiss_index", index.item_ids, tower.rated_ids)
     _check_numbering("item_features", items["item_id"].to_numpy(), tower.catalogue.item_ids)
     ranker = Ranker.load(folders["ranker"])
     # The rows of a request are few: on a busy machine threads would wait for each other for many times as long as the

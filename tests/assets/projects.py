@@ -112,10 +112,15 @@ class Project:
 
     def subprocess(self, *arguments: str) -> Answer:
         """Run Python as a shell would start it."""
+        return self.process(sys.executable, *arguments)
+
+    def process(self, *command: str, **environment: str) -> Answer:
+        """Run a command in the folder of the project, with nothing to read, and with further variables."""
         done = subprocess.run(
-            [sys.executable, *arguments],
-            env=self.environment,
+            command,
+            env=self.environment | environment,
             cwd=self.root,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,

@@ -33,9 +33,9 @@ FAULTS_OF_JUDGEMENT = (
     Fault(
         number=7,
         what="only a part of the catalogue competes for a place",
-        file="recsys_core/retrieval/candidates.py",
-        before="        scores = queries @ item_vectors.T\n",
-        after="        scores = queries @ item_vectors.T\n        scores[:, ::2] = -np.inf\n",
+        file="recsys_core/retrieval/index.py",
+        before="        scores = queries @ self.vectors.T\n",
+        after="        scores = queries @ self.vectors.T\n        scores[:, ::2] = -np.inf\n",
         tests=(
             "tests/core/retrieval/test_candidates.py::"
             "test_who_has_rated_the_best_items_still_gets_a_full_list[exact_candidates]",

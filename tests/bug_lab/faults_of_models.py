@@ -211,8 +211,8 @@ FAULTS_OF_MODELS = (
         number=23,
         what="the ranker's negatives are easy ones",
         file="recsys_core/retrieval/candidates.py",
-        before="return exact_candidates(self.item_vectors[tower.rated], vectors,",
-        after="return exact_candidates(self.item_vectors[tower.rated][:, ::-1], vectors,",
+        before="ExactSearch(vectors=self.item_vectors[rated])",
+        after="ExactSearch(vectors=self.item_vectors[rated][:, ::-1])",
         tests=("tests/core/ranking/test_examples.py::test_negatives_are_no_likes_and_the_hardest_of_the_catalogue",),
     ),
     Fault(

@@ -221,10 +221,7 @@ FAULTS_OF_TIME = (
         file="recsys_core/ranking/rankers.py",
         before="for window in windows if window != TEST]",
         after="for window in windows]",
-        tests=(
-            "tests/core/ranking/test_rankers.py::"
-            "test_the_targets_of_the_test_settle_nothing_but_the_trees_and_the_curve_that_serve",
-        ),
+        tests=("tests/core/ranking/test_rankers.py::test_the_test_alone_settles_no_weight",),
     ),
     Fault(
         number=30,

@@ -13,10 +13,10 @@ from recsys_core.data.slicing import hold_out
 from recsys_core.data.splits import NOW, fit_ratings, known_ratings
 from recsys_core.ranking.examples import slice_rows
 from recsys_core.ranking.inputs import RankingInputs, propose
-from recsys_core.retrieval.candidates import Births, exact_candidates, find_candidates
+from recsys_core.retrieval.candidates import Births, find_candidates
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.examples import Examples
-from recsys_core.retrieval.index import build_index
+from recsys_core.retrieval.index import ExactSearch, build_index
 from recsys_core.retrieval.losses import full_softmax, sampled_scores
 from recsys_core.retrieval.negatives import sampler_of
 from recsys_core.retrieval.slices import fitted_digest
@@ -113,12 +113,8 @@ def test_an_item_that_nobody_had_rated_yet_is_no_candidate(search: str) -> None:
     """It has the highest score of all; the later request gets it, the earlier does not."""
     vectors, queries = np.array([[1.0], [2.0], [3.0], [9.0]], np.float32), np.ones((2, 1), np.float32)
     users, births = histories_from([[], []], 4), Births(first_rated_at=BORN_AT, requested_at=np.array([200, 900]))
-    index = build_index(vectors, np.arange(4), IndexConfig())
-    found = (
-        exact_candidates(vectors, queries, users, 2, births)
-        if search == "exact"
-        else find_candidates(index, queries, users, 2, births)
-    )
+    exact, index = ExactSearch(vectors=vectors), build_index(vectors, np.arange(4), IndexConfig())
+    found = find_candidates(exact if search == "exact" else index, queries, users, 2, births)
     assert found.item_idx.tolist() == [[2, 1], [3, 2]]
 
 

@@ -61,16 +61,7 @@ def unwritable(tmp_path: Path) -> Iterator[Path]:
 def shell(project: Project, command: str, **environment: str) -> Answer:
     """A command as a shell runs it, redirections included; `recsys` is the project's."""
     recsys = f'"{sys.executable}" -m recsys_assets.cli'
-    done = subprocess.run(
-        ["sh", "-c", command.replace("recsys", recsys)],
-        env=project.environment | environment,
-        cwd=project.root,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return Answer(code=done.returncode, out=done.stdout, err=done.stderr)
+    return project.process("sh", "-c", command.replace("recsys", recsys), **environment)
 
 
 @pytest.mark.parametrize("command", READING)

@@ -14,7 +14,6 @@ from recsys_core.features.feature import Feature
 from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.state import Requests, UserStates
 from recsys_core.serving.exposures import UserExposures
-from recsys_core.serving.requests import Rated, Shown
 from recsys_core.serving.users import Users
 
 Float32s = npt.NDArray[np.float32]
@@ -93,14 +92,19 @@ def own_second_included(patch: pytest.MonkeyPatch) -> None:
 
 def last_event_not_folded(patch: pytest.MonkeyPatch) -> None:
     """The consumer of events is one event of each user behind."""
-    observe, waiting = Users.observe, dict[int, Rated]()
+    _one_late(patch, Users, "observe")
 
-    def late(users: Users, user_id: int, rated: Rated) -> None:
+
+def _one_late(patch: pytest.MonkeyPatch, store: type, method: str) -> None:
+    """The method (user_id, what) of a store does of each user what it should have done the time before."""
+    observe, waiting = getattr(store, method), dict[int, object]()
+
+    def late(one: object, user_id: int, what: object) -> None:
         if user_id in waiting:
-            observe(users, user_id, waiting[user_id])
-        waiting[user_id] = rated
+            observe(one, user_id, waiting[user_id])
+        waiting[user_id] = what
 
-    patch.setattr(Users, "observe", late)
+    patch.setattr(store, method, late)
 
 
 def states_lost(patch: pytest.MonkeyPatch) -> None:
@@ -115,14 +119,7 @@ def states_lost(patch: pytest.MonkeyPatch) -> None:
 
 def last_answer_not_noted(patch: pytest.MonkeyPatch) -> None:
     """What users were shown is noted one request late."""
-    observe, waiting = UserExposures.observe_shown, dict[int, Shown]()
-
-    def late(exposures: UserExposures, user_id: int, shown: Shown) -> None:
-        if user_id in waiting:
-            observe(exposures, user_id, waiting[user_id])
-        waiting[user_id] = shown
-
-    patch.setattr(UserExposures, "observe_shown", late)
+    _one_late(patch, UserExposures, "observe_shown")
 
 
 def own_answer_included(patch: pytest.MonkeyPatch) -> None:

@@ -209,10 +209,11 @@ def test_what_drifted_is_what_changed_since_the_period_before_not_what_had_chang
 
 
 def share_of_items(rows: pl.DataFrame, name: str) -> float:
-    """Share of the variance of a column that its items explain, within a slice."""
+    """Share of the variance of a column that its items explain, within a slice; 0 for a column that is constant."""
     known = rows.filter(pl.col(name).is_not_nan() & pl.col(name).is_not_null())
     rest = pl.col(name) - pl.col(name).mean().over("slice", "item_id")
-    return 1 - float(known.select((rest**2).mean() / pl.col(name).var()).item())
+    unexplained, variance = known.select((rest**2).mean(), pl.col(name).var().alias("variance")).row(0)
+    return 1 - float(unexplained / variance) if variance else 0.0
 
 
 def test_what_all_users_of_a_fit_share_is_shown_and_not_judged(tiny: TinyRun) -> None:

@@ -119,6 +119,13 @@ def test_the_targets_of_the_test_settle_nothing_but_the_trees_and_the_curve_that
         assert other.serving.calibration != tiny.ranker.calibration
 
 
+def test_the_test_alone_settles_no_weight(tiny: TinyRun) -> None:
+    """No earlier exam holds a like, and those of the test are what retrieval puts first: no weight is spoken for."""
+    silent = with_labels(tiny.examples, tiny.splits.exams[:-1], pl.lit(0))
+    serving = fitted(with_labels(silent, [TEST], pl.col("pair_retrieval_rank") == 1)).serving
+    assert serving.retrieval_weight == RETRIEVAL_WEIGHTS[0]
+
+
 def test_the_first_window_that_examines_has_neither_weight_nor_curve(tiny: TinyRun) -> None:
     """Nothing has been judged before it, and what taught its ranker cannot judge it."""
     first, *others = tiny.examined.values()

@@ -10,14 +10,20 @@ import pytest
 from recsys_core.data.histories import NEVER, Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.days import DAY_S
-from recsys_core.retrieval.candidates import Births, Candidates, exact_candidates, find_candidates, seen_at
+from recsys_core.retrieval.candidates import Births, Candidates, find_candidates, seen_at
 from recsys_core.retrieval.config import IndexConfig
-from recsys_core.retrieval.index import build_index
+from recsys_core.retrieval.index import ExactSearch, build_index
 from recsys_core.retrieval.training import first_rated_at
 from tests.core.worlds import TinyRun, histories_from, pairs_of, random_histories
 
 Float32s = npt.NDArray[np.float32]
 Propose = Callable[..., Candidates]
+
+
+def exact_candidates(
+    items: Float32s, queries: Float32s, users: Histories, n: int, births: Births | None = None
+) -> Candidates:
+    return find_candidates(ExactSearch(vectors=items), queries, users, n, births)
 
 
 def by_flat_index(

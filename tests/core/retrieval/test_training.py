@@ -16,9 +16,10 @@ from recsys_core.data.schemas import RATINGS_COLUMNS
 from recsys_core.data.slicing import make_splits
 from recsys_core.features.tables import item_features
 from recsys_core.feedback.implicit import IMPLICIT_COLUMNS
-from recsys_core.retrieval.candidates import exact_candidates
+from recsys_core.retrieval.candidates import find_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.examples import Examples
+from recsys_core.retrieval.index import ExactSearch
 from recsys_core.retrieval.report import RECALL_AT, slice_recall
 from recsys_core.retrieval.towers import HistoryBatch, TwoTower
 from recsys_core.retrieval.training import Beside, FittedTower, Onlooker, encode_items, fit_linear_parts, fit_two_tower
@@ -55,7 +56,9 @@ def from_nothing(tiny: TinyRun) -> FittedTower:
 def share_of_own_camp(tower: FittedTower, ratings: pl.DataFrame) -> float:
     """Mean share of the ten best unseen items that the tiny world's truth says the user likes; chance gives 0.25."""
     users = histories_of(ratings.filter(pl.col("timestamp") < tower.fit_end), tower.catalogue)
-    found = exact_candidates(encode_items(tower.model), user_encoder(tower.model).encode(users), users, 10)
+    found = find_candidates(
+        ExactSearch(vectors=encode_items(tower.model)), user_encoder(tower.model).encode(users), users, 10
+    )
     camp_of_user = tiny_world.CAMP_OF_USER[np.searchsorted(tiny_world.USER_IDS, users.user_ids)]
     camp_of_item = tiny_world.CAMP_OF_ITEM[np.searchsorted(tiny_world.ITEM_IDS, tower.catalogue.item_ids)]
     return float((camp_of_item[found.item_idx] == camp_of_user[:, None])[found.item_idx >= 0].mean())
@@ -78,7 +81,9 @@ def test_the_towers_overfit_a_tiny_world_of_pairs() -> None:
     config = TwoTowerConfig(dim=16, n_epochs=200, temporal_share=0.5, history_dropout=0, vector_dropout=0)
     tower = fit_two_tower(ratings, item_features(ratings, movies, FOREVER), FOREVER, config)
     asked = histories_from([[(3 * user + n % 3, 5.0, 10**9)] for user in range(10) for n in range(3)], n_items=30)
-    found = exact_candidates(encode_items(tower.model), user_encoder(tower.model).encode(asked), asked, 2)
+    found = find_candidates(
+        ExactSearch(vectors=encode_items(tower.model)), user_encoder(tower.model).encode(asked), asked, 2
+    )
     assert np.array_equal(found.item_idx // 3, np.repeat(np.arange(10), 3)[:, None] * [1, 1])
     assert tower.losses[-10:].mean() < tower.losses[:3].mean() / 3
 

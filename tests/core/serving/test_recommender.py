@@ -23,6 +23,7 @@ from recsys_core.ranking.list_rules import listed_items, rule_all
 from recsys_core.ranking.lists import rank
 from recsys_core.retrieval import candidates
 from recsys_core.retrieval.candidates import Candidates
+from recsys_core.retrieval.index import Searchable
 from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.requests import Answer, Clicked, Rated, Request
@@ -338,11 +339,9 @@ def test_training_evaluation_and_serving_share_one_filter(
 ) -> None:
     """With the filter gone, each of them shows what was rated: none has another one, and none does without."""
 
-    def forgets(
-        search: candidates.Search, n_searched: int, vectors: Float32s, users: Histories, *others: Any
-    ) -> Candidates:
+    def forgets(index: Searchable, vectors: Float32s, users: Histories, *others: Any) -> Candidates:
         nothing = replace(users, item_idx=users.item_idx[:0], offsets=np.zeros_like(users.offsets))
-        return unseen(search, n_searched, vectors, nothing, *others)
+        return find(index, vectors, nothing, *others)
 
     def repeats(*, indexed: bool) -> bool:
         proposer, requests = tiny.proposer(indexed=indexed), tiny.splits.requests(tiny.asked)
@@ -352,12 +351,12 @@ def test_training_evaluation_and_serving_share_one_filter(
     def shown() -> set[int]:
         return set(asked(Recommender(bundle=bundle), 11, k=N_CANDIDATES).item_ids.tolist())
 
-    known, unseen = known_ratings(tiny.ratings, tiny.splits, tiny.asked), candidates._unseen
+    known, find = known_ratings(tiny.ratings, tiny.splits, tiny.asked), candidates.find_candidates
     own = set(tiny.ratings.filter(user_id=11)["item_id"])
     assert not repeats(indexed=False)
     assert not repeats(indexed=True)
     assert not shown() & own
-    monkeypatch.setattr(candidates, "_unseen", forgets)
+    monkeypatch.setattr(candidates, "find_candidates", forgets)
     assert repeats(indexed=False)
     assert repeats(indexed=True)
     assert shown() & own
