@@ -33,6 +33,7 @@ from recsys_core.monitoring.parity import parity_report
 from recsys_core.monitoring.past import serve_past
 from recsys_core.ranking.inputs import Proposer
 from recsys_core.ranking.ranker import Ranker
+from recsys_core.retrieval.candidates import Retriever
 from recsys_core.retrieval.encoding import user_vectors
 from recsys_core.serving import recommender
 from recsys_core.serving.bundle import Bundle, load_bundle
@@ -45,7 +46,7 @@ Times = dict[str, list[float]]
 STAGES: dict[str, tuple[Any, str]] = {
     "state of the user": (Users, "state_before"),
     "user vector": (recommender, "user_vectors"),
-    "candidates from the index": (Proposer, "candidates"),
+    "candidates": (Retriever, "candidates"),
     "features of the candidates": (Proposer, "features"),
     "ranker": (Ranker, "score"),
     "whole answer": (Recommender, "answer"),

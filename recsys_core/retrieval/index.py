@@ -53,10 +53,17 @@ class ItemIndex:
     def search(self, queries: Float32s, k: int) -> tuple[Int64s, Float32s]:
         """The k best items of each query, best first: item_idx and inner products, (n_queries, k) each.
 
-        Where fewer than k items are found, item_idx is -1.
+        Where fewer than k items are found, item_idx is -1. Equal scores come in the order of item_idx, also at the end:
+        FAISS picks among equals by k, so that one user's list would depend on who else is in the batch.
         """
-        scores, item_idx = self.faiss_index.search(np.ascontiguousarray(queries, dtype=np.float32), k)
-        return item_idx, scores
+        queries = np.ascontiguousarray(queries, dtype=np.float32)
+        n_fetched = max(k, min(k + 1, self.n_items))
+        scores, item_idx = self.faiss_index.search(queries, n_fetched)
+        while n_fetched < self.n_items and _cuts_equals(item_idx, scores, k):
+            n_fetched = min(2 * n_fetched, self.n_items)
+            scores, item_idx = self.faiss_index.search(queries, n_fetched)
+        order = np.lexsort((item_idx, -scores))[:, :k]
+        return np.take_along_axis(item_idx, order, axis=1), np.take_along_axis(scores, order, axis=1)
 
     def save(self, folder: Path) -> None:
         """Write the index and the ids of its positions."""
@@ -99,6 +106,11 @@ class ExactSearch:
         scores = queries @ self.vectors.T
         best = _best(scores, k)
         return best, np.take_along_axis(scores, best, axis=1)
+
+
+def _cuts_equals(item_idx: Int64s, scores: Float32s, k: int) -> bool:
+    """Whether more items than were fetched may score as much as the k-th best of some query."""
+    return bool(((item_idx[:, -1] >= 0) & (scores[:, -1] == scores[:, k - 1])).any())
 
 
 def _best(scores: Float32s, k: int) -> Int64s:

@@ -124,6 +124,22 @@ def test_equal_vectors_are_all_found_with_equal_scores() -> None:
     assert np.unique(scores).tolist() == [4.0]
 
 
+@pytest.mark.parametrize("config", [IndexConfig(), INVERTED], ids=["flat", "inverted"])
+def test_of_equal_items_the_first_are_found_however_many_are_asked_for(config: IndexConfig) -> None:
+    """One answer asks for a few, a replay in batches for many: which equals are candidates must not depend on that."""
+    rng = np.random.default_rng(7)
+    vectors, queries = np.repeat(vectors_like_a_towers(20, 9, rng), 5, axis=0), vectors_like_a_towers(7, 9, rng)
+    index = build_index(vectors, np.arange(100), config)
+    all_found, all_scores = index.search(queries, 100)
+    same = all_scores[:, 1:] == all_scores[:, :-1]
+    assert same.mean() > 0.7
+    assert (np.diff(all_found, axis=1)[same] > 0)[all_found[:, 1:][same] >= 0].all()
+    for k in range(1, 100):
+        found, scores = index.search(queries, k)
+        assert np.array_equal(found, all_found[:, :k])
+        assert np.array_equal(scores, all_scores[:, :k])
+
+
 def test_items_find_themselves_under_cosine_and_carry_their_own_ids(tiny: TinyRun) -> None:
     vectors = tiny.embeddings.vectors / np.linalg.norm(tiny.embeddings.vectors, axis=1, keepdims=True)
     index = build_index(vectors, tiny.embeddings.item_ids, IndexConfig())
