@@ -13,6 +13,8 @@ refuse it, and writers take another one.
 import fcntl
 import os
 import sqlite3
+import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -305,12 +307,14 @@ def _fold_in(path: Path) -> None:
 
 def _tally_afresh(path: Path) -> None:
     """Make a file's tally anew from what it holds; of a file that is gone, forget it."""
-    connection = open_reader(path) if path.exists() else None
+    tally, connection = tallies.path_of(path), open_reader(path) if path.exists() else None
+    if os.path.lexists(tally) and not stat.S_ISREG(tally.lstat().st_mode):
+        tally.rename(Path(tempfile.mkdtemp(prefix="damaged-", dir=tally.parent), tally.name))
     if connection is None:
-        tallies.path_of(path).unlink()
+        tally.unlink(missing_ok=True)
         return
     with closing(connection), explained(path):
-        tallies.path_of(path).write_bytes(tallies.written(tallies.grown({}, connection)))
+        tally.write_bytes(tallies.written(tallies.grown({}, connection)))
 
 
 def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:

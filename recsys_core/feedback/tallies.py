@@ -17,8 +17,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from recsys_core.errors import LogError
+from recsys_core.errors import ArtifactError, LogError
 from recsys_core.feedback.records import TABLES, Row
+from recsys_core.lake.files import read_plain
 
 TALLIED: dict[str, tuple[str, str]] = {
     **{table.name: (table.arrival, "digest") for table in TABLES.values()},
@@ -88,16 +89,18 @@ def read(file: Path) -> Tallies:
     """
     path = path_of(file)
     for _ in range(_TRIES):  # a writer may be in the middle of writing it
-        content = path.read_bytes() if path.exists() else b""
-        if not content.strip(b" \0"):
-            return {}
         try:
+            content = read_plain(path)
+            if not content.strip(b" \0"):
+                return {}
             held = json.loads(content)
             if held["sha256"] == _seal(held["rows"]):
                 return {
                     name: Tally(n=n, last=last, total=int(total, 16)) for name, (n, last, total) in held["rows"].items()
                 }
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except FileNotFoundError:
+            return {}
+        except (ArtifactError, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             pass
         time.sleep(0.002)
     raise LogError(

@@ -105,6 +105,18 @@ def _entries(folder: Path, level: int = 1) -> list[Path]:
     return found
 
 
+def read_plain(path: Path) -> bytes:
+    """The content of a file. A link could lead out of the lake; a FIFO would wait for a writer for ever.
+
+    Raises:
+        ArtifactError: the path is a link or a special file.
+        OSError: there is no such file, or it can't be read.
+    """
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise ArtifactError(f"{path.name} is a link, a folder or a special file, not a plain file")
+    return path.read_bytes()
+
+
 def entry_of(path: Path) -> FileEntry:
     """Size and sha256 of a file, read in pieces."""
     with path.open("rb") as file:

@@ -49,7 +49,8 @@ def release(descriptor: int) -> None:
 def _locked(path: Path, operation: int) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Read-only suffices for flock, and lets a reader share a lake that it may not write.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+    # O_NONBLOCK, because opening a FIFO would wait for a writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NONBLOCK, 0o644)
     try:
         fcntl.flock(descriptor, operation)
     except BaseException:

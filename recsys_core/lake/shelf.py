@@ -58,7 +58,7 @@ def read_pointer(shelf: Shelf) -> Pointer | None:
         ArtifactError: The pointer is damaged, or gone while versions are there: that must not look like a new store.
     """
     try:
-        pointer = unsealed((shelf.folder / CURRENT).read_bytes(), Pointer)
+        pointer = unsealed(files.read_plain(shelf.folder / CURRENT), Pointer)
     except NotADirectoryError:
         raise ArtifactError(f"{shelf.key}: a file stands in the place of its folder: {REMEDY}") from None
     except FileNotFoundError:
@@ -82,7 +82,7 @@ def read_manifest(shelf: Shelf, version: str) -> Manifest:
     if not folder.is_dir() or folder.is_symlink():
         raise ArtifactError(f"{shelf.key}: version {version[:12]} is not in the lake: {REMEDY}")
     try:
-        manifest = unsealed((folder / MANIFEST).read_bytes(), Manifest, _INDENT)
+        manifest = unsealed(files.read_plain(folder / MANIFEST), Manifest, _INDENT)
         _check_sizes(folder, manifest)
     except (ArtifactError, OSError) as error:
         raise _damaged(shelf, version, error) from error

@@ -212,6 +212,18 @@ def test_a_damaged_tally_is_told_and_can_be_made_anew(content: bytes, file: Path
     assert log.deliveries(EVENTS_TABLE).height == N
 
 
+def test_a_link_or_a_fifo_in_the_place_of_a_tally_is_damage(file: Path) -> None:
+    path, log = path_of(file), SqliteLog(file.parent)
+    elsewhere = file.parent.parent / "elsewhere"
+    path.rename(elsewhere)
+    for harm in (lambda: path.symlink_to(elsewhere), lambda: os.mkfifo(path), path.mkdir):
+        harm()
+        assert "tally is damaged" in log.damage()[0]
+        assert log.accept_loss()
+        assert log.damage() == []
+        path.unlink()
+
+
 def test_every_table_is_counted(tmp_path: Path) -> None:
     about = {"source": "a", "line": 1, "column": "", "reason": "not JSON", "value": "{", "set_aside_at": START}
     bad = BadLine(line_id=line_id_of(b"{"), raw=b"{", **about)

@@ -1,5 +1,6 @@
 """What is published can be read back, unchanged, for as long as it is wanted."""
 
+import os
 import re
 import subprocess
 import sys
@@ -120,6 +121,22 @@ def folder_as_pointer(shelf: Path) -> None:
     (shelf / "CURRENT").mkdir()
 
 
+def link_as_pointer(shelf: Path) -> None:
+    (shelf / "CURRENT").rename(shelf.parent.parent / "elsewhere")
+    (shelf / "CURRENT").symlink_to(shelf.parent.parent / "elsewhere")
+
+
+def fifo_as_pointer(shelf: Path) -> None:
+    (shelf / "CURRENT").unlink()
+    os.mkfifo(shelf / "CURRENT")
+
+
+def fifo_as_manifest(shelf: Path) -> None:
+    manifest = next(shelf.glob("*/manifest.json"))
+    manifest.unlink()
+    os.mkfifo(manifest)
+
+
 def file_as_version(shelf: Path) -> None:
     version = next(path for path in shelf.iterdir() if path.is_dir())
     version.rename(shelf.parent.parent / "away")
@@ -160,6 +177,9 @@ def pointer_of_another(shelf: Path) -> None:
         lose_version,
         empty_pointer,
         folder_as_pointer,
+        link_as_pointer,
+        fifo_as_pointer,
+        fifo_as_manifest,
         pointer_of_another,
         file_as_version,
         folder_as_manifest,
