@@ -12,7 +12,6 @@ from typing import BinaryIO
 
 from recsys_core.data.lines import GZIP_MAGIC, UTF8_MARK, UTF16_MARKS
 from recsys_core.data.quarantine import BadRow
-from recsys_core.days import start_of
 from recsys_core.errors import DataError, LogError
 from recsys_core.feedback.config import InteractionsConfig
 from recsys_core.feedback.events import event_of
@@ -20,7 +19,7 @@ from recsys_core.feedback.impressions import impression_of, request_of
 from recsys_core.feedback.lines import MAX_LINE_BYTES, object_of
 from recsys_core.feedback.log import Appended, BadLine, EventLog, line_id_of
 from recsys_core.feedback.mended import Mending
-from recsys_core.feedback.records import FIRST_DAY, Event, Impression, Record, Request
+from recsys_core.feedback.records import Event, Impression, Record, Request
 from recsys_core.feedback.values import described
 
 BATCH = 512
@@ -207,11 +206,9 @@ def unknown_items(records: Iterable[Record], limits: Limits) -> Counter[int]:
 
 
 def _refuse_arrival(column: str, arrived: int, limits: Limits) -> None:
-    """Nothing arrives later than now, for its day would stay open for years; nor on a day that is never read."""
+    """Nothing arrives later than now, for its day would stay open for years."""
     if arrived > limits.now + limits.future_tolerance_s:
         raise BadRow(column, "from the future", str(arrived))
-    if arrived < start_of(FIRST_DAY):
-        raise BadRow(column, f"before {FIRST_DAY}, when the log begins", str(arrived))
 
 
 def _bad_line(line: _Line, source: str, bad: BadRow, now: int) -> BadLine:

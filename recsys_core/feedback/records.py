@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from recsys_core.data.quarantine import BadRow
-from recsys_core.days import DAY_S
+from recsys_core.days import DAY_S, start_of
 from recsys_core.errors import LogError
 from recsys_core.feedback import values
 from recsys_core.feedback.schemas import IMPRESSIONS_COLUMNS, INTERACTIONS_COLUMNS, REQUESTS_COLUMNS
@@ -25,6 +25,8 @@ DIGEST_BYTES = 16
 FIRST_DAY = "2016-09-17"
 """No log begins earlier. It is the month before the shipped data set ends, which `recsys log demo` can play as a log; a
 day more is a partition more in every view of Dagster."""
+
+_FIRST_SECOND = start_of(FIRST_DAY)
 
 Row = tuple[Any, ...]
 """A row's values in the order of its table's columns: texts, whole numbers, floats, bytes or None."""
@@ -200,6 +202,9 @@ def checked_row(table: LogTable, record: Record) -> Row:
         BadRow: a value is not what its column holds, or two contradict each other.
     """
     row = tuple(check(column, getattr(record, column)) for column, check in table.checks.items())
+    arrived = getattr(record, table.arrival)
+    if arrived < _FIRST_SECOND * table.ticks:  # no partition would ever read it
+        raise BadRow(table.arrival, f"before {FIRST_DAY}, when the log begins", str(arrived))
     table.rule(record)
     return row
 

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from recsys_core.data.quarantine import BadRow
+from recsys_core.days import start_of
 from recsys_core.errors import LogError
 from recsys_core.feedback.records import (
     EVENTS_TABLE,
+    FIRST_DAY,
     IMPRESSIONS_TABLE,
     REQUESTS_TABLE,
     TABLES,
@@ -87,6 +89,16 @@ def test_an_impression_that_is_none_is_refused(changes: dict[str, object], colum
 def test_the_maker_of_an_unfit_record_is_told_which_value_it_is() -> None:
     with pytest.raises(LogError, match=r"a row for events is not fit to be logged, value: wrong type \(None\)"):
         row_of(EVENTS_TABLE, event(value=None))
+
+
+@pytest.mark.parametrize("record", [request(), impression(), event()], ids=lambda record: type(record).__name__)
+def test_nothing_is_logged_on_a_day_that_is_never_read(record: Record) -> None:
+    """As under a clock that is ten years late."""
+    table = next(table for table in TABLES.values() if table.record is type(record))
+    first = start_of(FIRST_DAY) * table.ticks
+    row_of(table, replace(record, **{table.arrival: first}))
+    with pytest.raises(LogError, match=f"{table.arrival}: before {FIRST_DAY}, when the log begins"):
+        row_of(table, replace(record, **{table.arrival: first - 1}))
 
 
 def test_an_answer_without_a_ranker_has_no_features() -> None:
