@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from polars.exceptions import PanicException, PolarsError
 
-from recsys_core.errors import ArtifactError
+from recsys_core.errors import REBUILD, ArtifactError
 
 if TYPE_CHECKING:  # a name of the type checker's own, absent when the program runs
     from _typeshed import DataclassInstance
@@ -42,10 +42,10 @@ def read_table(path: Path) -> pl.DataFrame:
         frame = pl.from_arrow(table)
     # PanicException, which is no Exception, is how polars answers names that are not UTF-8.
     except (OSError, UnicodeDecodeError, pa.ArrowException, PolarsError, PanicException) as fault:
-        raise ArtifactError(f"{path} is missing or damaged: run `recsys refresh` to build it again") from fault
+        raise ArtifactError(f"{path} is missing or damaged: {REBUILD}") from fault
     assert isinstance(frame, pl.DataFrame)  # from_arrow gives a Series for arrays only, and this is a table
     if (table.schema.metadata or {}).get(SEAL) != _shape(frame):
-        raise ArtifactError(f"{path} has a damaged footer, or is not ours: run `recsys refresh` to build it again")
+        raise ArtifactError(f"{path} has a damaged footer, or is not ours: {REBUILD}")
     return frame
 
 

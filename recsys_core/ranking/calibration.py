@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from recsys_core.errors import ArtifactError
+from recsys_core.errors import REBUILD, ArtifactError
 
 Float32s = npt.NDArray[np.float32]
 Float64s = npt.NDArray[np.float64]
@@ -98,7 +98,7 @@ def load_calibration(folder: Path) -> Calibration | None:
         about = json.loads(folder.joinpath(FILE).read_text())
         return None if about is None else Calibration(**about)
     except (OSError, ValueError, TypeError) as fault:
-        raise ArtifactError(f"the ranker in {folder} is missing or damaged: run `recsys refresh`") from fault
+        raise ArtifactError(f"the ranker in {folder} is missing or damaged: {REBUILD}") from fault
 
 
 def _newton(design: Float64s, targets: Float64s, intercept: float) -> tuple[float, float]:

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from recsys_core.data.splits import NOW, Splits, chosen_on, exams_of
-from recsys_core.errors import ArtifactError, DataError
+from recsys_core.errors import REBUILD, ArtifactError, DataError
 from recsys_core.features.registry import FEATURE_NAMES, FeatureSet, feature_set
 from recsys_core.ranking.inputs import RankingInputs, candidate_features
 from recsys_core.retrieval.slices import fitted_digest
@@ -104,7 +104,7 @@ class RankingExamples:
         try:
             declared = json.loads(folder.joinpath("feature_set.json").read_text())
         except (OSError, ValueError) as fault:
-            raise ArtifactError(f"the feature set in {folder} is missing or damaged: run `recsys refresh`") from fault
+            raise ArtifactError(f"the feature set in {folder} is missing or damaged: {REBUILD}") from fault
         return cls(rows=rows, n_targets=n_targets, cutoffs=cutoffs, feature_set=declared)
 
 

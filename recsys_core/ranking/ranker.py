@@ -17,7 +17,7 @@ import xgboost as xgb
 from threadpoolctl import threadpool_limits
 
 from recsys_core.days import DAY_S
-from recsys_core.errors import ArtifactError, DataError
+from recsys_core.errors import REBUILD, ArtifactError, DataError
 from recsys_core.features.registry import FEATURE_NAMES, FeatureSet, differences, feature_set_version
 from recsys_core.ranking.calibration import Calibration, load_calibration, save_calibration
 from recsys_core.ranking.config import NO_RULES, ListRulesConfig, RankerConfig
@@ -108,7 +108,7 @@ class Ranker:
             differing = differences(feature_set)
             booster = xgb.Booster(model_file=folder / "ranker.json")
         except (OSError, ValueError, KeyError, TypeError, AttributeError, xgb.core.XGBoostError) as fault:
-            raise ArtifactError(f"the ranker in {folder} is missing or damaged: run `recsys refresh`") from fault
+            raise ArtifactError(f"the ranker in {folder} is missing or damaged: {REBUILD}") from fault
         if differing:
             raise ArtifactError(
                 f"the ranker was trained on feature set {feature_set_version(feature_set)}, the code computes "

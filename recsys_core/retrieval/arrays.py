@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from recsys_core.errors import ArtifactError
+from recsys_core.errors import REBUILD, ArtifactError
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -27,10 +27,9 @@ def read_array(path: Path, dtype: type[Number], ndim: int) -> npt.NDArray[Number
         array: npt.NDArray[Number] = np.load(path, allow_pickle=False)
     # numpy parses the header as Python: a flipped bit there shows as any of these.
     except (OSError, ValueError, EOFError, MemoryError, TokenError) as fault:
-        raise ArtifactError(f"{path} is missing or damaged: run `recsys refresh` to build it again") from fault
+        raise ArtifactError(f"{path} is missing or damaged: {REBUILD}") from fault
     if array.dtype != dtype or array.ndim != ndim:
         raise ArtifactError(
-            f"{path} holds {array.dtype} with {array.ndim} axes, expected {np.dtype(dtype)} with {ndim}: "
-            "run `recsys refresh` to build it again"
+            f"{path} holds {array.dtype} with {array.ndim} axes, expected {np.dtype(dtype)} with {ndim}: {REBUILD}"
         )
     return array

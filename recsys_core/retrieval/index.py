@@ -8,7 +8,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from recsys_core.errors import ArtifactError
+from recsys_core.errors import REBUILD, ArtifactError
 from recsys_core.retrieval.arrays import read_array, write_array
 from recsys_core.retrieval.config import IndexConfig
 
@@ -81,7 +81,7 @@ class ItemIndex:
             data = np.frombuffer(folder.joinpath("items.faiss").read_bytes(), dtype=np.uint8)
             index = faiss.deserialize_index(data)
         except (OSError, RuntimeError, MemoryError) as fault:  # a flipped length may ask for exabytes
-            raise ArtifactError(f"the index in {folder} is missing or damaged: run `recsys refresh`") from fault
+            raise ArtifactError(f"the index in {folder} is missing or damaged: {REBUILD}") from fault
         item_ids = read_array(folder / "item_ids.npy", np.int64, ndim=1)
         if len(item_ids) != index.ntotal:
             raise ArtifactError(

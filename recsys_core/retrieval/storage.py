@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from recsys_core.data.histories import Catalogue
 from recsys_core.days import moment
-from recsys_core.errors import ArtifactError
+from recsys_core.errors import REBUILD, ArtifactError
 from recsys_core.features.nearest import Neighbours
 from recsys_core.retrieval.closed_form import ClosedForm
 from recsys_core.retrieval.covisits import CoVisits
@@ -58,7 +58,7 @@ def load_tower(folder: Path, name: str) -> FittedTower:
         return _tower(tensors, about)
     # The last four are a header that is still readable but names other tensors, sizes or keys.
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as fault:
-        raise ArtifactError(f"{path} is missing or damaged: run `recsys refresh` to build it again") from fault
+        raise ArtifactError(f"{path} is missing or damaged: {REBUILD}") from fault
 
 
 def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedTower:

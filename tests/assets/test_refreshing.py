@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from recsys_core.lake.store import Lake
 from tests.assets.edits import DAY, HEAD, SKIPS, change
 from tests.assets.observing import see
 from tests.assets.projects import Project
@@ -198,6 +200,26 @@ def test_a_failed_asset_leaves_the_rest_as_it_was(project: Project) -> None:
     answer = project.recsys("refresh")
     assert answer.sentence == "recsys: no [/luck]: try again"
     assert project.versions() == before
+
+
+@pytest.mark.slow
+def test_content_that_was_stored_unreadable_is_rebuilt_as_its_error_says(project: Project) -> None:
+    lake = Lake(project.lake)
+    now = lake.current("faiss_index")
+    assert now
+
+    def write_garbage(folder: Path) -> None:
+        for name in now.files:
+            (folder / name).write_bytes(b"garbage")
+
+    lake.publish("faiss_index", write_garbage, now.lineage)
+    assert "faiss_index" not in project.plan(), "its hashes are right"
+    said = project.recsys("recommend", "--user", "1").sentence
+    assert "run `recsys refresh` to build it again; if nothing is out of date, delete this version's folder" in said
+    shutil.rmtree(lake.open("faiss_index"))
+    assert project.refresh() == ["faiss_index"]
+    assert project.manifest("faiss_index")["version"] == now.version
+    assert project.recsys("recommend", "--user", "1").code == 0
 
 
 @pytest.mark.slow
