@@ -87,7 +87,8 @@ class ClosedForm:
 
     def _scale(self, pooled: Float32s) -> Float64s:
         """(n_users,) what makes a user's scores deviate by 1 over the catalogue; 0 where all items are alike."""
-        variance = np.einsum("ur,rs,us->u", pooled, self._covariance, pooled)
+        # In two steps: of three operands at once, one user's sum has another order than many users' where rank is 2.
+        variance = np.einsum("us,us->u", np.einsum("ur,sr->us", pooled, self._covariance), pooled)
         scale: Float64s = np.where(variance > 1e-12, np.maximum(variance, 1e-12) ** -0.5, 0)
         return scale
 

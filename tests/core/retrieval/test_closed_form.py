@@ -140,8 +140,9 @@ def test_an_empty_history_gives_zeros_in_any_company() -> None:
     assert together.dtype == form.shown.dtype == form.offered.dtype == np.float32
 
 
-def test_a_user_is_encoded_to_the_same_bits_in_any_company() -> None:
-    form = fit_closed_form(MANY_USERS, TwoTowerConfig())
+@pytest.mark.parametrize("dim", [1, 2, 3, 8, 40])
+def test_a_user_is_encoded_to_the_same_bits_in_any_company(dim: int) -> None:
+    form = fit_closed_form(MANY_USERS, TwoTowerConfig(closed_form_dim=dim))
     together = form.encode_users(STRANGERS)
     for user in range(STRANGERS.n_users):
         assert np.array_equal(form.encode_users(STRANGERS.select(np.array([user])))[0], together[user])
