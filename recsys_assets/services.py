@@ -61,7 +61,7 @@ def serve_ui(port: int, announce: Callable[[str], None]) -> None:
     importlib.import_module(DEFINITIONS)  # wrong settings are refused here; a code server would only print them
     home = ready_for_runs()
     raise_descriptor_limit()
-    with _alone(home, port), private_folder(home / "ui" / "folder") as folder, _interruptible():
+    with _alone(home, port), private_folder(home / "ui" / "folder") as folder, interruptible():
         _refuse_taken(port)
         try:
             with Services(folder) as services, instance() as dagster:
@@ -233,9 +233,13 @@ def _remove_left_over(record: Path) -> None:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let a termination signal, or the end of the terminal, stop the block as Ctrl-C does."""
-    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
+def interruptible() -> Iterator[None]:
+    """Let a termination signal, or the end of the terminal, stop the block as Ctrl-C does.
+
+    Ctrl-C itself is among them: a script that starts a program in the background makes it ignore that signal.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
     try:
         yield
     finally:

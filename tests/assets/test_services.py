@@ -1,12 +1,13 @@
-"""The folder of the UI's sockets is private, has a short path, and does not stay behind."""
+"""The folder of sockets is private, short and does not stay behind; and signals that end the UI are heard."""
 
+import signal
 import stat
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from recsys_assets.services import LONGEST_FOLDER, private_folder
+from recsys_assets.services import LONGEST_FOLDER, interruptible, private_folder
 
 
 def test_the_folder_is_private_and_removed_afterwards(tmp_path: Path) -> None:
@@ -42,3 +43,14 @@ def test_a_damaged_record_removes_nothing_else(tmp_path: Path, said: bytes) -> N
     (tmp_path / "folder").write_bytes(said if path is None else str(path).encode())
     with private_folder(tmp_path / "folder"):
         assert (precious / "file").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_each_signal_to_end_is_heard_also_where_a_script_had_it_ignored(number: signal.Signals) -> None:
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with pytest.raises(KeyboardInterrupt), interruptible():
+            signal.raise_signal(number)
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
