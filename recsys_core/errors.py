@@ -8,9 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-REBUILD = (
-    "run `recsys refresh` to build it again; if nothing is out of date, delete this version's folder first"
-)
+REBUILD = "run `recsys refresh` to build it again; if nothing is out of date, delete this version's folder first"
 """What to do about content that can't be read. A refresh compares hashes, so it doesn't see content that was stored
 unreadable."""
 

@@ -22,6 +22,13 @@ SORTED_SHARE = 0.9
 """Rows are sorted if so large a share of neighbours ascends, or descends. In the order of time, 57 to 65 % of the item
 ids on MovieLens ascend, and half of the stars."""
 
+LEAST_REPEATS = 100
+"""Of fewer neighbouring rows whose pair of items occurs again, nothing can be said about an order of the items."""
+
+AGREEING_SHARE = 0.95
+"""All users' rows follow one order of the items if so large a share of repeated pairs of neighbours has one direction.
+In the order of time, it is 71 to 80 % on MovieLens; in a random order 75 %."""
+
 
 def on_one_clock(
     tables: Mapping[str, pl.DataFrame], told: Mapping[str, Times | None], items: pl.Series
@@ -99,7 +106,9 @@ def _by_rows(tables: Mapping[str, pl.DataFrame], items: pl.Series) -> tuple[dict
 
 
 def sorted_by(table: pl.DataFrame, items: pl.Series) -> str | None:
-    """What each user's rows are in the order of, up or down: 'item ids' or 'stars'; None where they are in neither.
+    """What each user's rows are in the order of, up or down, in words; None where it may be that of time.
+
+    It is noticed for item ids, stars, and whatever else puts the items of all users into one order, such as titles.
 
     Args:
         table: user_id and item_id as numbers, rating; rows as they came.
@@ -116,6 +125,8 @@ def sorted_by(table: pl.DataFrame, items: pl.Series) -> str | None:
     keyed = table.select("user_id", "rating", **chosen)
     if any(_is_sorted(keyed, name) for name in chosen):
         return "item ids"
+    if _has_one_order(table):
+        return "items, the same for all users"
     return "stars" if _is_sorted(keyed, "rating") else None
 
 
@@ -125,6 +136,20 @@ def _is_sorted(table: pl.DataFrame, name: str) -> bool:
     counted = table.select(up=(pl.col(name) > before).sum(), down=(pl.col(name) < before).sum())
     n_up, n_down = int(counted["up"].item()), int(counted["down"].item())
     return n_up + n_down >= LEAST_PAIRS and max(n_up, n_down) >= SORTED_SHARE * (n_up + n_down)
+
+
+def _has_one_order(table: pl.DataFrame) -> bool:
+    """Whether two items that are neighbours in the rows of several users nearly always come in the same order."""
+    before = pl.col("item_id").shift(1).over("user_id")
+    neighbours = table.select("item_id", before=before).filter(pl.col("before") != pl.col("item_id"))
+    first, second = pl.min_horizontal("before", "item_id"), pl.max_horizontal("before", "item_id")
+    pairs = neighbours.group_by(first.alias("first"), second.alias("second")).agg(
+        n=pl.len(), n_up=(pl.col("item_id") > pl.col("before")).sum()
+    )
+    repeated = pairs.filter(pl.col("n") > 1)
+    n_agreeing = repeated.select(pl.max_horizontal("n_up", pl.col("n") - pl.col("n_up")).sum()).item()
+    n = int(repeated["n"].sum())
+    return n >= LEAST_REPEATS and n_agreeing >= AGREEING_SHARE * n
 
 
 def _shuffled(table: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:

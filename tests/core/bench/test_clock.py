@@ -75,6 +75,16 @@ def test_names_have_several_orders() -> None:
     assert sorted_by(by_letters, titles) == "item ids"
 
 
+def test_an_order_by_what_the_table_does_not_hold_is_noticed() -> None:
+    """As by titles: nothing in the table ascends, but two items come in the same order with every user."""
+    by_title = np.random.default_rng(6).permutation(12)
+    table = rated(40).with_columns(title=pl.col("item_id").replace_strict(dict(enumerate(by_title.tolist()))))
+    assert sorted_by(table.sort("user_id", "title"), ITEMS) == "items, the same for all users"
+    assert sorted_by(table.sort("title", descending=True), ITEMS) == "items, the same for all users"
+    assert sorted_by(table, ITEMS) is None
+    assert sorted_by(table.sort("user_id", "title").head(60), ITEMS) is None, "too few to tell"
+
+
 def test_few_rows_prove_no_order() -> None:
     assert sorted_by(rated(2).sort("user_id", "item_id").head(8), ITEMS) is None
 
