@@ -44,7 +44,7 @@ def materialize_all(page: Any, ui: Served) -> None:
 
 def take_pictures(page: Any, url: str, folder: Path) -> None:
     """The graph with all groups open, and a picture of the evaluation report, as its page shows it."""
-    page.set_viewport_size({"width": 1600, "height": 1200})
+    page.set_viewport_size({"width": 1600, "height": 1350})
     page.goto(f"{url}/asset-groups")
     page.get_by_text("Hide navigation").click()
     page.get_by_text("retrieval", exact=True).last.wait_for()
@@ -54,7 +54,7 @@ def take_pictures(page: Any, url: str, folder: Path) -> None:
     page.keyboard.press("Alt+KeyE")  # opens all groups
     page.wait_for_timeout(5_000)  # the layout moves into place, fitted in width alone: what lies below is not drawn yet
     for _ in range(3):
-        page.mouse.click(1572, 1052)  # smaller
+        page.mouse.click(1572, 1202)  # smaller
         page.wait_for_timeout(1_000)
     page.mouse.move(300, 900)
     page.mouse.down()
@@ -62,7 +62,7 @@ def take_pictures(page: Any, url: str, folder: Path) -> None:
     page.mouse.up()
     page.wait_for_timeout(1_000)
     page.get_by_text("eval_report", exact=True).first.wait_for()
-    page.screenshot(path=folder / "lineage.png", clip={"x": 420, "y": 130, "width": 860, "height": 1000})
+    page.screenshot(path=folder / "lineage.png", clip={"x": 420, "y": 130, "width": 860, "height": 1180})
     page.set_viewport_size({"width": 1200, "height": 800})
     page.goto(f"{url}/assets/eval_report")
     page.get_by_placeholder("Filter metadata keys").fill("ndcg_by_model")
