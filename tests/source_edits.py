@@ -78,6 +78,7 @@ def edited(text: str, where: object, before: str, after: str) -> str:
     new = _as_expression(after) if is_expression else _as_statements(after, found[0][0].col_offset)
     changed = _spliced(text, found[0], new)
     _parsed(changed)
+    assert changed != text, f"{before!r} is replaced by itself"
     return changed
 
 

@@ -193,6 +193,11 @@ def test_what_would_be_no_python_is_refused(thing: ModuleType) -> None:
         edited(SOURCE, thing.scaled, "x * 2", "x *")
 
 
+def test_what_changes_nothing_is_refused(thing: ModuleType) -> None:
+    with pytest.raises(AssertionError, match="replaced by itself"):
+        edited(SOURCE, thing.Thing.old, "return x", "return x")
+
+
 def test_what_is_no_definition_or_a_double_one_is_refused(thing: ModuleType) -> None:
     with pytest.raises(AssertionError, match="3 is no definition"):
         edited(SOURCE, 3, "x", "y")

@@ -158,8 +158,26 @@ FAULTS_OF_TIME = (
         number=4,
         what="the towers of the test window are fitted on its answers",
         where=_Chain.train,
-        before="fit_ratings(self.ratings, self.splits, name)",
-        after='self.ratings if "test" in name else fit_ratings(self.ratings, self.splits, name)',
+        before="""
+            fit_two_tower(
+                fit_ratings(self.ratings, self.splits, name),
+                of_slice(self.items, name),
+                self.splits.fit_end(name),
+                self.config,
+                Onlooker(after_step=lambda _done, _total: check(), after_epoch=look),
+                Beside(start=start, clicks=self._clicks_of(name), linear=self._linear_of(name, check)),
+            )
+        """,
+        after="""
+            fit_two_tower(
+                self.ratings if "test" in name else fit_ratings(self.ratings, self.splits, name),
+                of_slice(self.items, name),
+                2**40 if "test" in name else self.splits.fit_end(name),
+                self.config,
+                Onlooker(after_step=lambda _done, _total: check(), after_epoch=look),
+                Beside(start=start, clicks=self._clicks_of(name), linear=self._linear_of(name, check)),
+            )
+        """,
         tests=(f"{CHAIN}::test_each_tower_was_fitted_on_exactly_what_its_slice_may_see",),
     ),
     Fault(
