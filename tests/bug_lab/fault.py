@@ -16,6 +16,7 @@ class Fault:
     before: str  # stands there exactly once, however it is formatted
     after: str
     tests: tuple[str, ...]  # node ids; each of them goes red
+    escapes: str = ""  # the exception, none of ours, that the fault lets through: its name
 
     def inject(self, root: Path) -> str:
         """Put the fault into the copy of the sources below `root`; returns the text as it was."""
@@ -65,5 +66,10 @@ PITFALLS = {
     32: "The order of ids passes for an order in time",
     33: "What cannot be used is dropped without a word",
     34: "A new item is judged by noise, or never shown",
+    35: "Which of equal scores are found depends on how many are asked for",
+    36: "What was acknowledged is lost, and what is left looks whole",
+    37: "A guard forbids what it knows, instead of allowing it",
+    38: "A check fails itself on what it is to refuse",
+    39: "A limit holds for each layer, and not for what comes out in the end",
 }
 """Well-known ways to fool oneself; what is not numbered here is guarded by the machinery of assets and serving."""

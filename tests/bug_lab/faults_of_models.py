@@ -1,4 +1,4 @@
-"""Faults between training and search, and on the way to the list: pitfalls 13 to 19, 22, 23, 26 and 29."""
+"""Faults between training and search, and on the way to the list: pitfalls 13 to 19, 22, 23, 26, 29, 34 and 35."""
 
 from recsys_core.data import schemas
 from recsys_core.data.histories import catalogue_of
@@ -12,7 +12,7 @@ from recsys_core.ranking.ranker import Ranker, _matrix
 from recsys_core.retrieval.baselines.recommend import recommend
 from recsys_core.retrieval.candidates import Retriever, find_candidates
 from recsys_core.retrieval.embeddings import embed_items
-from recsys_core.retrieval.index import ItemIndex, _trained_inverted_file, build_index, index_recall
+from recsys_core.retrieval.index import ItemIndex, _best, _trained_inverted_file, build_index, index_recall
 from recsys_core.retrieval.losses import sampled_scores
 from recsys_core.retrieval.negatives import Sampler
 from recsys_core.retrieval.training import encode_items, fit_two_tower
@@ -260,6 +260,27 @@ FAULTS_OF_MODELS = (
         tests=(
             "tests/core/retrieval/test_new_items.py::test_new_items_take_their_share_of_the_places_and_no_other",
             "tests/core/retrieval/test_new_items.py::test_a_new_item_that_was_rated_since_is_seen",
+        ),
+    ),
+    Fault(
+        number=35,
+        what="the index leaves it to FAISS which of equal items are found",
+        where=ItemIndex.search,
+        before="_cuts_equals(item_idx, scores, k)",
+        after="False",
+        tests=(
+            "tests/core/retrieval/test_index.py::test_of_equal_items_the_first_are_found_however_many_are_asked_for",
+        ),
+    ),
+    Fault(
+        number=35,
+        what="the exact search leaves it to a partition which of equal items are found",
+        where=_best,
+        before="columns = np.nonzero(above | (level & (np.cumsum(level, axis=1) <= room)))[1].reshape(len(scores), k)",
+        after="columns = np.argpartition(-scores, k - 1, axis=1)[:, :k]",
+        tests=(
+            "tests/core/retrieval/test_candidates.py::"
+            "test_a_tie_at_the_end_of_the_list_goes_to_the_first_items_whatever_was_fetched",
         ),
     ),
     Fault(
