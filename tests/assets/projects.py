@@ -139,9 +139,9 @@ class Project:
         built: list[str] = self.recsys("refresh", "--json").json()["built"]
         return built
 
-    def edit(self, where: object, before: str, after: str) -> str:
-        """Change one place of a definition, as `source_edits.edit` does; returns the file as it was."""
-        return edit(self.source, where, before, after)
+    def edit(self, where: object, before: str, after: str) -> None:
+        """Change one place of a definition, as `source_edits.edit` does."""
+        edit(self.source, where, before, after)
 
     def manifest(self, asset: str) -> dict[str, Any]:
         """How the current version of an artifact was made, as its pointer says."""

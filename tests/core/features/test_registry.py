@@ -36,9 +36,9 @@ from recsys_core.features.tastes import _covered
 from recsys_core.feedback.implicit import IMPLICIT_COLUMNS
 from recsys_core.feedback.outcomes import OUTCOMES_COLUMNS
 from recsys_core.retrieval import training
+from tests import source_edits
 from tests.assets.projects import Project
 from tests.core.features.codes import print_codes
-from tests.source_edits import file_of
 
 PREFIX = {"item": "item_", "user": "user_", "user-item": "pair_", "context": "context_"}
 
@@ -268,11 +268,11 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
 def test_the_code_of_a_feature_is_what_it_reaches_and_not_what_people_read(sources: Project, edit: Edit) -> None:
     before = {name: one["code"] for name, one in feature_set().items()}
-    good = sources.edit(edit.where, edit.before, edit.after)
+    good = source_edits.edit(sources.source, edit.where, edit.before, edit.after)
     try:
         after = sources.call(print_codes).json()
     finally:
-        (sources.source / file_of(edit.where)).write_text(good, encoding="utf-8")
+        (sources.source / source_edits.file_of(edit.where)).write_text(good, encoding="utf-8")
     changed = {name for name in before if after[name] != before[name]}
     assert changed == {one.name for one in FEATURES if {one.name, one.group} & set(edit.changes)}
 
