@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 
 import yaml
 
+from recsys_core.data.merging import merge_ratings
+from recsys_core.feedback.interactions import read_day
 from recsys_core.feedback.records import Event
 from tests.assets.observing import make_by_hand, restore_another
 from tests.assets.projects import DATA_SET, Project
@@ -56,8 +58,19 @@ def by_hand(asset: str, day: str = "", **config: object) -> Callable[[Project], 
     return lambda project: _succeed(project, make_by_hand, asset, day, json.dumps(config))
 
 
-def body(module: str, old: str, new: str) -> Callable[[Project], None]:
-    return lambda project: project.edit(module, old, new)
+def body(where: object, before: str, after: str) -> Callable[[Project], None]:
+    return lambda project: project.edit(where, before, after)
+
+
+def of_the_index(before: str, after: str) -> Callable[[Project], None]:
+    """A change of the asset `faiss_index`, which is imported late: processes that load this module need no assets."""
+
+    def make(project: Project) -> None:
+        from recsys_assets.assets.retrieval import faiss_index
+
+        project.edit(faiss_index, before, after)
+
+    return make
 
 
 def both(*edits: Callable[[Project], None]) -> Callable[[Project], None]:
@@ -178,18 +191,17 @@ OPEN_DAY = datetime.fromtimestamp(OPEN_AT, UTC).date().isoformat()
 OPEN = replace(skip("open"), timestamp=OPEN_AT, received_at=OPEN_AT)
 """An event of a day that is over, but within the grace of a week."""
 
-MERGING = body("recsys_core/data/merging.py", "    latest = _in_order(", "    logged = logged\n    latest = _in_order(")
-READING_DAYS = body(
-    "recsys_core/feedback/interactions.py",
-    "    start = start_of(day)\n    rows",
-    "    day = day\n    start = start_of(day)\n    rows",
+MERGING = body(
+    merge_ratings,
+    before="return MERGED_RATINGS.validate(latest)",
+    after="latest = latest\nreturn MERGED_RATINGS.validate(latest)",
 )
-FILE = "recsys_assets/assets/retrieval.py"
-DEPS = ('@versioned_asset(deps=["item_embeddings"],', '@versioned_asset(deps=["item_embeddings", "movies"],')
+READING_DAYS = body(read_day, before="start = start_of(day)", after="day = day\nstart = start_of(day)")
+DEPS = ('["item_embeddings"]', '["item_embeddings", "movies"]')
 READ = (
     'ItemEmbeddings.load(run.folder("item_embeddings"))',
     '[ItemEmbeddings.load(run.folder("item_embeddings")), run.folder("movies")][0]',
 )
-DECLARING_MOVIES = body(FILE, *DEPS)
-READING = both(DECLARING_MOVIES, body(FILE, *READ))
-NOT_READING = both(body(FILE, *reversed(DEPS)), body(FILE, *reversed(READ)))
+DECLARING_MOVIES = of_the_index(*DEPS)
+READING = both(DECLARING_MOVIES, of_the_index(*READ))
+NOT_READING = both(of_the_index(*reversed(DEPS)), of_the_index(*reversed(READ)))

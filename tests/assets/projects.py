@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tests.source_edits import edit
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 DATA_SET = "ml-latest-small-2016.zip"
 SMOKE = "recsys_assets/presets/smoke.yaml"
@@ -137,12 +139,9 @@ class Project:
         built: list[str] = self.recsys("refresh", "--json").json()["built"]
         return built
 
-    def edit(self, module: str, old: str, new: str) -> None:
-        """Replace a text that stands once in a source file."""
-        path = self.source / module
-        text = path.read_text(encoding="utf-8")
-        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {module}"
-        path.write_text(text.replace(old, new), encoding="utf-8")
+    def edit(self, where: object, before: str, after: str) -> None:
+        """Change one place of a definition, as `source_edits.edit` does."""
+        edit(self.source, where, before, after)
 
     def manifest(self, asset: str) -> dict[str, Any]:
         """How the current version of an artifact was made, as its pointer says."""

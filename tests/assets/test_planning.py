@@ -9,6 +9,7 @@ import zipfile
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from recsys_core.feedback.interactions import versions_of_days
 from recsys_core.feedback.records import Event
 from recsys_core.feedback.sqlite_log import SqliteLog
 from tests.assets.projects import DATA_SET, Project
+from tests.source_edits import append
 
 PARTS = [
     "movies", "base_ratings", "interaction_log_head", "item_features", "two_tower", "item_embeddings", "faiss_index",
@@ -93,30 +95,29 @@ def test_what_was_just_built_is_fresh(project: Project) -> None:
 @pytest.mark.parametrize(
     ("module", "changed"),
     [
-        ("recsys_core/tables.py", set(PARENTS) - {"faiss_index"}),
-        ("recsys_core/data/merging.py", {"ratings", *ANSWERING}),
+        ("recsys_core.tables", set(PARENTS) - {"faiss_index"}),
+        ("recsys_core.data.merging", {"ratings", *ANSWERING}),
         (
-            "recsys_core/feedback/head.py",
+            "recsys_core.feedback.head",
             {"interaction_log_head", "implicit_feedback"} | MODELS - {"baselines"},
         ),
-        ("recsys_core/features/items.py", {"item_features", *BY_SLICES, *BY_REGISTRY}),
-        ("recsys_core/features/scores.py", BY_REGISTRY),
-        ("recsys_core/retrieval/training.py", MODELS - {"baselines"}),
-        ("recsys_core/ranking/ranker.py", {"ranker", "ranking_report", "eval_report", *MONITORING}),
-        ("recsys_core/ranking/validation.py", {"ranker", "ranking_report", "eval_report", "drift_report"}),
-        ("recsys_core/ranking/calibration_report.py", {"ranking_report"}),
-        ("recsys_core/ranking/rankers.py", {"ranker", "ranking_report", "eval_report", "drift_report"}),
-        ("recsys_core/metrics/beyond_accuracy.py", {"eval_report"}),
-        ("recsys_core/evaluation/funnel.py", {"eval_report"}),
-        ("recsys_core/serving/recommender.py", {"past_requests"}),
-        ("recsys_assets/publishing.py", set()),
-        ("recsys_assets/metadata/retrieval.py", set()),
-        ("recsys_assets/checks/data.py", set()),
+        ("recsys_core.features.items", {"item_features", *BY_SLICES, *BY_REGISTRY}),
+        ("recsys_core.features.scores", BY_REGISTRY),
+        ("recsys_core.retrieval.training", MODELS - {"baselines"}),
+        ("recsys_core.ranking.ranker", {"ranker", "ranking_report", "eval_report", *MONITORING}),
+        ("recsys_core.ranking.validation", {"ranker", "ranking_report", "eval_report", "drift_report"}),
+        ("recsys_core.ranking.calibration_report", {"ranking_report"}),
+        ("recsys_core.ranking.rankers", {"ranker", "ranking_report", "eval_report", "drift_report"}),
+        ("recsys_core.metrics.beyond_accuracy", {"eval_report"}),
+        ("recsys_core.evaluation.funnel", {"eval_report"}),
+        ("recsys_core.serving.recommender", {"past_requests"}),
+        ("recsys_assets.publishing", set()),
+        ("recsys_assets.metadata.retrieval", set()),
+        ("recsys_assets.checks.data", set()),
     ],
 )
 def test_a_changed_module_makes_stale_what_is_made_with_it(project: Project, module: str, changed: set[str]) -> None:
-    path = project.source / module
-    path.write_text(path.read_text(encoding="utf-8") + "\n\nADDED = 1\n", encoding="utf-8")
+    append(project.source, import_module(module), "ADDED = 1")
     plan = project.plan()
     assert certain(plan).keys() == changed
     assert plan.keys() == changed | below(*changed)
@@ -124,9 +125,10 @@ def test_a_changed_module_makes_stale_what_is_made_with_it(project: Project, mod
 
 
 def test_a_changed_asset_function_makes_that_asset_alone_stale(project: Project) -> None:
-    project.edit("recsys_assets/assets/data.py", '    clicks = run.table("interaction_log_head", "clicks")\n', (
-        '    clicks = run.table("interaction_log_head", "clicks")\n    clicks = clicks\n'
-    ))  # fmt: skip
+    from recsys_assets.assets.data import splits
+
+    reading = 'clicks = run.table("interaction_log_head", "clicks")'
+    project.edit(splits, before=reading, after=f"{reading}\nclicks = clicks")
     plan = project.plan()
     assert certain(plan) == {"splits": ["code changed"]}
     assert plan.keys() == {"splits"} | below("splits")

@@ -2,41 +2,42 @@
 
 import pytest
 
+from recsys_assets.checks.evaluation import report_counts_everybody, system_beats_popularity
+from recsys_assets.checks.ranking import features_keep_their_contract
 from tests.assets.edits import DAY, SKIPS, change
 from tests.assets.projects import Project
 from tests.assets.test_planning import below, write_log
 
-RED = ("    return kept(violations(rows, example_schema()), rows.height)",
-       "    return kept([\"red\", *violations(rows, example_schema())], rows.height)")  # fmt: skip
+RED = ("violations(rows, example_schema())", '["red", *violations(rows, example_schema())]')
 
-RED_REPORT = ("passed=agree and whole and not missing", "passed=False")
+RED_REPORT = ("agree and whole and not missing", "False")
 
 
 @pytest.mark.slow
 def test_nothing_is_built_upon_a_red_check_until_it_passes(project: Project) -> None:
-    project.edit("recsys_assets/checks/ranking.py", *RED)
+    project.edit(features_keep_their_contract, *RED)
     change(project, "ranking_examples", n_candidates=40)
     first = project.recsys("refresh")
     assert "features_keep_their_contract" in first.sentence
     assert project.plan().keys() == {"ranker"} | below("ranker"), "the examples themselves are published"
     assert project.recsys("refresh").sentence == first.sentence, "a second try must not slip past"
-    project.edit("recsys_assets/checks/ranking.py", *reversed(RED))
+    project.edit(features_keep_their_contract, *reversed(RED))
     assert set(project.refresh()) == {"ranker"} | below("ranker")
 
 
 @pytest.mark.slow
 def test_a_red_check_does_not_stop_the_rebuild_that_mends_it(project: Project) -> None:
-    project.edit("recsys_assets/checks/ranking.py", *RED)
+    project.edit(features_keep_their_contract, *RED)
     change(project, "ranking_examples", n_candidates=40)
     assert project.recsys("refresh").code == 1
-    project.edit("recsys_assets/checks/ranking.py", *reversed(RED))
+    project.edit(features_keep_their_contract, *reversed(RED))
     change(project, "ranking_examples", n_candidates=50)
     assert project.refresh()[0] == "ranking_examples"
 
 
 @pytest.mark.slow
 def test_a_red_check_stops_nothing_that_does_not_lie_below(project: Project) -> None:
-    project.edit("recsys_assets/checks/evaluation.py", *RED_REPORT)
+    project.edit(report_counts_everybody, *RED_REPORT)
     change(project, "eval_report", n_draws=110)
     change(project, "past_requests", k=8)
     first = project.recsys("refresh")
@@ -51,14 +52,14 @@ def test_a_red_check_stops_nothing_that_does_not_lie_below(project: Project) -> 
 @pytest.mark.slow
 def test_a_lost_event_log_means_that_the_checks_run_again(project: Project) -> None:
     (project.lake / "dagster").rename(project.root / "away")
-    project.edit("recsys_assets/checks/ranking.py", *RED)
+    project.edit(features_keep_their_contract, *RED)
     assert "features_keep_their_contract" in project.recsys("refresh").sentence
-    project.edit("recsys_assets/checks/ranking.py", *reversed(RED))
+    project.edit(features_keep_their_contract, *reversed(RED))
     assert project.refresh() == []
 
 
 def test_a_check_that_warns_is_told_and_stops_nothing(project: Project) -> None:
-    project.edit("recsys_assets/checks/evaluation.py", "passed=beats(report, POPULARITY)", "passed=False")
+    project.edit(system_beats_popularity, before="beats(report, POPULARITY)", after="False")
     change(project, "eval_report", n_draws=110)
     answer = project.recsys("refresh", "--json")
     assert answer.json() == {"built": ["eval_report"]}

@@ -18,25 +18,24 @@ from tests.assets.edits import DAY, HEAD, SKIPS, change
 from tests.assets.observing import see
 from tests.assets.projects import Project
 from tests.assets.test_planning import PARENTS, certain, skip, write_log
+from tests.source_edits import append
 
 
 @pytest.mark.slow
 def test_code_edited_during_a_refresh_is_stale_after_it(project: Project) -> None:
     change(project, "ranker", n_rounds=11)
-    answer = project.call(edit_then_refresh, str(project.source / "recsys_core/ranking/calibration_report.py"))
+    answer = project.call(edit_then_refresh, str(project.source))
     assert answer.code == 0, answer.err
     assert certain(project.plan()) == {"ranking_report": ["code changed"]}
 
 
-def edit_then_refresh(path: str) -> None:
+def edit_then_refresh(source: str) -> None:
     """A process that has loaded its code when somebody else saves an edit."""
-    from pathlib import Path
-
     import recsys_assets.definitions  # noqa: F401  # loads what the refresh will judge by
+    from recsys_core.ranking import calibration_report
     from tests.assets.projects import _command_line
 
-    edited = Path(path)
-    edited.write_text(edited.read_text(encoding="utf-8") + "\n\nADDED = 1\n", encoding="utf-8")
+    append(Path(source), calibration_report, "ADDED = 1")
     _command_line("recsys", "refresh")
 
 
@@ -191,12 +190,14 @@ def fail_a_trial_then_refresh() -> None:
 
 
 def test_a_failed_asset_leaves_the_rest_as_it_was(project: Project) -> None:
+    from recsys_core.ranking.ranker import fit_ranker
+
     before = project.versions()
-    project.edit("recsys_core/ranking/ranker.py", "def fit_ranker(", (
-        "def fit_ranker(*args: object, **kwargs: object) -> None:\n"
-        '    from recsys_core.errors import DataError\n    raise DataError("no [/luck]: try again")\n\n\n'
-        "def unused("
-    ))  # fmt: skip
+    project.edit(
+        fit_ranker,
+        before='rank = pl.col("pair_retrieval_rank").cast(pl.Int64)',
+        after='raise DataError("no [/luck]: try again")',
+    )
     answer = project.recsys("refresh")
     assert answer.sentence == "recsys: no [/luck]: try again"
     assert project.versions() == before

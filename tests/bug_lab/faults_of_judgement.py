@@ -1,14 +1,30 @@
 """Faults that make a result look better, or surer, than it is: pitfalls 6 to 12, 27 and 28."""
 
+from benchmarks import seeds
+from recsys_core.evaluation import accuracy, slices
+from recsys_core.evaluation.accuracy import per_user_metrics
+from recsys_core.evaluation.comparison import _compared
+from recsys_core.evaluation.gates import beats, denominators_agree, missing_baselines, worst_slice
+from recsys_core.evaluation.rendering import headline_cells
+from recsys_core.evaluation.slices import metric_by_slice, user_slices
+from recsys_core.metrics.ordering import sort_keys
+from recsys_core.metrics.ranking import _discount, average_precision_at_k, recall_at_k
+from recsys_core.metrics.relevance import _keys, refuse_repeats
+from recsys_core.metrics.uncertainty import _estimate
+from recsys_core.ranking.lists import order_of
+from recsys_core.ranking.validation import _per_user, validate_ranker
+from recsys_core.retrieval.baselines import tuning
+from recsys_core.retrieval.baselines.tuning import tune
+from recsys_core.retrieval.index import ExactSearch
 from tests.bug_lab.fault import Fault
 
 FAULTS_OF_JUDGEMENT = (
     Fault(
         number=6,
         what="the ideal list holds what retrieval found and no more",
-        file="recsys_core/ranking/validation.py",
-        before='relevant = n_targets["n_targets"].to_numpy()',
-        after="relevant = np.maximum(hits.sum(axis=1), 1)",
+        where=_per_user,
+        before='n_targets["n_targets"].to_numpy()',
+        after="np.maximum(hits.sum(axis=1), 1)",
         tests=(
             "tests/core/ranking/test_validation.py::test_both_orders_by_hand",
             "tests/core/ranking/test_validation.py::test_no_ranker_passes_the_ceiling_that_retrieval_sets",
@@ -17,25 +33,28 @@ FAULTS_OF_JUDGEMENT = (
     Fault(
         number=6,
         what="only targets that some model listed are to be found",
-        file="recsys_core/evaluation/accuracy.py",
-        before="    relevant = relevant_items(targets, user_ids)\n",
-        after='    relevant = relevant_items(targets.join(lists, on=["user_id", "item_id"], how="semi"), user_ids)\n',
+        where=per_user_metrics,
+        before="relevant_items(targets, user_ids)",
+        after='relevant_items(targets.join(lists, on=["user_id", "item_id"], how="semi"), user_ids)',
         tests=("tests/core/evaluation/test_accuracy.py::test_targets_that_retrieval_missed_count_in_the_ideal",),
     ),
     Fault(
         number=7,
         what="a metric over sampled items is reported",
-        file="recsys_core/evaluation/accuracy.py",
-        before='    "hit@10": (ranking.hit_rate_at_k, 10),\n',
-        after='    "hit@10": (ranking.hit_rate_at_k, 10),\n    "sampled_hit@10": (ranking.hit_rate_at_k, 10),\n',
+        where=(accuracy, "METRICS"),
+        before='"hit@10"',
+        after='"sampled_hit@10"',
         tests=("tests/core/evaluation/test_accuracy.py::test_only_metrics_over_the_full_catalogue_are_reported",),
     ),
     Fault(
         number=7,
         what="only a part of the catalogue competes for a place",
-        file="recsys_core/retrieval/index.py",
-        before="        scores = queries @ self.vectors.T\n",
-        after="        scores = queries @ self.vectors.T\n        scores[:, ::2] = -np.inf\n",
+        where=ExactSearch.search,
+        before="scores = queries @ self.vectors.T",
+        after="""
+            scores = queries @ self.vectors.T
+            scores[:, ::2] = -np.inf
+        """,
         tests=(
             "tests/core/retrieval/test_candidates.py::"
             "test_who_has_rated_the_best_items_still_gets_a_full_list[exact_candidates]",
@@ -44,25 +63,25 @@ FAULTS_OF_JUDGEMENT = (
     Fault(
         number=8,
         what="the discount of NDCG begins one rank late",
-        file="recsys_core/metrics/ranking.py",
-        before="1 / np.log2(np.arange(2, k + 2))",
-        after="1 / np.log2(np.arange(3, k + 3))",
+        where=_discount,
+        before="np.arange(2, k + 2)",
+        after="np.arange(3, k + 3)",
         tests=("tests/core/metrics/test_ranking.py::test_1000_random_users_agree_with_pytrec_eval[10]",),
     ),
     Fault(
         number=8,
         what="recall divides by what the list could hold",
-        file="recsys_core/metrics/ranking.py",
-        before="return found / _or_nan(n_relevant)",
-        after="return found / _or_nan(np.minimum(n_relevant, hits.shape[1]))",
+        where=recall_at_k,
+        before="_or_nan(n_relevant)",
+        after="_or_nan(np.minimum(n_relevant, hits.shape[1]))",
         tests=("tests/core/metrics/test_ranking.py::test_1000_random_users_agree_with_pytrec_eval[10]",),
     ),
     Fault(
         number=8,
         what="average precision divides by the hits",
-        file="recsys_core/metrics/ranking.py",
-        before='to_find = np.minimum(n_relevant, k) if denominator == "reachable" else n_relevant',
-        after="to_find = np.maximum(hits.sum(axis=1), n_relevant > 0)",
+        where=average_precision_at_k,
+        before='np.minimum(n_relevant, k) if denominator == "reachable" else n_relevant',
+        after="np.maximum(hits.sum(axis=1), n_relevant > 0)",
         tests=(
             "tests/core/metrics/test_ranking.py::test_a_list_worked_out_by_hand",
             "tests/core/metrics/test_ranking.py::test_1000_random_users_agree_with_pytrec_eval[10]",
@@ -71,42 +90,52 @@ FAULTS_OF_JUDGEMENT = (
     Fault(
         number=8,
         what="users and items are packed into one number by ids as they come",
-        file="recsys_core/metrics/relevance.py",
-        before="    width = len(known) + 1\n    wanted = np.searchsorted(known, relevant.items)\n",
-        after="    listed, wanted = ranked + 1, relevant.items + 1\n    width = max(listed.max(), wanted.max()) + 1\n",
+        where=_keys,
+        before="""
+            width = len(known) + 1
+            wanted = np.searchsorted(known, relevant.items)
+        """,
+        after="""
+            listed, wanted = ranked + 1, relevant.items + 1
+            width = max(listed.max(), wanted.max()) + 1
+        """,
         tests=("tests/core/metrics/test_relevance.py::test_one_huge_id_turns_no_miss_into_a_hit",),
     ),
     Fault(
         number=8,
         what="an item counts as often as a list repeats it",
-        file="recsys_core/metrics/relevance.py",
-        before='        raise DataError("an item stands twice in a ranked list: each item may be recommended once")\n',
-        after="        return\n",
+        where=refuse_repeats,
+        before='raise DataError("an item stands twice in a ranked list: each item may be recommended once")',
+        after="return",
         tests=("tests/core/metrics/test_relevance.py::test_a_list_that_repeats_an_item_is_refused",),
     ),
     Fault(
         number=9,
         what="users without a list leave the mean",
-        file="recsys_core/evaluation/accuracy.py",
-        before='    user_ids = targets["user_id"].unique().sort().to_numpy()\n',
-        after='    targets = targets.join(lists, on="user_id", how="semi")\n'
-        '    user_ids = targets["user_id"].unique().sort().to_numpy()\n',
+        where=per_user_metrics,
+        before='user_ids = targets["user_id"].unique().sort().to_numpy()',
+        after="""
+            targets = targets.join(lists, on="user_id", how="semi")
+            user_ids = targets["user_id"].unique().sort().to_numpy()
+        """,
         tests=("tests/core/evaluation/test_accuracy.py::test_a_user_whom_a_model_does_not_list_scores_zero_and_stays",),
     ),
     Fault(
         number=9,
         what="the ranker is judged on users with a like among the candidates",
-        file="recsys_core/ranking/validation.py",
-        before="    rows, n_targets = examples.of_window(window), examples.targets_of(window)\n",
-        after="    rows, n_targets = examples.of_window(window), examples.targets_of(window)\n"
-        '    rows = rows.filter(pl.col("label").sum().over("user_id") > 0)\n'
-        '    n_targets = n_targets.join(rows, on="user_id", how="semi")\n',
+        where=validate_ranker,
+        before="rows, n_targets = examples.of_window(window), examples.targets_of(window)",
+        after="""
+            rows, n_targets = examples.of_window(window), examples.targets_of(window)
+            rows = rows.filter(pl.col("label").sum().over("user_id") > 0)
+            n_targets = n_targets.join(rows, on="user_id", how="semi")
+        """,
         tests=("tests/core/ranking/test_validation.py::test_both_orders_by_hand",),
     ),
     Fault(
         number=9,
         what="the check of the denominators trusts the report",
-        file="recsys_core/evaluation/gates.py",
+        where=denominators_agree,
         before="return bool(both.select(is_right.fill_null(value=False).all()).item())",
         after="return True",
         tests=(
@@ -117,25 +146,25 @@ FAULTS_OF_JUDGEMENT = (
     Fault(
         number=10,
         what="ties are broken by the number of the item",
-        file="recsys_core/metrics/ordering.py",
-        before="return (~rising).astype(np.int64) << 32 | tie_break",
-        after="return (~rising).astype(np.int64) << 32 | np.arange(len(tie_break))",
+        where=sort_keys,
+        before="(~rising).astype(np.int64) << 32 | tie_break",
+        after="(~rising).astype(np.int64) << 32 | np.arange(len(tie_break))",
         tests=("tests/core/metrics/test_ordering.py::test_a_constant_scorer_earns_what_chance_would",),
     ),
     Fault(
         number=10,
         what="a ranker that scores all alike turns the order around",
-        file="recsys_core/ranking/lists.py",
-        before='order: Int64s = np.argsort(-scores, axis=-1, kind="stable")',
-        after='order: Int64s = np.argsort(scores, axis=-1, kind="stable")[..., ::-1]',
+        where=order_of,
+        before='np.argsort(-scores, axis=-1, kind="stable")',
+        after='np.argsort(scores, axis=-1, kind="stable")[..., ::-1]',
         tests=("tests/core/ranking/test_lists.py::test_equal_scores_keep_the_order_of_retrieval",),
     ),
     Fault(
         number=11,
         what="a strong baseline is left out",
-        file="recsys_core/retrieval/baselines/tuning.py",
-        before='    Baseline(name="ease", fit=lambda train, config, _: fit_ease(train, config), grid=EASE_GRID),\n',
-        after="",
+        where=(tuning, "BASELINES"),
+        before='Baseline(name="ease", fit=lambda train, config, _: fit_ease(train, config), grid=EASE_GRID)',
+        after="*()",
         tests=(
             "tests/core/retrieval/baselines/test_tuning.py::"
             "test_every_report_has_the_five_baselines_that_the_docs_promise",
@@ -144,7 +173,7 @@ FAULTS_OF_JUDGEMENT = (
     Fault(
         number=11,
         what="a report without one of the baselines passes",
-        file="recsys_core/evaluation/gates.py",
+        where=missing_baselines,
         before='{baseline.name for baseline in BASELINES} - set(everywhere["model"])',
         after="set()",
         tests=("tests/core/evaluation/test_gates.py::test_a_baseline_that_is_missing_is_named",),
@@ -152,9 +181,9 @@ FAULTS_OF_JUDGEMENT = (
     Fault(
         number=11,
         what="some baselines get one setting, the others the whole budget",
-        file="recsys_core/retrieval/baselines/tuning.py",
-        before="for settings in baseline.grid[: config.n_trials]",
-        after='for settings in baseline.grid[: 1 if baseline.name == "ease" else config.n_trials]',
+        where=tune,
+        before="config.n_trials",
+        after='1 if baseline.name == "ease" else config.n_trials',
         tests=(
             "tests/core/retrieval/baselines/test_tuning.py::test_all_baselines_get_the_same_number_of_trials",
             "tests/core/evaluation/test_baselines.py::test_all_baselines_get_the_same_number_of_trials",
@@ -163,33 +192,33 @@ FAULTS_OF_JUDGEMENT = (
     Fault(
         number=12,
         what="a lead in the mean is enough, whatever its interval",
-        file="recsys_core/evaluation/gates.py",
-        before="return report.lead_over(other)[1] > 0",
-        after="return report.lead_over(other)[0] > 0",
+        where=beats,
+        before="report.lead_over(other)[1]",
+        after="report.lead_over(other)[0]",
         tests=("tests/core/evaluation/test_gates.py::test_the_lower_bound_decides_not_the_mean",),
     ),
     Fault(
         number=12,
         what="leads are taken between users who are not the same",
-        file="recsys_core/evaluation/comparison.py",
-        before='(per_user.filter(model=model).sort("user_id", maintain_order=True) for model in models)',
-        after="(per_user.filter(model=model) for model in models)",
+        where=_compared,
+        before='per_user.filter(model=model).sort("user_id", maintain_order=True)',
+        after="per_user.filter(model=model)",
         tests=("tests/core/evaluation/test_comparison.py::test_pairs_are_made_by_user_not_by_row",),
     ),
     Fault(
         number=27,
         what="intervals have no width",
-        file="recsys_core/metrics/uncertainty.py",
-        before="np.quantile(means, [(1 - level) / 2, (1 + level) / 2])",
-        after="np.quantile(means, [0.5, 0.5])",
+        where=_estimate,
+        before="[(1 - level) / 2, (1 + level) / 2]",
+        after="[0.5, 0.5]",
         tests=("tests/core/evaluation/test_report.py::test_every_headline_has_its_interval",),
     ),
     Fault(
         number=27,
         what="the headline shows means alone",
-        file="recsys_core/evaluation/rendering.py",
-        before="cells.append(f\"{row['mean']:.3f}{interval}\")",
-        after="cells.append(f\"{row['mean']:.3f}\")",
+        where=headline_cells,
+        before="f\"{row['mean']:.3f}{interval}\"",
+        after="f\"{row['mean']:.3f}\"",
         tests=(
             "tests/core/evaluation/test_rendering.py::test_the_headline_has_every_model_best_first_with_its_interval",
         ),
@@ -197,41 +226,41 @@ FAULTS_OF_JUDGEMENT = (
     Fault(
         number=27,
         what="the spread over seeds is taken over two",
-        file="benchmarks/seeds.py",
-        before="default=[17, 18, 19]",
-        after="default=[17, 18]",
+        where=seeds.main,
+        before="[17, 18, 19]",
+        after="[17, 18]",
         tests=("tests/project/test_benchmarks.py::test_the_spread_over_seeds_is_taken_over_three_at_least",),
     ),
     Fault(
         number=28,
         what="new users are no slice of their own",
-        file="recsys_core/evaluation/slices.py",
-        before='slice=pl.when(is_known).then(pl.lit("known when fitted")).otherwise(pl.lit("new since")),',
-        after='slice=pl.lit("known when fitted"),',
+        where=user_slices,
+        before='pl.when(is_known).then(pl.lit("known when fitted")).otherwise(pl.lit("new since"))',
+        after='pl.lit("known when fitted")',
         tests=("tests/core/evaluation/test_slices.py::test_users_without_a_rating_before_the_fit_are_new",),
     ),
     Fault(
         number=28,
         what="the tail of the catalogue counts as its middle",
-        file="recsys_core/evaluation/slices.py",
-        before='(0.5, 0.8, "middle"), (0.8, 1.01, "tail")',
-        after='(0.5, 1.01, "middle")',
+        where=(slices, "POPULARITY_BANDS"),
+        before='((0.0, 0.5, "head"), (0.5, 0.8, "middle"), (0.8, 1.01, "tail"))',
+        after='((0.0, 0.5, "head"), (0.5, 1.01, "middle"))',
         tests=("tests/core/evaluation/test_slices.py::test_item_bands_by_hand",),
     ),
     Fault(
         number=28,
         what="a slice of three users has a figure",
-        file="recsys_core/evaluation/slices.py",
-        before='if part["user_id"].n_unique() < config.n_slice_users:',
-        after='if part["user_id"].n_unique() < 2:',
+        where=metric_by_slice,
+        before="config.n_slice_users",
+        after="2",
         tests=("tests/core/evaluation/test_slices.py::test_a_slice_of_too_few_users_is_listed_without_figures",),
     ),
     Fault(
         number=28,
         what="the best slice is taken for the worst",
-        file="recsys_core/evaluation/gates.py",
-        before='.sort("lead", "dimension", "slice")',
-        after='.sort("lead", "dimension", "slice", descending=True)',
+        where=worst_slice,
+        before="leads.row(0, named=True)",
+        after="leads.row(-1, named=True)",
         tests=("tests/core/evaluation/test_gates.py::test_the_worst_slice_counts_however_good_the_mean",),
     ),
 )

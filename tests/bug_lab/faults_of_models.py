@@ -1,5 +1,24 @@
-"""Faults between training and search, and on the way to the list: pitfalls 13 to 19, 22, 23, 26 and 29."""
+"""Faults between training and search, and on the way to the list: pitfalls 13 to 19, 22, 23, 26, 29, 34 and 35."""
 
+from recsys_core.data import schemas
+from recsys_core.data.histories import catalogue_of
+from recsys_core.features import assembler
+from recsys_core.features.items import item_days_known
+from recsys_core.features.registry import feature_set
+from recsys_core.features.schemas import table_schema
+from recsys_core.monitoring.parity import _explained_by_arrivals, _Pair
+from recsys_core.ranking.examples import slice_rows
+from recsys_core.ranking.ranker import Ranker, _matrix
+from recsys_core.retrieval.baselines.recommend import recommend
+from recsys_core.retrieval.candidates import Retriever, find_candidates
+from recsys_core.retrieval.embeddings import embed_items
+from recsys_core.retrieval.index import ItemIndex, _best, _trained_inverted_file, build_index, index_recall
+from recsys_core.retrieval.losses import sampled_scores
+from recsys_core.retrieval.negatives import Sampler
+from recsys_core.retrieval.training import encode_items, fit_two_tower
+from recsys_core.serving.bundle import _check_inputs
+from recsys_core.serving.recommender import Recommender
+from recsys_core.serving.users import Users
 from tests.bug_lab.fault import Fault
 
 PARITY = "tests/core/monitoring/test_parity.py"
@@ -8,9 +27,9 @@ FAULTS_OF_SAMPLING = (
     Fault(
         number=13,
         what="the logQ correction has the other sign",
-        file="recsys_core/retrieval/losses.py",
-        before="torch.from_numpy(negatives.n_drawn / negatives.n_expected).log()",
-        after="torch.from_numpy(negatives.n_expected / negatives.n_drawn).log()",
+        where=sampled_scores,
+        before="negatives.n_drawn / negatives.n_expected",
+        after="negatives.n_expected / negatives.n_drawn",
         tests=(
             "tests/core/retrieval/test_losses.py::"
             "test_over_all_possible_draws_the_sum_and_its_gradient_are_those_of_the_catalogue",
@@ -19,7 +38,7 @@ FAULTS_OF_SAMPLING = (
     Fault(
         number=13,
         what="q leaves out that nobody is compared with the own history",
-        file="recsys_core/retrieval/negatives.py",
+        where=Sampler.weighed,
         before="len(from_batch) * of_others * self.share[item_idx]",
         after="len(from_batch) * self.share[item_idx]",
         tests=(
@@ -30,19 +49,21 @@ FAULTS_OF_SAMPLING = (
     Fault(
         number=14,
         what="what the user has rated stays among the negatives",
-        file="recsys_core/retrieval/losses.py",
-        before="drawn=corrected.masked_fill(torch.from_numpy(negatives.is_own | unborn), -torch.inf),",
-        after="drawn=corrected,",
+        where=sampled_scores,
+        before="corrected.masked_fill(torch.from_numpy(negatives.is_own | unborn), -torch.inf)",
+        after="corrected",
         tests=("tests/core/retrieval/test_losses.py::test_an_accidental_hit_has_no_mass",),
     ),
     Fault(
         number=15,
         what="the exported bias carries a correction for popularity",
-        file="recsys_core/retrieval/training.py",
-        before="        return model.items().numpy()\n",
-        after="        vectors = model.items().numpy()\n"
-        "        vectors[:, -1] -= model.log_popularity.numpy()\n"
-        "        return vectors\n",
+        where=encode_items,
+        before="return model.items().numpy()",
+        after="""
+            vectors = model.items().numpy()
+            vectors[:, -1] -= model.log_popularity.numpy()
+            return vectors
+        """,
         tests=("tests/core/retrieval/test_losses.py::test_the_serving_score_is_the_plain_dot_product",),
     ),
 )
@@ -52,17 +73,17 @@ FAULTS_OF_MODELS = (
     Fault(
         number=16,
         what="the index holds vectors of length one, the towers learned with dot products",
-        file="recsys_core/retrieval/index.py",
-        before="    index.add(vectors)\n",
-        after="    index.add(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))\n",
+        where=build_index,
+        before="index.add(vectors)",
+        after="index.add(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))",
         tests=("tests/core/retrieval/test_index.py::test_scores_are_the_towers_dot_products[flat]",),
     ),
     Fault(
         number=16,
         what="the index searches by distance",
-        file="recsys_core/retrieval/index.py",
-        before="index: faiss.Index = faiss.IndexFlatIP(d)",
-        after="index: faiss.Index = faiss.IndexFlatL2(d)",
+        where=build_index,
+        before="faiss.IndexFlatIP(d)",
+        after="faiss.IndexFlatL2(d)",
         tests=(
             "tests/core/retrieval/test_candidates.py::test_both_searches_agree",
             "tests/core/retrieval/test_index.py::test_scores_are_the_towers_dot_products[flat]",
@@ -71,10 +92,13 @@ FAULTS_OF_MODELS = (
     Fault(
         number=17,
         what="the number of visited cells is lost on the way through the disk",
-        file="recsys_core/retrieval/index.py",
-        before="            index = faiss.deserialize_index(data)\n",
-        after="            index = faiss.deserialize_index(data)\n"
-        '            if hasattr(index, "nprobe"):\n                index.nprobe = 1\n',
+        where=ItemIndex.load,
+        before="index = faiss.deserialize_index(data)",
+        after="""
+            index = faiss.deserialize_index(data)
+            if hasattr(index, "nprobe"):
+                index.nprobe = 1
+        """,
         tests=(
             "tests/core/retrieval/test_index.py::"
             "test_n_probe_is_stored_with_the_index_and_never_above_the_number_of_cells",
@@ -84,25 +108,25 @@ FAULTS_OF_MODELS = (
     Fault(
         number=17,
         what="one cell is visited, which is the library's default",
-        file="recsys_core/retrieval/index.py",
-        before="    index.nprobe = min(config.n_probe, n_cells)\n",
+        where=_trained_inverted_file,
+        before="index.nprobe = min(config.n_probe, n_cells)",
         after="",
         tests=("tests/core/retrieval/test_index.py::test_recall_survives_the_disk",),
     ),
     Fault(
         number=17,
         what="recall is measured against the index itself",
-        file="recsys_core/retrieval/index.py",
-        before="exact = np.argpartition(-(batch @ vectors.T), k - 1, axis=1)[:, :k]",
-        after="exact = index.search(batch, k)[0]",
+        where=index_recall,
+        before="np.argpartition(-(batch @ vectors.T), k - 1, axis=1)[:, :k]",
+        after="index.search(batch, k)[0]",
         tests=("tests/core/retrieval/test_index.py::test_recall_counts_what_the_index_misses",),
     ),
     Fault(
         number=18,
         what="parts of different builds are served together",
-        file="recsys_core/serving/bundle.py",
-        before="elif parts[name].version != version:",
-        after="elif not parts[name].version:",
+        where=_check_inputs,
+        before="parts[name].version != version",
+        after="not parts[name].version",
         tests=(
             "tests/core/serving/test_bundle.py::test_an_index_of_another_tower_is_refused_even_with_a_right_tower",
             "tests/core/serving/test_bundle.py::test_a_refresh_that_stopped_half_way_is_refused",
@@ -111,17 +135,17 @@ FAULTS_OF_MODELS = (
     Fault(
         number=19,
         what="the rows of the catalogue are not in the order of the ids",
-        file="recsys_core/data/histories.py",
-        before='Catalogue(item_ids=ratings["item_id"].unique().sort().to_numpy())',
-        after='Catalogue(item_ids=ratings["item_id"].unique(maintain_order=True).to_numpy())',
+        where=catalogue_of,
+        before='ratings["item_id"].unique().sort()',
+        after='ratings["item_id"].unique(maintain_order=True)',
         tests=("tests/core/data/test_histories.py::test_the_catalogue_numbers_rated_items_by_ascending_id",),
     ),
     Fault(
         number=19,
         what="ids lie one row beside their vectors",
-        file="recsys_core/retrieval/embeddings.py",
-        before="vectors=item_vectors(tower)[tower.rated], item_ids=",
-        after="vectors=np.roll(item_vectors(tower)[tower.rated], 1, axis=0), item_ids=",
+        where=embed_items,
+        before="item_vectors(tower)[tower.rated]",
+        after="np.roll(item_vectors(tower)[tower.rated], 1, axis=0)",
         tests=(
             "tests/core/retrieval/test_embeddings.py::test_each_row_is_the_item_towers_vector_of_the_id_beside_it",
             "tests/core/retrieval/test_report.py::test_tower_vectors_and_index_of_one_build_match",
@@ -130,41 +154,45 @@ FAULTS_OF_MODELS = (
     Fault(
         number=19,
         what="the index gives its answers by another numbering",
-        file="recsys_core/retrieval/index.py",
-        before="        return item_idx, scores\n",
-        after="        return np.where(item_idx >= 0, (item_idx + 1) % self.n_items, -1), scores\n",
+        where=ItemIndex.search,
+        before="np.take_along_axis(item_idx, order, axis=1)",
+        after="(np.take_along_axis(item_idx, order, axis=1) + 1) % self.n_items",
         tests=("tests/core/retrieval/test_index.py::test_items_find_themselves_under_cosine_and_carry_their_own_ids",),
     ),
     Fault(
         number=22,
         what="the ranker takes columns in the order in which they lie",
-        file="recsys_core/ranking/ranker.py",
-        before="rows.select(FEATURE_NAMES).to_numpy(),",
-        after='rows.drop("slice", "user_id", "item_id", "label", "known_at").to_numpy(),',
+        where=_matrix,
+        before="rows.select(FEATURE_NAMES)",
+        after='rows.drop("slice", "user_id", "item_id", "label", "known_at")',
         tests=("tests/core/ranking/test_ranker.py::test_the_order_of_the_columns_changes_no_score",),
     ),
     Fault(
         number=22,
         what="a column that is lacking is passed over",
-        file="recsys_core/features/schemas.py",
+        where=table_schema,
         before="return pa.DataFrameSchema(columns, checks=checks, name=name, strict=True, ordered=True, unique=unique)",
-        after="columns = {key: pa.Column(one.dtype, one.checks, nullable=one.nullable, required=False)\n"
-        "               for key, one in columns.items()}\n"
-        "    return pa.DataFrameSchema(columns, name=name, strict=True, ordered=True)",
+        after="""
+            columns = {
+                key: pa.Column(one.dtype, one.checks, nullable=one.nullable, required=False)
+                for key, one in columns.items()
+            }
+            return pa.DataFrameSchema(columns, name=name, strict=True, ordered=True)
+        """,
         tests=("tests/core/features/test_schemas.py::test_an_absent_column_is_named",),
     ),
     Fault(
         number=22,
         what="a ranker of other features is loaded",
-        file="recsys_core/ranking/ranker.py",
-        before="        if differing:\n",
-        after="        if not feature_set:\n",
+        where=Ranker.load,
+        before="differing",
+        after="not feature_set",
         tests=("tests/core/ranking/test_ranker.py::test_another_set_of_features_is_refused_and_what_differs_is_named",),
     ),
     Fault(
         number=22,
         what="the code of a feature is no part of what it is",
-        file="recsys_core/features/registry.py",
+        where=feature_set,
         before="code_version(one.function, packages=CODE, parameters={}, libraries=[])",
         after='"0000"',
         tests=(
@@ -175,23 +203,23 @@ FAULTS_OF_MODELS = (
     Fault(
         number=22,
         what="values stand in the column of another feature",
-        file="recsys_core/features/assembler.py",
-        before="_ITEM_COLUMNS = [_AT[one.name] for one in _ITEM]",
-        after="_ITEM_COLUMNS = [_AT[one.name] for one in reversed(_ITEM)]",
+        where=(assembler, "_ITEM_COLUMNS"),
+        before="_ITEM",
+        after="reversed(_ITEM)",
         tests=("tests/core/features/test_assembler.py::test_columns_follow_the_registry",),
     ),
     Fault(
         number=22,
         what="ages are counted in seconds, days were declared",
-        file="recsys_core/features/items.py",
-        before="days = (items.times - items.first_at) / DAY",
-        after="days = items.times - items.first_at",
+        where=item_days_known,
+        before="(items.times - items.first_at) / DAY",
+        after="items.times - items.first_at",
         tests=("tests/core/features/test_assembler.py::test_every_feature_of_the_tiny_world_keeps_its_declaration",),
     ),
     Fault(
         number=22,
         what="milliseconds pass for seconds",
-        file="recsys_core/data/schemas.py",
+        where=(schemas, "_RATING"),
         before="pa.Check.in_range(EARLIEST_TIMESTAMP, LATEST_TIMESTAMP)",
         after="pa.Check.ge(EARLIEST_TIMESTAMP)",
         tests=("tests/core/data/test_schemas.py::test_a_timestamp_outside_the_window_is_refused_milliseconds_too",),
@@ -199,9 +227,9 @@ FAULTS_OF_MODELS = (
     Fault(
         number=23,
         what="some likes are labelled as negatives",
-        file="recsys_core/ranking/examples.py",
-        before="liked = splits.targets.filter(slice=name).select(",
-        after="liked = splits.targets.filter(slice=name).gather_every(2).select(",
+        where=slice_rows,
+        before="splits.targets.filter(slice=name)",
+        after="splits.targets.filter(slice=name).gather_every(2)",
         tests=(
             "tests/core/ranking/test_examples.py::test_labels_are_the_likes_that_came_after_and_nothing_else",
             "tests/core/ranking/test_examples.py::test_negatives_are_no_likes_and_the_hardest_of_the_catalogue",
@@ -210,7 +238,7 @@ FAULTS_OF_MODELS = (
     Fault(
         number=23,
         what="the ranker's negatives are easy ones",
-        file="recsys_core/retrieval/candidates.py",
+        where=Retriever._rated,
         before="ExactSearch(vectors=self.item_vectors[rated])",
         after="ExactSearch(vectors=self.item_vectors[rated][:, ::-1])",
         tests=("tests/core/ranking/test_examples.py::test_negatives_are_no_likes_and_the_hardest_of_the_catalogue",),
@@ -218,15 +246,15 @@ FAULTS_OF_MODELS = (
     Fault(
         number=34,
         what="a new item keeps the vector that was drawn for it",
-        file="recsys_core/retrieval/training.py",
-        before="        model.forget(np.flatnonzero(first == NEVER))",
-        after="        model.forget(np.flatnonzero(first == NEVER)[:0])",
+        where=fit_two_tower,
+        before="np.flatnonzero(first == NEVER)",
+        after="np.flatnonzero(first == NEVER)[:0]",
         tests=("tests/core/retrieval/test_new_items.py::test_what_a_new_item_is_worth_is_said_by_its_content_alone",),
     ),
     Fault(
         number=34,
         what="new items compete with rated ones by score",
-        file="recsys_core/retrieval/candidates.py",
+        where=Retriever.candidates,
         before="n_new = min(int(self.tower.new_item_share * n), len(self.tower.new)) if is_now.any() else 0",
         after="n_new = 0",
         tests=(
@@ -235,9 +263,30 @@ FAULTS_OF_MODELS = (
         ),
     ),
     Fault(
+        number=35,
+        what="the index leaves it to FAISS which of equal items are found",
+        where=ItemIndex.search,
+        before="_cuts_equals(item_idx, scores, k)",
+        after="False",
+        tests=(
+            "tests/core/retrieval/test_index.py::test_of_equal_items_the_first_are_found_however_many_are_asked_for",
+        ),
+    ),
+    Fault(
+        number=35,
+        what="the exact search leaves it to a partition which of equal items are found",
+        where=_best,
+        before="columns = np.nonzero(above | (level & (np.cumsum(level, axis=1) <= room)))[1].reshape(len(scores), k)",
+        after="columns = np.argpartition(-scores, k - 1, axis=1)[:, :k]",
+        tests=(
+            "tests/core/retrieval/test_candidates.py::"
+            "test_a_tie_at_the_end_of_the_list_goes_to_the_first_items_whatever_was_fetched",
+        ),
+    ),
+    Fault(
         number=26,
         what="candidates are not filtered",
-        file="recsys_core/retrieval/candidates.py",
+        where=find_candidates,
         before="(items >= 0) & ~is_hidden[items]",
         after="items >= 0",
         tests=(
@@ -248,7 +297,7 @@ FAULTS_OF_MODELS = (
     Fault(
         number=26,
         what="baselines list what was rated",
-        file="recsys_core/retrieval/baselines/recommend.py",
+        where=recommend,
         before="scores[chosen.rows, chosen.item_idx] = -np.inf",
         after="scores[chosen.rows, chosen.item_idx] = 0",
         tests=(
@@ -258,23 +307,23 @@ FAULTS_OF_MODELS = (
     Fault(
         number=26,
         what="serving knows only the likes of a user",
-        file="recsys_core/serving/users.py",
-        before="rows = self.ratings[first:last]",
-        after='rows = self.ratings[first:last].filter(pl.col("rating") >= 4)',
+        where=Users._logged,
+        before="self.ratings[first:last]",
+        after='self.ratings[first:last].filter(pl.col("rating") >= 4)',
         tests=("tests/core/serving/test_recommender.py::test_a_known_users_history_is_all_of_it",),
     ),
     Fault(
         number=29,
         what="the recommender shows the order of retrieval",
-        file="recsys_core/serving/recommender.py",
-        before="final = ruled_list(item_idx, scores, self.listed,",
-        after="final = ruled_list(item_idx, 0 * scores, self.listed,",
+        where=Recommender.answer,
+        before="ruled_list(item_idx, scores, self.listed, ranker.list_rules, request.k, shown_unclicked)",
+        after="ruled_list(item_idx, 0 * scores, self.listed, ranker.list_rules, request.k, shown_unclicked)",
         tests=(f"{PARITY}::test_of_the_past_nothing_differs_in_any_column_of_any_slot",),
     ),
     Fault(
         number=29,
         what="parity asks whether an item is a candidate, not where it stands",
-        file="recsys_core/monitoring/parity.py",
+        where=_Pair._wrong_slots,
         before='slots["item_id"].ne_missing(expected).to_numpy()',
         after="again.ranks == 0",
         tests=(f"{PARITY}::test_a_wrong_list_is_found_and_said_to_be_what_it_is[two neighbours swapped]",),
@@ -282,7 +331,7 @@ FAULTS_OF_MODELS = (
     Fault(
         number=29,
         what="parity passes over lists that are too short",
-        file="recsys_core/monitoring/parity.py",
+        where=_Pair._wrong_lengths,
         before='both["n_shown"] != both["n_offered"]',
         after='both["n_shown"] > both["n_offered"]',
         tests=(
@@ -293,7 +342,7 @@ FAULTS_OF_MODELS = (
     Fault(
         number=29,
         what="a rating that arrived late excuses whatever is wrong with the answer",
-        file="recsys_core/monitoring/parity.py",
+        where=_explained_by_arrivals,
         before='doubtful.join(again.differing(), on="request_id", how="anti")',
         after="doubtful",
         tests=(f"{PARITY}::test_a_late_rating_excuses_no_other_fault_of_its_request",),

@@ -1,5 +1,23 @@
 """Faults of what a model knows, and when: pitfalls 1 to 5, 24, 25, 30 and 31."""
 
+from recsys_assets.assets.evaluation import baselines
+from recsys_core.data.leaks import _faults
+from recsys_core.data.slicing import _slice, _window
+from recsys_core.data.splits import Splits, fit_ratings, known_ratings
+from recsys_core.features.counts import item_counts
+from recsys_core.features.exposures import Journal
+from recsys_core.features.slices import item_features_by_slice, user_features_by_slice
+from recsys_core.features.tables import item_features
+from recsys_core.features.timelines import Timeline
+from recsys_core.ranking.examples import slice_rows
+from recsys_core.ranking.rankers import _fitted_at, _settled, fit_rankers
+from recsys_core.ranking.slices import examples_of_slices
+from recsys_core.retrieval.candidates import find_candidates
+from recsys_core.retrieval.examples import denoising, temporal
+from recsys_core.retrieval.losses import full_softmax, sampled_scores
+from recsys_core.retrieval.slices import _Chain
+from recsys_core.serving.bundle import read_bundle
+from recsys_core.serving.users import Users
 from tests.bug_lab.fault import Fault
 
 CHAIN = "tests/bug_lab/test_chain.py"
@@ -8,25 +26,25 @@ FAULTS_OF_TIME = (
     Fault(
         number=1,
         what="a window draws its ratings at random instead of from a period",
-        file="recsys_core/data/slicing.py",
-        before='active = ratings.filter(pl.col("timestamp").is_between(start, end, closed="left"))',
-        after="active = ratings.sample(fraction=0.1, seed=0)",
+        where=_window,
+        before='ratings.filter(pl.col("timestamp").is_between(start, end, closed="left"))',
+        after="ratings.sample(fraction=0.1, seed=0)",
         tests=("tests/core/data/test_slicing.py::test_the_chain_by_hand",),
     ),
     Fault(
         number=1,
         what="the search for leaks passes over cuts within each user's own life",
-        file="recsys_core/data/leaks.py",
-        before='bool(\n            (cuts["cut"] < splits.fit_end(name)).any()\n        )',
+        where=_faults,
+        before='bool((cuts["cut"] < splits.fit_end(name)).any())',
         after="False",
         tests=("tests/core/data/test_leaks.py::test_an_exam_cut_per_user_is_seen",),
     ),
     Fault(
         number=2,
         what="item counts include ratings after the moment asked for",
-        file="recsys_core/features/tables.py",
-        before='known = ratings.filter(pl.col("timestamp") < as_of)',
-        after="known = ratings",
+        where=item_features,
+        before='ratings.filter(pl.col("timestamp") < as_of)',
+        after="ratings",
         tests=(
             "tests/core/features/test_tables.py::test_items_are_those_rated_before_and_agree_with_the_slow_loop",
             "tests/core/features/test_tables.py::test_before_the_first_rating_only_new_releases_are_known",
@@ -35,9 +53,9 @@ FAULTS_OF_TIME = (
     Fault(
         number=2,
         what="a popularity is of all time, whatever the moment",
-        file="recsys_core/features/counts.py",
-        before="known, all_ratings = by_item.before(item_ids, times), in_all(moments)",
-        after="known, all_ratings = by_item.before(item_ids, np.full_like(times, 2**40)), in_all(moments)",
+        where=item_counts,
+        before="by_item.before(item_ids, times)",
+        after="by_item.before(item_ids, np.full_like(times, 2**40))",
         tests=(
             "tests/core/features/test_counts.py::test_it_agrees_with_the_slow_loop_at_any_moments",
             "tests/core/features/test_counts.py::test_what_comes_later_changes_no_count_of_any_moment",
@@ -46,9 +64,9 @@ FAULTS_OF_TIME = (
     Fault(
         number=2,
         what="item counts read what later replaced a rating",
-        file="recsys_core/features/slices.py",
-        before="item_features(fit_ratings(ratings, splits, name), movies, splits.fit_end(name))",
-        after="item_features(ratings, movies, splits.fit_end(name))",
+        where=item_features_by_slice,
+        before="fit_ratings(ratings, splits, name)",
+        after="ratings",
         tests=(
             "tests/core/features/test_slices.py::test_an_item_that_is_rated_again_is_counted_as_it_was_rated_at_the_time",
         ),
@@ -56,7 +74,7 @@ FAULTS_OF_TIME = (
     Fault(
         number=2,
         what="user numbers are over the whole life of the user",
-        file="recsys_core/features/slices.py",
+        where=user_features_by_slice,
         before="user_features(known, of_slice(items, name), user_ids, times)",
         after="user_features(ratings, of_slice(items, name), user_ids, times * 0 + 2**40)",
         tests=("tests/core/ranking/test_slices.py::test_rows_appended_to_the_future_change_no_bit_of_any_feature[0]",),
@@ -64,17 +82,17 @@ FAULTS_OF_TIME = (
     Fault(
         number=2,
         what="candidates and pair features read the whole life of the user",
-        file="recsys_core/ranking/slices.py",
-        before="            known_ratings(ratings, splits, name),\n",
-        after='            ratings.filter(pl.col("user_id").is_in(splits.users_of(name).tolist())),\n',
+        where=examples_of_slices,
+        before="known_ratings(ratings, splits, name)",
+        after='ratings.filter(pl.col("user_id").is_in(splits.users_of(name).tolist()))',
         tests=("tests/core/ranking/test_slices.py::test_rows_appended_to_the_future_change_no_bit_of_any_feature[0]",),
     ),
     Fault(
         number=3,
         what="known at most in the second of the target, not before it",
-        file="recsys_core/data/splits.py",
-        before='"inner").filter(pl.col("timestamp") < pl.col("cut"))',
-        after='"inner").filter(pl.col("timestamp") <= pl.col("cut"))',
+        where=known_ratings,
+        before='pl.col("timestamp") < pl.col("cut")',
+        after='pl.col("timestamp") <= pl.col("cut")',
         tests=(
             "tests/core/data/test_slicing.py::test_ratings_in_the_second_of_the_first_target_are_targets_and_not_known",
             "tests/core/ranking/test_inputs.py::test_no_history_reaches_the_second_of_its_request",
@@ -83,17 +101,17 @@ FAULTS_OF_TIME = (
     Fault(
         number=3,
         what="models are fitted on the second of the cut-off",
-        file="recsys_core/data/splits.py",
-        before='before = ratings.filter(pl.col("timestamp") < splits.fit_end(name))',
-        after='before = ratings.filter(pl.col("timestamp") <= splits.fit_end(name))',
+        where=fit_ratings,
+        before='pl.col("timestamp") < splits.fit_end(name)',
+        after='pl.col("timestamp") <= splits.fit_end(name)',
         tests=("tests/core/data/test_splits.py::test_a_rating_in_the_second_of_the_cut_off_is_not_fitted_on",),
     ),
     Fault(
         number=3,
         what="item counts include the second asked for",
-        file="recsys_core/features/timelines.py",
-        before='codes[order], side="left")',
-        after='codes[order], side="right")',
+        where=Timeline.before,
+        before='np.searchsorted(self._pairs, codes[order], side="left")',
+        after='np.searchsorted(self._pairs, codes[order], side="right")',
         tests=(
             "tests/core/features/test_timelines.py::test_it_agrees_with_the_slow_loop",
             "tests/core/features/test_counts.py::test_an_event_of_the_same_second_is_not_known_yet",
@@ -103,9 +121,9 @@ FAULTS_OF_TIME = (
     Fault(
         number=3,
         what="a request knows the rating of its own second",
-        file="recsys_core/serving/users.py",
-        before="n = bisect_left(known.ratings, time",
-        after="n = bisect_right(known.ratings, time",
+        where=Users.state_before,
+        before="bisect_left(known.ratings, time, key=_time_of)",
+        after="bisect_right(known.ratings, time, key=_time_of)",
         tests=(
             "tests/core/serving/test_users.py::test_a_rating_of_the_second_of_the_request_is_not_known_yet",
             "tests/core/serving/test_users.py::"
@@ -115,15 +133,15 @@ FAULTS_OF_TIME = (
     Fault(
         number=3,
         what="towers are shown the second that they are asked for",
-        file="recsys_core/retrieval/examples.py",
-        before="is_shown = users.timestamps < users.timestamps[cut][users.rows]",
-        after="is_shown = users.timestamps <= users.timestamps[cut][users.rows]",
+        where=temporal,
+        before="users.timestamps < users.timestamps[cut][users.rows]",
+        after="users.timestamps <= users.timestamps[cut][users.rows]",
         tests=("tests/core/retrieval/test_examples.py::test_a_temporal_example_by_hand",),
     ),
     Fault(
         number=4,
         what="towers are shown what they are asked for",
-        file="recsys_core/retrieval/examples.py",
+        where=denoising,
         before="Examples(shown=_part(users, ~is_hidden), asked=_part(users, is_hidden))",
         after="Examples(shown=users, asked=_part(users, is_hidden))",
         tests=("tests/core/retrieval/test_examples.py::test_nothing_is_both_shown_and_asked",),
@@ -131,45 +149,59 @@ FAULTS_OF_TIME = (
     Fault(
         number=4,
         what="models are fitted on held-out likes",
-        file="recsys_core/data/splits.py",
-        before='pl.col("cut").is_null() | (pl.col("timestamp") < pl.col("cut"))',
-        after='pl.col("cut").is_null() | (pl.col("timestamp") >= 0)',
+        where=fit_ratings,
+        before='pl.col("timestamp") < pl.col("cut")',
+        after='pl.col("timestamp") >= 0',
         tests=(f"{CHAIN}::test_a_hold_out_hides_its_likes_from_its_models",),
     ),
     Fault(
         number=4,
         what="the towers of the test window are fitted on its answers",
-        file="recsys_core/retrieval/slices.py",
-        before="                fit_ratings(self.ratings, self.splits, name),\n"
-        "                of_slice(self.items, name),\n"
-        "                self.splits.fit_end(name),\n",
-        after="                self.ratings if 'test' in name else fit_ratings(self.ratings, self.splits, name),\n"
-        "                of_slice(self.items, name),\n"
-        "                2**40 if 'test' in name else self.splits.fit_end(name),\n",
+        where=_Chain.train,
+        before="""
+            fit_two_tower(
+                fit_ratings(self.ratings, self.splits, name),
+                of_slice(self.items, name),
+                self.splits.fit_end(name),
+                self.config,
+                Onlooker(after_step=lambda _done, _total: check(), after_epoch=look),
+                Beside(start=start, clicks=self._clicks_of(name), linear=self._linear_of(name, check)),
+            )
+        """,
+        after="""
+            fit_two_tower(
+                self.ratings if "test" in name else fit_ratings(self.ratings, self.splits, name),
+                of_slice(self.items, name),
+                2**40 if "test" in name else self.splits.fit_end(name),
+                self.config,
+                Onlooker(after_step=lambda _done, _total: check(), after_epoch=look),
+                Beside(start=start, clicks=self._clicks_of(name), linear=self._linear_of(name, check)),
+            )
+        """,
         tests=(f"{CHAIN}::test_each_tower_was_fitted_on_exactly_what_its_slice_may_see",),
     ),
     Fault(
         number=4,
         what="what a user rates again is a target",
-        file="recsys_core/data/slicing.py",
-        before='    targets = targets.join(known, on=["user_id", "item_id"], how="anti", maintain_order="left")\n',
+        where=_slice,
+        before='targets = targets.join(known, on=["user_id", "item_id"], how="anti", maintain_order="left")',
         after="",
         tests=("tests/core/data/test_slicing.py::test_ten_known_likes_rated_again_on_the_last_day_are_no_targets",),
     ),
     Fault(
         number=5,
         what="any tower may score the ranker's rows",
-        file="recsys_core/ranking/examples.py",
-        before="if tower.fitted_on != allowed:",
-        after="if not tower.fitted_on:",
+        where=slice_rows,
+        before="tower.fitted_on != allowed",
+        after="not tower.fitted_on",
         tests=("tests/core/ranking/test_examples.py::test_a_tower_that_saw_the_labels_is_refused_in_every_slice",),
     ),
     Fault(
         number=5,
         what="the tower that serves proposes for the windows of the past",
-        file="recsys_core/ranking/slices.py",
-        before="proposer_of(tower_of(name), of_slice(features.items, name)),",
-        after="proposer_of(tower_of(splits.names[-1]), of_slice(features.items, splits.names[-1])),",
+        where=examples_of_slices,
+        before="proposer_of(tower_of(name), of_slice(features.items, name))",
+        after="proposer_of(tower_of(splits.names[-1]), of_slice(features.items, splits.names[-1]))",
         tests=(
             "tests/core/ranking/test_slices.py::test_each_slice_asks_its_own_tower",
             f"{CHAIN}::test_the_rows_of_a_slice_come_from_its_own_tower",
@@ -178,9 +210,9 @@ FAULTS_OF_TIME = (
     Fault(
         number=5,
         what="the ranker of a window learns from labels of that window and of later ones",
-        file="recsys_core/ranking/rankers.py",
-        before="return fit_ranker(examples.known_before(moment), examples.feature_set, config, moment, check)",
-        after="return fit_ranker(examples.rows, examples.feature_set, config, moment, check)",
+        where=_fitted_at,
+        before="examples.known_before(moment)",
+        after="examples.rows",
         tests=(
             "tests/core/ranking/test_rankers.py::"
             "test_the_labels_of_a_window_change_no_byte_of_its_ranker_or_an_earlier_one",
@@ -189,60 +221,64 @@ FAULTS_OF_TIME = (
     Fault(
         number=24,
         what="negatives carry the numbers of users drawn at random",
-        file="recsys_core/ranking/examples.py",
-        before='liked, on=["user_id", "item_id"], how="left", maintain_order="left")\n',
-        after='liked, on=["user_id", "item_id"], how="left", maintain_order="left")\n'
-        '    own = [column for column in FEATURE_NAMES if column.startswith("user_")]\n'
-        "    drawn = labelled.select(own).sample(fraction=1.0, shuffle=True, seed=0)\n"
-        "    labelled = labelled.with_columns(\n"
-        '        pl.when(pl.col("label") == 1).then(pl.col(one)).otherwise(drawn[one]).alias(one) for one in own\n'
-        "    )\n",
+        where=slice_rows,
+        before="""
+            labelled = candidate_rows(inputs).join(liked, on=["user_id", "item_id"], how="left", maintain_order="left")
+        """,
+        after="""
+            labelled = candidate_rows(inputs).join(liked, on=["user_id", "item_id"], how="left", maintain_order="left")
+            own = [column for column in FEATURE_NAMES if column.startswith("user_")]
+            drawn = labelled.select(own).sample(fraction=1.0, shuffle=True, seed=0)
+            labelled = labelled.with_columns(
+                pl.when(pl.col("label") == 1).then(pl.col(one)).otherwise(drawn[one]).alias(one) for one in own
+            )
+        """,
         tests=("tests/core/ranking/test_examples.py::test_a_user_alone_says_nothing_about_a_label",),
     ),
     Fault(
         number=25,
         what="the baselines are tuned with the test's targets at hand",
-        file="recsys_assets/assets/evaluation.py",
-        before='Splits.load(run.folder("splits")), config)',
-        after='Splits.load(run.folder("splits"), with_test_targets=True), config)',
+        where=baselines,
+        before='Splits.load(run.folder("splits"))',
+        after='Splits.load(run.folder("splits"), with_test_targets=True)',
         tests=("tests/assets/test_assets.py::test_nothing_that_tunes_opens_the_test_targets",),
     ),
     Fault(
         number=25,
         what="whoever reads the slices reads the test's targets",
-        file="recsys_core/data/splits.py",
-        before="if with_test_targets:",
-        after="if True:",
+        where=Splits.load,
+        before="with_test_targets",
+        after="True",
         tests=("tests/core/data/test_splits.py::test_the_tests_targets_are_read_only_when_asked_for",),
     ),
     Fault(
         number=25,
         what="the test helps to choose how much of retrieval's score is added",
-        file="recsys_core/ranking/rankers.py",
-        before="for window in windows if window != TEST]",
-        after="for window in windows]",
+        where=_settled,
+        before="window != TEST",
+        after="True",
         tests=("tests/core/ranking/test_rankers.py::test_the_test_alone_settles_no_weight",),
     ),
     Fault(
         number=30,
         what="an item that nobody had rated yet is a negative",
-        file="recsys_core/retrieval/losses.py",
-        before="    if examples.first_rated_at is not None:\n",
-        after="    if examples.first_rated_at is not None and not len(items):\n",
+        where=full_softmax,
+        before="examples.first_rated_at is not None",
+        after="examples.first_rated_at is not None and not len(items)",
         tests=(f"{CHAIN}::test_an_item_that_nobody_had_rated_yet_is_no_negative",),
     ),
     Fault(
         number=30,
         what="an item that nobody had rated yet is drawn as a negative",
-        file="recsys_core/retrieval/losses.py",
-        before="torch.from_numpy(negatives.is_own | unborn)",
-        after="torch.from_numpy(negatives.is_own)",
+        where=sampled_scores,
+        before="negatives.is_own | unborn",
+        after="negatives.is_own",
         tests=(f"{CHAIN}::test_an_item_that_nobody_had_rated_yet_is_no_sampled_negative_either",),
     ),
     Fault(
         number=30,
         what="an item that nobody had rated yet is a candidate",
-        file="recsys_core/retrieval/candidates.py",
+        where=find_candidates,
         before="np.zeros(n_items, dtype=np.bool_) if births is None else births.is_unborn(row)",
         after="np.zeros(n_items, dtype=np.bool_)",
         tests=(f"{CHAIN}::test_an_item_that_nobody_had_rated_yet_is_no_candidate",),
@@ -250,9 +286,9 @@ FAULTS_OF_TIME = (
     Fault(
         number=3,
         what="what is shown in the second of a request counts as shown before it",
-        file="recsys_core/features/exposures.py",
-        before="self._place(user_ids, times - FATIGUE_S), self._place(user_ids, times)",
-        after="self._place(user_ids, times - FATIGUE_S), self._place(user_ids, times + 1)",
+        where=Journal.before,
+        before="self._place(user_ids, times)",
+        after="self._place(user_ids, times + 1)",
         tests=(
             "tests/core/features/test_exposures.py::test_what_was_shown_in_the_second_of_the_request_or_later_is_not_known_yet",
             "tests/core/ranking/test_shown.py::test_what_was_shown_before_a_request_counts_until_it_is_clicked",
@@ -261,17 +297,17 @@ FAULTS_OF_TIME = (
     Fault(
         number=31,
         what="the towers of the last window serve",
-        file="recsys_core/serving/bundle.py",
-        before='tower, index = load_tower(folders["two_tower"], NOW), ItemIndex',
-        after='tower, index = load_tower(folders["two_tower"], "test_2"), ItemIndex',
+        where=read_bundle,
+        before='load_tower(folders["two_tower"], NOW)',
+        after='load_tower(folders["two_tower"], "test_2")',
         tests=(f"{CHAIN}::test_the_towers_that_serve_have_seen_the_last_rating",),
     ),
     Fault(
         number=31,
         what="the ranker that serves stops learning before the test",
-        file="recsys_core/ranking/rankers.py",
-        before="for window in windows), examples.last_known_at]",
-        after="for window in windows), examples.start_of(windows[-1])]",
+        where=fit_rankers,
+        before="examples.last_known_at",
+        after="examples.start_of(windows[-1])",
         tests=("tests/core/ranking/test_rankers.py::test_the_ranker_that_serves_learns_from_everything",),
     ),
 )

@@ -14,7 +14,9 @@ from pathlib import Path
 from tests.bug_lab.fault import Fault
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-COPIED = ("recsys_core", "recsys_assets", "benchmarks", "tests", "docs", "pyproject.toml", "data_lake/raw")
+CHANGED = ("recsys_core", "recsys_assets", "benchmarks")
+"""What faults are put into."""
+COPIED = (*CHANGED, "tests", "docs", "pyproject.toml", "data_lake/raw")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +32,7 @@ class Laboratory:
         """A laboratory below an empty folder, for the time of the block."""
         for name in COPIED:
             copy_of(REPOSITORY / name, root / name)
-        for source in (root / "recsys_core").rglob("*.py"):
+        for source in (path for name in CHANGED for path in (root / name).rglob("*.py")):
             # By their hash: a patch within the same second and of the same length would go unnoticed by the clock.
             py_compile.compile(str(source), invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
         # Plugins that load by themselves want to be imported by pytest, and the process has imported some already.

@@ -9,6 +9,7 @@ from recsys_core.evaluation.rendering import markdown_table
 from tests.bug_lab.fault import PITFALLS
 from tests.bug_lab.faults import FAULTS
 from tests.bug_lab.laboratory import REPOSITORY
+from tests.source_edits import name_of
 
 PAGE = REPOSITORY / "docs" / "bug_lab.md"
 
@@ -24,15 +25,15 @@ def table() -> str:
         [
             str(fault.number),
             PITFALLS[fault.number],
-            f"{fault.what} (`{fault.file}`)",
-            ", ".join(f"`{name_of(test)}`" for test in fault.tests),
+            f"{fault.what} (`{name_of(fault.where)}` in `{fault.file}`)",
+            ", ".join(f"`{function_of(test)}`" for test in fault.tests),
         ]
         for fault in FAULTS
     ]
     return markdown_table(["number", "pitfall", "fault injected", "test that goes red"], rows).replace("---:", "---")
 
 
-def name_of(test: str) -> str:
+def function_of(test: str) -> str:
     """The function's name in a node id."""
     return test.partition("::")[2].partition("[")[0]
 

@@ -109,7 +109,9 @@ def test_an_explanation_names_the_list_rule_that_moved_a_movie(project: Project,
     """Only where a rule is on, and only for what it moved."""
     moved = re.compile(r"no\. \d+ by score, moved by the rule of diversity")
     assert not moved.search(built.project.recsys("recommend", "--user", "1", "--explain").out)
-    project.edit("recsys_core/ranking/ranker.py", 'about.get("list_rules", {})', '{"diversity": 0.9}')
+    from recsys_core.ranking.ranker import Ranker
+
+    project.edit(Ranker.load, before='about.get("list_rules", {})', after='{"diversity": 0.9}')
     places = project.recsys("recommend", "--user", "1", "--json").json()
     n_moved = sum(one["moved_by"] == "diversity" for one in places)
     assert n_moved == sum(one["rank"] != one["ranker_rank"] for one in places) > 0
@@ -118,7 +120,9 @@ def test_an_explanation_names_the_list_rule_that_moved_a_movie(project: Project,
 
 
 def test_a_title_in_square_brackets_is_shown_whole(project: Project) -> None:
-    project.edit("recsys_core/serving/descriptions.py", 'title=movie["title"]', 'title="[/b] and [i]"')
+    from recsys_core.serving.descriptions import describe
+
+    project.edit(describe, before='movie["title"]', after='"[/b] and [i]"')
     assert "[/b] and [i]" in project.recsys("recommend", "--like", "1").out
     assert project.call(rename_every_movie).code == 0
     assert "[/b] and [i]" in project.recsys("data", "movies", "[/b]").out

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys_assets.checks.evaluation import report_counts_everybody
 from recsys_assets.cli.checks import _short
 from recsys_assets.definitions import defs
 from recsys_assets.proving import WORST_FIRST
@@ -49,7 +50,7 @@ def test_of_a_lake_in_which_nothing_ran_no_check_has_passed(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_a_check_that_blocks_comes_first(project: Project) -> None:
-    project.edit("recsys_assets/checks/evaluation.py", "passed=agree and whole and not missing", "passed=False")
+    project.edit(report_counts_everybody, before="agree and whole and not missing", after="False")
     change(project, "eval_report", n_draws=110)
     assert "`recsys checks` shows all that it found" in project.recsys("refresh").sentence
     first = project.recsys("checks", "--json").json()[0]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys_assets.checks.evaluation import report_counts_everybody
 from tests.assets.edits import change
 from tests.assets.projects import DATA_SET, Project
 from tests.assets.test_planning import PARENTS, below
@@ -114,7 +115,7 @@ def n_runs(project: Project) -> int:
 
 @pytest.mark.slow
 def test_after_a_failed_check_nobody_says_that_all_is_up_to_date(project: Project) -> None:
-    project.edit("recsys_assets/checks/evaluation.py", "passed=agree and whole and not missing", "passed=False")
+    project.edit(report_counts_everybody, before="agree and whole and not missing", after="False")
     change(project, "eval_report", n_draws=110)
     assert project.recsys("refresh").code == 1
     plan = project.recsys("refresh", "--plan")

@@ -11,10 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recsys_core import features
+from recsys_core import features, tables
+from recsys_core.data import schemas
+from recsys_core.data.histories import histories_of
 from recsys_core.data.schemas import MOVIES_COLUMNS, RATINGS_COLUMNS
-from recsys_core.features import registry
+from recsys_core.features import associations, exposures, registry
+from recsys_core.features.counts import item_counts, share
 from recsys_core.features.feature import Feature, Float32s
+from recsys_core.features.items import item_days_known, item_mean_rating
 from recsys_core.features.registry import (
     DEFAULTS,
     FEATURE_NAMES,
@@ -28,8 +32,11 @@ from recsys_core.features.registry import (
     names_of,
 )
 from recsys_core.features.schemas import ITEM_KEYS
+from recsys_core.features.tastes import _covered
 from recsys_core.feedback.implicit import IMPLICIT_COLUMNS
 from recsys_core.feedback.outcomes import OUTCOMES_COLUMNS
+from recsys_core.retrieval import training
+from tests import source_edits
 from tests.assets.projects import Project
 from tests.core.features.codes import print_codes
 
@@ -197,9 +204,9 @@ def test_no_field_of_a_declaration_changes_unnoticed(field: str) -> None:
 
 @dataclass(frozen=True)
 class Edit:
-    """A change of one source file; and the features whose code it changes, by their names or groups."""
+    """A change of one definition; and the features whose code it changes, by their names or groups."""
 
-    file: str
+    where: object
     before: str
     after: str
     changes: tuple[str, ...]
@@ -207,34 +214,48 @@ class Edit:
 
 OF_PAIRS = ("scores", "tastes", "similarities", "associations", "covisits", "neighbours", "fatigue")
 EDITS = {
-    "its own function": Edit("items.py", "2 * items.n_ratings", "3 * items.n_ratings", ("item_mean_rating",)),
+    "its own function": Edit(item_mean_rating, "2 * items.n_ratings", "3 * items.n_ratings", ("item_mean_rating",)),
     "a helper beside it": Edit(
-        "tastes.py", "np.float32(1))", "np.float32(2))", ("pair_genre_affinity", "pair_recent_genre_affinity")
+        _covered, "np.float32(1)", "np.float32(2)", ("pair_genre_affinity", "pair_recent_genre_affinity")
     ),
-    "a constant beside it": Edit(
-        "associations.py", "N_STRONGEST = 50", "N_STRONGEST = 51", ("pair_strongest_association",)
-    ),
+    "a constant beside it": Edit((associations, "N_STRONGEST"), "50", "51", ("pair_strongest_association",)),
     "a helper of other modules": Edit(
-        "counts.py",
+        share,
         "np.maximum(whole, 1)",
         "np.maximum(whole, 2)",
         ("items", *names_of("user")[1:], "context", "pair_year_distance"),  # how many ratings is no ratio
     ),
-    "what a like is": Edit(
-        "../data/schemas.py", "LIKED = 4.0", "LIKED = 4.5", ("items", "users", *OF_PAIRS, "context")
-    ),
-    "how a history is read": Edit(
-        "../data/histories.py", "item_idx >= 0) &", "item_idx > 0) &", (*OF_PAIRS, "context")
-    ),
+    "what a like is": Edit((schemas, "LIKED"), "4.0", "4.5", ("items", "users", *OF_PAIRS, "context")),
+    "how a history is read": Edit(histories_of, "item_idx >= 0", "item_idx > 0", (*OF_PAIRS, "context")),
     "for how long it tires to be shown something": Edit(
-        "exposures.py", "FATIGUE_DAYS = 30", "FATIGUE_DAYS = 31", (*OF_PAIRS, "context")
+        (exposures, "FATIGUE_DAYS"), "30", "31", (*OF_PAIRS, "context")
     ),
-    "its docstring": Edit("items.py", "Mean of the item's ratings;", "Mean of all ratings;", ()),
-    "the docstring of a helper": Edit("counts.py", "0 of 0 is 0, because", "0 of 0 is zero, since", ()),
-    "a comment": Edit("items.py", "RATINGS = (", "RATINGS = (  # columns\n", ()),
-    "an empty line": Edit("tastes.py", "\n\n\ndef _covered", "\n\n\n\ndef _covered", ()),
-    "how a table is stored": Edit("../tables.py", "import", "import os\nimport", ()),
-    "how a tower is trained": Edit("../retrieval/training.py", "import logging", "import logging\nimport os", ()),
+    "its docstring": Edit(
+        item_mean_rating,
+        '"""Mean of the item\'s ratings; missing where nobody has rated it."""',
+        '"""Mean of all ratings; missing where nobody has rated it."""',
+        (),
+    ),
+    "the docstring of a helper": Edit(
+        share,
+        '"""Part / whole; 0 of 0 is 0, because nothing happened."""',
+        '"""Part / whole; 0 of 0 is zero, since nothing happened."""',
+        (),
+    ),
+    "a comment": Edit(
+        item_days_known,
+        "days = (items.times - items.first_at) / DAY",
+        "# days\ndays = (items.times - items.first_at) / DAY",
+        (),
+    ),
+    "an empty line": Edit(
+        item_counts,
+        "recent, year = RECENT_DAYS * DAY, YEAR_DAYS * DAY\nfirst_at = by_item.first_times(item_ids)",
+        "recent, year = RECENT_DAYS * DAY, YEAR_DAYS * DAY\n\n\nfirst_at = by_item.first_times(item_ids)",
+        (),
+    ),
+    "how a table is stored": Edit(tables, "import pyarrow as pa", "import os\nimport pyarrow as pa", ()),
+    "how a tower is trained": Edit(training, "import logging", "import logging\nimport os", ()),
 }
 
 
@@ -246,15 +267,12 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
 def test_the_code_of_a_feature_is_what_it_reaches_and_not_what_people_read(sources: Project, edit: Edit) -> None:
-    path = (sources.source / "recsys_core" / "features" / edit.file).resolve()
-    good = path.read_text(encoding="utf-8")
-    assert edit.before in good
     before = {name: one["code"] for name, one in feature_set().items()}
+    good = source_edits.edit(sources.source, edit.where, edit.before, edit.after)
     try:
-        path.write_text(good.replace(edit.before, edit.after, 1), encoding="utf-8")
         after = sources.call(print_codes).json()
     finally:
-        path.write_text(good, encoding="utf-8")
+        (sources.source / source_edits.file_of(edit.where)).write_text(good, encoding="utf-8")
     changed = {name for name in before if after[name] != before[name]}
     assert changed == {one.name for one in FEATURES if {one.name, one.group} & set(edit.changes)}
 
