@@ -1,16 +1,20 @@
 """The documents are complete and point at what exists."""
 
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from benchmarks import architecture
 from benchmarks.stage_pages import PAGES, pages
 from recsys_assets import checks
 from recsys_assets.recipes import RECIPES
 from recsys_assets.resources import PROJECT
 from recsys_core import STAGES
 from recsys_core.evaluation.accuracy import METRICS
+from recsys_core.feedback.importing import Limits, record_of
+from recsys_core.feedback.records import Event
 
 STAGE_SECTIONS = [
     "Inputs and outputs",
@@ -90,6 +94,10 @@ def test_every_setting_and_feature_is_on_its_page_as_declared() -> None:
     assert not differing, "run python -m benchmarks.stage_pages"
 
 
+def test_the_picture_of_the_packages_is_that_of_the_code() -> None:
+    assert text_of(architecture.PAGE) == architecture.page(), "run python -m benchmarks.architecture"
+
+
 def test_every_setting_says_why_and_has_bounds_where_it_is_a_number() -> None:
     for recipe in RECIPES.values():
         for name, field in recipe.form.model_fields.items() if recipe.form else ():
@@ -123,6 +131,28 @@ def test_every_asset_is_on_the_page_of_its_stage_and_in_the_architecture() -> No
     for name in RECIPES:
         assert name in architecture
         assert any(f"| `{name}` |" in text_of(PAGES / f"{stage}.md") for stage in STAGES), name
+
+
+def test_the_tour_follows_a_rating_that_exists_by_links_to_code() -> None:
+    tour = text_of(PROJECT / "docs/tour.md")
+    code = [target for target in LINK.findall(tour) if target.startswith("../recsys_")]
+    assert 12 <= len(set(code)) <= 14
+    with zipfile.ZipFile(PROJECT / "data_lake/raw/ml-latest-small-2016.zip") as shipped:
+        lines = shipped.read("ml-latest-small/ratings.csv").decode().splitlines()
+    rating = lines[16_151 - 1]
+    assert f"in line 16,151:\n\n```text\n{rating}\n```" in tour
+    user, _, _, asked_at = rating.split(",")
+    own = [int(line.rpartition(",")[2]) for line in lines if line.startswith(f"{user},")]
+    assert f"the {len(own)} ratings of this user" in tour
+    assert f"The {sum(at < int(asked_at) for at in own)} ratings before it are the history" in tour
+
+
+def test_the_event_of_the_tour_is_one() -> None:
+    example = re.search(r"```json\n(.*)\n```", text_of(PROJECT / "docs/tour.md"))
+    assert example
+    event = record_of(example[1].encode(), Limits(now=1_800_000_000))
+    assert isinstance(event, Event)
+    assert (event.user_id, event.item_id) == (104, 318)
 
 
 def test_the_changelog_says_what_moved() -> None:
