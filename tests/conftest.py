@@ -1,16 +1,18 @@
 """Projects that were built once, for the tests of assets and of the whole; and a database server."""
 
 import itertools
+import json
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from recsys_core.lake import locks
 from tests.assets.projects import Answer, Project
 from tests.postgres_server import server
 
@@ -42,11 +44,36 @@ class Built:
     first: Answer
 
 
+Once = Callable[[str, Callable[[Path], str]], tuple[Path, str]]
+"""From a name and what fills an empty folder, and says something about it, to both: the folder and what was said."""
+
+
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Fills a folder once in a test run, however many workers ask for it; the others wait."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def filled(name: str, fill: Callable[[Path], str]) -> tuple[Path, str]:
+        folder, said = shared / name, shared / f"{name}.said"
+        with locks.exclusive(shared / f"{name}.lock"):
+            if not said.exists():
+                folder.mkdir()
+                said.write_text(fill(folder), encoding="utf-8")
+        return folder, said.read_text(encoding="utf-8")
+
+    return filled
+
+
+@pytest.fixture(scope="session")
+def built(once: Once) -> Built:
     """The embedded data with the smoke settings, built by the real command line. Read it, do not change it."""
-    project = Project.new(tmp_path_factory.mktemp("built"))
-    return Built(project=project, first=project.subprocess("-m", "recsys_assets.cli", "run"))
+
+    def build(root: Path) -> str:
+        return json.dumps(asdict(Project.new(root).subprocess("-m", "recsys_assets.cli", "run")))
+
+    root, first = once("built", build)
+    return Built(project=Project(root=root), first=Answer(**json.loads(first)))
 
 
 @pytest.fixture

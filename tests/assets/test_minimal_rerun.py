@@ -47,7 +47,7 @@ from tests.assets.edits import (
 from tests.assets.observing import Said, see
 from tests.assets.projects import REPOSITORY, Project
 from tests.assets.test_planning import PARENTS, below, rating, skip
-from tests.conftest import Built
+from tests.conftest import Built, Once
 
 WAITS = "waits for: "
 
@@ -278,12 +278,15 @@ EDITS = [
 
 
 @pytest.fixture(scope="session")
-def lived_in(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def lived_in(built: Built, once: Once) -> Project:
     """A project with a past. Read it, do not change it."""
     assert built.first.code == 0, built.first.err
-    project = built.project.copy(tmp_path_factory.mktemp("lived_in"))
-    live_in(project)
-    return project
+
+    def live(root: Path) -> str:
+        live_in(built.project.copy(root))
+        return ""
+
+    return Project(root=once("lived_in", live)[0])
 
 
 @pytest.fixture
