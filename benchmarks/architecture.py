@@ -1,11 +1,11 @@
-"""The picture of the packages in `docs/architecture.md`, drawn from the imports in the code.
+"""The pictures in `docs/architecture.md`: the graph of the assets as declared, and the packages as they import.
 
 Usage:
     python -m benchmarks.architecture          # write it anew
     python -m benchmarks.architecture --check  # exit with 1 where the page differs
 
-An arrow says "imports". It is left out where a longer way leads to the same package, so that the picture stays legible:
-whatever can be reached along arrows may be imported.
+Among packages, an arrow says "imports". It is left out where a longer way leads to the same package, so that the
+picture stays legible: whatever can be reached along arrows may be imported.
 """
 
 import ast
@@ -14,8 +14,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import dagster as dg
+
 from benchmarks import PROJECT
 from benchmarks.generated import settle, written
+from recsys_assets.definitions import defs
+from recsys_assets.recipes import RECIPES
+from recsys_core import STAGES
 from recsys_core.evaluation.rendering import markdown_table
 
 PAGE = PROJECT / "docs" / "architecture.md"
@@ -27,14 +32,43 @@ GROUPED = "recsys_core"
 EMPTY = {"recsys_assets"}
 """Has no modules in its own box, only an `__init__` for all of them."""
 
+OUTSIDE = {"source": "data set", "log": "event log"}
+"""What assets read that is not in the lake, as the picture calls it."""
+
 Arrows = Mapping[str, set[str]]
 """Package -> the packages that it imports."""
 
 
 def page() -> str:
     """The page as it should be."""
-    arrows = without_detours(imports())
-    return written(PAGE.read_text(encoding="utf-8"), {"packages": f"{diagram(arrows)}\n\n{table()}"}, COMMAND)
+    packages = f"{diagram(without_detours(imports()))}\n\n{table()}"
+    return written(PAGE.read_text(encoding="utf-8"), {"graph": graph_block(), "packages": packages}, COMMAND)
+
+
+def graph_block() -> str:
+    """The assets and their dependencies as a Mermaid flowchart, one box per stage."""
+    specs = assets_in_order()
+    lines = ["```mermaid", "flowchart LR"]
+    lines += [f"  {name}[({label})]" for name, label in OUTSIDE.items()]
+    for stage in STAGES:
+        names = [name_of(spec) for spec in specs if spec.group_name == stage]
+        if names:
+            lines += [f"  subgraph {stage}", *(f"    {name}" for name in names), "  end"]
+    for spec in specs:
+        parents = [*RECIPES[name_of(spec)].outside, *(dep.asset_key.to_user_string() for dep in spec.deps)]
+        lines += [f"  {parent} --> {name_of(spec)}" for parent in parents]
+    return "\n".join([*lines, "```"])
+
+
+def assets_in_order() -> list[dg.AssetSpec]:
+    """What Dagster knows of every asset, in the order of declaration."""
+    declared = list(RECIPES)
+    return sorted(defs.resolve_all_asset_specs(), key=lambda spec: declared.index(name_of(spec)))
+
+
+def name_of(spec: dg.AssetSpec) -> str:
+    """The name of an asset in code, lake and UI."""
+    return spec.key.to_user_string()
 
 
 def unit_of(module: str) -> str:
@@ -122,16 +156,17 @@ def _label(unit: str) -> str:
 
 def _first_sentence(path: Path) -> str:
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    return re.sub(r"^Stage \d, \w+: ", "", text.partition("\n\n")[0].replace("\n", " "))
+    first = re.split(r"(?<=[.?])\s", text.partition("\n\n")[0])[0]
+    return re.sub(r"^Stage \d, \w+: ", "", first)
 
 
 def main(arguments: list[str]) -> int:
     """Write or check; returns the exit status."""
     differing, only_check = settle({PAGE: page()}, check="--check" in arguments), "--check" in arguments
     if not differing:
-        print("the picture is up to date")
+        print("the pictures are up to date")
     elif only_check:
-        print(f"{PAGE.name}: differs from the imports in the code; run python -m {COMMAND}")
+        print(f"{PAGE.name}: differs from the code; run python -m {COMMAND}")
     else:
         print(f"written: {PAGE.name}")
     return 1 if differing and only_check else 0

@@ -17,8 +17,8 @@ import numpy as np
 import pydantic
 
 from benchmarks import PROJECT
+from benchmarks.architecture import assets_in_order, name_of
 from benchmarks.generated import settle, written
-from benchmarks.readme import assets_in_order, name_of
 from recsys_assets.recipes import RECIPES
 from recsys_core import STAGES
 from recsys_core.evaluation.rendering import markdown_table

@@ -36,7 +36,7 @@ def fault(line: str) -> str:
         return make_fault(words[1])
     if words[0] == "recsys":
         return recsys_fault(words[1:])
-    if words[0] in {"python", "python3.11"} and words[1] == "-m" and words[2].startswith("benchmarks."):
+    if words[0] in {"python", "python3.11"} and words[1] == "-m" and "".join(words[2:3]).startswith("benchmarks."):
         return "" if importlib.util.find_spec(words[2]) else f"no module {words[2]}"
     return ""
 

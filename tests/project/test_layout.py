@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.readme import assets_in_order
+from benchmarks.architecture import assets_in_order
 from recsys_assets.resources import PROJECT
 from recsys_core import STAGES
 

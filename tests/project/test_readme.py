@@ -1,4 +1,4 @@
-"""The README tells the truth: its graph, its figures, its commands, its table of stages."""
+"""The README and the page of results tell the truth: figures, commands, the table of stages."""
 
 import re
 from pathlib import Path
@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.agreement import Figure, disagreements, figures
+from benchmarks.architecture import assets_in_order, name_of
 from benchmarks.generated import found
-from benchmarks.readme import COMMAND, README, assets_in_order, current_report, graph_block, name_of, results_block
+from benchmarks.results import COMMAND, PAGE, PART, README, current_report, faults
 from recsys_core import STAGES
 
 TOLD = """6 windows, 500 users who answer 600 questions.
@@ -30,21 +31,17 @@ TOLD = """6 windows, 500 users who answer 600 questions.
 | hit | 100 | 5.0% |"""
 
 
-def test_the_graph_is_that_of_the_assets() -> None:
-    assert found(README.read_text(encoding="utf-8"), "graph", COMMAND) == graph_block()
-
-
 @pytest.mark.slow
 def test_the_results_are_those_of_the_evaluation_report(current_lake: Path) -> None:
-    shown = found(README.read_text(encoding="utf-8"), "results", COMMAND)
-    wrong = disagreements(shown, results_block(current_report(current_lake)))
-    assert not wrong, f"run python -m benchmarks.readme: {wrong}"
+    wrong = faults(current_report(current_lake))
+    assert not wrong, f"run python -m {COMMAND}: {wrong}"
 
 
 def test_no_figure_stands_without_its_interval_and_the_number_of_users() -> None:
-    shown = found(README.read_text(encoding="utf-8"), "results", COMMAND)
-    assert re.match(r"\d+ windows, [\d,]+ users who answer [\d,]+ questions, [\d,]+\s+liked movies", shown)
-    told = figures(shown)
+    short, whole = (found(page.read_text(encoding="utf-8"), PART, COMMAND) for page in (README, PAGE))
+    assert re.match(r"\d+ windows, [\d,]+ users who answer [\d,]+ questions, [\d,]+\s+liked movies", short)
+    assert whole.startswith(short), "both pages were written at once"
+    told = figures(whole)
     pooled = {key: figure for key, figure in told.items() if key[0] in {"model", "against"}}
     assert len(pooled) > 40
     assert not [key for key, figure in pooled.items() if figure.low is None or not figure.low <= figure.high]
