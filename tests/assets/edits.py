@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import yaml
 
-from recsys_core.data.merging import merge_ratings
+from recsys_core.data.merging import every_rating, merge_ratings
 from recsys_core.feedback.interactions import read_day
 from recsys_core.feedback.records import Event
 from tests.assets.observing import make_by_hand, restore_another
@@ -191,7 +191,8 @@ OPEN_DAY = datetime.fromtimestamp(OPEN_AT, UTC).date().isoformat()
 OPEN = replace(skip("open"), timestamp=OPEN_AT, received_at=OPEN_AT)
 """An event of a day that is over, but within the grace of a week."""
 
-MERGING = body(
+MERGING = body(every_rating, before="return _in_order(base", after="base = base\nreturn _in_order(base")
+LATEST = body(
     merge_ratings,
     before="return MERGED_RATINGS.validate(latest)",
     after="latest = latest\nreturn MERGED_RATINGS.validate(latest)",

@@ -16,6 +16,7 @@ import pytest
 from tests.assets.edits import (
     DAY,
     HEAD,
+    LATEST,
     MERGING,
     NEXT_DAY,
     NOT_READING,
@@ -90,10 +91,16 @@ EDITS = [
     Edit(what="comments", make=rewrite(more_comments)),
     Edit(what="formatting", make=rewrite(other_formatting)),
     Edit(
-        what="a function in a module that several assets share, to the same effect",
+        what="a function that several assets share, to the same effect",
         make=MERGING,
         certain=dict.fromkeys(["ratings", "past_requests", "parity_report"], CODE),
         built={"ratings", "past_requests", "parity_report"},
+    ),
+    Edit(
+        what="a function beside it, which one asset alone uses",
+        make=LATEST,
+        certain={"ratings": CODE},
+        built={"ratings"},
     ),
     Edit(
         what="how a day of the log is read, to the same effect",

@@ -27,6 +27,7 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "retrieval/baselines/config.py": "settings; as above",
     "feedback/schemas.py": "tables are checked where they are made: test_interactions",
     "feedback/postgres_tables.py": "tested through what reads and fills them: test_postgres_log, test_log",
+    "fingerprint/program.py": "tested through what it leads to: test_reach",
     "contracts.py": "tested with the schemas that features declare: test_schemas",
     "serving/parts.py": "names; test_bundle reads by them",
     "serving/requests.py": "plain data without behaviour; test_recommender asks and answers with it",

@@ -223,7 +223,9 @@ EDITS = {
         share,
         "np.maximum(whole, 1)",
         "np.maximum(whole, 2)",
-        ("items", *names_of("user")[1:], "context", "pair_year_distance"),  # how many ratings is no ratio
+        tuple(
+            f"item_{kind}_share" for kind in ("popularity", "recent", "year", "newest_like", "newer_like", "new_like")
+        ),
     ),
     "what a like is": Edit((schemas, "LIKED"), "4.0", "4.5", ("items", "users", *OF_PAIRS, "context")),
     "how a history is read": Edit(histories_of, "item_idx >= 0", "item_idx > 0", (*OF_PAIRS, "context")),

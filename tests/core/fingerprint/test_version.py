@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from recsys_core import fingerprint
-from recsys_core.fingerprint import code_version, module_closure
+from recsys_core.fingerprint import code_version, definitions_reached
+from recsys_core.fingerprint import version as fingerprint
 
 FILES = {
-    "core/__init__.py": '"""The core."""\nORDER = 1\n',
-    "core/config.py": "K = 10\n",
+    "core/__init__.py": '"""The core."""\nORDER = []\nORDER.append(1)\nUNREAD = 5\n',
+    "core/config.py": "class Settings:\n    k: int = 10\n",
     "core/data/__init__.py": "from core.data.extra import more\n",
     "core/data/extra.py": "def more(): return 1\n",
-    "core/data/clean.py": "from ..shared import scale\nfrom core.config import K\ndef clean(x): return scale(x) + K\n",
+    "core/data/clean.py": "from ..shared import scale\nfrom core.config import Settings\n"
+    "def clean(x, settings: Settings): return scale(x) + settings.k\n",
     "core/shared.py": "def scale(x): return 2 * x\n",
     "core/late.py": "def late(x): return x\n",
     "core/plain.py": "def plain(x): return x\n",
@@ -134,6 +135,7 @@ def version(name: str, **changes: object) -> str:
         pytest.param("core/unrelated.py", "1", "2", id="a module used by another asset alone"),
         pytest.param("core/late.py", "return x", "return -x", id="a module imported inside another asset"),
         pytest.param("core/data/extra.py", "1", "2", id="what a package on the way passes on"),
+        pytest.param("core/__init__.py", "5", "6", id="what a package on the way binds"),
     ],
 )
 def test_what_is_not_behaviour_leaves_the_version(file: str, old: str, new: str, edit: Edit) -> None:
@@ -148,9 +150,9 @@ def test_what_is_not_behaviour_leaves_the_version(file: str, old: str, new: str,
         pytest.param("cleaned", "assets/stage.py", "return helper(x)", "return helper(-x)", id="body"),
         pytest.param("cleaned", "assets/stage.py", "return x + LIMIT", "return x - LIMIT", id="helper of a helper"),
         pytest.param("cleaned", "assets/stage.py", "LIMIT = 3", "LIMIT = 4", id="constant of a helper"),
-        pytest.param("cleaned", "core/data/clean.py", "+ K", "- K", id="imported module"),
+        pytest.param("cleaned", "core/data/clean.py", "+ settings", "- settings", id="imported function"),
         pytest.param("cleaned", "core/shared.py", "2 * x", "3 * x", id="relative import of an imported module"),
-        pytest.param("cleaned", "core/__init__.py", "1", "2", id="code of a package on the way"),
+        pytest.param("cleaned", "core/__init__.py", "(1)", "(2)", id="what a package on the way does"),
         pytest.param("other", "core/late.py", "return x", "return -x", id="import inside the function"),
         pytest.param("other", "core/unrelated.py", "1", "2", id="a module imported from its package"),
         pytest.param("dotted", "core/plain.py", "return x", "return -x", id="dotted import"),
@@ -207,25 +209,31 @@ def test_a_parameter_that_json_cannot_hold_is_refused() -> None:
 
 
 @pytest.mark.usefixtures("project")
-def test_the_closure_explains_which_modules_count() -> None:
+def test_what_counts_is_told_by_module_and_name() -> None:
     stage = importlib.import_module("assets.stage")
-    reached = module_closure(stage.cleaned, packages=("core",))
-    assert reached == ("core", "core.data", "core.data.clean", "core.shared")
-    assert module_closure("core.passed", packages=("core",)) == ("core", "core.passed", "core.passed.inner")
-    assert module_closure(stage.cleaned, packages=("core.data",)) == ("core", "core.data", "core.data.clean")
-    assert module_closure(stage.wrapped, packages=("core",)) == reached
+    here = tuple(f"assets.stage:{name}" for name in ("LIMIT", "cleaned", "deeper", "helper", "wrapped"))
+    reached = (*here, "core.config:Settings", "core.data.clean:clean", "core.shared:scale", "core:ORDER", "core:line 3")
+    assert definitions_reached(stage.cleaned, packages=("core",)) == tuple(sorted(reached))
+    assert definitions_reached(stage.wrapped, packages=("core",)) == tuple(sorted(reached))
+    followed = (*here, "core.data.clean:clean", "core:ORDER", "core:line 3")
+    assert definitions_reached(stage.cleaned, packages=("core.data",)) == tuple(sorted(followed))
 
 
 @pytest.mark.usefixtures("project")
 def test_a_package_whose_name_begins_like_ours_is_not_ours() -> None:
     stage = importlib.import_module("assets.stage")
-    assert module_closure(stage.cleaned, packages=("cor",)) == ()
+    reached = definitions_reached(stage.cleaned, packages=("cor",))
+    assert {name.partition(":")[0] for name in reached} == {"assets.stage"}
 
 
-@pytest.mark.usefixtures("project")
-def test_modules_that_import_each_other_are_counted_once(edit: Edit) -> None:
-    edit("core/shared.py", "def scale", "import core.data.clean\ndef scale")
-    assert "core.shared" in module_closure("core.data.clean", packages=("core",))
+def test_modules_that_import_each_other_are_followed(edit: Edit) -> None:
+    edit(
+        "core/shared.py",
+        "def scale(x): return",
+        "import core.data.clean\ndef scale(x): return core.data.clean.clean or",
+    )
+    stage = importlib.import_module("assets.stage")
+    assert "core.shared:scale" in definitions_reached(stage.cleaned, packages=("core",))
 
 
 @pytest.mark.usefixtures("project")
@@ -236,8 +244,6 @@ def test_a_function_without_a_source_has_no_version() -> None:
     for function in (len, shell["typed"], stage.nameless):
         with pytest.raises(ValueError, match="version"):
             code_version(function, parameters={}, libraries=())
-    with pytest.raises(ValueError, match="no module"):
-        module_closure("core.nowhere")
 
 
 def test_the_modules_reached_are_read_and_not_imported(project: Path) -> None:
