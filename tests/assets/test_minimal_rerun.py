@@ -22,6 +22,7 @@ from tests.assets.edits import (
     NOT_READING,
     OPEN,
     OPEN_DAY,
+    PRECISION,
     READING,
     READING_DAYS,
     SKIPS,
@@ -102,6 +103,7 @@ EDITS = [
         certain={"ratings": CODE},
         built={"ratings"},
     ),
+    Edit(what="a function that no asset uses, in a module that five use", make=PRECISION),
     Edit(
         what="how a day of the log is read, to the same effect",
         make=READING_DAYS,
