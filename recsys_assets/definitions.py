@@ -4,12 +4,11 @@ import dagster as dg
 
 from recsys_assets import checks
 from recsys_assets.assets import data, evaluation, features, feedback, monitoring, ranking, retrieval
-from recsys_assets.automation import SWITCH, with_conditions
-from recsys_assets.jobs import console, full_refresh, ingest_interactions, stage_jobs
-from recsys_assets.plan_job import plan
-from recsys_assets.refresh_job import refresh
+from recsys_assets.automation.conditions import AUTOMATION_SENSOR, with_conditions
+from recsys_assets.automation.jobs import full_refresh, ingest_interactions, plan, refresh, stage_jobs
+from recsys_assets.automation.sensors import close_yesterday, new_feedback_arrived, refresh_every_night
 from recsys_assets.resources import LakeResource, lake_root, settings_file
-from recsys_assets.sensors import close_yesterday, new_feedback_arrived, refresh_every_night
+from recsys_assets.runs import console
 from recsys_assets.settings import check_all_known
 
 STAGE_MODULES = (data, feedback, features, retrieval, ranking, evaluation, monitoring)
@@ -34,7 +33,7 @@ def build_definitions(lake: LakeResource) -> dg.Definitions:
             ingest_interactions,
             *stage_jobs(),
         ],
-        sensors=[SWITCH, new_feedback_arrived],
+        sensors=[AUTOMATION_SENSOR, new_feedback_arrived],
         schedules=[close_yesterday, refresh_every_night],
         resources={"lake": lake},
         loggers={"console": console},

@@ -15,7 +15,7 @@ from dagster_shared.check import CheckError
 from sqlalchemy.exc import DBAPIError
 
 from recsys_assets import pools
-from recsys_assets.orphans import bury
+from recsys_assets.refresh import dead_runs
 from recsys_assets.resources import dagster_home
 from recsys_core.errors import RecsysError, SettingsError
 
@@ -107,7 +107,7 @@ def ready_for_runs() -> Path:
     that needs one, which is too late for a second run that starts with it.
     """
     with instance() as opened:
-        bury(opened)
+        dead_runs.mark_failed(opened)
         storage = opened.event_log_storage
         known = {
             limit.name for limit in storage.get_pool_limits()

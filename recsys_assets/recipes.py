@@ -162,7 +162,7 @@ def _run_of(function: Callable[..., object], name: str, pool: str | None) -> Cal
             context.log.info(said)
             logging.getLogger("recsys.progress").warning(said)  # for the command line; see `publishing`
 
-        held = pools.alone(Path(lake.root), pool, tell) if pool else nullcontext()
+        held = pools.hold(Path(lake.root), pool, tell) if pool else nullcontext()
         with failures_with_remedy(), insistent_interrupts(), held:
             return function(context, lake=lake, **others)
 

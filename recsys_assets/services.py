@@ -29,8 +29,8 @@ import yaml
 
 from recsys_assets.connections import raise_descriptor_limit
 from recsys_assets.instance import instance, ready_for_runs
-from recsys_assets.jobs import DEFINITIONS
-from recsys_assets.orphans import bury
+from recsys_assets.refresh import dead_runs
+from recsys_assets.runs import DEFINITIONS
 from recsys_core.errors import RecsysError, SettingsError
 from recsys_core.lake import locks
 
@@ -69,7 +69,7 @@ def serve_ui(port: int, announce: Callable[[str], None]) -> None:
                 announce(_address(port))
                 while True:
                     services.wait(WATCH_S)
-                    bury(dagster)
+                    dead_runs.mark_failed(dagster)
         except KeyboardInterrupt:
             return
 

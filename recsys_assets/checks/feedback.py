@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from recsys_assets.planning import log_gaps
+from recsys_assets.refresh.planner import log_gaps
 from recsys_assets.resources import LakeResource
 from recsys_assets.verdicts import keeps_schema
 

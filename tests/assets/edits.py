@@ -15,8 +15,8 @@ from recsys_core.feedback.interactions import read_day
 from recsys_core.feedback.records import Event
 from tests.assets.observing import make_by_hand, restore_another
 from tests.assets.projects import DATA_SET, Project
+from tests.assets.refresh.test_planner import skip, write_log
 from tests.assets.test_monitoring import CLOSED_DAY, log_answers
-from tests.assets.test_planning import skip, write_log
 
 DAY, NEXT_DAY = "interactions/2016-10-18", "interactions/2016-10-19"
 HEAD = "interaction_log_head"

@@ -9,7 +9,7 @@ import pytest
 from recsys_assets import definitions  # noqa: F401  # declares the assets, which fills RECIPES
 from recsys_assets.recipes import RECIPES
 from tests.assets.projects import REPOSITORY, Project
-from tests.assets.test_planning import below
+from tests.assets.refresh.test_planner import below
 from tests.conftest import Built
 
 MODULES = sorted((REPOSITORY / "recsys_assets" / "assets").glob("[a-z]*.py"))

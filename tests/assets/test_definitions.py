@@ -8,11 +8,12 @@ import sys
 import dagster as dg
 import pytest
 
+from recsys_assets.automation.jobs import STAGE_JOBS
 from recsys_assets.definitions import STAGE_MODULES, defs
-from recsys_assets.jobs import SCOPE_TAG, STAGE_JOBS
 from recsys_assets.recipes import RECIPES
+from recsys_assets.runs import SCOPE_TAG
 from recsys_core import STAGES
-from tests.assets.test_planning import PARENTS
+from tests.assets.refresh.test_planner import PARENTS
 
 GRAPH = defs.resolve_asset_graph()
 NODES = {key.to_user_string(): GRAPH.get(key) for key in GRAPH.get_all_asset_keys()}

@@ -25,7 +25,7 @@ from tests.assets.metadata.asked import ingest, print_metadata
 from tests.assets.metadata.expected import EVERY, EXPECTED, LEARNED, TEXTS, Shown
 from tests.assets.metadata.ink import DARK, LEAST_CONTRAST, WHITE, contrast, ink_on
 from tests.assets.projects import Project
-from tests.assets.test_planning import click, rating, write_log
+from tests.assets.refresh.test_planner import click, rating, write_log
 from tests.conftest import Built
 from tests.core.feedback.rows import impression
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from recsys_assets import sensors
+from recsys_assets.automation import sensors
+from recsys_assets.automation.sensors import MAX_DAYS, new_feedback_arrived, refresh_every_night
 from recsys_assets.definitions import defs
-from recsys_assets.planning import days_out_of_date, make_plan
-from recsys_assets.resources import LakeResource
-from recsys_assets.sensors import MAX_DAYS, new_feedback_arrived, refresh_every_night
+from recsys_assets.refresh.planner import days_out_of_date, make_plan
+from recsys_assets.resources import PROJECT, LakeResource
 from recsys_core.days import start_of
 from recsys_core.feedback.records import Event
 
@@ -86,7 +86,7 @@ def test_after_a_long_pause_a_tick_asks_for_some_days_and_the_next_for_more(lake
 def test_the_sensor_sees_the_days_that_the_plan_sees(lake: LakeResource) -> None:
     (Path(lake.root) / "raw").mkdir()
     data_set = Path(lake.root) / "raw" / "ml-latest-small-2016.zip"
-    data_set.symlink_to(Path(__file__).parents[2] / "data_lake" / "raw" / data_set.name)
+    data_set.symlink_to(PROJECT / "data_lake" / "raw" / data_set.name)
     log(lake, FIRST, "a\n")
     log(lake, "2999-01-01", "a\n")
     planned = [name.split("/")[1] for name, verdict in make_plan(lake).items() if "/" in name and verdict.is_stale]

@@ -8,8 +8,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from recsys_assets import orphans
-from recsys_assets.orphans import OWNER_TAG, SERVER_TAG, bury, owned
+from recsys_assets.refresh import dead_runs
+from recsys_assets.refresh.dead_runs import OWNER_TAG, SERVER_TAG, mark_failed, run_owner
 
 
 @pytest.fixture
@@ -47,19 +47,19 @@ def status(instance: dg.DagsterInstance, run_id: str) -> str:
 
 
 def test_a_run_lives_as_long_as_its_owner(instance: dg.DagsterInstance) -> None:
-    with owned(instance) as tags:
+    with run_owner(instance) as tags:
         run = started(instance, tags)
-        assert bury(instance) == []
-    assert bury(instance) == [run]
+        assert mark_failed(instance) == []
+    assert mark_failed(instance) == [run]
     assert status(instance, run) == "FAILURE"
-    assert bury(instance) == []
+    assert mark_failed(instance) == []
 
 
 def test_an_owner_that_died_leaves_an_unlocked_folder_which_is_swept(instance: dg.DagsterInstance) -> None:
     folder = Path(instance.root_directory) / "owners" / "process-of-somebody"
     folder.mkdir(parents=True)
     run = started(instance, {OWNER_TAG: folder.name})
-    assert bury(instance) == [run]
+    assert mark_failed(instance) == [run]
     assert not folder.exists()
 
 
@@ -67,15 +67,15 @@ def test_a_run_that_ends_well_while_it_is_asked_after_is_left_as_it_ended(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = started(instance, {OWNER_TAG: "process-that-ended"})
-    ask = orphans._is_dead
+    ask = dead_runs._is_dead
 
     def ends_meanwhile(asked: dg.DagsterInstance, tags: Mapping[str, str]) -> bool:
         event = dg.DagsterEvent(event_type_value=dg.DagsterEventType.RUN_SUCCESS.value, job_name=nothing.name)
         instance.handle_new_event(entry(event, run))
         return ask(asked, tags)
 
-    monkeypatch.setattr(orphans, "_is_dead", ends_meanwhile)
-    assert bury(instance) == []
+    monkeypatch.setattr(dead_runs, "_is_dead", ends_meanwhile)
+    assert mark_failed(instance) == []
     assert status(instance, run) == "SUCCESS"
 
 
@@ -85,19 +85,19 @@ def test_a_launched_run_lives_as_long_as_its_code_server(instance: dg.DagsterIns
         server.bind(str(path))
         server.listen()
         run = started(instance, {SERVER_TAG: json.dumps({"host": "localhost", "socket": str(path)})})
-        assert bury(instance) == []
-    assert bury(instance) == [run]
+        assert mark_failed(instance) == []
+    assert mark_failed(instance) == [run]
 
 
 def test_a_code_server_on_a_port_is_asked_there(instance: dg.DagsterInstance) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         where = {"host": "127.0.0.1", "port": server.getsockname()[1]}
         run = started(instance, {SERVER_TAG: json.dumps(where)})
-        assert bury(instance) == []
-    assert bury(instance) == [run]
+        assert mark_failed(instance) == []
+    assert mark_failed(instance) == [run]
 
 
 def test_a_run_of_which_nobody_can_tell_is_left_alone(instance: dg.DagsterInstance) -> None:
     run = started(instance, {})
-    assert bury(instance) == []
+    assert mark_failed(instance) == []
     assert status(instance, run) == "STARTED"

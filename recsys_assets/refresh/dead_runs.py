@@ -1,9 +1,9 @@
-"""Runs that Dagster holds for running although their process is dead, and how we tell.
+"""Detect runs whose process died, and mark them as failed.
 
 Dagster watches only runs that its code server started, and only while that server lives. A `recsys refresh` that was
-killed, or a machine that lost power, would leave runs that look alive for ever and count against the limits of the
-queue. So each process that runs assets itself marks its runs with the name of a folder that it holds locked, which the
-kernel releases when the process dies.
+killed, or a machine that lost power, would leave runs that look alive forever and count against the limits of the
+queue. So each process that executes runs itself locks a folder and tags its runs with the folder's name. The kernel
+releases the lock when the process dies.
 """
 
 import json
@@ -16,32 +16,32 @@ import dagster as dg
 
 from recsys_core.lake import drafts, locks
 
-OWNER_TAG = ".dagster/recsys_owner"  # tags that begin like this are not shown in the UI
+OWNER_TAG = ".dagster/recsys_owner"  # the UI hides tags that begin with .dagster/
 SERVER_TAG = ".dagster/grpc_info"  # Dagster's own: the code server that started the run
 RUNNING = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
 @contextmanager
-def owned(instance: dg.DagsterInstance) -> Iterator[dict[str, str]]:
-    """The tags by which runs of this process are known to live as long as the block lasts."""
+def run_owner(instance: dg.DagsterInstance) -> Iterator[dict[str, str]]:
+    """Tags for the runs of this process; such runs count as alive until the block ends or the process dies."""
     with drafts.draft(_owners(instance), "process") as folder:
         yield {OWNER_TAG: folder.name}
 
 
-def bury(instance: dg.DagsterInstance) -> list[str]:
-    """Mark runs of dead processes as failed; returns their ids. What was published by them stays and is in order.
+def mark_failed(instance: dg.DagsterInstance) -> list[str]:
+    """Mark runs of dead processes as failed; returns their ids. What they published stays and is valid.
 
-    A run that neither a code server nor `owned` started is left alone: nobody can tell whether it lives.
+    A run that neither a code server nor `run_owner` started is left alone: we cannot tell whether it lives.
     """
     suspects = [run for run in instance.get_runs(dg.RunsFilter(statuses=RUNNING)) if _is_dead(instance, run.tags)]
-    # A process may have ended its run well after this was listed, and only then have let go of its folder.
+    # A process may have finished its run after the listing above, and only then released its folder: ask again.
     known = [instance.get_run_by_id(run.run_id) for run in suspects]
     dead = [run for run in known if run is not None and run.status in RUNNING]
     for run in dead:
         instance.report_run_failed(
             run,
-            "The process of this run is dead: it was killed, or the machine went down. What it published is in order; "
-            "`recsys refresh`, or the job `refresh`, goes on from there.",
+            "The process of this run is dead: it was killed, or the machine went down. What it published is valid; "
+            "`recsys refresh`, or the job `refresh`, continues from there.",
         )
     drafts.sweep(_owners(instance))
     return [run.run_id for run in dead]
@@ -62,7 +62,7 @@ def _is_dead(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> bool:
 
 
 def _answers(server: Mapping[str, object]) -> bool:
-    """Whether a code server listens where the run's did; it ends together with its runs."""
+    """Whether a code server still listens at the address of the run's server; a server ends together with its runs."""
     family = socket.AF_UNIX if "socket" in server else socket.AF_INET
     address = str(server["socket"]) if "socket" in server else (str(server["host"]), int(str(server["port"])))
     with socket.socket(family) as client:

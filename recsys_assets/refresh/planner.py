@@ -1,4 +1,4 @@
-"""What is out of date in the lake, by the same facts that Dagster sees: code versions, settings, content hashes."""
+"""Judge what is out of date in the lake, by the facts that Dagster uses: code versions, settings, content hashes."""
 
 import time
 from collections.abc import Collection, Mapping
@@ -50,12 +50,12 @@ def make_plan(lake: LakeResource, *, deep: bool = False) -> Plan:
 
 
 def closed_until() -> str:
-    """The last day (YYYY-MM-DD) that is over and has had its grace: nothing is expected to arrive on it any more."""
+    """The last day (YYYY-MM-DD) that is over and past its grace period: no more events are expected to arrive on it."""
     return last_closed_day(int(time.time()), RECIPES["interactions"].parameters()["grace_s"])
 
 
 def settled_until() -> str:
-    """The last day whose answers to what was shown have all arrived, if they come within a day."""
+    """The last day whose impressions have all their outcomes, if users respond within a day."""
     return day_before(closed_until())
 
 
@@ -72,14 +72,14 @@ def days_to_ingest(lake: LakeResource, logged: Mapping[str, str]) -> list[str]:
 
 
 def ingested_days(lake: LakeResource) -> list[str]:
-    """The closed days in the lake, in order. One that was ingested by hand before its end counts once it is closed."""
+    """The closed days in the lake, in order. A day that was ingested by hand counts only once it is closed."""
     return days_to_ingest(lake, {})
 
 
 def days_out_of_date(lake: LakeResource) -> dict[str, str]:
-    """Days of the log that are to be ingested, in order: day -> the version of what it would be made from.
+    """Days of the log that must be ingested, in order: day -> the version of the code and log it would be made from.
 
-    The days' part of `make_plan` alone, for a sensor that asks every minute.
+    This is the part of `make_plan` for days alone, for a sensor that runs every minute.
     """
     with lake.open_log() as log:
         logged = versions_of_days(log)
@@ -95,12 +95,12 @@ def days_out_of_date(lake: LakeResource) -> dict[str, str]:
 
 
 def days_that_shrank(lake: LakeResource, log: "EventLog", days: Collection[str] | None = None) -> dict[str, Loss]:
-    """Of some days, those of which the log holds less than was ingested, and nobody said that this is in order.
+    """Days of which the log holds less than was ingested, without the user having accepted the loss.
 
     Args:
         lake: the lake.
         log: the event log.
-        days: YYYY-MM-DD; None: all that were ingested.
+        days: the days to look at, YYYY-MM-DD; None: all ingested days.
 
     Raises:
         LogError: the log cannot be read.
@@ -114,10 +114,10 @@ def days_that_shrank(lake: LakeResource, log: "EventLog", days: Collection[str] 
 
 
 def refuse_losses(lake: LakeResource, log: "EventLog", days: Collection[str]) -> None:
-    """Nothing where none of these days has lost anything since it was ingested.
+    """Return if none of these days has lost events since it was ingested.
 
     Raises:
-        LogError: one has, or the log cannot be read.
+        LogError: one has lost events, or the log cannot be read.
     """
     lost = list(days_that_shrank(lake, log, days).values())
     if lost:
@@ -125,20 +125,20 @@ def refuse_losses(lake: LakeResource, log: "EventLog", days: Collection[str]) ->
 
 
 def loss_of(lake: LakeResource, log: "EventLog", day: str, n_held: int) -> Loss | None:
-    """What a day has lost since it was ingested; None where nothing, or where that was accepted.
+    """The events a day has lost since it was ingested; None if it lost nothing, or if the user accepted the loss.
 
     Args:
         lake: the lake.
         log: the event log.
         day: YYYY-MM-DD.
-        n_held: deliveries that the log holds of the day now.
+        n_held: number of deliveries that the log now holds of the day.
 
     Raises:
         LogError: the log cannot be read.
     """
     try:
         made = lake.store.current("interactions", day)
-    except ArtifactError:  # damaged: nobody knows what it was made from
+    except ArtifactError:  # damaged: its manifest no longer says what it was made from
         return None
     n_ingested = made.lineage.facts.get("deliveries") if made else None
     if made is None or not isinstance(n_ingested, int) or n_held >= n_ingested:
@@ -148,7 +148,7 @@ def loss_of(lake: LakeResource, log: "EventLog", day: str, n_held: int) -> Loss 
 
 
 def log_gaps(lake: LakeResource) -> pl.DataFrame:
-    """Stretches of closed days that were not ingested as their log is now, or have none; GAPS_COLUMNS.
+    """Stretches of closed days that are not ingested, changed since then, or have no log; columns GAPS_COLUMNS.
 
     Raises:
         LogError: the log cannot be read.

@@ -1,7 +1,7 @@
-"""Which checks have passed: what was published but not proven must not be built upon.
+"""Which checks have passed: nothing may be built on an asset that was published but failed a blocking check.
 
-An asset is published before its checks run. Without this, a second refresh would find it up to date and go on below it,
-past the check that stopped the first.
+An asset is published before its checks run. Without this module, a second refresh would find the asset up to date and
+continue below it, past the check that stopped the first refresh.
 """
 
 import time
@@ -12,18 +12,18 @@ from typing import Any
 
 import dagster as dg
 
-from recsys_assets.jobs import QUIET, SHOWN_WITH_JOB, Started, nobody
+from recsys_assets.runs import QUIET, SHOWN_WITH_JOB, OnRunStart, no_callback
 from recsys_core.errors import ArtifactError
 
 PASSED = "SUCCEEDED"
 
 WORST_FIRST = ("blocks", "did not finish", "failed", "warns", "never ran", "passed")
-"""What the latest run of a check can have come to."""
+"""The possible verdicts on a check's latest run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What one check found when it ran last."""
+    """The result of a check's latest run."""
 
     asset: str
     check: str
@@ -31,19 +31,19 @@ class Finding:
     is_blocking: bool
     says: str  # the sentence that must be true
     ran_at: str | None  # YYYY-MM-DD HH:MM, UTC; None: it never ran
-    found: dict[str, Any]  # by name, as JSON can hold it
+    found: dict[str, Any]  # metadata by name, as JSON can hold it
 
 
-class UnprovenError(ArtifactError):
-    """Blocking checks did not pass; `assets` names whose."""
+class BlockingCheckError(ArtifactError):
+    """Blocking checks did not pass; `assets` names the assets that they check."""
 
     def __init__(self, message: str, assets: Collection[str]) -> None:
-        """The message, and the assets that nothing may be built upon."""
+        """The message, and the assets that nothing may be built on."""
         super().__init__(message)
         self.assets = assets
 
 
-def unproven(
+def not_passed(
     repository: dg.RepositoryDefinition, instance: dg.DagsterInstance, assets: Collection[str], *, blocking: bool = True
 ) -> list[dg.AssetCheckKey]:
     """The checks of these assets whose latest run did not pass, or that never ran, sorted."""
@@ -57,27 +57,64 @@ def unproven(
     return sorted(key for key, record in latest.items() if record is None or record.status.value != PASSED)
 
 
-def red(
+def failed(
     repository: dg.RepositoryDefinition, instance: dg.DagsterInstance, assets: Collection[str]
 ) -> list[dg.AssetCheckKey]:
-    """The blocking checks of these assets that ran and did not pass, sorted: nothing is built upon their assets.
+    """The blocking checks of these assets that ran and did not pass, sorted: they stop what lies below.
 
-    Another than these may be unproven as well, because it never ran; the next refresh runs it.
+    Checks that never ran are left out; the next refresh runs them.
     """
-    keys = unproven(repository, instance, assets)
+    keys = not_passed(repository, instance, assets)
     return [key for key in keys if instance.get_latest_asset_check_evaluation_record(key) is not None]
 
 
 def findings(repository: dg.RepositoryDefinition, instance: dg.DagsterInstance | None) -> list[Finding]:
-    """What every check found when it ran last, worst first, then in the order of the names.
+    """The result of every check's latest run, worst first, then by name.
 
     Args:
-        repository: what Dagster knows.
+        repository: the loaded definitions.
         instance: where the runs are recorded; None: nothing has run yet.
     """
     keys = sorted(repository.asset_graph.asset_check_keys)
     found = [_finding(repository, instance, key) for key in keys]
     return sorted(found, key=lambda one: WORST_FIRST.index(one.verdict))
+
+
+def run_not_passed(
+    repository: dg.RepositoryDefinition,
+    instance: dg.DagsterInstance,
+    assets: Collection[str],
+    tags: Mapping[str, str],
+    on_run: OnRunStart = no_callback,
+) -> set[str]:
+    """Run the blocking checks of the assets that have not passed; returns the assets whose checks still do not."""
+    keys = not_passed(repository, instance, assets)
+    if not keys:
+        return set()
+    job = repository.get_implicit_global_asset_job_def().get_subset(asset_check_selection=set(keys))
+    run_id = str(uuid.uuid4())
+    on_run(run_id, sorted({key.asset_key.to_user_string() for key in keys}))
+    # A check that fails or raises leaves no passing record, and only passing records count below.
+    job.execute_in_process(
+        instance=instance, run_config=QUIET, run_id=run_id, tags={**SHOWN_WITH_JOB, **tags}, raise_on_error=False
+    )
+    return {key.asset_key.to_user_string() for key in not_passed(repository, instance, assets)}
+
+
+def require_passed(repository: dg.RepositoryDefinition, instance: dg.DagsterInstance, assets: Collection[str]) -> None:
+    """Return if every blocking check of these assets has passed.
+
+    Raises:
+        BlockingCheckError: naming each check that has not passed, and what it found.
+    """
+    keys = not_passed(repository, instance, assets)
+    if keys:
+        found = "; ".join(f"{key.asset_key.to_user_string()}: {key.name}{_found(instance, key)}" for key in keys)
+        raise BlockingCheckError(
+            f"a check did not pass, so nothing was built upon its asset ({found}): fix what it names, then `recsys "
+            "refresh`; `recsys checks` shows all that it found",
+            {key.asset_key.to_user_string() for key in keys},
+        )
 
 
 def _finding(
@@ -88,7 +125,7 @@ def _finding(
     is_blocking = bool(repository.asset_graph.get(key).blocking)
     if record is None:
         verdict = "never ran"
-    elif not isinstance(evaluation, dg.AssetCheckEvaluation):  # it was planned, but never came to a result
+    elif not isinstance(evaluation, dg.AssetCheckEvaluation):  # the check was planned but never gave a result
         verdict = "did not finish"
     else:
         verdict = _verdict(evaluation, is_blocking=is_blocking)
@@ -112,47 +149,10 @@ def _verdict(evaluation: dg.AssetCheckEvaluation, *, is_blocking: bool) -> str:
     return "warns" if evaluation.severity == dg.AssetCheckSeverity.WARN else "failed"
 
 
-def prove(
-    repository: dg.RepositoryDefinition,
-    instance: dg.DagsterInstance,
-    assets: Collection[str],
-    tags: Mapping[str, str],
-    started: Started = nobody,
-) -> set[str]:
-    """Run those blocking checks of the assets that have not passed; returns the assets of which one still does not."""
-    keys = unproven(repository, instance, assets)
-    if not keys:
-        return set()
-    job = repository.get_implicit_global_asset_job_def().get_subset(asset_check_selection=set(keys))
-    run_id = str(uuid.uuid4())
-    started(run_id, sorted({key.asset_key.to_user_string() for key in keys}))
-    # A check that fails or breaks leaves no passing record, and that is what counts.
-    job.execute_in_process(
-        instance=instance, run_config=QUIET, run_id=run_id, tags={**SHOWN_WITH_JOB, **tags}, raise_on_error=False
-    )
-    return {key.asset_key.to_user_string() for key in unproven(repository, instance, assets)}
-
-
-def refuse_unproven(repository: dg.RepositoryDefinition, instance: dg.DagsterInstance, assets: Collection[str]) -> None:
-    """Stop where a blocking check has not passed.
-
-    Raises:
-        UnprovenError: naming each such check and what it found.
-    """
-    failed = unproven(repository, instance, assets)
-    if failed:
-        found = "; ".join(f"{key.asset_key.to_user_string()}: {key.name}{_found(instance, key)}" for key in failed)
-        raise UnprovenError(
-            f"a check did not pass, so nothing was built upon its asset ({found}): mend what it names, then `recsys "
-            "refresh`; `recsys checks` shows all that it found",
-            {key.asset_key.to_user_string() for key in failed},
-        )
-
-
 def _found(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> str:
     record = instance.get_latest_asset_check_evaluation_record(key)
     evaluation = record.evaluation if record else None
-    if not isinstance(evaluation, dg.AssetCheckEvaluation):  # it was planned, but never came to a result
+    if not isinstance(evaluation, dg.AssetCheckEvaluation):  # the check was planned but never gave a result
         return ", which did not finish"
     found = {name: value.value for name, value in evaluation.metadata.items()}
     return f", which found {str(found)[:300]}" if found else ""

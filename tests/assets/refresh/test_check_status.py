@@ -6,7 +6,7 @@ from recsys_assets.checks.evaluation import report_counts_everybody, system_beat
 from recsys_assets.checks.ranking import features_keep_their_contract
 from tests.assets.edits import DAY, SKIPS, change
 from tests.assets.projects import Project
-from tests.assets.test_planning import below, write_log
+from tests.assets.refresh.test_planner import below, write_log
 
 RED = ("violations(rows, example_schema())", '["red", *violations(rows, example_schema())]')
 

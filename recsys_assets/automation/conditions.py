@@ -1,12 +1,13 @@
-"""Rebuilding by itself, asset by asset: Dagster's declarative automation. Off until the sensor is switched on.
+"""Automatic rebuilds, asset by asset: Dagster's declarative automation. Off until its sensor is switched on.
 
-`AutomationCondition.eager()` would rebuild everything below an asset that was rebuilt, also to the same bytes, and
-would not notice changed code. The condition here goes by what staleness means: other code, or other bytes of a parent.
+`AutomationCondition.eager()` would rebuild everything below a rebuilt asset, even if its bytes are the same, and would
+not notice changed code. The condition here follows the project's definition of stale: changed code, or changed bytes
+of a parent.
 
-It reacts to changes from the moment it is switched on; what was out of date before is the matter of the job `refresh`,
-which also notices damage, a changed data set and new days, and stops where a rebuilt asset comes out the same. This
-condition stops only at the head of the log: everything else below a change goes into one run, so that no asset is made
-from a mixture of old and new parents.
+It reacts to changes after it is switched on. The job `refresh` handles what was out of date before; it also notices
+damage, a changed data set and new days, and stops where a rebuilt asset comes out the same. This condition stops only
+at the head of the log: everything else below a change goes into one run, so that no asset is made from a mixture of old
+and new parents.
 """
 
 from collections.abc import Iterable
@@ -15,17 +16,17 @@ from typing import Any
 import dagster as dg
 from dagster import AutomationCondition as When
 
-from recsys_assets.jobs import LAUNCHED_BY_TAG
+from recsys_assets.runs import LAUNCHED_BY_TAG
 
 LOG = dg.AssetSelection.assets("interactions")
-"""Partitioned by day and never complete: days without a log are not made. Its head speaks for it."""
+"""Partitioned by day and never complete: days without a log are not made. The head of the log represents it."""
 
 HEAD = dg.AssetSelection.assets("interaction_log_head")
-"""Made again after every ingested day, and mostly to the same bytes: what lies below waits to see."""
+"""Rebuilt after every ingested day, mostly to the same bytes: assets below wait until its bytes are known."""
 
 Condition = When[Any]  # Dagster types a condition by the keys that it can judge, and cannot mix two such types
 
-SWITCH = dg.AutomationConditionSensorDefinition(
+AUTOMATION_SENSOR = dg.AutomationConditionSensorDefinition(
     "rerun_when_stale",
     target=dg.AssetSelection.all() - LOG,
     default_status=dg.DefaultSensorStatus.STOPPED,
@@ -39,18 +40,18 @@ SWITCH = dg.AutomationConditionSensorDefinition(
 
 
 def rerun_when_stale() -> Condition:
-    """Other code, or a parent with other bytes, since the asset was last made; and nothing in the way."""
+    """The asset's code or a parent's bytes changed since it was last made, and it can be rebuilt now."""
     changed: Condition = When.any_deps_match(When.data_version_changed()).ignore(LOG)
     return _once(changed | When.any_deps_match(When.will_be_requested()).ignore(LOG | HEAD))
 
 
 def rerun_when_a_day_arrives() -> Condition:
-    """For the head of the log: a day was ingested. Whether its content differs, Dagster cannot tell of partitions."""
+    """For the head of the log: a day was ingested. Dagster can't tell whether a partition's content changed."""
     return _once(When.any_deps_updated())
 
 
 def with_conditions(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
-    """The assets, each with the condition that fits what it depends on; a partitioned one has none."""
+    """The assets, each with the condition that fits its dependencies; partitioned assets get none."""
 
     def conditioned(spec: dg.AssetSpec) -> dg.AssetSpec:
         if spec.partitions_def is not None:
@@ -64,7 +65,7 @@ def with_conditions(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefi
 
 
 def _once(changed: Condition) -> Condition:
-    """Asked for once after each change, when all parents are there, at rest, and proven."""
+    """Requested once after each change, when all parents exist, are idle, and passed their blocking checks."""
     wanted: Condition = When.newly_missing() | When.code_version_changed() | changed
     return (
         wanted.since_last_handled()
