@@ -11,7 +11,7 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster_webserver.app import create_app_from_workspace_process_context
 
-from recsys_assets.guard import MAX_BODY_BYTES, Guard, allowed_hosts, guarded, refusal
+from recsys_assets.ui.request_guard import MAX_BODY_BYTES, Guard, allowed_hosts, guarded, refusal
 
 PORT = 3000
 HOSTS = allowed_hosts(PORT)

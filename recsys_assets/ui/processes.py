@@ -1,13 +1,13 @@
-"""Starts what the Dagster UI needs, and stops all of it together: `recsys ui`.
+"""Start the processes of the Dagster UI, and stop them together: `recsys ui`.
 
-    code server   loads the definitions and starts runs; one for the other two, on a socket in a private folder
+    code server   loads the definitions and starts runs; serves the other two on a socket in a private folder
     webserver     the pages, behind the guard
-    daemon        queue, sensors, schedules, and the watch over runs
+    daemon        queue, sensors, schedules, and the monitoring of runs
 
-Waves of the job `refresh` and runs of the command line are none that the daemon watches, so this process does.
+The daemon does not monitor the waves of the job `refresh` nor the runs of the command line, so this process does.
 
-`dagster dev` starts the same three, but its webserver is open to every web page. Each process leads a process group of
-its own, so that what it started can be stopped with it.
+`dagster dev` starts the same three processes, but its webserver is open to every web page. Each process leads a process
+group of its own, so that its children are stopped with it.
 """
 
 import importlib
@@ -27,58 +27,58 @@ from typing import Self
 
 import yaml
 
-from recsys_assets.connections import raise_descriptor_limit
 from recsys_assets.instance import instance, ready_for_runs
 from recsys_assets.refresh import dead_runs
 from recsys_assets.runs import DEFINITIONS
+from recsys_assets.ui.connections import raise_descriptor_limit
 from recsys_core.errors import RecsysError, SettingsError
 from recsys_core.lake import locks
 
 START_S, STOP_S, POLL_S = 120.0, 20.0, 0.2
 WATCH_S = 10.0
-"""How long a run stays unnoticed whose process is dead."""
+"""How often to look for runs whose process is dead."""
 
 FOLDER_PREFIX = "recsys-ui-"
 LONGEST_FOLDER = 70
-"""A socket's path may have 103 characters on macOS and 107 on Linux, its own name included."""
+"""A socket's path may have 103 characters on macOS and 107 on Linux, including the socket's own name."""
 
 
-class ServiceError(RecsysError):
-    """One of the UI's processes ended by itself, or did not come up."""
+class UiProcessError(RecsysError):
+    """One of the UI's processes ended by itself, or did not start."""
 
 
 def serve_ui(port: int, announce: Callable[[str], None]) -> None:
-    """Serve the UI until Ctrl-C or a termination signal; none of its processes stays behind.
+    """Serve the UI until Ctrl-C or a termination signal; all its processes end with it.
 
     Args:
         port: on 127.0.0.1.
-        announce: told the address when pages can be opened.
+        announce: called with the address when pages can be opened.
 
     Raises:
         SettingsError: the settings are wrong, the port is taken, or the UI of this lake is open already.
-        ServiceError: one of the processes ended by itself; what it said stands above.
+        UiProcessError: one of the processes ended by itself; its own message is printed above.
     """
-    importlib.import_module(DEFINITIONS)  # wrong settings are refused here; a code server would only print them
+    importlib.import_module(DEFINITIONS)  # refuse wrong settings here; a code server would only print them
     home = ready_for_runs()
     raise_descriptor_limit()
-    with _alone(home, port), private_folder(home / "ui" / "folder") as folder, interruptible():
+    with _only_ui(home, port), private_folder(home / "ui" / "folder") as folder, interruptible():
         _refuse_taken(port)
         try:
-            with Services(folder) as services, instance() as dagster:
-                _start(services, folder, port)
+            with Processes(folder) as processes, instance() as dagster:
+                _start(processes, folder, port)
                 announce(_address(port))
                 while True:
-                    services.wait(WATCH_S)
+                    processes.wait(WATCH_S)
                     dead_runs.mark_failed(dagster)
         except KeyboardInterrupt:
             return
 
 
-class Services:
-    """Processes that live and die together; leaving the block stops them, last started first.
+class Processes:
+    """Processes that end together; leaving the block stops them, last started first.
 
     Args:
-        folder: their folder of temporary files. Dagster opens sockets there, which nobody else may reach.
+        folder: their folder of temporary files. Dagster opens sockets there, which no other user may reach.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -86,63 +86,63 @@ class Services:
         self.environment = os.environ | {"TMPDIR": str(folder)}
 
     def __enter__(self) -> Self:
-        """Nothing runs yet."""
+        """Enter without starting anything."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop everything."""
+        """Stop all processes."""
         for name in reversed(self.running):
             _stop(self.running[name])
 
     def start(self, name: str, module: str, *arguments: str) -> None:
-        """Run a module on a leash: even a kill -9 of this process takes it along."""
-        command = [sys.executable, "-m", "recsys_assets.leash", module, *arguments]
+        """Run a module in a child process that ends with this one, even after a kill -9."""
+        command = [sys.executable, "-m", "recsys_assets.ui.child_process", module, *arguments]
         self.running[name] = subprocess.Popen(command, stdin=subprocess.PIPE, env=self.environment, process_group=0)
 
     def wait_until(self, holds: Callable[[], bool], limit_s: float) -> None:
-        """Wait for a condition while every process lives.
+        """Wait until a condition holds, while every process lives.
 
         Raises:
-            ServiceError: one of them ended, or the time is over.
+            UiProcessError: one of them ended, or the time limit was reached.
         """
         end = time.monotonic() + limit_s
         while not holds():
             if time.monotonic() > end:
-                raise ServiceError(f"the UI did not come up in {limit_s:.0f} s: see what it said above")
+                raise UiProcessError(f"the UI did not start in {limit_s:.0f} s: see the messages above")
             self.wait(POLL_S)
 
     def wait(self, for_s: float) -> None:
         """Let some time pass while every process lives.
 
         Raises:
-            ServiceError: one of them ended.
+            UiProcessError: one of them ended.
         """
         end = time.monotonic() + for_s
         while time.monotonic() < end:
             for name, process in self.running.items():
                 if process.poll() is not None:
-                    raise ServiceError(
-                        f"the {name} of the UI ended by itself with status {process.returncode}: see what it said "
+                    raise UiProcessError(
+                        f"the {name} of the UI ended by itself with status {process.returncode}: see its message "
                         "above, then `recsys ui` again"
                     )
             time.sleep(POLL_S)
 
 
-def _start(services: Services, folder: Path, port: int) -> None:
-    """The code server first: the others ask it what there is to show and to run."""
+def _start(processes: Processes, folder: Path, port: int) -> None:
+    """The code server starts first: the other two ask it for the definitions."""
     code_socket, workspace = folder / "code.sock", folder / "workspace.yaml"
     server = {"socket": str(code_socket), "location_name": DEFINITIONS}
     workspace.write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}), encoding="utf-8")
     load = ("--module-name", DEFINITIONS, "--socket", str(code_socket), "--log-level", "warning")
-    services.start("code server", "dagster", "code-server", "start", "--use-python-environment-entry-point", *load)
-    services.wait_until(lambda: _answers(socket.AF_UNIX, str(code_socket)), START_S)
-    services.start("daemon", "dagster._daemon", "run", "--workspace", str(workspace), "--log-level", "warning")
-    services.start("webserver", "recsys_assets.webserver", str(workspace), str(port))
-    services.wait_until(lambda: _answers(socket.AF_INET, ("127.0.0.1", port)), START_S)
+    processes.start("code server", "dagster", "code-server", "start", "--use-python-environment-entry-point", *load)
+    processes.wait_until(lambda: _answers(socket.AF_UNIX, str(code_socket)), START_S)
+    processes.start("daemon", "dagster._daemon", "run", "--workspace", str(workspace), "--log-level", "warning")
+    processes.start("webserver", "recsys_assets.ui.webserver", str(workspace), str(port))
+    processes.wait_until(lambda: _answers(socket.AF_INET, ("127.0.0.1", port)), START_S)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Interrupt the process and what it started; kill what does not end in time, or at once at a second Ctrl-C."""
+    """Interrupt the process and its children; kill those that do not end in time, or all at once at a second Ctrl-C."""
     try:
         _signal_group(process, signal.SIGINT)
         end = time.monotonic() + STOP_S
@@ -156,15 +156,15 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _has_group(process: subprocess.Popen[bytes]) -> bool:
-    process.poll()  # a dead leader that nobody asked after counts as a member
+    process.poll()  # a dead leader that was not waited for still counts as a member
     return _signal_group(process, 0)
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> bool:
-    """Whether somebody of the group was there to be told."""
+    """Signal the group; returns whether it still has a member."""
     try:
         os.killpg(process.pid, number)
-    except (ProcessLookupError, PermissionError):  # macOS says the latter where only dead members are left
+    except (ProcessLookupError, PermissionError):  # macOS raises the latter if only dead members are left
         return False
     return True
 
@@ -184,8 +184,8 @@ def _refuse_taken(port: int) -> None:
 
 
 @contextmanager
-def _alone(home: Path, port: int) -> Iterator[None]:
-    """Only one UI per lake: two daemons would launch the same runs twice."""
+def _only_ui(home: Path, port: int) -> Iterator[None]:
+    """Allow only one UI per lake: two daemons would launch the same runs twice."""
     folder = home / "ui"
     folder.mkdir(exist_ok=True)
     lock, address = locks.try_folder(folder), folder / "address"
@@ -205,8 +205,8 @@ def _alone(home: Path, port: int) -> Iterator[None]:
 def private_folder(record: Path) -> Iterator[Path]:
     """A new folder that only this user may enter, for sockets and temporary files; removed afterwards.
 
-    A process that is killed can't remove its folder. So the path is recorded, and the next call with the same record
-    removes what is left over.
+    A process that is killed can't remove its folder. So its path is recorded, and the next call with the same record
+    removes it.
     """
     _remove_left_over(record)
     with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, dir=_short_parent(), ignore_cleanup_errors=True) as folder:
@@ -216,13 +216,13 @@ def private_folder(record: Path) -> Iterator[Path]:
 
 
 def _short_parent() -> str:
-    """The folder of temporary files, or /tmp where that one's path is too long for a socket."""
+    """The folder of temporary files, or /tmp if that folder's path is too long for a socket."""
     usual = tempfile.gettempdir()
     return usual if len(os.fsencode(usual)) + len(FOLDER_PREFIX) + 10 <= LONGEST_FOLDER else "/tmp"
 
 
 def _remove_left_over(record: Path) -> None:
-    """Remove the recorded folder if it is one of ours: a damaged record must not lead to anything else."""
+    """Remove the recorded folder if `private_folder` made it: a damaged record must not remove anything else."""
     try:
         folder = Path(record.read_text(encoding="utf-8"))
         status = folder.lstat()
@@ -234,9 +234,9 @@ def _remove_left_over(record: Path) -> None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let a termination signal, or the end of the terminal, stop the block as Ctrl-C does.
+    """Make SIGTERM and SIGHUP interrupt the block as Ctrl-C does.
 
-    Ctrl-C itself is among them: a script that starts a program in the background makes it ignore that signal.
+    Ctrl-C is handled as well, since a script that starts a program in the background makes it ignore that signal.
     """
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}

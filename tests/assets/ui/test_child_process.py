@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from recsys_assets.resources import PROJECT
+
 WAITS = """
 import time
 try:
@@ -19,8 +21,8 @@ except KeyboardInterrupt:
 def test_an_interrupt_is_heard_where_the_starter_ignores_it(tmp_path: Path) -> None:
     """As below a shell that runs a script and starts something with `&`."""
     (tmp_path / "waits.py").write_text(WAITS)
-    command = [sys.executable, "-m", "recsys_assets.leash", "waits"]
-    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    command = [sys.executable, "-m", "recsys_assets.ui.child_process", "waits"]
+    paths = os.pathsep.join([str(tmp_path), str(PROJECT)])
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with subprocess.Popen(

@@ -1,9 +1,9 @@
-"""The process that serves the Dagster UI: Dagster's own application behind our guard, on this machine only.
+"""The process that serves the Dagster UI: Dagster's own application behind `request_guard`, on this machine only.
 
-    python -m recsys_assets.webserver WORKSPACE PORT
+    python -m recsys_assets.ui.webserver WORKSPACE PORT
 
-It is one of three; `services` starts them. Dagster's command has no place for a middleware, so this builds the same
-application by the function that the command itself calls.
+It is one of three processes that `processes` starts. Dagster's command takes no middleware, so this module builds the
+same application with the function that the command itself calls.
 """
 
 import sys
@@ -11,14 +11,14 @@ from pathlib import Path
 
 import dagster as dg
 import uvicorn
-from dagster._core.workspace.context import WorkspaceProcessContext  # what Dagster's command makes, too; no public name
+from dagster._core.workspace.context import WorkspaceProcessContext  # as in Dagster's command; no public name
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster_webserver.app import create_app_from_workspace_process_context
 
-from recsys_assets.connections import LimitedProtocol, places, raise_descriptor_limit
-from recsys_assets.guard import MAX_BODY_BYTES, guarded
+from recsys_assets.ui.connections import LimitedProtocol, places, raise_descriptor_limit
+from recsys_assets.ui.request_guard import MAX_BODY_BYTES, guarded
 
-POLL_MS = 2000  # how often an open page asks for news; Dagster's own default
+POLL_MS = 2000  # how often an open page polls for changes; Dagster's own default
 SHUTDOWN_S = 5  # for open pages, which hold a websocket each
 
 
@@ -38,7 +38,7 @@ def serve(workspace: Path, port: int) -> None:
             http=LimitedProtocol,
             log_level="warning",
             ws_max_size=MAX_BODY_BYTES,
-            proxy_headers=False,  # there is no proxy: such headers would be a stranger's claims
+            proxy_headers=False,  # there is no proxy, so anyone could have forged such headers
             timeout_graceful_shutdown=SHUTDOWN_S,
         )
 

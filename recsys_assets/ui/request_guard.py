@@ -1,11 +1,12 @@
-"""Who may talk to the Dagster UI: this machine's browser, on pages that the UI itself served.
+"""Refuse requests to the Dagster UI that do not come from this machine's browser on a page of the UI itself.
 
-Dagster's webserver has no login, looks at neither Host nor Origin, and runs mutations that come by GET. Listening on
-127.0.0.1 alone does not help: any page that the user's browser shows may send requests there, and by rebinding a name
-of its own to 127.0.0.1 even read the answers. So each request is judged by its headers, before Dagster sees it.
+Dagster's webserver has no login, checks neither Host nor Origin, and runs mutations that come by GET. Listening on
+127.0.0.1 alone does not help: any page in the user's browser may send requests there, and a page that rebinds its own
+domain name to 127.0.0.1 can even read the answers. So the guard judges each request by its headers before Dagster sees
+it.
 
-The guard keeps out web pages, not people: whoever has an account on this machine can reach the port. Add a rule here;
-where and how the server runs is in `webserver`.
+The guard keeps out web pages, not people: everyone with an account on this machine can reach the port. New rules
+belong here; `webserver` says where and how the server runs.
 """
 
 from starlette.datastructures import Headers
@@ -14,10 +15,10 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES = 4 << 20
-"""The UI's own requests have a few kilobytes; a launchpad with every setting has under a hundred."""
+"""The UI's own requests have a few kilobytes; a launchpad with every setting has under a hundred kilobytes."""
 
 GRAPHQL = "/graphql"
-"""The one path that takes POST and websockets, compared exactly: what a router reads as it too is refused."""
+"""The only path that takes POST and websockets. Compared exactly: other spellings that a router accepts are refused."""
 
 PAGES_WITH_QUERY = frozenset({
     "asset-groups", "assets", "automation", "backfills", "catalog", "components", "concurrency", "config",
@@ -25,15 +26,15 @@ PAGES_WITH_QUERY = frozenset({
     "overview", "packages", "partitions", "pipelines", "playground", "properties", "resources", "runs", "schedules",
     "selections", "sensors", "settings", "snapshots", "timeline", "workspace",
 })  # fmt: skip
-"""First parts of the addresses of Dagster's pages. Only they take a query by GET, which the browser's page reads. The
-server itself reads queries elsewhere (GraphQL, notebooks by their path). Add a page here when Dagster brings one."""
+"""First path segments of Dagster's pages. Only these pages take a query by GET, and only their JavaScript reads it. The
+server itself reads queries at other paths (GraphQL, notebooks by their path). Add new pages of Dagster here."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 OURS = frozenset({"same-origin", "none"})
-"""Sec-Fetch-Site of a page of ours, and of an address that the user typed."""
+"""Sec-Fetch-Site of requests by pages of the UI, and of addresses that the user typed."""
 
 RESPONSE_HEADERS = {
-    "x-frame-options": "DENY",  # in a frame, the user's own clicks could be led to a button of ours
+    "x-frame-options": "DENY",  # a foreign page that framed the UI could trick the user into clicking its buttons
     "cross-origin-resource-policy": "same-origin",
     "x-content-type-options": "nosniff",
 }
@@ -41,19 +42,19 @@ REFUSED_WEBSOCKET = 1008  # policy violation, RFC 6455 section 7.4.1
 
 
 def guarded(app: ASGIApp, port: int) -> ASGIApp:
-    """The app behind the guard, for a server on 127.0.0.1 at that port."""
+    """The app behind the guard, for a server on 127.0.0.1 at this port."""
     return RequestBodyLimitMiddleware(Guard(app, port), MAX_BODY_BYTES)
 
 
 class Guard:
-    """ASGI middleware that answers 400, 403, 405 or 415, with the reason, to what `refusal` names."""
+    """ASGI middleware that answers 400, 403, 405 or 415, with the reason, to requests that `refusal` refuses."""
 
     def __init__(self, app: ASGIApp, port: int) -> None:
         self.app = app
         self.hosts = allowed_hosts(port)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on or refuse."""
+        """Pass the request on, or refuse it."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
@@ -61,7 +62,7 @@ class Guard:
         if refused is None:
             await self.app(scope, receive, _with_headers(send))
         elif scope["type"] == "websocket":
-            await receive()  # the handshake, which a server wants read before it is refused
+            await receive()  # the handshake, which must be read before it is refused
             await send({"type": "websocket.close", "code": REFUSED_WEBSOCKET, "reason": refused[1]})
         else:
             status, why = refused
@@ -69,17 +70,17 @@ class Guard:
 
 
 def allowed_hosts(port: int) -> frozenset[str]:
-    """What the Host header of a request may say; a browser leaves the port out where it is 80."""
+    """The allowed values of the Host header; a browser omits port 80."""
     names = ("127.0.0.1", "localhost")
     return frozenset({f"{name}:{port}" for name in names} | ({*names} if port == 80 else set()))
 
 
 def refusal(scope: Scope, hosts: frozenset[str]) -> tuple[int, str] | None:
-    """Status and reason for refusing a request or a websocket's handshake; None where it may pass.
+    """Status and reason for refusing a request or a websocket's handshake; None if it may pass.
 
-    A request without Origin and Sec-Fetch-Site passes where its form does: browsers send them, and what is no browser,
-    such as a script of the user's, does not act for a page. Every POST must be JSON, which no page can send elsewhere
-    without asking first (a CORS preflight, answered with 405).
+    A request without Origin and Sec-Fetch-Site may pass: browsers send these headers, so such a request comes from
+    another program, such as the user's own script, and not from a web page. Every POST must be JSON: a foreign page
+    cannot send JSON without a CORS preflight, which is answered with 405.
     """
     headers = Headers(scope=scope)
     if refused := _wrong_address(scope, headers, hosts):
@@ -94,7 +95,7 @@ def refusal(scope: Scope, hosts: frozenset[str]) -> tuple[int, str] | None:
 
 
 def _wrong_address(scope: Scope, headers: Headers, hosts: frozenset[str]) -> tuple[int, str] | None:
-    """Why an address is none of this UI: another host, or a path that Dagster's router may read otherwise."""
+    """Refuse another host, or a path that Dagster's router may read differently."""
     if len(headers.getlist("host")) != 1 or headers["host"].lower() not in hosts:
         return 403, f"open the UI as http://{min(hosts)}; a tunnel must lead to it from the same port"
     if not scope["path"].isprintable():
@@ -103,17 +104,17 @@ def _wrong_address(scope: Scope, headers: Headers, hosts: frozenset[str]) -> tup
 
 
 def _unsafe_post(scope: Scope, headers: Headers) -> tuple[int, str] | None:
-    """Why a POST goes elsewhere than to GraphQL, or has a form that a page may send without asking."""
+    """Refuse a POST to another path than GraphQL, or of a media type that a page may send without a preflight."""
     if scope["path"] != GRAPHQL:
         return 405, f"only {GRAPHQL} takes POST"
-    # The media type itself: Dagster is content where it merely occurs, as in `text/plain; application/json`, which a
-    # page may send anywhere.
+    # Compare the media type itself: Dagster accepts a header that merely contains it, such as
+    # `text/plain; application/json`, which any page may send without a preflight.
     media_types = [value.split(";")[0].strip().lower() for value in headers.getlist("content-type")]
     return None if media_types == ["application/json"] else (415, "send JSON, as application/json")
 
 
 def _foreign(headers: Headers, hosts: frozenset[str]) -> tuple[int, str] | None:
-    """Why a request that may change something comes from a page that is not ours."""
+    """Refuse a request that may change something and comes from a page outside the UI."""
     origins = {value.lower() for value in headers.getlist("origin")}
     if not origins <= {f"http://{host}" for host in hosts}:
         return 403, "only pages of the UI itself may ask this"
@@ -123,9 +124,9 @@ def _foreign(headers: Headers, hosts: frozenset[str]) -> tuple[int, str] | None:
 
 
 def _unsafe_read(scope: Scope, headers: Headers) -> tuple[int, str] | None:
-    """Why a GET does more than to show a page.
+    """Refuse a GET that does more than show a page.
 
-    Following a link from elsewhere to a page of the UI is in order; being loaded into a page from elsewhere is not.
+    A link from another site to a page of the UI is allowed; loading the UI into a page of another site is not.
     """
     is_visit = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
     if not {*headers.getlist("sec-fetch-site")} <= OURS and not is_visit:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys_assets.services import LONGEST_FOLDER, interruptible, private_folder
+from recsys_assets.ui.processes import LONGEST_FOLDER, interruptible, private_folder
 
 
 def test_the_folder_is_private_and_removed_afterwards(tmp_path: Path) -> None:
