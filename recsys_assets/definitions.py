@@ -1,4 +1,4 @@
-"""Assembles what Dagster loads; computes nothing."""
+"""Assembles the definitions that Dagster loads; computes nothing."""
 
 import dagster as dg
 
@@ -21,7 +21,7 @@ def declared_assets() -> list[dg.AssetsDefinition]:
 
 
 def build_definitions(lake: LakeResource) -> dg.Definitions:
-    """Everything that Dagster is to know, on a given lake."""
+    """All definitions that Dagster loads, for a given lake."""
     check_all_known(settings_file())
     return dg.Definitions(
         assets=with_conditions(declared_assets()),
@@ -37,7 +37,7 @@ def build_definitions(lake: LakeResource) -> dg.Definitions:
         schedules=[close_yesterday, refresh_every_night],
         resources={"lake": lake},
         loggers={"console": console},
-        # In one process: most steps take less time than a process of their own takes to import torch.
+        # In one process: most steps are faster than starting a new process, which imports torch.
         executor=dg.in_process_executor,
     )
 

@@ -60,14 +60,14 @@ def demo() -> None:
     For trying out the feedback loop; see `recsys_assets/presets/demo.yaml`. Playing them twice
     to the same release does no harm; another release answers under ids of its own.
     """
+    from recsys_assets.asset_specs import ASSET_SPECS
     from recsys_assets.assets.data import BaseRatingsRun
     from recsys_assets.cli.pipeline import this_lake
-    from recsys_assets.recipes import RECIPES
     from recsys_core.data.holding import ratings_held_back
     from recsys_core.serving.bundle import load_bundle
     from recsys_core.serving.demonstration import demo_log
 
-    lake, dataset = this_lake(), str(RECIPES["raw_data"].parameters()["dataset"])
+    lake, dataset = this_lake(), str(ASSET_SPECS["raw_data"].parameters()["dataset"])
     held = ratings_held_back(dataset, lake.raw_folder, BaseRatingsRun())
     with _log() as log, working("playing the ratings that were held back"):
         made = demo_log(load_bundle(lake.store), held)

@@ -134,9 +134,9 @@ def _row(name: str, made: "State", stale: list[str]) -> dict[str, Any]:
 
 def _refresh() -> list[str]:
     """Rebuild what is stale, with progress; returns what was built."""
+    from recsys_assets.asset_specs import ASSET_SPECS
     from recsys_assets.definitions import defs
     from recsys_assets.instance import instance
-    from recsys_assets.recipes import RECIPES
     from recsys_assets.refresh.check_status import not_passed
     from recsys_assets.refresh.runner import refresh as rebuild
 
@@ -146,7 +146,7 @@ def _refresh() -> list[str]:
             built = rebuild(repository, this_lake(), dagster, on_wave=_settings_compared())
         took = f"Rebuilt {len(built)} asset{'s' * (len(built) != 1)} in {time.monotonic() - started:.0f} s."
         errors.print(took if built else "Everything is up to date: nothing to rebuild.")
-        for key in not_passed(repository, dagster, RECIPES, blocking=False):
+        for key in not_passed(repository, dagster, ASSET_SPECS, blocking=False):
             asset = key.asset_key.to_user_string()
             told = f"the check {key.name} of {asset} did not pass; see `recsys checks`"
             errors.print(f"[yellow]warning:[/] {told}", soft_wrap=True)
@@ -204,7 +204,7 @@ def _show_plan(*, as_json: bool) -> None:
 
 def this_lake() -> "LakeResource":
     """The lake that the command line is about, with the assets declared that a plan asks for."""
-    import recsys_assets.definitions  # noqa: F401  # declares the assets, whose recipes the plan reads
+    import recsys_assets.definitions  # noqa: F401  # declares the assets, whose specs the plan reads
     from recsys_assets.resources import LakeResource, lake_root
 
     return LakeResource(root=str(lake_root()))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from recsys_assets.asset_specs import ASSET_SPECS, VersionedAssetSpec
 from recsys_assets.partitions import arrival_days
-from recsys_assets.recipes import RECIPES, Recipe
 from recsys_assets.resources import LakeResource
 from recsys_core.data.sources import locate, source_version
 from recsys_core.days import day_before
@@ -39,7 +39,7 @@ def make_plan(lake: LakeResource, *, deep: bool = False) -> Plan:
         requests, impressions = (day_versions(log, table) for table in (REQUESTS_TABLE, IMPRESSIONS_TABLE))
         set_aside = requests_set_aside(log)
     days = days_to_ingest(lake, logged)
-    nodes = [node for recipe in RECIPES.values() for node in _nodes(recipe, days)]
+    nodes = [node for spec in ASSET_SPECS.values() for node in _nodes(spec, days)]
     outside = {
         "source": _source(lake),
         "served": version_without(version_until(closed_until(), requests, impressions), set_aside),
@@ -51,7 +51,7 @@ def make_plan(lake: LakeResource, *, deep: bool = False) -> Plan:
 
 def closed_until() -> str:
     """The last day (YYYY-MM-DD) that is over and past its grace period: no more events are expected to arrive on it."""
-    return last_closed_day(int(time.time()), RECIPES["interactions"].parameters()["grace_s"])
+    return last_closed_day(int(time.time()), ASSET_SPECS["interactions"].parameters()["grace_s"])
 
 
 def settled_until() -> str:
@@ -84,7 +84,7 @@ def days_out_of_date(lake: LakeResource) -> dict[str, str]:
     with lake.open_log() as log:
         logged = versions_of_days(log)
     days = days_to_ingest(lake, logged)
-    nodes = _nodes(RECIPES["interactions"], days)
+    nodes = _nodes(ASSET_SPECS["interactions"], days)
     outside = {f"log/{day}": logged.get(day, NO_VERSION) for day in days}
     verdicts = plan(nodes, lake.store.survey([node.name for node in nodes]), outside)
     return {
@@ -163,30 +163,30 @@ def log_gaps(lake: LakeResource) -> pl.DataFrame:
     return gaps(logged, ingested, closed_until())
 
 
-def _nodes(recipe: Recipe, days: list[str]) -> list[Node]:
-    parameters, libraries = recipe.parameters(), recipe.library_versions()
-    names = [f"{recipe.name}/{day}" for day in days] if recipe.is_partitioned else [recipe.name]
+def _nodes(spec: VersionedAssetSpec, days: list[str]) -> list[Node]:
+    parameters, libraries = spec.parameters(), spec.library_versions()
+    names = [f"{spec.name}/{day}" for day in days] if spec.is_partitioned else [spec.name]
     return [
         Node(
             name=name,
-            code_version=recipe.code_version(parameters, libraries),
-            parents=_parents(recipe, name, days),
+            code_version=spec.code_version(parameters, libraries),
+            parents=_parents(spec, name, days),
             parameters=parameters,
             libraries=libraries,
-            version_of=recipe.code_version,
+            version_of=spec.code_version,
         )
         for name in names
     ]
 
 
-def _parents(recipe: Recipe, name: str, days: list[str]) -> tuple[str, ...]:
+def _parents(spec: VersionedAssetSpec, name: str, days: list[str]) -> tuple[str, ...]:
     parents = []
-    for parent in recipe.parents:
-        parents += [f"{parent}/{day}" for day in days] if RECIPES[parent].is_partitioned else [parent]
-    outside = [f"{kind}/{name.split('/')[1]}" if recipe.is_partitioned else kind for kind in recipe.outside]
+    for parent in spec.parents:
+        parents += [f"{parent}/{day}" for day in days] if ASSET_SPECS[parent].is_partitioned else [parent]
+    outside = [f"{kind}/{name.split('/')[1]}" if spec.is_partitioned else kind for kind in spec.outside]
     return (*outside, *parents)
 
 
 def _source(lake: LakeResource) -> str:
-    dataset = str(RECIPES["raw_data"].parameters()["dataset"])
+    dataset = str(ASSET_SPECS["raw_data"].parameters()["dataset"])
     return source_version(locate(dataset, lake.raw_folder))

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 import dagster as dg
 
+from recsys_assets.asset_specs import ASSET_SPECS, CODE_VERSION_TAG
 from recsys_assets.publishing import provenance
-from recsys_assets.recipes import CODE_VERSION_TAG, RECIPES
 from recsys_assets.resources import LakeResource
 from recsys_core.lake.manifest import Manifest
 from recsys_core.lake.names import split_key
@@ -85,7 +85,7 @@ def _expected_tags(made: Manifest) -> dict[str, str]:
     Versions of partitioned inputs are left out: Dagster gives all days of one run the same version. The head of the
     log names the version of each day instead.
     """
-    parents = [name for name in RECIPES[made.asset].parents if not RECIPES[name].is_partitioned]
+    parents = [name for name in ASSET_SPECS[made.asset].parents if not ASSET_SPECS[name].is_partitioned]
     inputs = {f"{INPUT_TAG}{name}": made.lineage.inputs[name] for name in parents if name in made.lineage.inputs}
     own = {DATA_VERSION_TAG: made.version, CODE_VERSION_TAG: made.lineage.code_version, USER_PROVIDED_TAG: "true"}
     return own | inputs

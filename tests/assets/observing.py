@@ -136,10 +136,10 @@ def materialized_since(instance: Any, last: int) -> dict[str, list[str]]:
     """The artifacts that Dagster noted as materialized after an event, as often as it did: by runs, and as reported."""
     import dagster as dg
 
-    from recsys_assets.recipes import RECIPES
+    from recsys_assets.asset_specs import ASSET_SPECS
 
     found: dict[str, list[str]] = {"materialized": [], "reported": []}
-    for name in RECIPES:
+    for name in ASSET_SPECS:
         wanted = dg.AssetRecordsFilter(asset_key=_key(name), after_storage_id=last)
         for record in instance.fetch_materializations(wanted, limit=1000).records:
             key = f"{name}/{record.partition_key}" if record.partition_key else name

@@ -14,8 +14,8 @@ MODULES = sorted(path for path in CORE.rglob("*.py") if path.stem != "__init__")
 
 WITHOUT_ASSETS = {"serving": "it answers from the assets of other stages and stores nothing"}
 
-SHARED = {"tables", "pictures", "pages", "numbers"}
-"""What the modules of all stages say in `recsys_assets/metadata` is said with these."""
+SHARED = {"tables", "pictures", "pages", "numbers", "schema_checks"}
+"""Modules of `recsys_assets/metadata` and `recsys_assets/checks` that the modules of several stages use."""
 
 WITHOUT_TESTS_OF_THEIR_OWN = {
     "data/config.py": "settings; test_docs holds every setting to bounds and reasons",

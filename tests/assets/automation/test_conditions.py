@@ -6,9 +6,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from recsys_assets.asset_specs import ASSET_SPECS
 from recsys_assets.automation.conditions import AUTOMATION_SENSOR, rerun_when_stale, with_conditions
 from recsys_assets.definitions import declared_assets, defs
-from recsys_assets.recipes import RECIPES
 from tests.assets.refresh.test_planner import PARENTS, below
 
 pytestmark = pytest.mark.filterwarnings("ignore:Parameter `include_sources`")  # Dagster's evaluation uses it itself
@@ -170,5 +170,5 @@ def test_what_failed_in_one_run_with_its_parent_is_asked_for_once_more_and_no_fu
 
 def test_every_asset_but_the_partitioned_ones_has_a_condition_and_the_switch_is_off() -> None:
     conditioned = {key.to_user_string() for key in GRAPH.get_all_asset_keys() if GRAPH.get(key).automation_condition}
-    assert conditioned == {name for name, recipe in RECIPES.items() if not recipe.is_partitioned}
+    assert conditioned == {name for name, spec in ASSET_SPECS.items() if not spec.is_partitioned}
     assert AUTOMATION_SENSOR.default_status == dg.DefaultSensorStatus.STOPPED

@@ -1,8 +1,7 @@
-"""How each asset is made, for the planner: its function, its parents, its settings, its libraries.
+"""Declare assets, and record for the planner how each is made: its code, parents, settings and libraries.
 
-`versioned_asset` is the project's only way to declare an asset. It derives the code version from the source, so that
-nobody bumps a version by hand, and remembers the recipe, so that `recsys refresh --plan` and Dagster judge by the same
-facts.
+`versioned_asset` is the project's only way to declare an asset. It derives the code version from the source, so no
+version is bumped by hand, and records the spec, so that `recsys refresh --plan` and Dagster use the same facts.
 """
 
 import functools
@@ -21,11 +20,10 @@ import dagster as dg
 import pydantic
 
 from recsys_assets import pools
-from recsys_assets.failures import failures_with_remedy
-from recsys_assets.interrupts import insistent_interrupts
 from recsys_assets.metadata.pages import described, references
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import check
+from recsys_assets.steps import failures_with_remedy, resend_lost_interrupts
 from recsys_core.fingerprint import code_version, library_version
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -34,11 +32,11 @@ CODE_VERSION_TAG = "dagster/code_version"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class VersionedAssetSpec:
     """How one asset is made.
 
-    `source` is the version of the code alone, as this process loaded it. It is taken once, at declaration: who edits a
-    module while a long run is on must find the results stale afterwards, not labelled as new.
+    `source` is the version of the code alone, as this process loaded it. It is computed once, at declaration: if a
+    module is edited during a long run, the run's results must be stale afterwards, not labelled with the new code.
     """
 
     name: str
@@ -64,21 +62,21 @@ class Recipe:
         return {name: library_version(name) for name in self.libraries}
 
 
-RECIPES: dict[str, Recipe] = {}
+ASSET_SPECS: dict[str, VersionedAssetSpec] = {}
 """Every declared asset by name; filled as the asset modules are imported."""
 
 
 def ancestors(asset: str) -> set[str]:
-    """All assets that one is made from, however far above it."""
-    parents = set(RECIPES[asset].parents)
+    """All assets that an asset is made from, directly or indirectly."""
+    parents = set(ASSET_SPECS[asset].parents)
     return parents.union(*map(ancestors, parents))
 
 
 class DagsterOptions(TypedDict, total=False):
-    """How Dagster shows and runs an asset; nothing of it changes the asset's bytes."""
+    """How Dagster shows and runs an asset; none of these options changes the asset's bytes."""
 
-    kinds: Sequence[str]  # what it is made with, shown as icons
-    pool: str  # of `pools`: only one asset of a pool is being made at a time
+    kinds: Sequence[str]  # file formats and libraries, shown as icons
+    pool: str  # of `pools`: only one asset of a pool is made at a time
     partitions_def: dg.PartitionsDefinition[str]  # a backfill of several partitions is one run over all of them
 
 
@@ -94,16 +92,16 @@ def versioned_asset(
 
     Args:
         deps: assets that it reads.
-        outside: what it reads that is not in the lake; the planner asks for its version.
-        form: its launch form, where it has settings.
+        outside: names of inputs that are not in the lake; the planner asks for their versions.
+        form: its settings, as shown in the launchpad; None if it has none.
         libraries: distributions whose version can change its bytes.
-        options: what matters to Dagster alone; see `DagsterOptions`.
+        options: passed on to Dagster; see `DagsterOptions`.
     """
     pool, partitions_def = options.get("pool"), options.get("partitions_def")
 
     def declare(function: Callable[..., object]) -> dg.AssetsDefinition:
         name, stage = function.__name__, function.__module__.rsplit(".", 1)[-1]
-        recipe = Recipe(
+        spec = VersionedAssetSpec(
             name=name,
             stage=stage,
             source=code_version(function, parameters={}, libraries=()),
@@ -113,9 +111,9 @@ def versioned_asset(
             libraries=tuple(sorted(libraries)),
             is_partitioned=partitions_def is not None,
         )
-        RECIPES[name] = recipe
+        ASSET_SPECS[name] = spec
         with warnings.catch_warnings():
-            # A policy for backfills still counts as new; tests hold what we rely on.
+            # Dagster marks backfill policies as beta; our tests cover the behaviour that we rely on.
             warnings.simplefilter("ignore", dg.BetaWarning)
             made = dg.asset(
                 name=name,
@@ -123,7 +121,7 @@ def versioned_asset(
                 group_name=stage,
                 description=described(inspect.getdoc(function) or "", name, stage),
                 metadata=references(function, name, stage),
-                code_version=recipe.code_version(recipe.parameters(), recipe.library_versions()),
+                code_version=spec.code_version(spec.parameters(), spec.library_versions()),
                 kinds=set(options.get("kinds", ())),
                 pool=pool,
                 partitions_def=partitions_def,
@@ -137,10 +135,10 @@ def versioned_asset(
 
 
 def _refusing_at_launch(asset: dg.AssetsDefinition, form: type[pydantic.BaseModel], name: str) -> dg.AssetsDefinition:
-    """Check the launchpad's values when a run is launched, and not only in its step, which would leave the asset red.
+    """Check the launchpad's values when a run is launched: a check in the step alone would leave the asset red.
 
-    Dagster knows the types of a form, but not its bounds. What it calls on each value before it makes a run is
-    `post_process`.
+    Dagster knows the types of a form, but not its bounds. It calls `post_process` on each value before it creates a
+    run.
     """
     shape = asset.op.config_schema.as_field().config_type
 
@@ -148,22 +146,22 @@ def _refusing_at_launch(asset: dg.AssetsDefinition, form: type[pydantic.BaseMode
         check(form, values, name)
         return values
 
-    shape.post_process = post_process  # type: ignore[method-assign]  # of this form alone: a form's fields are its own
+    shape.post_process = post_process  # type: ignore[method-assign]  # affects this form only: config types are not shared between forms
     return asset
 
 
 def _run_of(function: Callable[..., object], name: str, pool: str | None) -> Callable[..., object]:
-    """The function as Dagster runs it: alone in its pool, and with failures that name their remedy."""
+    """The function as Dagster runs it: it holds its pool, and its failures name their remedy."""
 
     @functools.wraps(function)
     def run(context: dg.AssetExecutionContext, lake: LakeResource, **others: object) -> object:
-        def tell() -> None:
+        def say_that_it_waits() -> None:
             said = f"{name} waits: another process of this machine holds the pool {pool}"
             context.log.info(said)
-            logging.getLogger("recsys.progress").warning(said)  # for the command line; see `publishing`
+            logging.getLogger("recsys.progress").warning(said)  # shown by the command line; see `publishing`
 
-        held = pools.hold(Path(lake.root), pool, tell) if pool else nullcontext()
-        with failures_with_remedy(), insistent_interrupts(), held:
+        held = pools.hold(Path(lake.root), pool, say_that_it_waits) if pool else nullcontext()
+        with failures_with_remedy(), resend_lost_interrupts(), held:
             return function(context, lake=lake, **others)
 
     return run

@@ -9,8 +9,8 @@ import weakref
 
 import pytest
 
-from recsys_assets import interrupts
-from recsys_assets.interrupts import insistent_interrupts
+from recsys_assets import steps
+from recsys_assets.steps import resend_lost_interrupts
 
 
 class Thing:
@@ -27,7 +27,7 @@ def test_an_interrupt_lost_in_a_callback_of_the_collector_comes_again() -> None:
         time.sleep(0.05)  # here it is raised, and printed
 
     def collect() -> None:
-        with insistent_interrupts():
+        with resend_lost_interrupts():
             thing = Thing()
             watched = weakref.ref(thing, callback)
             del thing
@@ -46,12 +46,12 @@ def test_an_interrupt_that_is_heard_leaves_the_block_all_the_time_it_needs_to_en
     ended = []
 
     def interrupted() -> None:
-        with insistent_interrupts():
+        with resend_lost_interrupts():
             try:
                 os.kill(os.getpid(), signal.SIGINT)
                 time.sleep(5)
             finally:
-                time.sleep(5 * interrupts.AGAIN_S)
+                time.sleep(5 * steps.RESEND_S)
                 ended.append(True)
 
     with pytest.raises(KeyboardInterrupt):
