@@ -1,4 +1,4 @@
-"""What stands on a leash can be interrupted, even where it was started in the background."""
+"""A module run as a child process can be interrupted, even if its parent was started in the background."""
 
 import os
 import signal
