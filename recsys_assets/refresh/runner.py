@@ -46,7 +46,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Refresh:
+class _Context:
     """What all waves of one refresh share."""
 
     repository: dg.RepositoryDefinition
@@ -86,13 +86,13 @@ def refresh(
         lake.store.sweep()
         dead_runs.mark_failed(instance)
         marked = {SCOPE_TAG: "stale", **tags, **owner}
-        this = _Refresh(
+        context = _Context(
             repository=repository, lake=lake, instance=instance, tags=marked, on_wave=on_wave, on_run=on_run
         )
         built: list[str] = []
         attempts: set[Attempt] = set()
         plan = make_plan(lake, deep=True)  # errors about damaged files tell users to refresh, so files are hashed here
-        while outcome := _step(this, plan, attempts):
+        while outcome := _step(context, plan, attempts):
             built += [name for name in outcome.rebuilt if name not in built]
             attempts |= {_attempt(plan[name]) for name in outcome.rebuilt}
             plan = outcome.plan
@@ -177,34 +177,34 @@ def execute(
         raise KeyboardInterrupt from interrupted
 
 
-def _step(this: _Refresh, plan: Plan, attempts: Collection[Attempt]) -> Outcome | None:
+def _step(context: _Context, plan: Plan, attempts: Collection[Attempt]) -> Outcome | None:
     """Build the next wave of a plan; None where nothing is left to build.
 
     Raises:
         BlockingCheckError: nothing is left except what lies below assets that failed a blocking check.
         dg.DagsterInvariantViolationError: an artifact would be rebuilt from the same inputs a second time.
     """
-    reconcile_event_log(this.instance, this.lake, plan)
+    reconcile_event_log(context.instance, context.lake, plan)
     up_to_date = [name for name, verdict in plan.items() if not verdict.is_stale]
-    blocked = run_not_passed(this.repository, this.instance, up_to_date, this.tags, this.on_run)
+    blocked = run_not_passed(context.repository, context.instance, up_to_date, context.tags, context.on_run)
     wave = next_wave(plan, blocked)
     if not wave:
-        require_passed(this.repository, this.instance, blocked)
+        require_passed(context.repository, context.instance, blocked)
         return None
     _refuse_repeats(wave, plan, attempts)
-    this.on_wave(wave, plan)
-    stopped_by = _build(this, wave)
-    after = make_plan(this.lake, deep=True)
+    context.on_wave(wave, plan)
+    stopped_by = _build(context, wave)
+    after = make_plan(context.lake, deep=True)
     # After a failed check, the rest of the wave counts as rebuilt only where the new plan says so.
     rebuilt = [name for name in wave if stopped_by is None or name in stopped_by.assets or not after[name].is_stale]
     return Outcome(rebuilt=rebuilt, plan=after)
 
 
-def _build(this: _Refresh, wave: list[str]) -> BlockingCheckError | None:
+def _build(context: _Context, wave: list[str]) -> BlockingCheckError | None:
     """Build a wave; returns the error if a blocking check stopped it, since the next plan goes on beside that asset."""
     try:
         for assets, days in _runs(wave):
-            execute(this.repository, this.instance, assets, days, this.tags, this.on_run)
+            execute(context.repository, context.instance, assets, days, context.tags, context.on_run)
     except BlockingCheckError as error:
         return error
     return None
