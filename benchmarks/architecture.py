@@ -18,8 +18,8 @@ import dagster as dg
 
 from benchmarks import PROJECT
 from benchmarks.generated import settle, written
+from recsys_assets.asset_specs import ASSET_SPECS
 from recsys_assets.definitions import defs
-from recsys_assets.recipes import RECIPES
 from recsys_core import STAGES
 from recsys_core.evaluation.rendering import markdown_table
 
@@ -55,14 +55,14 @@ def graph_block() -> str:
         if names:
             lines += [f"  subgraph {stage}", *(f"    {name}" for name in names), "  end"]
     for spec in specs:
-        parents = [*RECIPES[name_of(spec)].outside, *(dep.asset_key.to_user_string() for dep in spec.deps)]
+        parents = [*ASSET_SPECS[name_of(spec)].outside, *(dep.asset_key.to_user_string() for dep in spec.deps)]
         lines += [f"  {parent} --> {name_of(spec)}" for parent in parents]
     return "\n".join([*lines, "```"])
 
 
 def assets_in_order() -> list[dg.AssetSpec]:
     """What Dagster knows of every asset, in the order of declaration."""
-    declared = list(RECIPES)
+    declared = list(ASSET_SPECS)
     return sorted(defs.resolve_all_asset_specs(), key=lambda spec: declared.index(name_of(spec)))
 
 

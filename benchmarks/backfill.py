@@ -49,9 +49,9 @@ def write_log(folder: Path, n_days: int, n_events: int) -> None:
 def seconds(lake: Path, stretches: list[tuple[str, str]]) -> float:
     """Wall time of a backfill of each stretch, into what the lake has."""
     os.environ["RECSYS_LAKE"] = str(lake)
-    from recsys_assets.backfilling import backfill  # noqa: PLC0415  # the lake is chosen above
     from recsys_assets.definitions import defs  # noqa: PLC0415
     from recsys_assets.instance import instance  # noqa: PLC0415
+    from recsys_assets.refresh.runner import backfill  # noqa: PLC0415  # the lake is chosen above
 
     with instance() as dagster:
         started = time.perf_counter()

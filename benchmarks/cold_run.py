@@ -19,7 +19,7 @@ import dagster as dg
 from benchmarks import PROJECT
 from benchmarks.processes import Cost, cost_of
 from benchmarks.spread import spread_of
-from recsys_assets.recipes import RECIPES
+from recsys_assets.asset_specs import ASSET_SPECS
 from recsys_core.data.sources import EMBEDDED
 
 
@@ -51,7 +51,7 @@ def _asset_seconds(lake: Path) -> dict[str, float]:
 
     found: list[tuple[float, str, float]] = []
     with dg.DagsterInstance.from_config(str(lake / "dagster")) as instance:
-        for name in RECIPES:
+        for name in ASSET_SPECS:
             event = instance.get_latest_materialization_event(dg.AssetKey(name))
             made = event.asset_materialization if event else None
             if event and made:

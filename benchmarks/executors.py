@@ -37,8 +37,8 @@ EXECUTORS: dict[str, dg.ExecutorDefinition] = {
 
 def job_with(executor: str) -> dg.JobDefinition:
     """The job `full_refresh` as the project defines it, but with another executor."""
+    from recsys_assets.automation.jobs import full_refresh  # noqa: PLC0415
     from recsys_assets.definitions import defs  # noqa: PLC0415  # reads the lake and the settings of the environment
-    from recsys_assets.jobs import full_refresh  # noqa: PLC0415
 
     return dg.Definitions(
         assets=defs.assets,
@@ -56,7 +56,7 @@ def run_job(executor: str) -> None:
         RuntimeError: a step failed.
     """
     from recsys_assets.instance import instance  # noqa: PLC0415
-    from recsys_assets.jobs import QUIET  # noqa: PLC0415
+    from recsys_assets.runs import QUIET  # noqa: PLC0415
 
     job = dg.build_reconstructable_job("benchmarks.executors", "job_with", (executor,), {})
     with instance() as opened, dg.execute_job(job, instance=opened, run_config=QUIET) as result:

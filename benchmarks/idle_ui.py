@@ -23,7 +23,7 @@ from benchmarks import PROJECT
 
 SETTLE_S = 45.0
 SERVICES = {
-    "recsys_assets.webserver": "webserver",
+    "recsys_assets.ui.webserver": "webserver",
     "dagster._daemon": "daemon",
     "code-server": "code server",
     "api grpc": "code server",

@@ -19,7 +19,7 @@ import pydantic
 from benchmarks import PROJECT
 from benchmarks.architecture import assets_in_order, name_of
 from benchmarks.generated import settle, written
-from recsys_assets.recipes import RECIPES
+from recsys_assets.asset_specs import ASSET_SPECS
 from recsys_core import STAGES
 from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.feature import Feature, declared_in
@@ -46,7 +46,7 @@ def settings_part(stage: str) -> str:
     """A table per form of the stage, under the names that a settings file uses."""
     assets_by_rows: dict[tuple[tuple[str, ...], ...], list[str]] = {}
     for spec in assets_in_order():
-        form = RECIPES[name_of(spec)].form
+        form = ASSET_SPECS[name_of(spec)].form
         if spec.group_name == stage and form is not None:
             assets_by_rows.setdefault(_rows(form), []).append(name_of(spec))
     tables = []

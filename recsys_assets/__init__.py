@@ -1,4 +1,4 @@
-"""What is stored, when it is made, and what must hold of it: the recommender's artifacts as Dagster assets.
+"""The recommender's artifacts as Dagster assets: what is stored, when it is made, and what must hold of it.
 
 No logic lives here. Each asset reads its inputs from the lake, calls `recsys_core`, and publishes the result.
 """

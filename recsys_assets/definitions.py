@@ -1,15 +1,14 @@
-"""Assembles what Dagster loads; computes nothing."""
+"""Assembles the definitions that Dagster loads; computes nothing."""
 
 import dagster as dg
 
 from recsys_assets import checks
 from recsys_assets.assets import data, evaluation, features, feedback, monitoring, ranking, retrieval
-from recsys_assets.automation import SWITCH, with_conditions
-from recsys_assets.jobs import console, full_refresh, ingest_interactions, stage_jobs
-from recsys_assets.plan_job import plan
-from recsys_assets.refresh_job import refresh
+from recsys_assets.automation.conditions import AUTOMATION_SENSOR, with_conditions
+from recsys_assets.automation.jobs import full_refresh, ingest_interactions, plan, refresh, stage_jobs
+from recsys_assets.automation.sensors import close_yesterday, new_feedback_arrived, refresh_every_night
 from recsys_assets.resources import LakeResource, lake_root, settings_file
-from recsys_assets.sensors import close_yesterday, new_feedback_arrived, refresh_every_night
+from recsys_assets.runs import console
 from recsys_assets.settings import check_all_known
 
 STAGE_MODULES = (data, feedback, features, retrieval, ranking, evaluation, monitoring)
@@ -22,7 +21,7 @@ def declared_assets() -> list[dg.AssetsDefinition]:
 
 
 def build_definitions(lake: LakeResource) -> dg.Definitions:
-    """Everything that Dagster is to know, on a given lake."""
+    """All definitions that Dagster loads, for a given lake."""
     check_all_known(settings_file())
     return dg.Definitions(
         assets=with_conditions(declared_assets()),
@@ -34,11 +33,11 @@ def build_definitions(lake: LakeResource) -> dg.Definitions:
             ingest_interactions,
             *stage_jobs(),
         ],
-        sensors=[SWITCH, new_feedback_arrived],
+        sensors=[AUTOMATION_SENSOR, new_feedback_arrived],
         schedules=[close_yesterday, refresh_every_night],
         resources={"lake": lake},
         loggers={"console": console},
-        # In one process: most steps take less time than a process of their own takes to import torch.
+        # In one process: most steps are faster than starting a new process, which imports torch.
         executor=dg.in_process_executor,
     )
 

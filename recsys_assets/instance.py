@@ -15,7 +15,7 @@ from dagster_shared.check import CheckError
 from sqlalchemy.exc import DBAPIError
 
 from recsys_assets import pools
-from recsys_assets.orphans import bury
+from recsys_assets.refresh import dead_runs
 from recsys_assets.resources import dagster_home
 from recsys_core.errors import RecsysError, SettingsError
 
@@ -25,7 +25,7 @@ EARLIER = {
     "b9b9f7f8183ed349d1c71c8c3549520d3ab3c4ff221f8c66b294417a7201317f",
     "903403107cc4d642ef57127dbba46144cbbb5f53457f8d691c22f365df495af8",
 }
-"""SHA-256 of what we shipped before a copy for comparison was kept in the home."""
+"""SHA-256 of the settings that we shipped before the home kept a copy of the shipped settings."""
 
 _DISK = "the disk is full or fails: free some space (`recsys gc` removes old versions), then try again"
 _ADVICE = {
@@ -45,10 +45,10 @@ class HistoryError(RecsysError):
 
 
 def prepare_home() -> Path:
-    """Create Dagster's home where it is not there yet, bring its settings up to date, and name it in the environment.
+    """Create Dagster's home if it does not exist, update its settings, and set DAGSTER_HOME; returns the home.
 
-    Settings that somebody edited, or that never came from us, stay as they are: a warning says once that we ship
-    others, and these lie beside them.
+    Settings that the user edited, or that we never shipped, stay unchanged. A warning says once that we ship different
+    settings, and a copy of ours is put beside them.
     """
     home = dagster_home()
     home.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,9 @@ def prepare_home() -> Path:
         _replace(settings, ours)
     elif settings.read_bytes() != ours and (not shipped.exists() or shipped.read_bytes() != ours):
         logger.warning(
-            "%s was edited and stays as it is; what we ship now is in %s: compare the two", settings, shipped
+            "%s was edited and stays as it is; the one that we ship now is %s: compare the two",
+            settings,
+            shipped,
         )
     _replace(shipped, ours)
     os.environ["DAGSTER_HOME"] = str(home)
@@ -69,7 +71,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
     """The instance that the UI reads as well.
 
     Raises:
-        SettingsError: its settings were edited so that Dagster cannot read them.
+        SettingsError: Dagster cannot read its edited settings.
         HistoryError: its databases are damaged, full, or may not be written; also later, within the block.
     """
     home = prepare_home()
@@ -78,7 +80,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
             opening = dg.DagsterInstance.get()
         except (yaml.YAMLError, dg.DagsterInvalidConfigError, CheckError, UnicodeDecodeError, RecursionError) as fault:
             raise SettingsError(
-                f"{home / 'dagster.yaml'} cannot be read: {' '.join(str(fault).split())[:300]}: mend it, or remove it, "
+                f"{home / 'dagster.yaml'} cannot be read: {' '.join(str(fault).split())[:300]}: fix or remove it, "
                 "and the next command writes it as we ship it"
             ) from fault
         with opening as opened:
@@ -87,12 +89,12 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @contextmanager
 def _databases_explained(home: Path) -> Iterator[None]:
-    """Turn a fault of Dagster's databases into a sentence: they hold history alone, and the lake does without."""
+    """Turn an error of Dagster's databases into a sentence: they hold only history, which the lake does not need."""
     try:
         yield
     except (DBAPIError, sqlite3.DatabaseError, CommandError) as fault:
         cause = getattr(fault, "orig", None) or fault
-        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind, the rest its variety
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind of error, the rest its subtype
         advice = _ADVICE.get(
             code,
             f"stop the UI if it runs, and delete {home}: the history of runs goes with it, and the lake loses nothing",
@@ -103,11 +105,11 @@ def _databases_explained(home: Path) -> Iterator[None]:
 def ready_for_runs() -> Path:
     """Prepare the instance for the UI's processes; returns its home.
 
-    Runs of dead processes are marked as failed, and the pools get their limits: Dagster would do that at the first run
-    that needs one, which is too late for a second run that starts with it.
+    Runs of dead processes are marked as failed, and the pools get their limits. Dagster sets the limit of a pool when
+    the first run needs it, which is too late for a second run that starts at the same time.
     """
     with instance() as opened:
-        bury(opened)
+        dead_runs.mark_failed(opened)
         storage = opened.event_log_storage
         known = {
             limit.name for limit in storage.get_pool_limits()
@@ -118,7 +120,7 @@ def ready_for_runs() -> Path:
 
 
 def _is_as_shipped(settings: Path, shipped: Path) -> bool:
-    """Whether the settings are, byte for byte, what we put there."""
+    """Whether the settings are, byte for byte, those that we wrote."""
     now = settings.read_bytes()
     if shipped.exists():
         return now == shipped.read_bytes()
@@ -126,7 +128,7 @@ def _is_as_shipped(settings: Path, shipped: Path) -> bool:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: another process may be reading it."""
+    """Replace a file atomically: another process may be reading it."""
     if path.exists() and path.read_bytes() == content:
         return
     draft = path.with_name(f"{path.name}.{os.getpid()}")

@@ -1,8 +1,8 @@
-"""What must not happen twice at the same time on one machine.
+"""Work that must not run twice at the same time on one machine.
 
-A pool is declared with the asset. Dagster's queue then starts no run that needs a pool while another run holds it, and
-so does not keep a process waiting. That covers runs from the UI; the lock here also covers `recsys refresh`, which runs
-assets without a queue.
+A pool is declared with the asset. Dagster's queue then starts no run that needs a pool while another run holds it, so
+no process has to wait. That covers runs from the UI. The lock here also covers `recsys refresh`, which runs assets
+without a queue.
 """
 
 import time
@@ -13,7 +13,7 @@ from pathlib import Path
 from recsys_core.lake import locks
 
 TRAINING = "training"
-"""Assets that keep several cores busy for long: two at a time would take longer than one after the other."""
+"""Assets that use several cores for long: two at a time would take longer than one after the other."""
 
 REFRESH = "refresh"
 """The job that brings everything up to date."""
@@ -24,21 +24,21 @@ POLL_S = 0.2
 
 
 @contextmanager
-def alone(lake_root: Path, pool: str, tell: Callable[[], None]) -> Iterator[None]:
-    """Hold a pool of the lake; waits for whoever holds it, and is interrupted by Ctrl-C meanwhile.
+def hold(lake_root: Path, pool: str, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold a pool of the lake; waits until its current holder releases it, and Ctrl-C interrupts the wait.
 
-    Not re-entrant. The lock is dropped when its holder dies.
+    Not re-entrant. The lock is released when its holder dies.
 
     Args:
         lake_root: the folder of the lake.
         pool: its name.
-        tell: called once where one has to wait.
+        on_wait: called once if another process holds the pool.
     """
     folder = lake_root / "locks" / f"{pool}@"  # no asset's name contains @
     folder.mkdir(parents=True, exist_ok=True)
     lock = locks.try_folder(folder)
     if lock is None:
-        tell()
+        on_wait()
     while lock is None:
         time.sleep(POLL_S)
         lock = locks.try_folder(folder)

@@ -1,4 +1,4 @@
-"""One run of one asset: read inputs at pinned versions, publish with full lineage, tell Dagster what was published."""
+"""One run of one asset: read inputs at pinned versions, publish with full lineage, report the result to Dagster."""
 
 import hashlib
 import logging
@@ -12,24 +12,24 @@ import polars as pl
 import pydantic
 from pydantic import JsonValue
 
+from recsys_assets.asset_specs import ASSET_SPECS, CODE_VERSION_TAG, ancestors
 from recsys_assets.metadata.numbers import shown
-from recsys_assets.recipes import CODE_VERSION_TAG, RECIPES, ancestors
 from recsys_assets.resources import LakeResource, settings_file
 from recsys_core.errors import ArtifactError
 from recsys_core.lake.manifest import Lineage, Manifest
 from recsys_core.tables import read_table
 
 Published = dg.MaterializeResult[None]
-"""What every asset returns: its content hash and what is worth seeing of it."""
+"""What every asset returns: its content hash, and the metadata that the UI shows."""
 
 progress = logging.getLogger("recsys.progress")
-"""One line as each asset begins and ends; the command line shows them."""
+"""Logs a line when each asset begins and ends; the command line shows these lines."""
 
 
 class AssetRun:
-    """Reads the current version of each input once, and remembers which; the published lineage names them.
+    """Pins the current version of each input at its first read; the published lineage names these versions.
 
-    Of a partitioned asset, one of these makes one partition.
+    For a partitioned asset, each instance makes one partition.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class AssetRun:
         self.context = context
         self.lake = lake
         self.partition = partition
-        self.recipe = RECIPES[context.asset_key.path[-1]]
+        self.spec = ASSET_SPECS[context.asset_key.path[-1]]
         self.parameters = config.model_dump(mode="json") if config else {}
         self._inputs: dict[str, str] = {}
         self._started = time.perf_counter()
@@ -54,8 +54,8 @@ class AssetRun:
         Raises:
             ArtifactError: the input is not declared, missing, or damaged.
         """
-        if asset not in self.recipe.parents:
-            raise ArtifactError(f"{self.recipe.name} reads {asset} without declaring it: add it to its deps")
+        if asset not in self.spec.parents:
+            raise ArtifactError(f"{self.spec.name} reads {asset} without declaring it: add it to its deps")
         key = asset if partition is None else f"{asset}/{partition}"
         pinned = self._inputs.get(key)
         if pinned is None:
@@ -67,24 +67,24 @@ class AssetRun:
         return self.lake.store.open(asset, partition, pinned)
 
     def folders(self, assets: Iterable[str]) -> dict[str, Path]:
-        """`folder` of several inputs, by name."""
+        """The folders of several inputs, by name; see `folder`."""
         return {asset: self.folder(asset) for asset in assets}
 
     def table(self, asset: str, name: str | None = None) -> pl.DataFrame:
-        """A table of an input, by default the one that is named like the asset."""
+        """A table of an input, by default the one with the asset's name."""
         return read_table(self.folder(asset) / f"{name or asset}.parquet")
 
     def settings_of(self, asset: str) -> Mapping[str, JsonValue]:
-        """The settings that an input was made with."""
+        """The settings with which an input was made."""
         version = self.folder(asset).name
         return self.lake.store.verify(asset, version=version).lineage.parameters
 
     def tell(self, what: str) -> None:
-        """Say what a long run is doing now."""
-        progress.info("%s: %s", self.recipe.name, what)
+        """Log what a long run is doing now."""
+        progress.info("%s: %s", self.spec.name, what)
 
     def tell_rejected(self, rejected: pl.DataFrame) -> None:
-        """Warn of what was set aside (QUARANTINE) while a file was read, naming the first."""
+        """Warn about rows that were set aside while a file was read (columns QUARANTINE), naming the first."""
         if rejected.is_empty():
             return
         file, line, column, reason, value = rejected.row(0)
@@ -111,15 +111,15 @@ class AssetRun:
         Args:
             write: fills an empty folder.
             times: timestamps of the events that went in; their range goes into the manifest.
-            facts: numbers worth keeping with the artifact; shown in the UI as well.
+            facts: numbers stored in the manifest; shown in the UI as well.
             metadata: shown in the UI only.
 
         Raises:
-            ArtifactError: an input is declared that was not read.
+            ArtifactError: a declared input was not read.
         """
         self._refuse_unread()
-        libraries = self.recipe.library_versions()
-        code = self.recipe.code_version(self.parameters, libraries)
+        libraries = self.spec.library_versions()
+        code = self.spec.code_version(self.parameters, libraries)
         lineage = Lineage(
             inputs=dict(sorted(self._inputs.items())),
             code_version=code,
@@ -129,14 +129,14 @@ class AssetRun:
             data_until=None if times is None else _bound(times.max()),
             facts=dict(facts or {}),
         )
-        manifest = self.lake.store.publish(self.recipe.name, write, lineage, partition=self.partition)
+        manifest = self.lake.store.publish(self.spec.name, write, lineage, partition=self.partition)
         duration_s = time.perf_counter() - self._started
         progress.info("%s in %.1f s", self._name, duration_s, extra={"is_done": True})
-        # The version of the parameters that really ran: where the launchpad overrode them, Dagster too then shows the
-        # asset as out of step with the settings.
+        # The code version includes the parameters of this run. If the launchpad overrode them, Dagster also shows the
+        # asset as out of date.
         return dg.MaterializeResult(
             data_version=dg.DataVersion(manifest.version),
-            # The UI keeps this order: first what the asset says, then where it comes from.
+            # The UI keeps this order: first the results, then the provenance.
             metadata=shown(
                 {**(metadata or {}), **(facts or {}), "duration_s": duration_s, **provenance(manifest)},
                 self._kind_of_settings(),
@@ -145,39 +145,40 @@ class AssetRun:
         )
 
     def _refuse_unread(self) -> None:
-        """An input that the lineage lacks would look new for ever."""
+        """A declared input that is missing in the lineage would make the asset stale forever."""
         read = {key.partition("/")[0] for key in self._inputs}
-        expected = [name for name in self.recipe.parents if not RECIPES[name].is_partitioned]  # there may be no day yet
-        unread = [name for name in (*expected, *self.recipe.outside) if name not in read]
+        # A partitioned input may have no partition yet.
+        expected = [name for name in self.spec.parents if not ASSET_SPECS[name].is_partitioned]
+        unread = [name for name in (*expected, *self.spec.outside) if name not in read]
         if unread:
             raise ArtifactError(
-                f"{self.recipe.name} declares {', '.join(unread)} without reading it: drop it from its deps"
+                f"{self.spec.name} declares {', '.join(unread)} without reading it: drop it from its deps"
             )
 
     def _kind_of_settings(self) -> str:
-        """What sets this build apart from others of the asset: a trial, or the name of a settings file.
+        """`trial`, the name of the settings file, or nothing for the defaults; *Plots* draws a line for each.
 
-        It is a trial where the launchpad gave this asset, or one above it, other settings than a refresh would take.
+        A build is a trial if the launchpad gave this asset, or one above it, other settings than a refresh would use.
         """
-        if self.parameters != self.recipe.parameters() or any(map(self._was_a_trial, ancestors(self.recipe.name))):
+        if self.parameters != self.spec.parameters() or any(map(self._was_a_trial, ancestors(self.spec.name))):
             return "trial"
         file = settings_file()
         return file.stem if file else ""
 
     def _was_a_trial(self, asset: str) -> bool:
-        made = None if RECIPES[asset].is_partitioned else self.lake.store.current(asset)
-        return made is not None and made.lineage.parameters != RECIPES[asset].parameters()
+        made = None if ASSET_SPECS[asset].is_partitioned else self.lake.store.current(asset)
+        return made is not None and made.lineage.parameters != ASSET_SPECS[asset].parameters()
 
     @property
     def _name(self) -> str:
-        return self.recipe.name if self.partition is None else f"{self.recipe.name} {self.partition}"
+        return self.spec.name if self.partition is None else f"{self.spec.name} {self.partition}"
 
 
 def together(context: dg.AssetExecutionContext, made: Mapping[str, Published]) -> Published:
-    """The result of a run that made several partitions, as in a backfill; of one alone it is that one's.
+    """The result of a run that made several partitions, as in a backfill; a single result is returned unchanged.
 
-    Dagster gives the partitions of one run one version between them, here a hash over theirs. Which version each has,
-    the lake knows; that is what is read and judged.
+    Dagster gives all partitions of one run the same version, here a hash over the versions of the partitions. The lake
+    knows the version of each partition; readers and the planner use that one.
 
     Args:
         context: of the run.
@@ -202,7 +203,7 @@ def provenance(manifest: Manifest) -> dict[str, Any]:
     n_bytes = sum(entry.bytes for entry in manifest.files.values())
     return {
         "version": manifest.version[:12],
-        "dagster/size_bytes": n_bytes,  # which the overview shows beside the row count
+        "dagster/size_bytes": n_bytes,  # the overview shows it beside the row count
         "inputs": {name: version[:12] for name, version in manifest.lineage.inputs.items()},
         "parameters": dict(manifest.lineage.parameters),
         **(

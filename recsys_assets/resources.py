@@ -1,4 +1,4 @@
-"""What the assets share: the lake and the source of the data. The environment is read here and nowhere else."""
+"""The resources that the assets share: the lake and the event log. Only this module reads the environment."""
 
 import os
 import re
@@ -15,20 +15,20 @@ from recsys_core.data.sources import expanded
 from recsys_core.errors import SettingsError
 from recsys_core.lake.store import Lake
 
-if TYPE_CHECKING:  # brings polars, which most commands do without
+if TYPE_CHECKING:  # imports polars, which most commands do not need
     from recsys_core.feedback.log import EventLog
 
 PROJECT = Path(__file__).resolve().parent.parent
 
 MOST_THREADS = 1024
-"""Of polars: more than any machine has cores, and few enough to be started."""
+"""Upper limit for polars: more than any machine has cores, and few enough to start."""
 
 
 def lake_root() -> Path:
     """The folder of the lake: RECSYS_LAKE, or `data_lake` beside the code.
 
     Raises:
-        SettingsError: the libraries that read and write there cannot use its path.
+        SettingsError: the libraries that read and write the lake cannot use its path.
     """
     named = os.environ.get("RECSYS_LAKE")
     root = (expanded(named) if named else PROJECT / "data_lake").resolve()
@@ -39,7 +39,7 @@ def lake_root() -> Path:
 
 
 def settings_file() -> Path | None:
-    """The settings file: RECSYS_SETTINGS; None where the defaults in the code hold."""
+    """The settings file: RECSYS_SETTINGS; None if the defaults in the code apply."""
     named = os.environ.get("RECSYS_SETTINGS")
     return expanded(named) if named else None
 
@@ -48,11 +48,11 @@ def dagster_home() -> Path:
     """Where Dagster keeps runs and events: DAGSTER_HOME, or `dagster` inside the lake.
 
     Raises:
-        SettingsError: Dagster would keep its databases somewhere else, or nowhere.
+        SettingsError: Dagster would put its databases elsewhere, or fail to open them.
     """
     home = Path(os.environ.get("DAGSTER_HOME") or lake_root() / "dagster").resolve()
     _refuse_odd(home, "Dagster's home", "DAGSTER_HOME")
-    # Dagster writes the path into the URL of a database as it is: after a ? come options, and %20 becomes a space.
+    # Dagster does not escape the path in a database URL: options follow a ?, and %20 becomes a space.
     odd = sorted(set(str(home)) & set("?%"))
     if odd:
         raise SettingsError(
@@ -63,7 +63,7 @@ def dagster_home() -> Path:
 
 
 def check_environment() -> None:
-    """Refuse what a library would answer with a crash.
+    """Refuse values of the environment that would crash a library.
 
     Raises:
         SettingsError: naming the variable.
@@ -88,7 +88,7 @@ def event_log(root: Path) -> "EventLog":
     """The event log: in the database that RECSYS_LOG_URL names, else in SQLite files in the lake's folder `log`.
 
     Raises:
-        LogError: the URL is none of PostgreSQL, or its driver is not installed.
+        LogError: the URL is not one of PostgreSQL, or its driver is not installed.
     """
     url = os.environ.get("RECSYS_LOG_URL")
     if url:
@@ -112,11 +112,11 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]  # Dagste
 
     @property
     def raw_folder(self) -> Path:
-        """Where data sets from outside lie, as they came."""
+        """The folder of downloaded data sets, unchanged."""
         return Path(self.root) / "raw"
 
     @contextmanager
     def open_log(self) -> Iterator["EventLog"]:
-        """The event log, let go of at the end of the block."""
+        """The event log, closed at the end of the block."""
         with closing(event_log(Path(self.root))) as log:
             yield log

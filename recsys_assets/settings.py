@@ -5,8 +5,8 @@
     splits:
       n_refits: 2
 
-The values become the defaults of the launchpad and part of each asset's version, so that a changed setting makes
-exactly the assets that read it stale.
+The values become the defaults of the launchpad and part of each asset's version, so a changed setting makes exactly
+the assets that read it stale.
 """
 
 import copy
@@ -26,14 +26,14 @@ Run = TypeVar("Run", bound=pydantic.BaseModel)
 
 
 class _NoRepeats(yaml.SafeLoader):
-    """YAML lets the last of two equal keys win; here the first would be lost without a word."""
+    """Refuses a repeated key: plain YAML keeps the last value and silently drops the first."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
-        """A mapping, each key once."""
+        """The mapping; raises if a key occurs twice."""
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         repeated = sorted({str(key) for key in keys if keys.count(key) > 1})
         if repeated:
-            raise yaml.constructor.ConstructorError(None, None, f"{', '.join(repeated)} stands twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"{', '.join(repeated)} occurs twice", node.start_mark)
         return super().construct_mapping(node, deep=deep)
 
 
@@ -42,10 +42,10 @@ _known: set[str] = set()
 
 @cache
 def load_settings() -> dict[str, dict[str, object]]:
-    """The settings of the file that RECSYS_SETTINGS names; none without it.
+    """The settings of the file that RECSYS_SETTINGS names; empty if it names none.
 
     Raises:
-        SettingsError: the file is missing or is no mapping of mappings.
+        SettingsError: the file is missing, or is not a mapping of mappings.
     """
     path = settings_file()
     if path is None:
@@ -79,7 +79,7 @@ def from_settings(asset: str) -> Callable[[type[Run]], type[Run]]:
             return form
         checked = check(form, section, f"{settings_file()}: {asset}")
         fields = {
-            # The value as checked: YAML reads 1e-3 as a text, which only the form makes a number.
+            # The value after the check: YAML reads 1e-3 as text, and the form makes it a number.
             name: (form.model_fields[name].annotation, _with_default(form, name, getattr(checked, name)))
             for name in section
         }
@@ -90,10 +90,10 @@ def from_settings(asset: str) -> Callable[[type[Run]], type[Run]]:
 
 
 def check(form: type[Run], values: Mapping[str, Any], where: str) -> Run:
-    """The form filled with values, where they are allowed.
+    """The form filled with values, if they are allowed.
 
     Raises:
-        SettingsError: naming `where`, each field at fault, and what it may be.
+        SettingsError: naming `where`, each wrong field, and its allowed values.
     """
     try:
         return form(**values)
@@ -105,7 +105,7 @@ def check_all_known(path: Path | None) -> None:
     """Refuse a settings file that names an asset without settings: a misspelt section must not be ignored.
 
     Raises:
-        SettingsError: naming the section and what there is.
+        SettingsError: naming the section and the known sections.
     """
     unknown = sorted(set(load_settings()) - _known)
     if unknown:

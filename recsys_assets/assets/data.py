@@ -4,6 +4,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from recsys_assets.asset_specs import versioned_asset
 from recsys_assets.metadata.data import (
     base_ratings_metadata,
     movies_metadata,
@@ -12,7 +13,6 @@ from recsys_assets.metadata.data import (
     splits_metadata,
 )
 from recsys_assets.publishing import AssetRun, Published
-from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import from_settings
 from recsys_core.data.config import SplitsConfig

@@ -3,10 +3,10 @@
 import dagster as dg
 from pydantic import JsonValue
 
+from recsys_assets.asset_specs import versioned_asset
 from recsys_assets.metadata.evaluation import baselines_metadata, eval_metadata
 from recsys_assets.pools import TRAINING
 from recsys_assets.publishing import AssetRun, Published
-from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import from_settings
 from recsys_core.days import moment

@@ -2,9 +2,9 @@
 
 import dagster as dg
 
+from recsys_assets.asset_specs import versioned_asset
 from recsys_assets.metadata.features import item_features_metadata, user_features_metadata
 from recsys_assets.publishing import AssetRun, Published
-from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
 from recsys_core.tables import tables_writer
 

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from recsys_assets.asset_specs import versioned_asset
 from recsys_assets.metadata.feedback import (
     head_metadata,
     implicit_metadata,
@@ -9,9 +10,8 @@ from recsys_assets.metadata.feedback import (
     outcomes_metadata,
 )
 from recsys_assets.partitions import arrival_days
-from recsys_assets.planning import ingested_days, refuse_losses, settled_until
 from recsys_assets.publishing import AssetRun, Published, together
-from recsys_assets.recipes import versioned_asset
+from recsys_assets.refresh.planner import ingested_days, refuse_losses, settled_until
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import from_settings
 from recsys_core.feedback.config import ImplicitConfig, InteractionsConfig, OutcomesConfig

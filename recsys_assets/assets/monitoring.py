@@ -2,10 +2,10 @@
 
 import dagster as dg
 
+from recsys_assets.asset_specs import versioned_asset
 from recsys_assets.metadata.monitoring import drift_metadata, parity_metadata, served_metadata
-from recsys_assets.planning import closed_until
 from recsys_assets.publishing import AssetRun, Published
-from recsys_assets.recipes import versioned_asset
+from recsys_assets.refresh.planner import closed_until
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import from_settings
 from recsys_core.monitoring.config import DriftConfig, PastConfig

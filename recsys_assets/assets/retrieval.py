@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from recsys_assets.asset_specs import versioned_asset
 from recsys_assets.metadata.retrieval import (
     embeddings_metadata,
     index_metadata,
@@ -11,7 +12,6 @@ from recsys_assets.metadata.retrieval import (
 )
 from recsys_assets.pools import TRAINING
 from recsys_assets.publishing import AssetRun, Published
-from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import from_settings
 from recsys_core.retrieval.config import IndexConfig, TwoTowerConfig

@@ -1,22 +1,24 @@
 """What must hold of the feature tables: what the features declare."""
 
-import dagster as dg
+from typing import TYPE_CHECKING
 
-from recsys_assets.resources import LakeResource
-from recsys_assets.verdicts import keeps_schema
+from recsys_assets.checks.schema_checks import schema_check
+
+if TYPE_CHECKING:
+    import pandera.polars as pa
 
 
-@dg.asset_check(asset="item_features", blocking=True)
-def item_features_keep_their_schema(lake: LakeResource) -> dg.AssetCheckResult:
+@schema_check("item_features")
+def item_features_keep_their_schema() -> "pa.DataFrameSchema":
     """Every item feature lies within its declared range, and is missing only where that is declared."""
     from recsys_core.features.schemas import item_schema
 
-    return keeps_schema(lake, "item_features", item_schema())
+    return item_schema()
 
 
-@dg.asset_check(asset="user_features", blocking=True)
-def user_features_keep_their_schema(lake: LakeResource) -> dg.AssetCheckResult:
+@schema_check("user_features")
+def user_features_keep_their_schema() -> "pa.DataFrameSchema":
     """Every user feature lies within its declared range, and is missing only where that is declared."""
     from recsys_core.features.schemas import user_schema
 
-    return keeps_schema(lake, "user_features", user_schema())
+    return user_schema()

@@ -1,10 +1,15 @@
 """What must hold of the log's days, and of what models learn from them."""
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
-from recsys_assets.planning import log_gaps
+from recsys_assets.checks.schema_checks import schema_check
+from recsys_assets.refresh.planner import log_gaps
 from recsys_assets.resources import LakeResource
-from recsys_assets.verdicts import keeps_schema
+
+if TYPE_CHECKING:
+    import pandera.polars as pa
 
 
 @dg.asset_check(asset="interaction_log_head")
@@ -28,17 +33,17 @@ def every_closed_day_is_ingested(lake: LakeResource) -> dg.AssetCheckResult:
     )
 
 
-@dg.asset_check(asset="impression_outcomes", blocking=True)
-def outcomes_keep_their_contract(lake: LakeResource) -> dg.AssetCheckResult:
+@schema_check("impression_outcomes")
+def outcomes_keep_their_contract() -> "pa.DataFrameSchema":
     """One outcome per shown slot, a like or none, settled after it was shown, with a propensity above 0."""
     from recsys_core.feedback.derived import OUTCOMES
 
-    return keeps_schema(lake, "impression_outcomes", OUTCOMES)
+    return OUTCOMES
 
 
-@dg.asset_check(asset="implicit_feedback", blocking=True)
-def clicks_keep_their_contract(lake: LakeResource) -> dg.AssetCheckResult:
+@schema_check("implicit_feedback")
+def clicks_keep_their_contract() -> "pa.DataFrameSchema":
     """Each click once, at a possible time and place, with a weight that is a number and not below 0."""
     from recsys_core.feedback.derived import IMPLICIT
 
-    return keeps_schema(lake, "implicit_feedback", IMPLICIT)
+    return IMPLICIT

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
+from recsys_assets.checks.schema_checks import result_of
 from recsys_assets.resources import LakeResource
-from recsys_assets.verdicts import kept
 
 MOST_CALIBRATION_ERROR = 1 / 3
 """As a share of the base rate, since an error of one point is little beside 20 % and everything beside 1 %. On the
@@ -19,7 +19,7 @@ def features_keep_their_contract(lake: LakeResource) -> dg.AssetCheckResult:
     from recsys_core.ranking.examples import RankingExamples
 
     rows = RankingExamples.load(lake.store.open("ranking_examples")).rows
-    return kept(violations(rows, example_schema()), rows.height)
+    return result_of(violations(rows, example_schema()), rows.height)
 
 
 @dg.asset_check(asset="ranking_report")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from recsys_assets.cli.console import Json, out, plain, print_json
 
 if TYPE_CHECKING:  # Dagster takes a second to import, which `--help` need not pay
-    from recsys_assets.proving import Finding
+    from recsys_assets.refresh.check_status import Finding
 
 LONGEST = 200
 """Characters of one value on the terminal; --json has all."""
@@ -30,7 +30,7 @@ def _findings() -> "list[Finding]":
     """Of all checks; of a lake in which nothing has run, whoever asks makes no folder."""
     from recsys_assets.definitions import defs
     from recsys_assets.instance import instance
-    from recsys_assets.proving import findings
+    from recsys_assets.refresh.check_status import findings
     from recsys_assets.resources import dagster_home
 
     repository = defs.get_repository_def()

@@ -9,7 +9,7 @@ from recsys_assets.cli.console import Json, errors, out, print_json
 
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 3000) -> None:
     """Open the Dagster UI on this machine; stop it with Ctrl-C."""
-    from recsys_assets.services import serve_ui
+    from recsys_assets.ui.processes import serve_ui
 
     with errors.status("starting the Dagster UI") as status:
 

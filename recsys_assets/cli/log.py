@@ -60,14 +60,14 @@ def demo() -> None:
     For trying out the feedback loop; see `recsys_assets/presets/demo.yaml`. Playing them twice
     to the same release does no harm; another release answers under ids of its own.
     """
+    from recsys_assets.asset_specs import ASSET_SPECS
     from recsys_assets.assets.data import BaseRatingsRun
     from recsys_assets.cli.pipeline import this_lake
-    from recsys_assets.recipes import RECIPES
     from recsys_core.data.holding import ratings_held_back
     from recsys_core.serving.bundle import load_bundle
     from recsys_core.serving.demonstration import demo_log
 
-    lake, dataset = this_lake(), str(RECIPES["raw_data"].parameters()["dataset"])
+    lake, dataset = this_lake(), str(ASSET_SPECS["raw_data"].parameters()["dataset"])
     held = ratings_held_back(dataset, lake.raw_folder, BaseRatingsRun())
     with _log() as log, working("playing the ratings that were held back"):
         made = demo_log(load_bundle(lake.store), held)
@@ -80,7 +80,7 @@ def demo() -> None:
 def stats(*, as_json: Json = False) -> None:
     """Show what arrived on which day, and up to which day the log is closed."""
     import recsys_assets.assets.feedback  # noqa: F401  # declares the days, whose settings say when one is closed
-    from recsys_assets.planning import closed_until
+    from recsys_assets.refresh.planner import closed_until
     from recsys_core.feedback.inspection import stats as stats_of
 
     with _log() as log:
@@ -106,7 +106,7 @@ def stats(*, as_json: Json = False) -> None:
 def gaps(*, as_json: Json = False) -> None:
     """Show closed days whose log is not ingested as it is now, and days on which nothing arrived."""
     from recsys_assets.cli.pipeline import this_lake
-    from recsys_assets.planning import log_gaps
+    from recsys_assets.refresh.planner import log_gaps
 
     found = log_gaps(this_lake())
     if as_json:
@@ -158,7 +158,7 @@ def accept_loss(*, as_json: Json = False) -> None:
     First look for a copy: `recsys log verify` names the files and days. A refresh then makes these days anew.
     """
     from recsys_assets.cli.pipeline import this_lake
-    from recsys_assets.planning import days_that_shrank
+    from recsys_assets.refresh.planner import days_that_shrank
 
     with _log() as log:
         lost = log.accept_loss()
@@ -269,7 +269,7 @@ def _show_quarantine(lines: "list[BadLine]", *, as_json: bool) -> None:
 def _shrunken(log: "EventLog") -> list[str]:
     """Days of which the log holds less than was ingested."""
     from recsys_assets.cli.pipeline import this_lake
-    from recsys_assets.planning import days_that_shrank
+    from recsys_assets.refresh.planner import days_that_shrank
 
     return [str(loss) for loss in days_that_shrank(this_lake(), log).values()]
 

@@ -47,9 +47,9 @@ def backfill(
     as_json: Json = False,
 ) -> None:
     """Read the log of some days of arrival again, in one run; new days are read by `recsys refresh` unasked."""
-    from recsys_assets.backfilling import backfill as ingest
     from recsys_assets.definitions import defs
     from recsys_assets.instance import instance
+    from recsys_assets.refresh.runner import backfill as ingest
 
     with instance() as dagster, progress_shown():
         days = ingest(defs.get_repository_def(), dagster, first, last or first)
@@ -61,7 +61,7 @@ def backfill(
 
 def status(*, as_json: Json = False) -> None:
     """Every artifact: its version, when it was made, whether it is up to date; and until when models have learned."""
-    from recsys_assets.planning import make_plan
+    from recsys_assets.refresh.planner import make_plan
 
     lake = this_lake()
     verdicts = make_plan(lake, deep=True)
@@ -91,14 +91,14 @@ def _failed_checks(assets: list[str]) -> dict[str, list[str]]:
     """Which blocking checks of these assets ran and did not pass, by asset."""
     from recsys_assets.definitions import defs
     from recsys_assets.instance import instance
-    from recsys_assets.proving import red
+    from recsys_assets.refresh.check_status import failed as failed_checks
     from recsys_assets.resources import dagster_home
 
     if not dagster_home().exists():  # nothing has run, and whoever only asks makes no folder
         return {}
     found: dict[str, list[str]] = {}
     with instance() as dagster:
-        for key in red(defs.get_repository_def(), dagster, assets):
+        for key in failed_checks(defs.get_repository_def(), dagster, assets):
             found.setdefault(key.asset_key.to_user_string(), []).append(key.name)
     return found
 
@@ -106,7 +106,7 @@ def _failed_checks(assets: list[str]) -> dict[str, list[str]]:
 def _say_what_is_built_upon_nothing(failed: dict[str, list[str]]) -> None:
     for asset, checks in failed.items():
         errors.print(
-            f"[yellow]warning:[/] {', '.join(checks)} of {asset} did not pass, so nothing is built upon it: mend what "
+            f"[yellow]warning:[/] {', '.join(checks)} of {asset} did not pass, so nothing is built upon it: fix what "
             "the check found (`recsys checks`), then `recsys refresh`",
             soft_wrap=True,
         )
@@ -134,19 +134,19 @@ def _row(name: str, made: "State", stale: list[str]) -> dict[str, Any]:
 
 def _refresh() -> list[str]:
     """Rebuild what is stale, with progress; returns what was built."""
+    from recsys_assets.asset_specs import ASSET_SPECS
     from recsys_assets.definitions import defs
     from recsys_assets.instance import instance
-    from recsys_assets.proving import unproven
-    from recsys_assets.recipes import RECIPES
-    from recsys_assets.refreshing import refresh as rebuild
+    from recsys_assets.refresh.check_status import not_passed
+    from recsys_assets.refresh.runner import refresh as rebuild
 
     started, repository = time.monotonic(), defs.get_repository_def()
     with instance() as dagster:
         with progress_shown():
-            built = rebuild(repository, this_lake(), dagster, tell=_settings_compared())
+            built = rebuild(repository, this_lake(), dagster, on_wave=_settings_compared())
         took = f"Rebuilt {len(built)} asset{'s' * (len(built) != 1)} in {time.monotonic() - started:.0f} s."
         errors.print(took if built else "Everything is up to date: nothing to rebuild.")
-        for key in unproven(repository, dagster, RECIPES, blocking=False):
+        for key in not_passed(repository, dagster, ASSET_SPECS, blocking=False):
             asset = key.asset_key.to_user_string()
             told = f"the check {key.name} of {asset} did not pass; see `recsys checks`"
             errors.print(f"[yellow]warning:[/] {told}", soft_wrap=True)
@@ -183,7 +183,7 @@ def _say_what_settings_changed(plan: "Plan") -> None:
 
 
 def _show_plan(*, as_json: bool) -> None:
-    from recsys_assets.planning import make_plan
+    from recsys_assets.refresh.planner import make_plan
     from recsys_core.lake.staleness import in_short
 
     verdicts = make_plan(this_lake(), deep=True)
@@ -204,7 +204,7 @@ def _show_plan(*, as_json: bool) -> None:
 
 def this_lake() -> "LakeResource":
     """The lake that the command line is about, with the assets declared that a plan asks for."""
-    import recsys_assets.definitions  # noqa: F401  # declares the assets, whose recipes the plan reads
+    import recsys_assets.definitions  # noqa: F401  # declares the assets, whose specs the plan reads
     from recsys_assets.resources import LakeResource, lake_root
 
     return LakeResource(root=str(lake_root()))

@@ -41,7 +41,7 @@ def references(function: Callable[..., object], asset: str, stage: str) -> dict[
     """Metadata of the definition: the declaration of an asset, and its pages where they are installed."""
     code = function.__code__
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.BetaWarning)  # the references may still change; `recipes` alone would notice
+        warnings.simplefilter("ignore", dg.BetaWarning)  # only `asset_specs` depends on this beta feature
         links = [dg.LocalFileCodeReference(file_path=code.co_filename, line_number=code.co_firstlineno, label=asset)]
         links += [
             dg.LocalFileCodeReference(file_path=str(PROJECT / page), label=page)

@@ -16,8 +16,8 @@ from recsys_core.feedback.records import Event
 from recsys_core.metrics.ranking import precision_at_k
 from tests.assets.observing import make_by_hand, restore_another
 from tests.assets.projects import DATA_SET, Project
+from tests.assets.refresh.test_planner import skip, write_log
 from tests.assets.test_monitoring import CLOSED_DAY, log_answers
-from tests.assets.test_planning import skip, write_log
 
 DAY, NEXT_DAY = "interactions/2016-10-18", "interactions/2016-10-19"
 HEAD = "interaction_log_head"

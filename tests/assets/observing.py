@@ -92,7 +92,7 @@ def command_line(*options: str) -> Any:
 def job_plan(instance: Any) -> Said:
     """What the job `plan` shows in the UI, as a table."""
     from recsys_assets.definitions import defs
-    from recsys_assets.jobs import QUIET
+    from recsys_assets.runs import QUIET
 
     done = defs.resolve_job_def("plan").execute_in_process(instance=instance, run_config=QUIET)
     (output,) = (event for event in done.all_events if event.event_type_value == "STEP_OUTPUT")
@@ -136,10 +136,10 @@ def materialized_since(instance: Any, last: int) -> dict[str, list[str]]:
     """The artifacts that Dagster noted as materialized after an event, as often as it did: by runs, and as reported."""
     import dagster as dg
 
-    from recsys_assets.recipes import RECIPES
+    from recsys_assets.asset_specs import ASSET_SPECS
 
     found: dict[str, list[str]] = {"materialized": [], "reported": []}
-    for name in RECIPES:
+    for name in ASSET_SPECS:
         wanted = dg.AssetRecordsFilter(asset_key=_key(name), after_storage_id=last)
         for record in instance.fetch_materializations(wanted, limit=1000).records:
             key = f"{name}/{record.partition_key}" if record.partition_key else name
@@ -157,8 +157,8 @@ def make_by_hand(asset: str, day: str, config: str) -> None:
     """What the launchpad does: one asset, with settings or for a day."""
     from recsys_assets.definitions import defs
     from recsys_assets.instance import instance
-    from recsys_assets.jobs import QUIET
-    from recsys_assets.refreshing import RANGE_TAGS
+    from recsys_assets.refresh.runner import RANGE_TAGS
+    from recsys_assets.runs import QUIET
 
     settings = json.loads(config)
     with instance() as opened:

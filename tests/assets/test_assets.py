@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from recsys_assets import definitions  # noqa: F401  # declares the assets, which fills RECIPES
-from recsys_assets.recipes import RECIPES
+from recsys_assets import definitions  # noqa: F401  # declares the assets, which fills ASSET_SPECS
+from recsys_assets.asset_specs import ASSET_SPECS
 from tests.assets.projects import REPOSITORY, Project
-from tests.assets.test_planning import below
+from tests.assets.refresh.test_planner import below
 from tests.conftest import Built
 
 MODULES = sorted((REPOSITORY / "recsys_assets" / "assets").glob("[a-z]*.py"))
@@ -33,7 +33,7 @@ FUNCTIONS = {function.name: (path, function) for path, function in assets()}
 
 def test_each_function_of_these_modules_is_an_asset_of_its_stage() -> None:
     assert {name: path.stem for name, (path, _) in FUNCTIONS.items()} == {
-        name: recipe.stage for name, recipe in RECIPES.items()
+        name: spec.stage for name, spec in ASSET_SPECS.items()
     }
 
 
@@ -87,11 +87,11 @@ def test_nothing_that_tunes_opens_the_test_targets() -> None:
 
 
 def test_lineage_names_exactly_the_declared_inputs(built: Built) -> None:
-    for name, recipe in RECIPES.items():
+    for name, spec in ASSET_SPECS.items():
         if name == "interactions":  # there is no day yet
             continue
         inputs = built.project.manifest(name)["lineage"]["inputs"].keys()
-        assert inputs == {*recipe.parents, *recipe.outside} - {"interactions"}, name
+        assert inputs == {*spec.parents, *spec.outside} - {"interactions"}, name
 
 
 def test_lineage_holds_the_versions_parameters_libraries_and_times(built: Built) -> None:
@@ -99,8 +99,8 @@ def test_lineage_holds_the_versions_parameters_libraries_and_times(built: Built)
     for name in versions:
         lineage = built.project.manifest(name)["lineage"]
         assert all(versions.get(parent, version) == version for parent, version in lineage["inputs"].items())
-        assert lineage["libraries"].keys() == set(RECIPES[name].libraries)
-        assert lineage["parameters"].keys() == RECIPES[name].parameters().keys()
+        assert lineage["libraries"].keys() == set(ASSET_SPECS[name].libraries)
+        assert lineage["parameters"].keys() == ASSET_SPECS[name].parameters().keys()
     ratings = built.project.manifest("ratings")["lineage"]
     assert (ratings["data_from"], ratings["data_until"]) == (789_652_009, 1_476_640_644)
     learned = built.project.manifest("two_tower")["lineage"]

@@ -28,7 +28,7 @@ from recsys_core.serving.bundle import read_bundle
 from recsys_core.serving.parts import PARTS
 from recsys_core.tables import read_table, write_table
 from tests.assets.projects import Project
-from tests.assets.test_planning import skip, write_log
+from tests.assets.refresh.test_planner import skip, write_log
 from tests.conftest import Built
 
 CHECKS = {

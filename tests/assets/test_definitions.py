@@ -8,11 +8,12 @@ import sys
 import dagster as dg
 import pytest
 
+from recsys_assets.asset_specs import ASSET_SPECS
+from recsys_assets.automation.jobs import STAGE_JOBS
 from recsys_assets.definitions import STAGE_MODULES, defs
-from recsys_assets.jobs import SCOPE_TAG, STAGE_JOBS
-from recsys_assets.recipes import RECIPES
+from recsys_assets.runs import SCOPE_TAG
 from recsys_core import STAGES
-from tests.assets.test_planning import PARENTS
+from tests.assets.refresh.test_planner import PARENTS
 
 GRAPH = defs.resolve_asset_graph()
 NODES = {key.to_user_string(): GRAPH.get(key) for key in GRAPH.get_all_asset_keys()}
@@ -47,7 +48,7 @@ def test_the_graph_is_the_one_that_is_written_down() -> None:
 
 
 def test_the_planner_and_dagster_know_the_same_parents() -> None:
-    assert {name: set(recipe.parents) for name, recipe in RECIPES.items()} == {
+    assert {name: set(spec.parents) for name, spec in ASSET_SPECS.items()} == {
         name: {key.to_user_string() for key in node.parent_keys} for name, node in NODES.items()
     }
 
@@ -55,15 +56,15 @@ def test_the_planner_and_dagster_know_the_same_parents() -> None:
 @pytest.mark.parametrize("name", sorted(NODES))
 def test_an_asset_says_what_it_is(name: str) -> None:
     node = NODES[name]
-    stage = RECIPES[name].stage
+    stage = ASSET_SPECS[name].stage
     assert node.group_name == stage
     assert node.tags["stage"] == stage
     assert len(node.description or "") > 40
     assert (node.description or "").split("\n")[0].endswith((".", ":"))
     assert node.kinds
     assert node.owners == ["team:recsys"]
-    recipe = RECIPES[name]
-    assert node.code_version == recipe.code_version(recipe.parameters(), recipe.library_versions())
+    spec = ASSET_SPECS[name]
+    assert node.code_version == spec.code_version(spec.parameters(), spec.library_versions())
 
 
 def test_the_stages_come_in_their_order() -> None:
@@ -78,9 +79,9 @@ def test_no_asset_reads_one_of_a_later_stage() -> None:
     # the chain of windows ends after the latest click.
     late = {
         (name, parent)
-        for name, recipe in RECIPES.items()
-        for parent in recipe.parents
-        if order[RECIPES[parent].stage] > order[recipe.stage]
+        for name, spec in ASSET_SPECS.items()
+        for parent in spec.parents
+        if order[ASSET_SPECS[parent].stage] > order[spec.stage]
     }
     assert late == {("ratings", "interaction_log_head"), ("splits", "interaction_log_head")}
 

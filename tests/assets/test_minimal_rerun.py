@@ -48,7 +48,7 @@ from tests.assets.edits import (
 )
 from tests.assets.observing import Said, see
 from tests.assets.projects import REPOSITORY, Project
-from tests.assets.test_planning import PARENTS, below, rating, skip
+from tests.assets.refresh.test_planner import PARENTS, below, rating, skip
 from tests.conftest import Built, Once
 
 WAITS = "waits for: "

@@ -13,7 +13,7 @@ from recsys_core.monitoring.served import Served
 from recsys_core.monitoring.watch import EXAMINED, Watch
 from recsys_core.tables import read_table
 from tests.assets.projects import Project
-from tests.assets.test_planning import below
+from tests.assets.refresh.test_planner import below
 from tests.conftest import Built
 from tests.core.feedback.rows import impression
 

@@ -14,26 +14,26 @@ import dagster as dg
 import pytest
 
 from recsys_assets.definitions import defs
-from recsys_assets.pools import REFRESH, TRAINING, alone
+from recsys_assets.pools import REFRESH, TRAINING, hold
 from tests.assets.edits import change
 from tests.assets.projects import Project
 
 fork = multiprocessing.get_context("forkserver")
 
 
-def hold(root: str, pool: str, ready: Any) -> None:
+def hold_for_long(root: str, pool: str, ready: Any) -> None:
     """A process in the middle of a training, or of a refresh."""
-    with alone(Path(root), pool, lambda: None):
+    with hold(Path(root), pool, lambda: None):
         ready.set()
         time.sleep(60)
 
 
 def test_a_pool_is_held_by_one_process_and_released_by_its_death(tmp_path: Path) -> None:
     ready, waited = fork.Event(), []
-    process = fork.Process(target=hold, args=(str(tmp_path), TRAINING, ready))
+    process = fork.Process(target=hold_for_long, args=(str(tmp_path), TRAINING, ready))
     process.start()
     assert ready.wait(30)
-    with alone(tmp_path, "another", lambda: waited.append("another")):
+    with hold(tmp_path, "another", lambda: waited.append("another")):
         pass
     assert waited == []
 
@@ -42,15 +42,15 @@ def test_a_pool_is_held_by_one_process_and_released_by_its_death(tmp_path: Path)
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
 
-    with alone(tmp_path, TRAINING, release):
+    with hold(tmp_path, TRAINING, release):
         assert waited == ["training"], "the holder was alive until then"
     process.join()
 
 
 def test_an_error_within_releases_the_pool(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="at work"), alone(tmp_path, TRAINING, pytest.fail):
+    with pytest.raises(RuntimeError, match="at work"), hold(tmp_path, TRAINING, pytest.fail):
         raise RuntimeError("at work")
-    with alone(tmp_path, TRAINING, pytest.fail):
+    with hold(tmp_path, TRAINING, pytest.fail):
         pass
 
 
@@ -65,7 +65,7 @@ def test_an_error_within_releases_the_pool(tmp_path: Path) -> None:
 def test_a_refresh_says_that_it_waits_and_goes_on_after_it(project: Project, pool: str, said: str) -> None:
     change(project, "baselines", n_trials=2)
     ready = fork.Event()
-    process = fork.Process(target=hold, args=(str(project.lake), pool, ready))
+    process = fork.Process(target=hold_for_long, args=(str(project.lake), pool, ready))
     process.start()
     assert ready.wait(30)
     command = [sys.executable, "-m", "recsys_assets.cli", "refresh"]

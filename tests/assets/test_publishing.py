@@ -62,7 +62,7 @@ def read_undeclared() -> None:
     """An asset that reads what it does not declare."""
     import dagster as dg
 
-    from recsys_assets import recipes
+    from recsys_assets import asset_specs
     from recsys_assets.publishing import AssetRun
     from recsys_assets.resources import LakeResource, lake_root
     from recsys_core.errors import ArtifactError
@@ -70,7 +70,7 @@ def read_undeclared() -> None:
     lake = LakeResource(root=str(lake_root()))
     import recsys_assets.definitions  # noqa: F401
 
-    recipes.RECIPES["sneaky"] = recipes.RECIPES["movies"]
+    asset_specs.ASSET_SPECS["sneaky"] = asset_specs.ASSET_SPECS["movies"]
 
     @dg.asset
     def sneaky(context: dg.AssetExecutionContext) -> None:

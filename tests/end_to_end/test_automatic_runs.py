@@ -7,7 +7,7 @@ import pytest
 
 from tests.assets.edits import change
 from tests.assets.projects import Project
-from tests.assets.test_planning import below, skip, write_log
+from tests.assets.refresh.test_planner import below, skip, write_log
 from tests.end_to_end.served import Served, said, served, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="needs flock between processes")]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from recsys_assets.connections import raise_descriptor_limit
-from recsys_assets.guard import MAX_BODY_BYTES
+from recsys_assets.ui.connections import raise_descriptor_limit
+from recsys_assets.ui.request_guard import MAX_BODY_BYTES
 from tests.assets.projects import Project
 from tests.end_to_end.served import Served, processes_of, said, served, wait_until
 

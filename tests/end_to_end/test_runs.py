@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from recsys_assets.refresh_job import GROUP_TAG, PARENT_TAG
+from recsys_assets.automation.jobs import GROUP_TAG, PARENT_TAG
 from tests.assets.edits import change
 from tests.assets.projects import Project
-from tests.assets.test_planning import below
+from tests.assets.refresh.test_planner import below
 from tests.end_to_end.served import Served, makers, processes_of, said, served, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]

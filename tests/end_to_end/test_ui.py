@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from recsys_assets.jobs import LAUNCHED_BY_TAG
-from recsys_assets.refresh_job import PARENT_TAG
+from recsys_assets.automation.jobs import PARENT_TAG
+from recsys_assets.runs import LAUNCHED_BY_TAG
 from recsys_core.days import DAY_S
 from tests.assets.edits import change
 from tests.assets.projects import Project
-from tests.assets.test_planning import PARENTS, below, skip, write_log
+from tests.assets.refresh.test_planner import PARENTS, below, skip, write_log
 from tests.end_to_end.served import Served, makers, served, wait_until
 
 BUILD_S = 540

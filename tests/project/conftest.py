@@ -39,7 +39,7 @@ def current_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _is_current(lake: Path) -> bool:
-    # In a process of its own, as settings and recipes of this one may have been changed by other tests.
+    # In a process of its own, as settings and asset specs of this one may have been changed by other tests.
     return _recsys(lake, "refresh", "--plan", "--json").strip() == "{}"
 
 

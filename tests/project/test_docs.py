@@ -9,7 +9,7 @@ import pytest
 from benchmarks import architecture
 from benchmarks.stage_pages import PAGES, pages
 from recsys_assets import checks
-from recsys_assets.recipes import RECIPES
+from recsys_assets.asset_specs import ASSET_SPECS
 from recsys_assets.resources import PROJECT
 from recsys_core import STAGES
 from recsys_core.evaluation.accuracy import METRICS
@@ -46,7 +46,7 @@ def anchors(path: Path) -> set[str]:
 
 
 def settings() -> set[str]:
-    return {field for recipe in RECIPES.values() if recipe.form for field in recipe.form.model_fields}
+    return {field for spec in ASSET_SPECS.values() if spec.form for field in spec.form.model_fields}
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=names)
@@ -99,10 +99,10 @@ def test_the_picture_of_the_packages_is_that_of_the_code() -> None:
 
 
 def test_every_setting_says_why_and_has_bounds_where_it_is_a_number() -> None:
-    for recipe in RECIPES.values():
-        for name, field in recipe.form.model_fields.items() if recipe.form else ():
-            assert field.description, f"{recipe.name}.{name}"
-            assert field.annotation not in {int, float} or field.metadata, f"{recipe.name}.{name} has no bounds"
+    for spec in ASSET_SPECS.values():
+        for name, field in spec.form.model_fields.items() if spec.form else ():
+            assert field.description, f"{spec.name}.{name}"
+            assert field.annotation not in {int, float} or field.metadata, f"{spec.name}.{name} has no bounds"
 
 
 @pytest.mark.parametrize("page", ADRS, ids=names)
@@ -128,7 +128,7 @@ def test_every_metric_is_in_the_glossary() -> None:
 
 def test_every_asset_is_on_the_page_of_its_stage_and_in_the_architecture() -> None:
     architecture = text_of(PROJECT / "docs/architecture.md")
-    for name in RECIPES:
+    for name in ASSET_SPECS:
         assert name in architecture
         assert any(f"| `{name}` |" in text_of(PAGES / f"{stage}.md") for stage in STAGES), name
 

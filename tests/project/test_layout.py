@@ -14,8 +14,8 @@ MODULES = sorted(path for path in CORE.rglob("*.py") if path.stem != "__init__")
 
 WITHOUT_ASSETS = {"serving": "it answers from the assets of other stages and stores nothing"}
 
-SHARED = {"tables", "pictures", "pages", "numbers"}
-"""What the modules of all stages say in `recsys_assets/metadata` is said with these."""
+SHARED = {"tables", "pictures", "pages", "numbers", "schema_checks"}
+"""Modules of `recsys_assets/metadata` and `recsys_assets/checks` that the modules of several stages use."""
 
 WITHOUT_TESTS_OF_THEIR_OWN = {
     "data/config.py": "settings; test_docs holds every setting to bounds and reasons",
@@ -34,6 +34,19 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "lake/locks.py": "tested through what it guards: test_store, test_drafts, test_collection",
     "lake/shelf.py": "tested through what it holds: test_store, test_corruption",
 }
+
+PURPOSES = ("refresh", "automation", "ui")
+"""Packages of `recsys_assets` that are cut by purpose, not by stage."""
+
+WITHOUT_A_MIRROR = {
+    "asset_specs": "tested with what declares assets: test_assets, test_definitions",
+    "partitions": "a constant",
+    "runs": "names; test_definitions and test_runner read by them",
+    "refresh/reconcile": "tested through the refresh that it is part of: test_runner, test_minimal_rerun",
+    "automation/jobs": "tested with all that Dagster loads: test_definitions, test_runs",
+    "ui/webserver": "tested by talking to it: test_guarded_ui",
+}
+"""Modules of `recsys_assets`, at the top or in PURPOSES, without a test file of their own."""
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -79,3 +92,15 @@ def test_every_module_of_core_has_a_test_file_or_a_reason(module: Path) -> None:
 
 def test_no_reason_is_given_for_what_does_not_exist() -> None:
     assert not [name for name in WITHOUT_TESTS_OF_THEIR_OWN if not (CORE / name).is_file()]
+
+
+def test_modules_beside_the_stages_have_a_test_file_or_a_reason() -> None:
+    assets = PROJECT / "recsys_assets"
+    paths = [path for folder in (".", *PURPOSES) for path in (assets / folder).glob("*.py")]
+    inside = {path.relative_to(assets).with_suffix("") for path in paths if path.stem != "__init__"}
+    without = {
+        path.as_posix()
+        for path in inside
+        if not (PROJECT / "tests/assets" / path.with_name(f"test_{path.name}.py")).is_file()
+    }
+    assert without == WITHOUT_A_MIRROR.keys()

@@ -7,7 +7,7 @@ import pytest
 from recsys_assets.checks.evaluation import report_counts_everybody
 from recsys_assets.cli.checks import _short
 from recsys_assets.definitions import defs
-from recsys_assets.proving import WORST_FIRST
+from recsys_assets.refresh.check_status import WORST_FIRST
 from tests.assets.edits import change
 from tests.assets.projects import Project
 from tests.conftest import Built

@@ -8,7 +8,7 @@ import pytest
 from recsys_assets.checks.evaluation import report_counts_everybody
 from tests.assets.edits import change
 from tests.assets.projects import DATA_SET, Project
-from tests.assets.test_planning import PARENTS, below
+from tests.assets.refresh.test_planner import PARENTS, below
 from tests.conftest import Built
 
 

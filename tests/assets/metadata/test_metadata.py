@@ -13,9 +13,9 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from recsys_assets import definitions  # noqa: F401  # declares the assets, which fills RECIPES
+from recsys_assets import definitions  # noqa: F401  # declares the assets, which fills ASSET_SPECS
+from recsys_assets.asset_specs import ASSET_SPECS
 from recsys_assets.metadata.feedback import MOST_PICTURED, interactions_metadata
-from recsys_assets.recipes import RECIPES
 from recsys_core.data.splits import Splits
 from recsys_core.feedback.config import InteractionsConfig
 from recsys_core.feedback.interactions import read_day
@@ -25,7 +25,7 @@ from tests.assets.metadata.asked import ingest, print_metadata
 from tests.assets.metadata.expected import EVERY, EXPECTED, LEARNED, TEXTS, Shown
 from tests.assets.metadata.ink import DARK, LEAST_CONTRAST, WHITE, contrast, ink_on
 from tests.assets.projects import Project
-from tests.assets.test_planning import click, rating, write_log
+from tests.assets.refresh.test_planner import click, rating, write_log
 from tests.conftest import Built
 from tests.core.feedback.rows import impression
 
@@ -69,7 +69,7 @@ def seen(with_a_day: Project) -> Seen:
 
 def files_of(project: Project, asset: str) -> dict[str, pl.DataFrame]:
     """The tables of an artifact by the names of their files."""
-    if RECIPES[asset].is_partitioned:
+    if ASSET_SPECS[asset].is_partitioned:
         asset = f"{asset}/{DAY}"
     return {path.stem: read_table(path) for path in project.folder(asset).glob("*.parquet")}
 
@@ -104,7 +104,7 @@ def pictures_of(shown: Mapping[str, Any]) -> set[str]:
 
 
 def test_it_is_written_down_what_is_shown_of_each_asset() -> None:
-    assert EXPECTED.keys() == RECIPES.keys()
+    assert EXPECTED.keys() == ASSET_SPECS.keys()
 
 
 @pytest.mark.parametrize("asset", sorted(EXPECTED))
@@ -119,7 +119,7 @@ def test_every_asset_shows_its_numbers(asset: str, seen: Seen) -> None:
     assert shown["duration_s"][1] >= 0
     versions = shown["inputs"][1]
     names = {name.split("/")[0] for name in versions}
-    assert names == {*RECIPES[asset].parents, *RECIPES[asset].outside}
+    assert names == {*ASSET_SPECS[asset].parents, *ASSET_SPECS[asset].outside}
 
 
 @pytest.mark.parametrize("asset", sorted(EXPECTED))
@@ -202,7 +202,7 @@ def test_lineage_leads_from_columns_that_are_there_to_columns_that_are_there(ass
 
 
 def ancestors(asset: str) -> set[str]:
-    parents = set(RECIPES[asset].parents)
+    parents = set(ASSET_SPECS[asset].parents)
     return parents.union(*(ancestors(parent) for parent in parents))
 
 

@@ -1,0 +1,1 @@
+"""What starts runs: jobs by hand, sensors and schedules by themselves, and automation conditions asset by asset."""
