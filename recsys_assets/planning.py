@@ -9,7 +9,7 @@ import polars as pl
 from recsys_assets.partitions import arrival_days
 from recsys_assets.recipes import RECIPES, Recipe
 from recsys_assets.resources import LakeResource
-from recsys_core.data.sources import locate, source_version
+from recsys_core.data.movielens.sources import locate, source_version
 from recsys_core.days import day_before
 from recsys_core.errors import ArtifactError, LogError
 from recsys_core.feedback.arrivals import NO_VERSION, day_versions, last_closed_day, version_until

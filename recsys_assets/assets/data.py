@@ -15,9 +15,8 @@ from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.recipes import versioned_asset
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import from_settings
-from recsys_core.data.config import SplitsConfig
-from recsys_core.data.limits import RatingsReadingConfig, ReadingConfig
-from recsys_core.data.sources import EMBEDDED
+from recsys_core.data.config import RatingsReadingConfig, ReadingConfig, SplitsConfig
+from recsys_core.data.movielens.sources import EMBEDDED
 from recsys_core.tables import tables_writer
 
 
@@ -49,7 +48,7 @@ def raw_data(context: dg.AssetExecutionContext, config: RawDataRun, lake: LakeRe
 
     It copies nothing. Its version changes when the bytes of the source do, and then movies and base_ratings are stale.
     """
-    from recsys_core.data.sources import locate, source_version
+    from recsys_core.data.movielens.sources import locate, source_version
 
     run = AssetRun(context, lake, config)
     path = locate(config.dataset, lake.raw_folder)
@@ -65,8 +64,8 @@ def movies(context: dg.AssetExecutionContext, config: MoviesRun, lake: LakeResou
     What could not be read is in the artifact, with line and reason, so that nothing is lost in silence. A year of
     release that the data set's ratings contradict is set aside there as well, and the movie stays without a year.
     """
-    from recsys_core.data.reading import read_dated_movies
-    from recsys_core.data.sources import locate
+    from recsys_core.data.movielens.reading import read_dated_movies
+    from recsys_core.data.movielens.sources import locate
 
     run = AssetRun(context, lake, config)
     read = read_dated_movies(locate(run.table("raw_data")["dataset"].item(), lake.raw_folder), config)
@@ -87,8 +86,8 @@ def base_ratings(context: dg.AssetExecutionContext, config: BaseRatingsRun, lake
     Apart from `ratings`, so that new events of the log do not ask for the whole data set to be read again.
     """
     from recsys_core.data.holding import held_back
-    from recsys_core.data.reading import check_unknown_movies, read_ratings
-    from recsys_core.data.sources import locate
+    from recsys_core.data.movielens.reading import check_unknown_movies, read_ratings
+    from recsys_core.data.movielens.sources import locate
 
     run = AssetRun(context, lake, config)
     read = read_ratings(locate(run.table("raw_data")["dataset"].item(), lake.raw_folder), config)

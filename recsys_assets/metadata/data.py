@@ -13,7 +13,7 @@ from recsys_assets.metadata.tables import Lineage, Metadata, table_metadata
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from recsys_core.data.reading import Read
+    from recsys_core.data.movielens.reading import Read
     from recsys_core.data.splits import Splits
 
 RATED = ("user_id", "item_id", "rating", "timestamp")
@@ -39,7 +39,7 @@ SPLITS_LINEAGE: Lineage = {name: (f"ratings.{name}",) for name in RATED} | {
 def raw_data_metadata(table: pl.DataFrame, path: Path) -> Metadata:
     """Which bytes these are, where they lie, and how many."""
     from recsys_core.data.bookkeeping import RAW_DATA
-    from recsys_core.data.sources import source_bytes
+    from recsys_core.data.movielens.sources import source_bytes
 
     about = table.row(0, named=True)
     return {**about, "path": str(path), "source_bytes": source_bytes(path), **table_metadata(table, RAW_DATA)}

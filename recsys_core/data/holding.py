@@ -4,9 +4,9 @@ from pathlib import Path
 
 import polars as pl
 
-from recsys_core.data.limits import RatingsReadingConfig
-from recsys_core.data.reading import read_ratings
-from recsys_core.data.sources import locate
+from recsys_core.data.config import RatingsReadingConfig
+from recsys_core.data.movielens.reading import read_ratings
+from recsys_core.data.movielens.sources import locate
 from recsys_core.days import start_of
 from recsys_core.errors import DataError
 

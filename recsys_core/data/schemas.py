@@ -96,20 +96,6 @@ MOVIES = pa.DataFrameSchema(
 """One row per movie: title without its year ('' where unknown), genres ([] where none are listed), year of release
 (null where unknown); sorted by item_id."""
 
-USERS = pa.DataFrameSchema(
-    {
-        "user_id": pa.Column(pl.Int64, _ID, unique=True, description="As in the ratings."),
-        "age": pa.Column(pl.Int32, pa.Check.in_range(0, 130), description="Years; 1M: the lower end of an age group."),
-        "gender": pa.Column(pl.String, pa.Check.isin(["F", "M"]), description="As recorded."),
-        "occupation": pa.Column(pl.String, description="In words."),
-    },
-    name="users",
-    strict=True,
-    ordered=True,
-)
-"""One row per user, where the data set tells (100K, 1M): age in years (1M: the lower end of an age group), gender as
-recorded, occupation; sorted by user_id. The zip code is left behind: nobody here needs to know where a user lives."""
-
 QUARANTINE = pa.DataFrameSchema(
     {
         "file": pa.Column(pl.String, description="Name of the file inside the data set."),

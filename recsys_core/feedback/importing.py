@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from recsys_core.data.lines import GZIP_MAGIC, UTF8_MARK, UTF16_MARKS
+from recsys_core.data.movielens.lines import GZIP_MAGIC, UTF8_MARK, UTF16_MARKS
 from recsys_core.data.quarantine import BadRow
 from recsys_core.errors import DataError, LogError
 from recsys_core.feedback.config import InteractionsConfig

@@ -18,8 +18,7 @@ SHARED = {"tables", "pictures", "pages", "numbers"}
 """What the modules of all stages say in `recsys_assets/metadata` is said with these."""
 
 WITHOUT_TESTS_OF_THEIR_OWN = {
-    "data/config.py": "settings; test_docs holds every setting to bounds and reasons",
-    "evaluation/config.py": "settings; as above",
+    "evaluation/config.py": "settings; test_docs holds every setting to bounds and reasons",
     "feedback/config.py": "settings; as above",
     "monitoring/config.py": "settings; as above",
     "ranking/config.py": "settings; as above",

@@ -5,8 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from recsys_core.data.config import RatingsReadingConfig
 from recsys_core.data.holding import held_back, ratings_held_back
-from recsys_core.data.limits import RatingsReadingConfig
 from recsys_core.errors import DataError
 from tests.core.tables_by_hand import ratings_of
 

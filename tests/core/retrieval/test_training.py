@@ -11,7 +11,7 @@ import torch
 
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.histories import Histories, catalogue_of, histories_of
-from recsys_core.data.reading import read_movies, read_ratings
+from recsys_core.data.movielens.reading import read_movies, read_ratings
 from recsys_core.data.schemas import RATINGS_COLUMNS
 from recsys_core.data.slicing import make_splits
 from recsys_core.features.tables import item_features

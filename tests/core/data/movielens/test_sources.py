@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys_core.data.sources import (
+from recsys_core.data.movielens.sources import (
     EMBEDDED,
     SOURCES,
     Source,

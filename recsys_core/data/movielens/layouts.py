@@ -3,10 +3,10 @@
 To support another layout, add it here: the readers know tables only through `TableLayout`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from recsys_core.data.archives import Files
-from recsys_core.data.limits import ReadingConfig
+from recsys_core.data.config import ReadingConfig
+from recsys_core.data.movielens.archives import Files
 from recsys_core.errors import DataError
 
 RATING_NAMES = ("userId", "movieId", "rating", "timestamp")
@@ -39,12 +39,15 @@ class TableLayout:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
-    """The tables of one way to publish MovieLens; `users` is None where nothing is told of users."""
+    """The tables of one way to publish MovieLens.
+
+    `told_by` names a file that tells this layout from another with the same tables; it is not read.
+    """
 
     name: str
     ratings: TableLayout
     movies: TableLayout
-    users: TableLayout | None = None
+    told_by: str = ""
 
 
 CSV = Layout(
@@ -70,21 +73,13 @@ ML_100K = Layout(
         delimiter="|",
         encoding="latin-1",
     ),
-    users=TableLayout(
-        file="u.user", columns=("userId", "age", "gender", "occupation", "zip"), delimiter="|", encoding="latin-1"
-    ),
 )
-
-ML_100K_WITHOUT_USERS = replace(ML_100K, name="100k without users", users=None)
-"""As many copies have it."""
 
 ML_1M = Layout(
     name="1m",
     ratings=TableLayout(file="ratings.dat", columns=RATING_NAMES, delimiter="::"),
     movies=TableLayout(file="movies.dat", columns=MOVIE_NAMES, delimiter="::", encoding="latin-1"),
-    users=TableLayout(
-        file="users.dat", columns=("userId", "gender", "age", "occupation", "zip"), delimiter="::", encoding="latin-1"
-    ),
+    told_by="users.dat",
 )
 
 ML_10M = Layout(
@@ -92,10 +87,10 @@ ML_10M = Layout(
     ratings=TableLayout(file="ratings.dat", columns=RATING_NAMES, delimiter="::"),
     movies=TableLayout(file="movies.dat", columns=MOVIE_NAMES, delimiter="::"),
 )
-"""As 1M, but in UTF-8 and without users.dat, by which the two are told apart."""
+"""As 1M, but in UTF-8 and without users.dat."""
 
-LAYOUTS = (CSV, KAGGLE, ML_100K, ML_100K_WITHOUT_USERS, ML_1M, ML_10M)
-"""One whose files are a part of another's comes after it."""
+LAYOUTS = (CSV, KAGGLE, ML_100K, ML_1M, ML_10M)
+"""A layout whose files are a subset of another's comes after it."""
 
 
 def layout_of(files: Files) -> Layout:
@@ -106,8 +101,7 @@ def layout_of(files: Files) -> Layout:
     """
     names = files.names()
     for layout in LAYOUTS:
-        tables = [layout.ratings, layout.movies, *([layout.users] if layout.users else [])]
-        if {table.file for table in tables} <= names:
+        if {layout.ratings.file, layout.movies.file, layout.told_by} - {""} <= names:
             return layout
     found = ", ".join(sorted(names)[:8]) or "no file at its top"
     raise DataError(

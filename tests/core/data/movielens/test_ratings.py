@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from recsys_core.data.limits import ReadingConfig
-from recsys_core.data.lines import blocks
+from recsys_core.data.config import ReadingConfig
+from recsys_core.data.movielens.lines import blocks
+from recsys_core.data.movielens.ratings import deduplicated, rating_rows
+from recsys_core.data.movielens.records import Plan
 from recsys_core.data.quarantine import Quarantine
-from recsys_core.data.ratings import deduplicated, rating_rows
-from recsys_core.data.records import Plan
 from recsys_core.errors import DataError
 
 COLUMNS = ("userId", "movieId", "rating", "timestamp")

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from recsys_core.data.limits import ReadingConfig
+from recsys_core.data.config import ReadingConfig
 from recsys_core.data.schemas import LATEST_TIMESTAMP
 
 

@@ -11,16 +11,15 @@ from pathlib import Path
 
 import polars as pl
 
-from recsys_core.data import movies as movie_lines
-from recsys_core.data import ratings as rating_lines
-from recsys_core.data import users as user_lines
-from recsys_core.data.archives import Files, opened
-from recsys_core.data.layouts import TableLayout, layout_of
-from recsys_core.data.limits import ReadingConfig
-from recsys_core.data.lines import Block, blocks
+from recsys_core.data.config import ReadingConfig
+from recsys_core.data.movielens import movies as movie_lines
+from recsys_core.data.movielens import ratings as rating_lines
+from recsys_core.data.movielens.archives import Files, opened
+from recsys_core.data.movielens.layouts import TableLayout, layout_of
+from recsys_core.data.movielens.lines import Block, blocks
+from recsys_core.data.movielens.records import Plan, plan_of
 from recsys_core.data.quarantine import BadRow, Quarantine
-from recsys_core.data.records import Plan, plan_of
-from recsys_core.data.schemas import MOVIES, QUARANTINE, RATINGS, RATINGS_COLUMNS, USERS
+from recsys_core.data.schemas import MOVIES, QUARANTINE, RATINGS, RATINGS_COLUMNS
 from recsys_core.errors import DataError
 
 DEFAULT = ReadingConfig()
@@ -43,7 +42,6 @@ class Dataset:
 
     ratings: pl.DataFrame  # RATINGS
     movies: pl.DataFrame  # MOVIES
-    users: pl.DataFrame | None  # USERS; None where the data set tells nothing of users
     rejected: pl.DataFrame  # QUARANTINE, of all files
     counts: dict[str, int]
     notes: list[str]
@@ -124,38 +122,20 @@ def read_dated_movies(path: Path, config: ReadingConfig = DEFAULT) -> Read:
     return read_movies(path, config, ratings.table)
 
 
-def read_users(path: Path, config: ReadingConfig = DEFAULT) -> Read | None:
-    """What a data set tells of its users, sorted by user_id; None if that is nothing.
-
-    Raises:
-        DataError: as for `read_ratings`; or two lines describe one user.
-    """
-    with opened(path) as files:
-        layout = layout_of(files)
-        if layout.users is None:
-            return None
-        with _open_table(files, layout.users, config) as lines:
-            rows, n_lines = user_lines.user_rows(lines.blocks, lines.plan, lines.quarantine)
-            _check_rows(lines, rows.height, n_lines)
-    table = USERS.validate(user_lines.without_repeats(rows, lines.plan.file))
-    return _read(lines, table, n_lines, {"exact_repeats": rows.height - table.height})
-
-
 def read_dataset(path: Path, config: ReadingConfig = DEFAULT) -> Dataset:
     """All tables of a data set.
 
     Raises:
         DataError: as for the single tables; or too many ratings are of movies that the movie table does not know.
     """
-    ratings, users = read_ratings(path, config), read_users(path, config)
+    ratings = read_ratings(path, config)
     movies = read_movies(path, config, ratings.table)
     unknown = check_unknown_movies(ratings.table, movies.table, config)
-    reads = {"ratings": ratings, "movies": movies} | ({"users": users} if users else {})
+    reads = {"ratings": ratings, "movies": movies}
     counts = {f"{name}.{key}": n for name, read in reads.items() for key, n in read.counts.items()}
     return Dataset(
         ratings=ratings.table,
         movies=movies.table,
-        users=users.table if users else None,
         rejected=QUARANTINE.validate(pl.concat([read.rejected for read in reads.values()])),
         counts=counts | {"ratings.of_unknown_movies": unknown},
         notes=[note for read in reads.values() for note in read.notes],

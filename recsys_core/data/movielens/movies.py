@@ -11,13 +11,15 @@ from dataclasses import dataclass
 import polars as pl
 
 from recsys_core.data.fields import id_number
-from recsys_core.data.layouts import GENRE_FLAGS
-from recsys_core.data.limits import MAX_TITLE_CHARS
-from recsys_core.data.lines import Block
+from recsys_core.data.movielens.layouts import GENRE_FLAGS
+from recsys_core.data.movielens.lines import Block
+from recsys_core.data.movielens.records import Plan, accepted, records
 from recsys_core.data.quarantine import BadRow, Quarantine
-from recsys_core.data.records import Plan, accepted, records
 from recsys_core.data.schemas import MOVIES_COLUMNS, PREVIEW_YEARS, YEARS
 from recsys_core.errors import DataError
+
+MAX_TITLE_CHARS = 500
+"""A longer title is set aside; the longest of MovieLens 32M has about 250 characters."""
 
 NO_GENRES = ("", "(no genres listed)")
 

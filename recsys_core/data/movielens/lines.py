@@ -10,9 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from recsys_core.data.archives import DAMAGE, MAX_RATIO, damaged, is_bomb
-from recsys_core.data.limits import BLOCK_BYTES, MAX_FILE_BYTES, MAX_LINE_CHARS
+from recsys_core.data.movielens.archives import DAMAGE, MAX_FILE_BYTES, MAX_RATIO, damaged, is_bomb
 from recsys_core.errors import DataError
+
+BLOCK_BYTES = 16 << 20
+"""A file is read in blocks of this size, so that memory does not grow with it beyond the table itself."""
+
+MAX_LINE_CHARS = 1 << 20
+"""A longer line is set aside; GroupLens' longest has a few hundred characters."""
 
 GZIP_MAGIC = b"\x1f\x8b"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")

@@ -14,8 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol, cast
 
-from recsys_core.data.limits import MAX_FILE_BYTES
 from recsys_core.errors import DataError
+
+MAX_FILE_BYTES = 4 << 30
+"""The largest unpacked file that is read; ratings.csv of MovieLens 32M has 0.9 GB.
+
+The caps of this package are no settings: they lie far above every GroupLens file, and only stop a hostile or broken
+one from using up memory or disk.
+"""
 
 MAX_MEMBERS = 1_000
 MAX_TOTAL_BYTES = 8 << 30

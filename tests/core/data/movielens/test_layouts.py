@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from recsys_core.data.archives import opened
-from recsys_core.data.layouts import LAYOUTS, layout_of
-from recsys_core.data.limits import ReadingConfig
-from recsys_core.data.reading import read_dataset
+from recsys_core.data.config import ReadingConfig
+from recsys_core.data.movielens.archives import opened
+from recsys_core.data.movielens.layouts import LAYOUTS, layout_of
+from recsys_core.data.movielens.reading import read_dataset
 from recsys_core.errors import DataError
 
 ZipOf = Callable[..., Path]
@@ -33,7 +33,7 @@ ML_10M = {
         (["ratings.csv", "movies.csv", "tags.csv"], "csv"),
         (["rating.csv", "movie.csv", "tag.csv"], "kaggle"),
         (["u.data", "u.item", "u.user", "u.genre"], "100k"),
-        (["u.data", "u.item"], "100k without users"),
+        (["u.data", "u.item"], "100k"),
         (["ratings.dat", "movies.dat", "users.dat"], "1m"),
         (["ratings.dat", "movies.dat", "tags.dat"], "10m"),
     ],
@@ -71,27 +71,23 @@ def test_100k_is_read_without_its_users(ml_100k: Path, tmp_path: Path) -> None:
         for name in ("u.data", "u.item"):
             (tmp_path / name).write_bytes(zipped.read(f"ml-100k/{name}"))
     whole, bare = read_dataset(ml_100k), read_dataset(tmp_path)
-    assert bare.users is None
     assert bare.ratings.equals(whole.ratings)
     assert bare.movies.equals(whole.movies)
 
 
-def test_1m_is_read_in_latin_1_with_its_users(zip_of: ZipOf) -> None:
+def test_1m_is_told_by_its_users_and_read_in_latin_1(zip_of: ZipOf) -> None:
     dataset = read_dataset(zip_of(ML_1M))
     assert dataset.ratings.rows() == [(1, 1193, 5.0, 978300760), (1, 661, 3.0, 978302109)]
     assert dataset.movies.rows() == [
         (661, "James and the Giant Peach", ["Children's"], 1996),
         (1193, "Mis\u00e9rables", ["Drama"], 1975),
     ]
-    assert dataset.users is not None
-    assert dataset.users.rows() == [(1, 1, "F", "K-12 student")]
 
 
-def test_10m_is_read_in_utf_8_without_users(zip_of: ZipOf) -> None:
+def test_10m_is_read_in_utf_8(zip_of: ZipOf) -> None:
     dataset = read_dataset(zip_of(ML_10M))
     assert dataset.ratings.rows() == [(1, 122, 4.5, 838985046)]
     assert dataset.movies.rows() == [(122, "Caf\u00e9: A Film", ["Comedy", "Romance"], 1992)]
-    assert dataset.users is None
 
 
 def test_the_encoding_setting_wins_over_the_layouts(zip_of: ZipOf) -> None:

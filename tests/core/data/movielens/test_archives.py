@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from recsys_core.data import archives as module
-from recsys_core.data.archives import opened
-from recsys_core.data.reading import read_dataset, read_ratings
+from recsys_core.data.movielens import archives as module
+from recsys_core.data.movielens.archives import opened
+from recsys_core.data.movielens.reading import read_dataset, read_ratings
 from recsys_core.errors import DataError
 
 ZipOf = Callable[..., Path]

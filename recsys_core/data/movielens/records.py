@@ -1,7 +1,7 @@
 """Lines -> records: lists of text fields under named columns, each with the line where it starts.
 
 A quoted field may hold line ends, so that a record may be longer than a line; a quote that is never closed costs its
-own line and no more. What the fields mean is decided in `ratings`, `movies` and `users`.
+own line and no more. What the fields mean is decided in `ratings` and `movies`.
 """
 
 import re
@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from recsys_core.data.fields import is_moment
-from recsys_core.data.layouts import TableLayout
-from recsys_core.data.limits import MAX_LINE_CHARS
-from recsys_core.data.lines import Block
+from recsys_core.data.movielens.layouts import TableLayout
+from recsys_core.data.movielens.lines import MAX_LINE_CHARS, Block
 from recsys_core.data.quarantine import BadRow, Quarantine
 from recsys_core.errors import DataError
 

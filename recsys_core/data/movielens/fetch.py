@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import tenacity
 
-from recsys_core.data.sources import (
+from recsys_core.data.movielens.sources import (
     SOURCES,
     Source,
     file_digest,

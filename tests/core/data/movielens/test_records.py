@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_core.data.layouts import CSV, ML_100K
-from recsys_core.data.lines import Block, blocks
-from recsys_core.data.records import Plan, Record, plan_of, records
+from recsys_core.data.movielens.layouts import CSV, ML_100K
+from recsys_core.data.movielens.lines import Block, blocks
+from recsys_core.data.movielens.records import Plan, Record, plan_of, records
 from recsys_core.errors import DataError
 
 PLAN = Plan(file="movies.csv", columns=("movieId", "title", "genres"), delimiter=",", has_header=True)

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from recsys_core.data import fetch as module
-from recsys_core.data.fetch import Patience, download, fetch
-from recsys_core.data.sources import EMBEDDED, Source, record_path
+from recsys_core.data.movielens import fetch as module
+from recsys_core.data.movielens.fetch import Patience, download, fetch
+from recsys_core.data.movielens.sources import EMBEDDED, Source, record_path
 from recsys_core.errors import DataError
 
 CONTENT = random.Random(7).randbytes(300_000)

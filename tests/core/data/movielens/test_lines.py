@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_core.data import lines as module
-from recsys_core.data.limits import MAX_LINE_CHARS
-from recsys_core.data.lines import Block, blocks
+from recsys_core.data.movielens import lines as module
+from recsys_core.data.movielens.lines import MAX_LINE_CHARS, Block, blocks
 from recsys_core.errors import DataError
 
 

@@ -11,18 +11,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recsys_core.data.limits import ReadingConfig
-from recsys_core.data.reading import (
+from recsys_core.data.config import ReadingConfig
+from recsys_core.data.movielens.reading import (
     Read,
     check_unknown_movies,
     read_dataset,
     read_dated_movies,
     read_movies,
     read_ratings,
-    read_users,
     unknown_movies,
 )
-from recsys_core.data.schemas import MOVIES, QUARANTINE, RATINGS, USERS
+from recsys_core.data.schemas import MOVIES, QUARANTINE, RATINGS
 from recsys_core.errors import DataError
 
 WriteCsv = Callable[..., Path]
@@ -45,7 +44,6 @@ def test_the_embedded_data_set_is_whole(embedded: Path) -> None:
         671,
     )
     assert dataset.counts["movies.without_title"] == 5
-    assert dataset.users is None
     assert dataset.rejected.height == 0
     assert dataset.counts["ratings.of_unknown_movies"] == 0
     assert dataset.ratings["timestamp"].min() == 789_652_009
@@ -58,8 +56,6 @@ def test_movielens_100k_is_whole(ml_100k: Path) -> None:
         1_682,
         943,
     )
-    assert dataset.users is not None
-    assert dataset.users.height == 943
     assert dataset.movies.filter(pl.col("year").is_null()).rows() == [(267, "unknown", [], None)]
     assert dataset.movies.filter(item_id=1412)["title"].item() == (
         "Land Before Time III: The Time of the Great Giving (V)"
@@ -76,8 +72,6 @@ def test_every_table_keeps_its_schema_and_order(embedded: Path, ml_100k: Path) -
         QUARANTINE.validate(dataset.rejected)
         assert dataset.ratings.equals(dataset.ratings.sort("timestamp", "user_id", "item_id"))
         assert dataset.movies["item_id"].is_sorted()
-        if dataset.users is not None:
-            USERS.validate(dataset.users)
 
 
 def test_a_zip_and_its_unpacked_folder_give_the_same_tables(embedded: Path, tmp_path: Path) -> None:
@@ -279,14 +273,6 @@ def test_a_movie_without_title_year_or_genres_is_kept_and_counted(write_csv: Wri
         "without_year": 1,
         "without_genres": 1,
     }
-
-
-def test_users_are_read_where_there_are_any(write_csv: WriteCsv, ml_100k: Path) -> None:
-    assert read_users(write_csv()) is None
-    users = read_users(ml_100k)
-    assert users is not None
-    assert is_accounted(users)
-    assert users.table.row(0) == (1, 24, "M", "technician")
 
 
 def test_reading_leaves_the_archive_closed(embedded: Path, tmp_path: Path) -> None:
