@@ -30,7 +30,7 @@ from recsys_assets.assets.data import BaseRatingsRun
 from recsys_assets.assets.ranking import RankerRun
 from recsys_assets.recipes import RECIPES
 from recsys_assets.resources import lake_root
-from recsys_core.data.holding import ratings_held_back
+from recsys_core.data.ratings_table import read_holdback
 from recsys_core.data.schemas import LIKED, RATINGS_COLUMNS
 from recsys_core.data.splits import Splits
 from recsys_core.evaluation.rendering import markdown_table
@@ -214,7 +214,7 @@ def second_half(bundle: Bundle, lake: Lake, held: pl.DataFrame) -> str:
 def main(root: Path) -> int:
     """Print both tables; returns the exit status."""
     lake, bundle = Lake(root), load_bundle(Lake(root))
-    held = ratings_held_back(str(RECIPES["raw_data"].parameters()["dataset"]), root / "raw", BaseRatingsRun())
+    held = read_holdback(str(RECIPES["raw_data"].parameters()["dataset"]), root / "raw", BaseRatingsRun())
     n_answers = len(play(bundle, bundle.ranker, held).requests)
     print(f"{n_answers:,} answers to {held['user_id'].n_unique()} users, {held.height:,} ratings\n")
     print(f"{whole_month(bundle, held)}\n")

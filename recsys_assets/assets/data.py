@@ -85,14 +85,14 @@ def base_ratings(context: dg.AssetExecutionContext, config: BaseRatingsRun, lake
 
     Apart from `ratings`, so that new events of the log do not ask for the whole data set to be read again.
     """
-    from recsys_core.data.holding import held_back
     from recsys_core.data.movielens.reading import check_unknown_movies, read_ratings
     from recsys_core.data.movielens.sources import locate
+    from recsys_core.data.ratings_table import split_holdback
 
     run = AssetRun(context, lake, config)
     read = read_ratings(locate(run.table("raw_data")["dataset"].item(), lake.raw_folder), config)
     run.tell_rejected(read.rejected)
-    kept, later = held_back(read.table, config.hold_back_from)
+    kept, later = split_holdback(read.table, config.hold_back_from)
     unknown = check_unknown_movies(kept, run.table("movies"), config)
     return run.publish(
         tables_writer(base_ratings=kept, rejected=read.rejected),
@@ -112,7 +112,7 @@ def ratings(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
     that a later one replaced: slices of the past are made from these, as of their time. Everything below starts here,
     so this is where the feedback loop closes.
     """
-    from recsys_core.data.merging import every_rating, merge_ratings
+    from recsys_core.data.ratings_table import every_rating, merge_ratings
 
     run = AssetRun(context, lake)
     base, logged = run.table("base_ratings"), run.table("interaction_log_head")

@@ -63,12 +63,12 @@ def demo() -> None:
     from recsys_assets.assets.data import BaseRatingsRun
     from recsys_assets.cli.pipeline import this_lake
     from recsys_assets.recipes import RECIPES
-    from recsys_core.data.holding import ratings_held_back
+    from recsys_core.data.ratings_table import read_holdback
     from recsys_core.serving.bundle import load_bundle
     from recsys_core.serving.demonstration import demo_log
 
     lake, dataset = this_lake(), str(RECIPES["raw_data"].parameters()["dataset"])
-    held = ratings_held_back(dataset, lake.raw_folder, BaseRatingsRun())
+    held = read_holdback(dataset, lake.raw_folder, BaseRatingsRun())
     with _log() as log, working("playing the ratings that were held back"):
         made = demo_log(load_bundle(lake.store), held)
         appended = log.append(requests=made.requests, impressions=made.impressions, events=made.events)

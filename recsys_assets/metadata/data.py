@@ -58,7 +58,7 @@ def movies_metadata(read: "Read") -> Metadata:
 
 def base_ratings_metadata(kept: pl.DataFrame, read: "Read") -> Metadata:
     """The ratings that are not held back, and what became of the lines they were read from."""
-    from recsys_core.data.distributions import about_ratings
+    from recsys_core.data.ratings_table import about_ratings
     from recsys_core.data.schemas import QUARANTINE, RATINGS
 
     return {
@@ -92,7 +92,7 @@ def fates_of_lines(counts: Mapping[str, int]) -> dg.MarkdownMetadataValue:
 
 def ratings_metadata(ratings: pl.DataFrame, every: pl.DataFrame) -> Metadata:
     """Counts, and how stars and popularity are distributed; `every` holds the ratings that were replaced as well."""
-    from recsys_core.data.distributions import about_ratings, ratings_by_rank, ratings_by_stars
+    from recsys_core.data.ratings_table import about_ratings, ratings_by_rank, ratings_by_stars
     from recsys_core.data.schemas import EVERY_RATING, MERGED_RATINGS
 
     stars, popularity = ratings_by_stars(ratings), ratings_by_rank(ratings)

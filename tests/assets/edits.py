@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import yaml
 
-from recsys_core.data.merging import merge_ratings
+from recsys_core.data.ratings_table import merge_ratings
 from recsys_core.feedback.interactions import read_day
 from recsys_core.feedback.records import Event
 from tests.assets.observing import make_by_hand, restore_another

@@ -96,7 +96,7 @@ def test_what_was_just_built_is_fresh(project: Project) -> None:
     ("module", "changed"),
     [
         ("recsys_core.tables", set(PARENTS) - {"faiss_index"}),
-        ("recsys_core.data.merging", {"ratings", *ANSWERING}),
+        ("recsys_core.data.ratings_table", {"ratings", *ANSWERING}),
         (
             "recsys_core.feedback.head",
             {"interaction_log_head", "implicit_feedback"} | MODELS - {"baselines"},

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from threadpoolctl import threadpool_limits
 
-from recsys_core.data.merging import every_rating
+from recsys_core.data.ratings_table import every_rating
 from recsys_core.data.schemas import MAX_ID, RATINGS_COLUMNS
 from recsys_core.features import state
 from recsys_core.features.registry import FEATURE_NAMES

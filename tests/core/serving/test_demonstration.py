@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from recsys_core.data.merging import merge_ratings
+from recsys_core.data.ratings_table import merge_ratings
 from recsys_core.data.schemas import RATINGS_COLUMNS
 from recsys_core.errors import DataError
 from recsys_core.feedback.closed import rows_until
