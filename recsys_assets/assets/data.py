@@ -138,7 +138,7 @@ def splits(context: dg.AssetExecutionContext, config: SplitsRun, lake: LakeResou
     Every window but the first ones examines models, and teaches the rankers after it. The last window is the test; its
     targets lie in a file of their own. The chain ends now, after everything that is known.
     """
-    from recsys_core.data.slicing import make_splits
+    from recsys_core.data.splits import make_splits
 
     run = AssetRun(context, lake, config)
     rated = run.table("ratings", "every_rating")

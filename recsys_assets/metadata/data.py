@@ -38,8 +38,8 @@ SPLITS_LINEAGE: Lineage = {name: (f"ratings.{name}",) for name in RATED} | {
 
 def raw_data_metadata(table: pl.DataFrame, path: Path) -> Metadata:
     """Which bytes these are, where they lie, and how many."""
-    from recsys_core.data.bookkeeping import RAW_DATA
     from recsys_core.data.movielens.sources import source_bytes
+    from recsys_core.data.schemas import RAW_DATA
 
     about = table.row(0, named=True)
     return {**about, "path": str(path), "source_bytes": source_bytes(path), **table_metadata(table, RAW_DATA)}
@@ -115,7 +115,7 @@ def ratings_metadata(ratings: pl.DataFrame, every: pl.DataFrame) -> Metadata:
 
 def splits_metadata(splits: "Splits") -> Metadata:
     """Each slice's dates and number of users."""
-    from recsys_core.data.bookkeeping import CUTOFFS, SLICE_USERS, TARGETS
+    from recsys_core.data.schemas import CUTOFFS, SLICE_USERS, TARGETS
     from recsys_core.evaluation.rendering import markdown_table
 
     users, targets = (dict(table.group_by("slice").len().iter_rows()) for table in (splits.users, splits.targets))
