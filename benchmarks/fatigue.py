@@ -35,8 +35,7 @@ from recsys_core.data.schemas import LIKED, RATINGS_COLUMNS
 from recsys_core.data.splits import Splits
 from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.registry import FEATURE_NAMES
-from recsys_core.feedback.head import logged_clicks, logged_ratings
-from recsys_core.feedback.outcomes import outcomes
+from recsys_core.feedback.labels import logged_clicks, logged_ratings, outcomes
 from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE, unpack_features
 from recsys_core.lake.store import Lake
 from recsys_core.metrics.uncertainty import paired_difference

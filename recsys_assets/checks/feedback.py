@@ -11,7 +11,7 @@ from recsys_assets.verdicts import keeps_schema
 def every_closed_day_is_ingested(lake: LakeResource) -> dg.AssetCheckResult:
     """No closed day waits to be ingested, or has changed since; days on which nothing arrived are only told."""
     from recsys_core.evaluation.rendering import markdown_table
-    from recsys_core.feedback.gaps import SILENT
+    from recsys_core.feedback.inspection import SILENT
 
     found = log_gaps(lake)
     is_silent = found["what"] == SILENT
@@ -31,7 +31,7 @@ def every_closed_day_is_ingested(lake: LakeResource) -> dg.AssetCheckResult:
 @dg.asset_check(asset="impression_outcomes", blocking=True)
 def outcomes_keep_their_contract(lake: LakeResource) -> dg.AssetCheckResult:
     """One outcome per shown slot, a like or none, settled after it was shown, with a propensity above 0."""
-    from recsys_core.feedback.derived import OUTCOMES
+    from recsys_core.feedback.schemas import OUTCOMES
 
     return keeps_schema(lake, "impression_outcomes", OUTCOMES)
 
@@ -39,6 +39,6 @@ def outcomes_keep_their_contract(lake: LakeResource) -> dg.AssetCheckResult:
 @dg.asset_check(asset="implicit_feedback", blocking=True)
 def clicks_keep_their_contract(lake: LakeResource) -> dg.AssetCheckResult:
     """Each click once, at a possible time and place, with a weight that is a number and not below 0."""
-    from recsys_core.feedback.derived import IMPLICIT
+    from recsys_core.feedback.schemas import IMPLICIT
 
     return keeps_schema(lake, "implicit_feedback", IMPLICIT)

@@ -15,8 +15,9 @@ from rich.table import Table
 from recsys_assets.cli.console import Json, errors, out, plain, print_json, working
 
 if TYPE_CHECKING:  # polars and Dagster take a second to import, which `--help` need not pay
-    from recsys_core.feedback.importing import Imported, Limits
+    from recsys_core.feedback.importing import Imported
     from recsys_core.feedback.log import Appended, BadLine, EventLog
+    from recsys_core.feedback.parsing import Limits
 
 app = typer.Typer(help="The event log: what was shown, and what users did.", no_args_is_help=True)
 
@@ -36,7 +37,7 @@ def append(
     A line that cannot be understood is set aside, and the exit status is then 1. Mend the file and append it again.
     """
     from recsys_core.feedback.importing import import_lines
-    from recsys_core.feedback.mended import STANDARD_INPUT
+    from recsys_core.feedback.quarantine import STANDARD_INPUT
 
     with _log() as log, working(f"appending {plain(file)}"):
         if file == "-":
@@ -297,7 +298,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 def _limits() -> "Limits":
     """As the settings of `interactions` say, which hold for imports as well; and as the movie table says."""
     from recsys_assets.assets.feedback import InteractionsRun
-    from recsys_core.feedback.importing import Limits
+    from recsys_core.feedback.parsing import Limits
 
     return Limits(
         now=int(time.time()), future_tolerance_s=InteractionsRun().future_tolerance_s, known_items=_known_movies()

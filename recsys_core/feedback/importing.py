@@ -1,29 +1,22 @@
-"""Lines of JSON from outside -> rows of the event log; what cannot be understood is set aside whole.
+"""A file of JSON lines -> rows of the event log; a line that cannot be understood is set aside whole.
 
-A line is an object with "type": "event", "impression" or "request"; one without a type is an event. An import can be
-repeated at no harm, after a failure in the middle as well, since every row has its key.
+`parsing` reads one line. An import can be repeated without harm, also after a failure in the middle, since every row
+has its key.
 """
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from recsys_core.data.movielens.lines import GZIP_MAGIC, UTF8_MARK, UTF16_MARKS
 from recsys_core.data.quarantine import BadRow
 from recsys_core.errors import DataError, LogError
-from recsys_core.feedback.config import InteractionsConfig
-from recsys_core.feedback.events import event_of
-from recsys_core.feedback.impressions import impression_of, request_of
-from recsys_core.feedback.lines import MAX_LINE_BYTES, object_of
-from recsys_core.feedback.log import Appended, BadLine, EventLog, line_id_of
-from recsys_core.feedback.mended import Mending
-from recsys_core.feedback.records import Event, Impression, Record, Request
-from recsys_core.feedback.values import described
-
-BATCH = 512
-"""Lines of one transaction: most of what larger ones gain (`python -m benchmarks.event_log`)."""
+from recsys_core.feedback.log import BATCH, Appended, BadLine, EventLog, append_records, line_id_of
+from recsys_core.feedback.parsing import MAX_LINE_BYTES, Limits, record_of, unknown_items
+from recsys_core.feedback.quarantine import Mending
+from recsys_core.feedback.records import Record
 
 MAX_VALUE_CHARS = 80
 
@@ -36,15 +29,6 @@ NO_LINES = {
 """What files that are no lines of text begin with."""
 
 NO_LINES_REMEDY = "unpack or convert it first; `recsys log append -` reads what a command writes"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What a line is judged by, beside itself."""
-
-    now: int  # seconds UTC: nothing can have arrived later
-    future_tolerance_s: int = InteractionsConfig().future_tolerance_s
-    known_items: Collection[int] | None = None  # ids of the movies that exist; None: nobody has looked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,53 +146,6 @@ def _waiting(log: EventLog) -> list[BadLine]:
         return log.quarantined()
     except LogError:
         return []
-
-
-def record_of(line: bytes, limits: Limits) -> Record:
-    """The record of one line.
-
-    Raises:
-        BadRow: it is none.
-    """
-    values = object_of(line)
-    kind = values.pop("type", "event")
-    record: Record
-    if kind == "event":
-        record = event_of(values, limits.future_tolerance_s)
-        _refuse_arrival("received_at", record.received_at, limits)
-    elif kind == "impression":
-        record = impression_of(values)
-        _refuse_arrival("served_at", record.served_at // 1_000_000, limits)
-    elif kind == "request":
-        record = request_of(values)
-        _refuse_arrival("served_at", record.served_at // 1_000_000, limits)
-    else:
-        raise BadRow("type", "unknown type", described(kind))
-    return record
-
-
-def append_records(log: EventLog, records: Sequence[Record]) -> Appended:
-    """Append records of any type, which came from outside, as one batch."""
-    return log.append(
-        requests=[one for one in records if isinstance(one, Request)],
-        impressions=[one for one in records if isinstance(one, Impression)],
-        events=[one for one in records if isinstance(one, Event)],
-        imported=True,
-    )
-
-
-def unknown_items(records: Iterable[Record], limits: Limits) -> Counter[int]:
-    """item_id of no known movie -> how many of these events and impressions name it; empty where nobody has looked."""
-    known = limits.known_items
-    if known is None:
-        return Counter()
-    return Counter(one.item_id for one in records if not isinstance(one, Request) and one.item_id not in known)
-
-
-def _refuse_arrival(column: str, arrived: int, limits: Limits) -> None:
-    """Nothing arrives later than now, for its day would stay open for years."""
-    if arrived > limits.now + limits.future_tolerance_s:
-        raise BadRow(column, "from the future", str(arrived))
 
 
 def _bad_line(line: _Line, source: str, bad: BadRow, now: int) -> BadLine:

@@ -1,7 +1,7 @@
 """What an event log is, whatever keeps it: rows that are only ever added, and may be delivered any number of times.
 
-An append is one transaction: when it returns, its rows are on the disk, and a reader sees all of them or none. What
-the stored rows say together, which of them count and which are repeats, is worked out when they are read (`arrivals`).
+An append is one transaction: when it returns, its rows are on the disk, and a reader sees all of them or none. Which
+of the stored rows count, and which are repeats, is worked out when they are read (`deduplication`).
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from recsys_core.feedback.records import (
     Event,
     Impression,
     LogTable,
+    Record,
     Request,
     Row,
     digest_of,
@@ -27,6 +28,10 @@ from recsys_core.feedback.records import (
 
 SCHEMA_VERSION = 1
 """Of the stored tables; a log of a newer one is refused, since its columns may mean something else."""
+
+
+BATCH = 512
+"""Lines of one transaction; larger ones gain little more (`python -m benchmarks.event_log`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +102,7 @@ SET_ASIDE = "set aside"
 """Whether a request counts no more: key is the request_id, value "yes" or "no"; the latest note of a request counts."""
 
 LOSS_ACCEPTED = "loss accepted"
-"""Less arrived on a day than was once ingested, and that is in order: see `gaps.refuse_loss`."""
+"""Less arrived on a day than was once ingested, and that is in order: see `inspection.Loss`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +180,16 @@ class EventLog(Protocol):
     def close(self) -> None:
         """Let go of what is open; the log can be used again after."""
         ...
+
+
+def append_records(log: EventLog, records: Sequence[Record]) -> Appended:
+    """Append records of any type, which came from outside, as one batch."""
+    return log.append(
+        requests=[one for one in records if isinstance(one, Request)],
+        impressions=[one for one in records if isinstance(one, Impression)],
+        events=[one for one in records if isinstance(one, Event)],
+        imported=True,
+    )
 
 
 def digest_of_note(note: Note) -> bytes:

@@ -98,7 +98,7 @@ def test_what_was_just_built_is_fresh(project: Project) -> None:
         ("recsys_core.tables", set(PARENTS) - {"faiss_index"}),
         ("recsys_core.data.ratings_table", {"ratings", *ANSWERING}),
         (
-            "recsys_core.feedback.head",
+            "recsys_core.feedback.labels",
             {"interaction_log_head", "implicit_feedback"} | MODELS - {"baselines"},
         ),
         ("recsys_core.features.items", {"item_features", *BY_SLICES, *BY_REGISTRY}),

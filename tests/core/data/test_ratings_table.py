@@ -21,7 +21,7 @@ from recsys_core.data.ratings_table import (
 )
 from recsys_core.data.schemas import MERGED_RATINGS_COLUMNS, RATINGS_COLUMNS
 from recsys_core.errors import DataError
-from recsys_core.feedback.implicit import IMPLICIT_COLUMNS
+from recsys_core.feedback.schemas import IMPLICIT_COLUMNS
 from tests import tiny_world
 from tests.core.tables_by_hand import T0, random_ratings, ratings_of, shuffled
 

@@ -15,7 +15,7 @@ from recsys_core.data.movielens.reading import read_movies, read_ratings
 from recsys_core.data.schemas import RATINGS_COLUMNS
 from recsys_core.data.splits import make_splits
 from recsys_core.features.tables import item_features
-from recsys_core.feedback.implicit import IMPLICIT_COLUMNS
+from recsys_core.feedback.schemas import IMPLICIT_COLUMNS
 from recsys_core.retrieval.candidates import find_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.examples import Examples

@@ -4,11 +4,14 @@ import polars as pl
 import pytest
 from pandera.errors import SchemaError
 
-from recsys_core.feedback.derived import CLICKS, IMPLICIT, LOGGED, OUTCOMES
-from recsys_core.feedback.head import CLICKS_COLUMNS, LOGGED_COLUMNS, logged_clicks, logged_ratings
-from recsys_core.feedback.implicit import IMPLICIT_COLUMNS, implicit_feedback
-from recsys_core.feedback.outcomes import OUTCOMES_COLUMNS, outcomes
+from recsys_core.feedback.labels import implicit_feedback, logged_clicks, logged_ratings, outcomes
 from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE
+from recsys_core.feedback.schemas import (
+    CLICKS,
+    IMPLICIT,
+    LOGGED,
+    OUTCOMES,
+)
 from tests.core.feedback.rows import event, impression
 
 
@@ -27,11 +30,6 @@ def test_each_keeps_its_schema_with_rows_and_without() -> None:
         assert table.height
         schema.validate(table)
         schema.validate(table.clear())
-
-
-def test_the_columns_are_those_that_are_made() -> None:
-    declared = [list(schema.columns) for schema in (LOGGED, CLICKS, OUTCOMES, IMPLICIT)]
-    assert declared == [list(one) for one in (LOGGED_COLUMNS, CLICKS_COLUMNS, OUTCOMES_COLUMNS, IMPLICIT_COLUMNS)]
 
 
 def test_a_label_of_two_is_refused() -> None:

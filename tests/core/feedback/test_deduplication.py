@@ -6,19 +6,23 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from recsys_core.feedback.arrivals import (
+from recsys_core.days import DAY_S
+from recsys_core.feedback.deduplication import (
     NO_VERSION,
     by_day,
     day_versions,
     last_closed_day,
+    rows_until,
+    served_version,
     version_of,
     version_until,
-    with_standing,
+    with_delivery_status,
 )
 from recsys_core.feedback.log import EventLog, deliveries_schema
 from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE, REQUESTS_TABLE
+from recsys_core.feedback.schemas import IMPRESSIONS, REQUESTS
 from recsys_core.feedback.sqlite_log import SqliteLog
-from tests.core.feedback.rows import DAY, START, request
+from tests.core.feedback.rows import DAY, START, impression, request
 
 
 def deliveries(*rows: tuple[str, int, bytes]) -> pl.DataFrame:
@@ -41,14 +45,14 @@ def test_the_first_counts_its_likes_repeat_it_and_others_contradict_it() -> None
     for seed in range(5):
         rows = [row[:3] for row in ROWS * 2]
         random.Random(seed).shuffle(rows)
-        assert with_standing(deliveries(*rows), EVENTS_TABLE).rows() == ROWS
+        assert with_delivery_status(deliveries(*rows), EVENTS_TABLE).rows() == ROWS
 
 
 def test_a_key_of_two_columns_is_one_key() -> None:
     rows = [("r", 1, 10, b"x"), ("r", 2, 11, b"y"), ("s", 1, 12, b"z"), ("r", 1, 13, b"w")]
     table = pl.DataFrame(rows, schema=deliveries_schema(IMPRESSIONS_TABLE), orient="row")
-    found = with_standing(table, IMPRESSIONS_TABLE)
-    assert found["standing"].to_list() == ["first", "conflict", "first", "first"]
+    found = with_delivery_status(table, IMPRESSIONS_TABLE)
+    assert found["delivery_status"].to_list() == ["first", "conflict", "first", "first"]
 
 
 def test_a_day_begins_with_its_first_second_and_tick() -> None:
@@ -61,7 +65,7 @@ def test_a_day_begins_with_its_first_second_and_tick() -> None:
 
 def test_the_version_tells_digests_arrivals_and_standings_apart() -> None:
     def version(*rows: tuple[int, bytes, str]) -> str:
-        schema = {"received_at": pl.Int64, "digest": pl.Binary, "standing": pl.String}
+        schema = {"received_at": pl.Int64, "digest": pl.Binary, "delivery_status": pl.String}
         return version_of(pl.DataFrame(list(rows), schema=schema, orient="row"), EVENTS_TABLE)
 
     one = (10, b"x" * 16, "first")
@@ -125,3 +129,44 @@ def test_the_version_of_all_days_tells_one_day_from_another(log: EventLog, tmp_p
         assert version_until("2999-01-01", day_versions(other, REQUESTS_TABLE)) != version_until(
             "2999-01-01", day_versions(log, REQUESTS_TABLE)
         )
+
+
+def test_an_empty_log_gives_an_empty_table(log: EventLog) -> None:
+    assert REQUESTS.validate(rows_until(log, REQUESTS_TABLE, DAY)).is_empty()
+    assert IMPRESSIONS.validate(rows_until(log, IMPRESSIONS_TABLE, DAY)).is_empty()
+
+
+def test_rows_up_to_a_day_are_sorted_by_key_and_counted_once(log: EventLog) -> None:
+    log.append(impressions=[impression(2, 2), impression(2, 1), impression(1, 1)])
+    again = (START + DAY_S) * 1_000_000
+    log.append(impressions=[impression(1, 1, served_at=again), impression(3, 1, served_at=again)])
+    found = rows_until(log, IMPRESSIONS_TABLE, DAY)
+    assert found.select("request_id", "position").rows() == [("r1", 1), ("r2", 1), ("r2", 2)]
+    assert (found["served_at"] < again).all()
+    both = rows_until(log, IMPRESSIONS_TABLE, "2017-07-15")
+    assert both["request_id"].to_list() == ["r1", "r2", "r2", "r3"]
+    assert both.filter(pl.col("request_id") != "r3").equals(found)
+
+
+def test_days_before_the_first_row_hold_nothing(log: EventLog) -> None:
+    log.append(requests=[request(1)])
+    assert rows_until(log, REQUESTS_TABLE, "2017-07-13").is_empty()
+
+
+def test_what_was_served_is_of_another_version_when_its_slots_come_late(log: EventLog) -> None:
+    assert served_version(log, DAY) == NO_VERSION
+    log.append(requests=[request(1)])
+    versions = [served_version(log, DAY)]
+    log.append(impressions=[impression(1, 1)])
+    versions.append(served_version(log, DAY))
+    log.append(impressions=[impression(1, 2, served_at=(START + DAY_S) * 1_000_000)])
+    assert served_version(log, DAY) == versions[-1], "what arrives on an open day makes nothing stale"
+    versions.append(served_version(log, "2017-07-15"))
+    assert len({NO_VERSION, *versions}) == 4
+    log.append(requests=[request(1)], impressions=[impression(1, 1)])
+    assert served_version(log, "2017-07-15") == versions[-1], "repeats"
+
+
+def test_slots_without_their_request_are_of_a_version_too(log: EventLog) -> None:
+    log.append(impressions=[impression(1, 1)])
+    assert served_version(log, DAY) != NO_VERSION
