@@ -5,7 +5,7 @@ of the stored rows count, and which are repeats, is worked out when they are rea
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -237,9 +237,8 @@ def rows_frame(table: LogTable, rows: Sequence[Row], where: str) -> pl.DataFrame
     Raises:
         LogError: a row is not the one that was written, as its digest shows.
     """
-    for row in rows:
-        if digest_of(table, row[:-1]) != row[-1]:
-            raise LogError(damaged_row(table, row, where))
+    for fault in altered_rows(table, rows, where):
+        raise LogError(fault)
     return pl.DataFrame(rows, schema={**table.columns, "digest": pl.Binary()}, orient="row")
 
 
@@ -266,9 +265,15 @@ def _damaged_keys(table: LogTable, where: str) -> str:
     )
 
 
-def damaged_row(table: LogTable, row: Row, where: str) -> str:
-    """A sentence about a row whose digest does not fit."""
-    key = ", ".join(str(row[list(table.columns).index(name)]) for name in table.key)
+def altered_rows(table: LogTable, rows: Iterable[Row], where: str) -> Iterator[str]:
+    """A sentence for each stored row, digest last, that is not as it was written."""
+    for row in rows:
+        if digest_of(table, row[:-1]) != row[-1]:
+            yield _damaged_row(table, row, where)
+
+
+def _damaged_row(table: LogTable, row: Row, where: str) -> str:
+    key = ", ".join(str(row[place]) for place in table.key_places)
     return (
         f"{where}: the row {key} of {table.name} is not as it was written; the storage is damaged. "
         "Restore the log from a copy, and run `recsys log verify`"

@@ -134,6 +134,11 @@ class LogTable:
     arrival: str  # the column that says when a row arrived
     ticks: int  # of that column, per second
 
+    @property
+    def key_places(self) -> list[int]:
+        """Where the columns of the key stand in a row."""
+        return [list(self.columns).index(name) for name in self.key]
+
     def frame(self, records: Sequence["Record"]) -> pl.DataFrame:
         """A row per record, not checked."""
         rows = [[getattr(one, name) for name in self.columns] for one in records]

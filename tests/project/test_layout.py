@@ -24,6 +24,7 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "ranking/config.py": "settings; as above",
     "retrieval/config.py": "settings; as above",
     "retrieval/baselines/config.py": "settings; as above",
+    "feedback/base_log.py": "tested through the logs built on it: test_log",
     "feedback/postgres_tables.py": "tested through what reads and fills them: test_postgres_log, test_log",
     "contracts.py": "tested with the schemas that features declare: test_schemas",
     "serving/parts.py": "names; test_bundle reads by them",
