@@ -36,7 +36,7 @@ def needs(library: str) -> pytest.MarkDecorator:
 def world(folder: Path, protocol: Protocol) -> Path:
     ratings, movies = tiny_world.ratings(), tiny_world.movies()
     nothing = pl.DataFrame()
-    split(Dataset(ratings=ratings, movies=movies, users=None, rejected=nothing, counts={}, notes=[]), protocol, folder)
+    split(Dataset(ratings=ratings, movies=movies, rejected=nothing, counts={}, notes=[]), protocol, folder)
     return folder
 
 
