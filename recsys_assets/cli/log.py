@@ -324,8 +324,8 @@ def _show_imported(imported: "Imported") -> None:
     _show_appended(imported.appended)
     if imported.n_set_aside:
         out.print(f"  {imported.n_set_aside} were set aside: `recsys log quarantine` says why")
-    if imported.n_mended:
-        out.print(f"  {imported.n_mended} that were set aside before have left the quarantine")
+    if imported.n_resolved:
+        out.print(f"  {imported.n_resolved} that were set aside before have left the quarantine")
     if imported.tail_offset is not None:
         errors.print(
             f"The last line, from byte {imported.tail_offset}, is not finished: append the file again when it is."

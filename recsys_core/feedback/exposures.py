@@ -1,4 +1,4 @@
-"""What users were shown and what they clicked: as tables, and of one user as the log knows it by now.
+"""The items that users were shown and clicked: as tables, and for one user up to this moment.
 
 Seconds count from when a slot was shown, `shown_at`, as in `labels`.
 """

@@ -15,7 +15,7 @@ from recsys_core.data.quarantine import BadRow
 from recsys_core.errors import DataError, LogError
 from recsys_core.feedback.log import BATCH, Appended, BadLine, EventLog, append_records, line_id_of
 from recsys_core.feedback.parsing import MAX_LINE_BYTES, Limits, record_of, unknown_items
-from recsys_core.feedback.quarantine import Mending
+from recsys_core.feedback.quarantine import Resolver
 from recsys_core.feedback.records import Record
 
 MAX_VALUE_CHARS = 80
@@ -35,15 +35,15 @@ NO_LINES_REMEDY = "unpack or convert it first; `recsys log append -` reads what 
 class Imported:
     """What became of the lines: stored or repeated (`appended`), or set aside.
 
-    `tail_offset` is the byte at which an unfinished last line starts, None where there is none: its writer is still at
-    it or died there. It is neither stored nor set aside; import the file again when it is whole.
+    `tail_offset` is the byte at which an unfinished last line starts, None where there is none: its writer is still
+    writing, or died. The line is neither stored nor set aside; import the file again when it is whole.
     """
 
     appended: Appended
     n_lines: int  # without blank ones, which say nothing
     n_set_aside: int  # lines at fault, also those that were set aside by an earlier import
     tail_offset: int | None
-    n_mended: int = 0  # lines of the quarantine that this import made up for, and that left it
+    n_resolved: int = 0  # lines that this import resolved, and that left the quarantine
     unknown_items: dict[int, int] = field(default_factory=dict)  # item_id of no known movie -> lines that name it
 
 
@@ -67,7 +67,7 @@ class _Reading:
 
     log: EventLog
     limits: Limits
-    mending: Mending
+    resolver: Resolver
     batch: _Batch = field(default_factory=_Batch)
     appended: Appended = field(default_factory=Appended)
     unknown: Counter[int] = field(default_factory=Counter)
@@ -82,10 +82,10 @@ class _Reading:
         except BadRow as bad:
             self.n_bad += 1
             self.batch.bad.append(_bad_line(line, source, bad, self.limits.now))
-            self.mending.set_aside(self.batch.bad[-1].line_id)
+            self.resolver.set_aside(self.batch.bad[-1].line_id)
         else:
             self.batch.records.append(record)
-            self.mending.stored(record, line.number)
+            self.resolver.stored(record, line.number)
             self.unknown.update(unknown_items([record], self.limits))
         if self.n_lines % BATCH == 0:
             self.store()
@@ -99,17 +99,17 @@ class _Reading:
         self.batch = _Batch()
 
     def done(self, tail_offset: int | None) -> Imported:
-        """Write what is left, and let the lines go that the file makes up for."""
+        """Write what is left, and let the lines go that the file resolves."""
         self.store()
-        mended = self.mending.made_up_for(self.n_lines, self.appended.n_repeated) if tail_offset is None else set()
-        if mended:
-            self.log.let_go(mended, self.limits.now)
+        resolved = self.resolver.resolved(self.n_lines, self.appended.n_repeated) if tail_offset is None else set()
+        if resolved:
+            self.log.let_go(resolved, self.limits.now)
         return Imported(
             appended=self.appended,
             n_lines=self.n_lines,
             n_set_aside=self.n_bad,
             tail_offset=tail_offset,
-            n_mended=len(mended),
+            n_resolved=len(resolved),
             unknown_items=dict(sorted(self.unknown.items())),
         )
 
@@ -127,7 +127,7 @@ def import_lines(stream: BinaryIO, source: str, log: EventLog, limits: Limits) -
         DataError: the bytes are no lines of text, but packed or UTF-16; nothing was stored.
         LogError: the log cannot be written; what was acknowledged before stays.
     """
-    reading = _Reading(log=log, limits=limits, mending=Mending(waiting=_waiting(log), source=source))
+    reading = _Reading(log=log, limits=limits, resolver=Resolver(waiting=_waiting(log), source=source))
     tail_offset = None
     for read in _lines(stream):
         line = _checked_start(read, source) if read.number == 1 else read
@@ -141,7 +141,7 @@ def import_lines(stream: BinaryIO, source: str, log: EventLog, limits: Limits) -
 
 
 def _waiting(log: EventLog) -> list[BadLine]:
-    """What waits in quarantine; nothing where that cannot be read, since damage elsewhere must not stop an import."""
+    """The lines in quarantine; none if they cannot be read, since damage elsewhere must not stop an import."""
     try:
         return log.quarantined()
     except LogError:

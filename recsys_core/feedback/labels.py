@@ -61,7 +61,7 @@ def outcomes(
     """What came of each shown slot within the time for an answer.
 
     Label 1: the item was clicked after this request, or rated a like by its user, and not rated below. Label 0:
-    neither; or clicked, and rated below a like, since a click is a hope and a rating is a verdict.
+    neither; or clicked, and rated below a like: a rating says more than a click.
 
     Args:
         impressions: IMPRESSIONS, of days for which every answer has arrived.

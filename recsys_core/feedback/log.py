@@ -170,7 +170,7 @@ class EventLog(Protocol):
         ...
 
     def let_go(self, line_ids: Collection[bytes], at: int) -> None:
-        """Note in the second `at` that these lines wait no more: they were replayed, mended or dismissed."""
+        """Note in the second `at` that these lines wait no more: they were replayed, resolved or dismissed."""
         ...
 
     def damage(self) -> list[str]:

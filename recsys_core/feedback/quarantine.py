@@ -29,8 +29,8 @@ _TABLE_OF = {"event": EVENTS_TABLE, "impression": IMPRESSIONS_TABLE, "request": 
 
 
 @dataclass(kw_only=True)
-class Mending:
-    """Follows one import, and tells at its end which lines of the quarantine it made up for."""
+class Resolver:
+    """Follows one import; at its end, says which lines of the quarantine it resolved."""
 
     waiting: Sequence[BadLine]
     source: str  # what the lines of this import are called
@@ -57,15 +57,15 @@ class Mending:
             record: what it said.
             line: its number in the file, from 1.
         """
-        made_up_for = self._by_key.get(key_of(record), set())
-        self._stored |= made_up_for
-        self._n_known += bool(made_up_for) or line in self._places
+        resolved = self._by_key.get(key_of(record), set())
+        self._stored |= resolved
+        self._n_known += bool(resolved) or line in self._places
 
     def set_aside(self, line_id: bytes) -> None:
-        """Take in a line that is at fault: whatever else the file holds, it waits."""
+        """Take in a line that is at fault: it stays in quarantine, whatever else the file holds."""
         self._still_bad.add(line_id)
 
-    def made_up_for(self, n_lines: int, n_repeated: int) -> set[bytes]:
+    def resolved(self, n_lines: int, n_repeated: int) -> set[bytes]:
         """The ids of the lines that may leave the quarantine, now that the whole file was read.
 
         Args:

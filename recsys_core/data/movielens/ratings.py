@@ -77,8 +77,8 @@ def _block_rows(
     good, suspects, n_lines = _fast(block, plan, config)
     last_line = block.first_line + n_lines - 1 if block.unterminated else None
     found = [single_line(line, text, plan, cut_short=line == last_line) for line, text in suspects]
-    mended = _parsed(found, plan, config, quarantine)
-    return pl.concat([good, mended]).sort("line") if mended.height else good, n_lines, ""
+    slowly = _parsed(found, plan, config, quarantine)
+    return pl.concat([good, slowly]).sort("line") if slowly.height else good, n_lines, ""
 
 
 def _fast(block: Block, plan: Plan, config: ReadingConfig) -> tuple[pl.DataFrame, list[tuple[int, str]], int]:

@@ -222,5 +222,5 @@ def test_a_line_that_was_mended_and_appended_again_leaves_the_quarantine(sqlite:
     imported(sqlite, data(line(1), line(2, kind="veiw"), b'{"event_id": "e3", "user', line(4, user_id="4")))
     assert len(sqlite.quarantined()) == 3
     found = imported(sqlite, data(line(1), line(2), line(3), line(4, user_id="4")))
-    assert (found.n_mended, found.n_set_aside) == (2, 1)
+    assert (found.n_resolved, found.n_set_aside) == (2, 1)
     assert [one.line for one in sqlite.quarantined()] == [4]

@@ -133,21 +133,21 @@ def test_requests_and_impressions_are_mended_like_events(sqlite: SqliteLog, kind
     right = {"request": REQUEST, "impression": IMPRESSION}[kind] | {"type": kind}
     imported(sqlite, data(right | {"release": ""}))
     assert len(sqlite.quarantined()) == 1
-    assert imported(sqlite, data(right), source="another.jsonl").n_mended == 1
+    assert imported(sqlite, data(right), source="another.jsonl").n_resolved == 1
     assert sqlite.quarantined() == []
 
 
 def test_a_line_without_a_key_leaves_with_its_file(sqlite: SqliteLog) -> None:
     imported(sqlite, data(line(1), b"rubbish", line(2), b"more"))
-    assert imported(sqlite, data(line(1), line(3), line(2), b"more")).n_mended == 1
+    assert imported(sqlite, data(line(1), line(3), line(2), b"more")).n_resolved == 1
     assert waiting(sqlite) == [("a.jsonl", 4)]
-    assert imported(sqlite, data(line(1), line(3), line(2))).n_mended == 1, "the line was deleted from the file"
+    assert imported(sqlite, data(line(1), line(3), line(2))).n_resolved == 1, "the line was deleted from the file"
     assert waiting(sqlite) == []
 
 
 def test_a_file_of_nothing_but_rubbish_can_be_mended(sqlite: SqliteLog) -> None:
     imported(sqlite, b"rubbish\n")
-    assert imported(sqlite, data(line(1))).n_mended == 1
+    assert imported(sqlite, data(line(1))).n_resolved == 1
     assert waiting(sqlite) == []
 
 
@@ -161,27 +161,27 @@ def test_an_array_that_became_lines_leaves_whole(sqlite: SqliteLog) -> None:
 def test_another_file_of_the_same_name_makes_up_for_nothing(sqlite: SqliteLog) -> None:
     """As where a program writes to one name every day. The same holds of two pipes."""
     imported(sqlite, data(line(1), b"rubbish", line(2)))
-    assert imported(sqlite, data(line(2), line(5), line(6), line(7), line(8))).n_mended == 0
-    assert imported(sqlite, data(line(1), line(3), line(2)), source="b.jsonl").n_mended == 0
+    assert imported(sqlite, data(line(2), line(5), line(6), line(7), line(8))).n_resolved == 0
+    assert imported(sqlite, data(line(1), line(3), line(2)), source="b.jsonl").n_resolved == 0
     assert waiting(sqlite) == [("a.jsonl", 2)]
     imported(sqlite, data(line(1), b"pipe"), source=STANDARD_INPUT)
-    assert imported(sqlite, data(line(1), line(2)), source=STANDARD_INPUT).n_mended == 0
+    assert imported(sqlite, data(line(1), line(2)), source=STANDARD_INPUT).n_resolved == 0
 
 
 def test_a_line_at_fault_waits_whatever_else_bears_its_key(sqlite: SqliteLog) -> None:
     both = data(line(1), line(1, kind="veiw"))
     for _ in range(2):
-        assert imported(sqlite, both).n_mended == 0
+        assert imported(sqlite, both).n_resolved == 0
         assert waiting(sqlite) == [("a.jsonl", 2)]
 
 
 def test_a_file_that_is_not_finished_makes_up_for_nothing_yet(sqlite: SqliteLog) -> None:
     imported(sqlite, data(line(1), b"rubbish", line(2)))
-    assert imported(sqlite, data(line(1), line(2)) + b'{"event_id"').n_mended == 0
+    assert imported(sqlite, data(line(1), line(2)) + b'{"event_id"').n_resolved == 0
     assert waiting(sqlite) == [("a.jsonl", 2)]
 
 
 def test_blank_lines_that_an_older_program_set_aside_leave_with_the_next_import(sqlite: SqliteLog) -> None:
     sqlite.set_aside([bad(b" \r")])
-    assert imported(sqlite, data(line(1)), source="b.jsonl").n_mended == 1
+    assert imported(sqlite, data(line(1)), source="b.jsonl").n_resolved == 1
     assert sqlite.quarantined() == []
