@@ -20,7 +20,7 @@ from benchmarks import PROJECT
 from benchmarks.processes import Cost, cost_of
 from benchmarks.spread import spread_of
 from recsys_assets.asset_specs import ASSET_SPECS
-from recsys_core.data.sources import EMBEDDED
+from recsys_core.data.movielens.sources import EMBEDDED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -21,7 +21,7 @@ import dagster as dg
 from benchmarks import PROJECT
 from benchmarks.processes import Cost, cost_of
 from benchmarks.spread import spread_of
-from recsys_core.data.sources import EMBEDDED
+from recsys_core.data.movielens.sources import EMBEDDED
 
 PRELOADED = ["recsys_assets.definitions", "polars", "pandera.polars"]
 """Torch is left out: forking a process whose libraries have started threads can hang."""

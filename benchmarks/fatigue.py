@@ -30,13 +30,12 @@ from recsys_assets.asset_specs import ASSET_SPECS
 from recsys_assets.assets.data import BaseRatingsRun
 from recsys_assets.assets.ranking import RankerRun
 from recsys_assets.resources import lake_root
-from recsys_core.data.holding import ratings_held_back
+from recsys_core.data.ratings_table import read_holdback
 from recsys_core.data.schemas import LIKED, RATINGS_COLUMNS
 from recsys_core.data.splits import Splits
 from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.registry import FEATURE_NAMES
-from recsys_core.feedback.head import logged_clicks, logged_ratings
-from recsys_core.feedback.outcomes import outcomes
+from recsys_core.feedback.labels import logged_clicks, logged_ratings, outcomes
 from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE, unpack_features
 from recsys_core.lake.store import Lake
 from recsys_core.metrics.uncertainty import paired_difference
@@ -214,7 +213,7 @@ def second_half(bundle: Bundle, lake: Lake, held: pl.DataFrame) -> str:
 def main(root: Path) -> int:
     """Print both tables; returns the exit status."""
     lake, bundle = Lake(root), load_bundle(Lake(root))
-    held = ratings_held_back(str(ASSET_SPECS["raw_data"].parameters()["dataset"]), root / "raw", BaseRatingsRun())
+    held = read_holdback(str(ASSET_SPECS["raw_data"].parameters()["dataset"]), root / "raw", BaseRatingsRun())
     n_answers = len(play(bundle, bundle.ranker, held).requests)
     print(f"{n_answers:,} answers to {held['user_id'].n_unique()} users, {held.height:,} ratings\n")
     print(f"{whole_month(bundle, held)}\n")

@@ -18,11 +18,10 @@ import torch
 from recsys_assets.resources import PROJECT, lake_root
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.histories import histories_of
-from recsys_core.data.reading import read_dataset
+from recsys_core.data.movielens.reading import read_dataset
+from recsys_core.data.movielens.sources import EMBEDDED, locate
 from recsys_core.data.schemas import RATING_STEPS
-from recsys_core.data.slicing import make_splits
-from recsys_core.data.sources import EMBEDDED, locate
-from recsys_core.data.splits import fit_ratings, relevant_items
+from recsys_core.data.splits import fit_ratings, make_splits, relevant_items
 from recsys_core.evaluation.protocols import FROZEN, Examination
 from recsys_core.features.tables import item_features
 from recsys_core.metrics.ranking import recall_at_k

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from recsys_core.data.sources import expanded
+from recsys_core.data.movielens.sources import expanded
 from recsys_core.errors import SettingsError
 from recsys_core.lake.store import Lake
 

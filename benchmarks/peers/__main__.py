@@ -22,8 +22,8 @@ from benchmarks.peers.protocols import PROTOCOLS, split
 from benchmarks.peers.scoring import leads, save_lists, score, table
 from benchmarks.peers.tuning import SHOWN, Tuned, tune
 from recsys_assets.resources import lake_root
-from recsys_core.data.reading import read_dataset
-from recsys_core.data.sources import locate
+from recsys_core.data.movielens.reading import read_dataset
+from recsys_core.data.movielens.sources import locate
 from recsys_core.errors import RecsysError
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.rendering import markdown_table

@@ -15,8 +15,8 @@ from pathlib import Path
 import polars as pl
 
 from recsys_core.data.histories import Catalogue, Histories, catalogue_of, histories_of
+from recsys_core.data.movielens.sources import source_version
 from recsys_core.data.schemas import RATINGS_COLUMNS
-from recsys_core.data.sources import source_version
 from recsys_core.errors import DataError
 from recsys_core.evaluation.lists import RANKED_LISTS
 

@@ -20,10 +20,9 @@ import polars as pl
 
 from benchmarks.peers.folders import TUNING
 from recsys_core.data.config import SplitsConfig
-from recsys_core.data.reading import Dataset
+from recsys_core.data.movielens.reading import Dataset
 from recsys_core.data.schemas import LIKED, RATINGS_COLUMNS
-from recsys_core.data.slicing import make_splits
-from recsys_core.data.splits import Splits, fit_ratings, known_ratings
+from recsys_core.data.splits import Splits, fit_ratings, known_ratings, make_splits
 from recsys_core.tables import write_table
 
 Protocol = Literal["last", "global"]

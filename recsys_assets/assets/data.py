@@ -15,9 +15,8 @@ from recsys_assets.metadata.data import (
 from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import from_settings
-from recsys_core.data.config import SplitsConfig
-from recsys_core.data.limits import RatingsReadingConfig, ReadingConfig
-from recsys_core.data.sources import EMBEDDED
+from recsys_core.data.config import RatingsReadingConfig, ReadingConfig, SplitsConfig
+from recsys_core.data.movielens.sources import EMBEDDED
 from recsys_core.tables import tables_writer
 
 
@@ -49,7 +48,7 @@ def raw_data(context: dg.AssetExecutionContext, config: RawDataRun, lake: LakeRe
 
     It copies nothing. Its version changes when the bytes of the source do, and then movies and base_ratings are stale.
     """
-    from recsys_core.data.sources import locate, source_version
+    from recsys_core.data.movielens.sources import locate, source_version
 
     run = AssetRun(context, lake, config)
     path = locate(config.dataset, lake.raw_folder)
@@ -65,8 +64,8 @@ def movies(context: dg.AssetExecutionContext, config: MoviesRun, lake: LakeResou
     What could not be read is in the artifact, with line and reason, so that nothing is lost in silence. A year of
     release that the data set's ratings contradict is set aside there as well, and the movie stays without a year.
     """
-    from recsys_core.data.reading import read_dated_movies
-    from recsys_core.data.sources import locate
+    from recsys_core.data.movielens.reading import read_dated_movies
+    from recsys_core.data.movielens.sources import locate
 
     run = AssetRun(context, lake, config)
     read = read_dated_movies(locate(run.table("raw_data")["dataset"].item(), lake.raw_folder), config)
@@ -86,14 +85,14 @@ def base_ratings(context: dg.AssetExecutionContext, config: BaseRatingsRun, lake
 
     Apart from `ratings`, so that new events of the log do not ask for the whole data set to be read again.
     """
-    from recsys_core.data.holding import held_back
-    from recsys_core.data.reading import check_unknown_movies, read_ratings
-    from recsys_core.data.sources import locate
+    from recsys_core.data.movielens.reading import check_unknown_movies, read_ratings
+    from recsys_core.data.movielens.sources import locate
+    from recsys_core.data.ratings_table import split_holdback
 
     run = AssetRun(context, lake, config)
     read = read_ratings(locate(run.table("raw_data")["dataset"].item(), lake.raw_folder), config)
     run.tell_rejected(read.rejected)
-    kept, later = held_back(read.table, config.hold_back_from)
+    kept, later = split_holdback(read.table, config.hold_back_from)
     unknown = check_unknown_movies(kept, run.table("movies"), config)
     return run.publish(
         tables_writer(base_ratings=kept, rejected=read.rejected),
@@ -113,7 +112,7 @@ def ratings(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
     that a later one replaced: slices of the past are made from these, as of their time. Everything below starts here,
     so this is where the feedback loop closes.
     """
-    from recsys_core.data.merging import every_rating, merge_ratings
+    from recsys_core.data.ratings_table import every_rating, merge_ratings
 
     run = AssetRun(context, lake)
     base, logged = run.table("base_ratings"), run.table("interaction_log_head")
@@ -139,7 +138,7 @@ def splits(context: dg.AssetExecutionContext, config: SplitsRun, lake: LakeResou
     Every window but the first ones examines models, and teaches the rankers after it. The last window is the test; its
     targets lie in a file of their own. The chain ends now, after everything that is known.
     """
-    from recsys_core.data.slicing import make_splits
+    from recsys_core.data.splits import make_splits
 
     run = AssetRun(context, lake, config)
     rated = run.table("ratings", "every_rating")

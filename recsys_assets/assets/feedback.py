@@ -69,7 +69,7 @@ def interaction_log_head(context: dg.AssetExecutionContext, lake: LakeResource) 
 
     Dagster does not carry staleness from a daily asset to one without partitions; this asset stands between the two.
     """
-    from recsys_core.feedback.head import logged_clicks, logged_ratings
+    from recsys_core.feedback.labels import logged_clicks, logged_ratings
     from recsys_core.tables import read_table
 
     run = AssetRun(context, lake)
@@ -98,8 +98,8 @@ def impression_outcomes(
 
     The ranker learns from it beside the questions of the windows. Propensities are carried along for evaluation.
     """
-    from recsys_core.feedback.closed import rows_until, shown_version
-    from recsys_core.feedback.outcomes import outcomes
+    from recsys_core.feedback.deduplication import rows_until, shown_version
+    from recsys_core.feedback.labels import outcomes
     from recsys_core.feedback.records import IMPRESSIONS_TABLE
     from recsys_core.feedback.set_aside import requests_set_aside, without
     from recsys_core.tables import read_table
@@ -130,7 +130,7 @@ def implicit_feedback(context: dg.AssetExecutionContext, config: ImplicitFeedbac
 
     Kept apart from ratings: stars that nobody gave would bend every mean.
     """
-    from recsys_core.feedback.implicit import implicit_feedback as weighed
+    from recsys_core.feedback.labels import implicit_feedback as weighed
     from recsys_core.tables import read_table
 
     run = AssetRun(context, lake, config)

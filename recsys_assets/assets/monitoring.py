@@ -50,7 +50,7 @@ def parity_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     The requests are those of the event log, up to the last closed day, and those that the release was asked of the
     past. Of the log come also what users were shown before a request, and what they clicked.
     """
-    from recsys_core.feedback.closed import served_version
+    from recsys_core.feedback.deduplication import served_version
     from recsys_core.feedback.set_aside import requests_set_aside
     from recsys_core.monitoring.parity import parity_report as make_report
     from recsys_core.monitoring.served import Served, served_until
@@ -81,7 +81,7 @@ def drift_report(context: dg.AssetExecutionContext, config: DriftReportRun, lake
     """
     from functools import partial
 
-    from recsys_core.feedback.closed import served_version
+    from recsys_core.feedback.deduplication import served_version
     from recsys_core.feedback.set_aside import requests_set_aside
     from recsys_core.monitoring.served import served_until
     from recsys_core.monitoring.watch import watch

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def every_closed_day_is_ingested(lake: LakeResource) -> dg.AssetCheckResult:
     """No closed day waits to be ingested, or has changed since; days on which nothing arrived are only told."""
     from recsys_core.evaluation.rendering import markdown_table
-    from recsys_core.feedback.gaps import SILENT
+    from recsys_core.feedback.inspection import SILENT
 
     found = log_gaps(lake)
     is_silent = found["what"] == SILENT
@@ -36,7 +36,7 @@ def every_closed_day_is_ingested(lake: LakeResource) -> dg.AssetCheckResult:
 @schema_check("impression_outcomes")
 def outcomes_keep_their_contract() -> "pa.DataFrameSchema":
     """One outcome per shown slot, a like or none, settled after it was shown, with a propensity above 0."""
-    from recsys_core.feedback.derived import OUTCOMES
+    from recsys_core.feedback.schemas import OUTCOMES
 
     return OUTCOMES
 
@@ -44,6 +44,6 @@ def outcomes_keep_their_contract() -> "pa.DataFrameSchema":
 @schema_check("implicit_feedback")
 def clicks_keep_their_contract() -> "pa.DataFrameSchema":
     """Each click once, at a possible time and place, with a weight that is a number and not below 0."""
-    from recsys_core.feedback.derived import IMPLICIT
+    from recsys_core.feedback.schemas import IMPLICIT
 
     return IMPLICIT

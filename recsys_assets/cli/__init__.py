@@ -14,7 +14,7 @@ import typer
 
 from recsys_assets.cli import answers, bench, checks, data, housekeeping, log, pipeline, report
 from recsys_assets.cli.console import errors, out, output_checked, plain
-from recsys_core.data.sources import expanded
+from recsys_core.data.movielens.sources import expanded
 from recsys_core.errors import RecsysError, machine_errors_explained
 
 INTERRUPTED = 130

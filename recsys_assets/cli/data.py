@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from recsys_assets.cli.console import Json, errors, fixed_columns, out, plain, print_json
 
 if TYPE_CHECKING:  # httpx takes a while to import, which `--help` need not pay
-    from recsys_core.data.fetch import Progress
+    from recsys_core.data.movielens.fetch import Progress
 
 LINE_BYTES = 10_000_000
 """A line for each so many bytes, where a server does not say how many there are."""
@@ -24,7 +24,7 @@ app = typer.Typer(help="The data sets: which there are, how to get one, which mo
 def list_sources(*, as_json: Json = False) -> None:
     """The known MovieLens data sets, and which of them lie here."""
     from recsys_assets.resources import lake_root
-    from recsys_core.data.sources import SOURCES
+    from recsys_core.data.movielens.sources import SOURCES
 
     raw = lake_root() / "raw"
     rows = [{"name": one.name, "here": (raw / one.file).is_file(), "url": one.url} for one in SOURCES.values()]
@@ -45,7 +45,7 @@ def fetch(name: Annotated[str, typer.Argument(help="A name from `recsys data lis
     An interrupted download goes on where it stopped.
     """
     from recsys_assets.resources import PROJECT, lake_root
-    from recsys_core.data.fetch import fetch as download
+    from recsys_core.data.movielens.fetch import fetch as download
 
     with _download_shown(name) as tell:
         path = download(name, lake_root() / "raw", tell, shipped=PROJECT / "data_lake" / "raw")

@@ -15,8 +15,9 @@ from rich.table import Table
 from recsys_assets.cli.console import Json, errors, out, plain, print_json, working
 
 if TYPE_CHECKING:  # polars and Dagster take a second to import, which `--help` need not pay
-    from recsys_core.feedback.importing import Imported, Limits
+    from recsys_core.feedback.importing import Imported
     from recsys_core.feedback.log import Appended, BadLine, EventLog
+    from recsys_core.feedback.parsing import Limits
 
 app = typer.Typer(help="The event log: what was shown, and what users did.", no_args_is_help=True)
 
@@ -36,7 +37,7 @@ def append(
     A line that cannot be understood is set aside, and the exit status is then 1. Mend the file and append it again.
     """
     from recsys_core.feedback.importing import import_lines
-    from recsys_core.feedback.mended import STANDARD_INPUT
+    from recsys_core.feedback.quarantine import STANDARD_INPUT
 
     with _log() as log, working(f"appending {plain(file)}"):
         if file == "-":
@@ -63,12 +64,12 @@ def demo() -> None:
     from recsys_assets.asset_specs import ASSET_SPECS
     from recsys_assets.assets.data import BaseRatingsRun
     from recsys_assets.cli.pipeline import this_lake
-    from recsys_core.data.holding import ratings_held_back
+    from recsys_core.data.ratings_table import read_holdback
     from recsys_core.serving.bundle import load_bundle
     from recsys_core.serving.demonstration import demo_log
 
     lake, dataset = this_lake(), str(ASSET_SPECS["raw_data"].parameters()["dataset"])
-    held = ratings_held_back(dataset, lake.raw_folder, BaseRatingsRun())
+    held = read_holdback(dataset, lake.raw_folder, BaseRatingsRun())
     with _log() as log, working("playing the ratings that were held back"):
         made = demo_log(load_bundle(lake.store), held)
         appended = log.append(requests=made.requests, impressions=made.impressions, events=made.events)
@@ -297,7 +298,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 def _limits() -> "Limits":
     """As the settings of `interactions` say, which hold for imports as well; and as the movie table says."""
     from recsys_assets.assets.feedback import InteractionsRun
-    from recsys_core.feedback.importing import Limits
+    from recsys_core.feedback.parsing import Limits
 
     return Limits(
         now=int(time.time()), future_tolerance_s=InteractionsRun().future_tolerance_s, known_items=_known_movies()
@@ -323,8 +324,8 @@ def _show_imported(imported: "Imported") -> None:
     _show_appended(imported.appended)
     if imported.n_set_aside:
         out.print(f"  {imported.n_set_aside} were set aside: `recsys log quarantine` says why")
-    if imported.n_mended:
-        out.print(f"  {imported.n_mended} that were set aside before have left the quarantine")
+    if imported.n_resolved:
+        out.print(f"  {imported.n_resolved} that were set aside before have left the quarantine")
     if imported.tail_offset is not None:
         errors.print(
             f"The last line, from byte {imported.tail_offset}, is not finished: append the file again when it is."

@@ -13,7 +13,7 @@ from recsys_assets.metadata.tables import Lineage, Metadata, table_metadata
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from recsys_core.data.reading import Read
+    from recsys_core.data.movielens.reading import Read
     from recsys_core.data.splits import Splits
 
 RATED = ("user_id", "item_id", "rating", "timestamp")
@@ -38,8 +38,8 @@ SPLITS_LINEAGE: Lineage = {name: (f"ratings.{name}",) for name in RATED} | {
 
 def raw_data_metadata(table: pl.DataFrame, path: Path) -> Metadata:
     """Which bytes these are, where they lie, and how many."""
-    from recsys_core.data.bookkeeping import RAW_DATA
-    from recsys_core.data.sources import source_bytes
+    from recsys_core.data.movielens.sources import source_bytes
+    from recsys_core.data.schemas import RAW_DATA
 
     about = table.row(0, named=True)
     return {**about, "path": str(path), "source_bytes": source_bytes(path), **table_metadata(table, RAW_DATA)}
@@ -58,7 +58,7 @@ def movies_metadata(read: "Read") -> Metadata:
 
 def base_ratings_metadata(kept: pl.DataFrame, read: "Read") -> Metadata:
     """The ratings that are not held back, and what became of the lines they were read from."""
-    from recsys_core.data.distributions import about_ratings
+    from recsys_core.data.ratings_table import about_ratings
     from recsys_core.data.schemas import QUARANTINE, RATINGS
 
     return {
@@ -92,7 +92,7 @@ def fates_of_lines(counts: Mapping[str, int]) -> dg.MarkdownMetadataValue:
 
 def ratings_metadata(ratings: pl.DataFrame, every: pl.DataFrame) -> Metadata:
     """Counts, and how stars and popularity are distributed; `every` holds the ratings that were replaced as well."""
-    from recsys_core.data.distributions import about_ratings, ratings_by_rank, ratings_by_stars
+    from recsys_core.data.ratings_table import about_ratings, ratings_by_rank, ratings_by_stars
     from recsys_core.data.schemas import EVERY_RATING, MERGED_RATINGS
 
     stars, popularity = ratings_by_stars(ratings), ratings_by_rank(ratings)
@@ -115,7 +115,7 @@ def ratings_metadata(ratings: pl.DataFrame, every: pl.DataFrame) -> Metadata:
 
 def splits_metadata(splits: "Splits") -> Metadata:
     """Each slice's dates and number of users."""
-    from recsys_core.data.bookkeeping import CUTOFFS, SLICE_USERS, TARGETS
+    from recsys_core.data.schemas import CUTOFFS, SLICE_USERS, TARGETS
     from recsys_core.evaluation.rendering import markdown_table
 
     users, targets = (dict(table.group_by("slice").len().iter_rows()) for table in (splits.users, splits.targets))

@@ -50,8 +50,8 @@ def interactions_metadata(read: "DayRead", n_days: int) -> Metadata:
         n_days: how many days the run reads. Drawing takes longer than reading: beyond MOST_PICTURED a day has its
             numbers alone, and the head shows all days in one picture.
     """
+    from recsys_core.feedback.interactions import N_HOURS, arrivals_by_hour
     from recsys_core.feedback.schemas import INTERACTIONS, REJECTED_EVENTS
-    from recsys_core.feedback.summaries import N_HOURS, arrivals_by_hour
 
     hours = arrivals_by_hour(read.interactions)
 
@@ -70,8 +70,8 @@ def interactions_metadata(read: "DayRead", n_days: int) -> Metadata:
 
 def head_metadata(head: pl.DataFrame, clicks: pl.DataFrame, days: Mapping[str, pl.DataFrame]) -> Metadata:
     """The logged ratings and clicks, and what arrived on each day."""
-    from recsys_core.feedback.derived import CLICKS, LOGGED
-    from recsys_core.feedback.summaries import arrivals_by_day
+    from recsys_core.feedback.interactions import arrivals_by_day
+    from recsys_core.feedback.schemas import CLICKS, LOGGED
 
     arrived = arrivals_by_day(days)
 
@@ -93,8 +93,8 @@ def head_metadata(head: pl.DataFrame, clicks: pl.DataFrame, days: Mapping[str, p
 
 def outcomes_metadata(table: pl.DataFrame) -> Metadata:
     """What came of what was shown, by place in the list."""
-    from recsys_core.feedback.derived import OUTCOMES
-    from recsys_core.feedback.summaries import like_share, likes_by_position
+    from recsys_core.feedback.labels import like_share, likes_by_position
+    from recsys_core.feedback.schemas import OUTCOMES
 
     places = likes_by_position(table)
     drawn = bars(
@@ -113,7 +113,7 @@ def outcomes_metadata(table: pl.DataFrame) -> Metadata:
 
 def implicit_metadata(table: pl.DataFrame) -> Metadata:
     """The clicks, and what they weigh together."""
-    from recsys_core.feedback.derived import IMPLICIT
+    from recsys_core.feedback.schemas import IMPLICIT
 
     return {
         **table_metadata(table, IMPLICIT, IMPLICIT_LINEAGE),

@@ -36,7 +36,7 @@ REPORT_LINEAGE: Lineage = {
 
 def examples_metadata(examples: "RankingExamples") -> Metadata:
     """The labelled candidates, and how rare a like among them is."""
-    from recsys_core.data.bookkeeping import CUTOFFS
+    from recsys_core.data.schemas import CUTOFFS
     from recsys_core.features.schemas import example_schema
     from recsys_core.ranking.schemas import N_TARGETS
     from recsys_core.ranking.shown import is_shown

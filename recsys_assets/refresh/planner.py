@@ -9,11 +9,11 @@ import polars as pl
 from recsys_assets.asset_specs import ASSET_SPECS, VersionedAssetSpec
 from recsys_assets.partitions import arrival_days
 from recsys_assets.resources import LakeResource
-from recsys_core.data.sources import locate, source_version
+from recsys_core.data.movielens.sources import locate, source_version
 from recsys_core.days import day_before
 from recsys_core.errors import ArtifactError, LogError
-from recsys_core.feedback.arrivals import NO_VERSION, day_versions, last_closed_day, version_until
-from recsys_core.feedback.gaps import Loss, deliveries_by_day, gaps, is_accepted
+from recsys_core.feedback.deduplication import NO_VERSION, day_versions, last_closed_day, version_until
+from recsys_core.feedback.inspection import Loss, deliveries_by_day, gaps, is_accepted
 from recsys_core.feedback.interactions import versions_of_days
 from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE
 from recsys_core.feedback.set_aside import requests_set_aside, version_without

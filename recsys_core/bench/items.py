@@ -8,7 +8,7 @@ import re
 import polars as pl
 
 from recsys_core.data.columns import Column, matched_ids, years
-from recsys_core.data.movies import NO_GENRES, split_title
+from recsys_core.data.movielens.movies import NO_GENRES, split_title
 from recsys_core.data.schemas import MOVIES_COLUMNS
 
 logger = logging.getLogger(__name__)

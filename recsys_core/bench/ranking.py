@@ -18,8 +18,7 @@ import polars as pl
 from recsys_core.bench.tables import BenchData, as_they_came
 from recsys_core.data.config import HoldoutsConfig, SplitsConfig
 from recsys_core.data.schemas import LIKED, RATING_STEPS
-from recsys_core.data.slicing import chained, fitted_before, hold_out, make_splits
-from recsys_core.data.splits import NOW, Splits
+from recsys_core.data.splits import NOW, Splits, chained, fitted_before, hold_out, make_splits
 from recsys_core.errors import DataError
 from recsys_core.features.slices import (
     SliceFeatures,

@@ -1,51 +1,96 @@
-"""Every way in which slices could break the order of time."""
+"""Checks that splits respect time: one rule per way in which a slice could leak the future."""
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
 import polars as pl
 
 from recsys_core.data.splits import Splits, fit_ratings, known_ratings
 
+PAIR = ["user_id", "item_id"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Slice:
+    """The rows of one slice, as the rules read them."""
+
+    fit_end: int  # seconds UTC, as `until`
+    until: int
+    cuts: pl.DataFrame  # user_id, cut
+    targets: pl.DataFrame
+    dated: pl.DataFrame  # the targets whose user is asked, with the user's `cut`
+    fitted: pl.DataFrame  # what models may be fitted on
+    known: pl.DataFrame  # what is known of the users when asked
+
+
+def _shares_pairs(one: pl.DataFrame, other: pl.DataFrame) -> bool:
+    return not one.join(other, on=PAIR, how="semi").is_empty()
+
+
+RULES: tuple[tuple[str, Callable[[_Slice], bool]], ...] = (
+    (
+        "a user's cut lies before the cut-off, where models see everybody",
+        lambda one: bool((one.cuts["cut"] < one.fit_end).any()),
+    ),
+    (
+        "a target lies before its user's cut, where it is known",
+        lambda one: bool((one.dated["timestamp"] < one.dated["cut"]).any()),
+    ),
+    (
+        "a target lies after the end of the slice, where a later one is judged",
+        lambda one: bool((one.targets["timestamp"] >= one.until).any()),
+    ),
+    (
+        "a known rating lies after the end of the slice",
+        lambda one: bool((one.known["timestamp"] >= one.until).any()),
+    ),
+    (
+        "a target is of a user who is not asked",
+        lambda one: not one.targets.join(one.cuts, on="user_id", how="anti").is_empty(),
+    ),
+    ("a target stands in what is known of its user", lambda one: _shares_pairs(one.known, one.targets)),
+    ("a target is among the ratings that models are fitted on", lambda one: _shares_pairs(one.fitted, one.targets)),
+)
+"""The sentence that names a leak, and whether a slice has it."""
+
 
 def leaks(ratings: pl.DataFrame, splits: Splits) -> list[str]:
-    """What breaks the order of time, as sentences; empty when all is well.
+    """Every violation of the order of time, as a sentence; empty when all is well.
 
     Args:
         ratings: RATINGS columns, every rating that was ever given.
         splits: a chain of windows.
     """
-    rows = {row["slice"]: row for row in splits.cutoffs.iter_rows(named=True)}
-    found = [f"{name} ends before it begins" for name, row in rows.items() if row["fit_end"] > row["until"]]
-    for (earlier, one), (later, other) in pairwise(rows.items()):
-        if one["fit_end"] > other["fit_end"]:
-            found.append(f"{earlier} comes before {later}, but its models see later ratings")
-        if one["window"] != other["window"] and one["until"] > other["fit_end"]:
-            found.append(f"{earlier} ends at {one['until']} but {later} begins at {other['fit_end']}")
-    for name, row in rows.items():
-        faults = _faults(ratings, splits, name, row["until"])
-        found += [f"{name}: {fault}" for fault, is_so in faults.items() if is_so]
+    found = [*_disorder(splits.cutoffs)]
+    for name in splits.names:
+        one = _slice(ratings, splits, name)
+        found += [f"{name}: {sentence}" for sentence, is_broken in RULES if is_broken(one)]
     return found
 
 
-def _faults(ratings: pl.DataFrame, splits: Splits, name: str, until: int) -> dict[str, bool]:
-    """What could be wrong with the rows of one slice, and whether it is."""
+def _disorder(cutoffs: pl.DataFrame) -> Iterator[str]:
+    """Slices that end before they begin, or come before one that they overlap."""
+    rows = cutoffs.rows(named=True)
+    for row in rows:
+        if row["fit_end"] > row["until"]:
+            yield f"{row['slice']} ends before it begins"
+    for one, other in pairwise(rows):
+        if one["fit_end"] > other["fit_end"]:
+            yield f"{one['slice']} comes before {other['slice']}, but its models see later ratings"
+        if one["window"] != other["window"] and one["until"] > other["fit_end"]:
+            yield f"{one['slice']} ends at {one['until']} but {other['slice']} begins at {other['fit_end']}"
+
+
+def _slice(ratings: pl.DataFrame, splits: Splits, name: str) -> _Slice:
+    cuts = splits.users.filter(slice=name).select("user_id", "cut")
     targets = splits.targets.filter(slice=name)
-    cuts = splits.users.filter(slice=name)
-    pair = ["user_id", "item_id"]
-    early = targets.join(cuts, on="user_id").filter(pl.col("timestamp") < pl.col("cut"))
-    fitted, known = fit_ratings(ratings, splits, name), known_ratings(ratings, splits, name)
-    return {
-        "a user's cut lies before the cut-off, where models see everybody": bool(
-            (cuts["cut"] < splits.fit_end(name)).any()
-        ),
-        "a target lies before its user's cut, where it is known": not early.is_empty(),
-        "a target lies after the end of the slice, where a later one is judged": bool(
-            (targets["timestamp"] >= until).any()
-        ),
-        "a known rating lies after the end of the slice": bool((known["timestamp"] >= until).any()),
-        "a target is of a user who is not asked": not targets.join(cuts, on="user_id", how="anti").is_empty(),
-        "a target stands in what is known of its user": not known.join(targets, on=pair, how="semi").is_empty(),
-        "a target is among the ratings that models are fitted on": (
-            not fitted.join(targets, on=pair, how="semi").is_empty()
-        ),
-    }
+    return _Slice(
+        fit_end=splits.fit_end(name),
+        until=splits.until(name),
+        cuts=cuts,
+        targets=targets,
+        dated=targets.join(cuts, on="user_id"),
+        fitted=fit_ratings(ratings, splits, name),
+        known=known_ratings(ratings, splits, name),
+    )

@@ -1,6 +1,7 @@
-"""Bad rows: set aside with file, line, column, reason and value, counted, and a reason to stop when they are many.
+"""Bad rows: set aside with file, line, column, reason and value; a file with too many of them is refused.
 
-Nothing is dropped silently. Which value is bad is decided beside the table it belongs to (`ratings`, `movies`).
+Nothing is dropped silently. The module of each table (`movielens.ratings`, `movielens.movies`) decides which values
+are bad.
 """
 
 import polars as pl
@@ -10,9 +11,7 @@ from recsys_core.errors import DataError
 
 MAX_VALUE_CHARS = 80
 EARLY_STOP = 10_000
-"""From this many bad rows on, the share is checked while reading: a hopeless file of 25M rows is not kept in memory."""
-
-FORMULA_STARTS = r"^[=+\-@\t\r]"
+"""From this many bad rows on, the share is checked while reading, so that a hopeless file does not fill memory."""
 
 
 class BadRow(Exception):  # noqa: N818  it never leaves this stage: a row's parser reports with it, the reader catches it
@@ -71,15 +70,3 @@ def rejected_table(rows: list[tuple[str, int, str, str, str]]) -> pl.DataFrame:
     schema = {"file": pl.String, "line": pl.Int64, "column": pl.String, "reason": pl.String, "value": pl.String}
     table = pl.DataFrame(rows, schema=schema, orient="row").sort("file", "line", maintain_order=True)
     return QUARANTINE.validate(table)
-
-
-def spreadsheet_safe(table: pl.DataFrame) -> pl.DataFrame:
-    """The table with an apostrophe before each text that a spreadsheet would run as a formula.
-
-    Titles come from outside; use this when a table leaves as CSV for people to open, never for data to be read back.
-
-    >>> spreadsheet_safe(pl.DataFrame({"title": ["=HYPERLINK(1)", "Heat"]}))["title"].to_list()
-    ["'=HYPERLINK(1)", 'Heat']
-    """
-    text = pl.col(pl.String)
-    return table.with_columns(pl.when(text.str.contains(FORMULA_STARTS)).then("'" + text).otherwise(text).name.keep())

@@ -45,6 +45,7 @@ MOVIES_COLUMNS: dict[str, pl.DataType] = {
 }
 
 _ID = pa.Check.in_range(0, MAX_ID)
+_WINDOW = pa.Check.in_range(EARLIEST_TIMESTAMP, LATEST_TIMESTAMP)
 
 _RATING = {
     "user_id": pa.Column(pl.Int64, _ID, description="Who rated, as the source numbers them."),
@@ -52,7 +53,7 @@ _RATING = {
     "rating": pa.Column(pl.Float32, pa.Check.isin(RATING_STEPS), description="Stars; four or more are a like."),
     "timestamp": pa.Column(
         pl.Int64,
-        pa.Check.in_range(EARLIEST_TIMESTAMP, LATEST_TIMESTAMP),
+        _WINDOW,
         description="When it was rated, in seconds UTC.",
     ),
 }
@@ -96,20 +97,6 @@ MOVIES = pa.DataFrameSchema(
 """One row per movie: title without its year ('' where unknown), genres ([] where none are listed), year of release
 (null where unknown); sorted by item_id."""
 
-USERS = pa.DataFrameSchema(
-    {
-        "user_id": pa.Column(pl.Int64, _ID, unique=True, description="As in the ratings."),
-        "age": pa.Column(pl.Int32, pa.Check.in_range(0, 130), description="Years; 1M: the lower end of an age group."),
-        "gender": pa.Column(pl.String, pa.Check.isin(["F", "M"]), description="As recorded."),
-        "occupation": pa.Column(pl.String, description="In words."),
-    },
-    name="users",
-    strict=True,
-    ordered=True,
-)
-"""One row per user, where the data set tells (100K, 1M): age in years (1M: the lower end of an age group), gender as
-recorded, occupation; sorted by user_id. The zip code is left behind: nobody here needs to know where a user lives."""
-
 QUARANTINE = pa.DataFrameSchema(
     {
         "file": pa.Column(pl.String, description="Name of the file inside the data set."),
@@ -124,3 +111,67 @@ QUARANTINE = pa.DataFrameSchema(
 )
 """One row per rejected row: the line (from 1) where it starts, the column at fault ('' where it is the whole row), why,
 and the value, cut short."""
+
+RAW_DATA = pa.DataFrameSchema(
+    {
+        "dataset": pa.Column(
+            pl.String, description="The name of a known data set, or a path, as the settings give it."
+        ),
+        "sha256": pa.Column(
+            pl.String,
+            pa.Check.str_length(64, 64),
+            description="Digest of the zip, or of a folder's file names and bytes.",
+        ),
+    },
+    name="raw_data",
+    strict=True,
+    ordered=True,
+)
+"""One row: which bytes the pipeline starts from."""
+
+_SLICE = pa.Column(pl.String, description="A step of a window, or `now`: what its models may see, and whom it asks.")
+
+CUTOFFS = pa.DataFrameSchema(
+    {
+        "slice": _SLICE,
+        "window": pa.Column(pl.String, description="The window that the step belongs to."),
+        "fit_end": pa.Column(pl.Int64, _WINDOW, description="First second that no model of the slice may see (UTC)."),
+        "until": pa.Column(pl.Int64, pa.Check.ge(EARLIEST_TIMESTAMP), description="End of the window, exclusive, UTC."),
+        "is_exam": pa.Column(pl.Boolean, description="Whether the window examines models, or only teaches."),
+    },
+    name="cutoffs",
+    strict=True,
+    ordered=True,
+    unique=["slice"],
+)
+"""One row per slice of `splits.Splits`."""
+
+SLICE_USERS = pa.DataFrameSchema(
+    {
+        "slice": _SLICE,
+        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), description="Who is asked in this slice."),
+        "cut": pa.Column(pl.Int64, _WINDOW, description="First second of theirs that is not known when asking (UTC)."),
+    },
+    name="users",
+    strict=True,
+    ordered=True,
+    unique=["slice", "user_id"],
+)
+"""One row per slice and user of `splits.Splits`."""
+
+TARGETS = pa.DataFrameSchema(
+    {
+        "slice": _SLICE,
+        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), description="Who liked it."),
+        "item_id": pa.Column(pl.Int64, pa.Check.ge(0), description="What is to be found."),
+        "rating": pa.Column(
+            pl.Float32, pa.Check.in_range(LIKED, RATING_STEPS[-1]), description="Stars: all are likes."
+        ),
+        "timestamp": pa.Column(pl.Int64, _WINDOW, description="When it was liked: at or after the user's cut (UTC)."),
+    },
+    name="targets",
+    strict=True,
+    ordered=True,
+    unique=["slice", "user_id", "item_id"],
+)
+"""One row per slice, user and liked item of `splits.Splits`; those of the test lie in a file of their own."""

@@ -1,26 +1,31 @@
-"""The past as a chain of questions: what a model may know, what is known of each user when asked, what is to be found.
+"""Splits by time: which ratings a model may see, what is known of each user when asked, which likes are to be found.
 
 The ratings are cut into *windows* of time, and each window into steps. A *slice* is one step: its models are fitted on
 everything before the slice's `fit_end`. Each user of a window is asked once, in the middle of their activity within the
 window (the `cut`), by the models of the step that the cut falls into; liked items after the cut are the targets. So
-every answer comes from models that are about as old as those of a system that is refitted as it is run, and nobody's
-answer depends on anybody's later ratings.
+every answer comes from models that are about as old as those of a system in use, which is refitted as often, and no
+answer depends on another user's later ratings.
 
-Every window but the first few examines the models of its time, and its questions and answers teach the rankers of the
-windows after it. The last window is the test; settings are chosen on the windows before the last two. The slice `now`
-ends the chain: its models are fitted on everything and serve, and it asks nobody.
+The first few windows only teach: their questions and answers train the rankers of later windows. All other windows also
+examine the models of their time. The last window is the test; settings are chosen on the windows before the last two.
+The slice `now` ends the chain: its models are fitted on everything and serve, and it asks nobody.
 
 A *hold-out* is a slice of another kind, for judges who ask about each user's own latest likes (`recsys bench rank`): it
-takes these likes away from what its models may see.
+hides these likes from its models.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from recsys_core.data.config import HoldoutsConfig, SplitsConfig
 from recsys_core.data.histories import Int64s
+from recsys_core.data.schemas import LIKED, RATINGS_COLUMNS
+from recsys_core.errors import DataError
 from recsys_core.metrics.relevance import ItemSets
 from recsys_core.tables import read_table, write_table
 
@@ -29,6 +34,9 @@ TEST = "test"
 
 NOW = "now"
 """The slice whose models are fitted on everything and serve."""
+
+_NOTHING = pl.DataFrame(schema=RATINGS_COLUMNS)
+_NOBODY = pl.DataFrame(schema={"user_id": pl.Int64(), "cut": pl.Int64()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +62,7 @@ class Splits:
 
     @property
     def asking(self) -> list[str]:
-        """Names of the slices that ask anybody."""
+        """Names of the slices that ask at least one user."""
         asked = set(self.users["slice"])
         return [name for name in self.names if name in asked]
 
@@ -113,7 +121,7 @@ class Splits:
         return self.users.filter(slice=name).sort("user_id").select("user_id", requested_at="cut")
 
     def save(self, folder: Path) -> None:
-        """Write the slices; test targets lie in a file of their own, so that reading them is a visible act."""
+        """Write the slices; test targets go into a file of their own, so that reading them is a visible act."""
         is_test = pl.col("slice").is_in(self.slices_of(TEST))
         write_table(self.cutoffs, folder / "cutoffs.parquet")
         write_table(self.users, folder / "users.parquet")
@@ -124,8 +132,8 @@ class Splits:
     def load(cls, folder: Path, *, with_test_targets: bool = False) -> "Splits":
         """Read the slices.
 
-        The ranker that serves learns from the answers of the test window as well, after everything has been examined;
-        all that examines or chooses runs without them.
+        The ranker that serves also learns from the test window, after everything has been examined. Whatever examines
+        models or chooses settings runs without the test targets.
         """
         targets = read_table(folder / "targets.parquet")
         if with_test_targets:
@@ -137,21 +145,102 @@ class Splits:
         )
 
 
+def make_splits(ratings: pl.DataFrame, config: SplitsConfig, beside: Sequence[pl.Series] = ()) -> Splits:
+    """Cut the ratings at quantiles of time into windows and their steps, and end the chain with the slice `now`.
+
+    Args:
+        ratings: RATINGS columns, every rating that was ever given, so that a re-rating does not erase the past.
+        config: how many windows, and which of them examine.
+        beside: seconds UTC of other feedback, such as clicks: the slice `now` begins after all of it.
+
+    Raises:
+        DataError: the ratings are too few, or too many of them share one second, for the cut-offs to differ.
+    """
+    starts = _step_starts(ratings, config)
+    parts = []
+    for n in range(config.n_windows):
+        is_last = n == config.n_windows - 1
+        steps = starts[n * config.n_refits : (n + 1) * config.n_refits + 1]
+        name = TEST if is_last else f"window_{n + 1}"
+        parts += _window(ratings, name, steps, is_exam=n >= config.n_teaching)
+    end = max([starts[-1], *(int(times.max()) + 1 for times in beside if len(times))])  # type: ignore[arg-type]
+    return chained(*parts, fitted_before(end))
+
+
+def newcomers(ratings: pl.DataFrame, splits: Splits) -> Splits:
+    """The same slices, but each user is asked at the second of their first rating, when nothing is known of them.
+
+    Each new user of a window is asked once; the targets are their likes within the window.
+
+    Args:
+        ratings: RATINGS columns, every rating that was ever given.
+        splits: the chain.
+    """
+    first = ratings.group_by("user_id").agg(cut=pl.col("timestamp").min())
+    users, targets = [], []
+    for row, following in zip(splits.cutoffs.iter_rows(named=True), _ends(splits), strict=True):
+        new = first.filter(pl.col("cut").is_between(row["fit_end"], following, closed="left"))
+        own = ratings.join(new, on="user_id").filter(pl.col("timestamp") < row["until"])
+        answers = own.unique(["user_id", "item_id"], keep="first", maintain_order=True)
+        liked = answers.filter(pl.col("rating") >= LIKED).sort("user_id", "timestamp", "item_id")
+        name = pl.lit(row["slice"]).alias("slice")
+        users.append(new.join(liked, on="user_id", how="semi").sort("user_id").select(name, "user_id", "cut"))
+        targets.append(liked.select(name, *RATINGS_COLUMNS))
+    return Splits(cutoffs=splits.cutoffs, users=pl.concat(users), targets=pl.concat(targets))
+
+
+def _ends(splits: Splits) -> list[int]:
+    """(n_slices,) first second after each slice: where the next begins."""
+    starts = splits.cutoffs["fit_end"].to_list()
+    return [*starts[1:], starts[-1]]
+
+
+def hold_out(ratings: pl.DataFrame, fit_end: int, config: HoldoutsConfig) -> Splits:
+    """Hold-outs of the latest likes of every user before `fit_end`, in shrinking shares.
+
+    A hold-out asks every user with at least `holdout_likes` likes and something known before the cut. The cut is the
+    second of the first held-out like, so that ratings of one second are never parted. Each hold-out's models see more
+    than those of the one before.
+
+    Args:
+        ratings: RATINGS columns; rows at or after `fit_end` are ignored.
+        fit_end: seconds UTC.
+        config: how much is held out.
+    """
+    before = ratings.filter(pl.col("timestamp") < fit_end)
+    shares = [config.holdout_share * (n + 1) for n in range(config.n_holdouts)]
+    return chained(*[_holdout(before, fit_end, share, config.holdout_likes) for share in reversed(shares)])
+
+
+def fitted_before(moment: int, name: str = NOW) -> Splits:
+    """One slice that asks nobody, its models fitted on everything before a moment (seconds UTC)."""
+    return _slice(_NOTHING, _about(name, name, moment, moment, is_exam=False), _NOBODY)
+
+
+def chained(*parts: Splits) -> Splits:
+    """Some slices as one chain; each part may see all that the parts before it may see."""
+    return Splits(
+        cutoffs=pl.concat([part.cutoffs for part in parts]),
+        users=pl.concat([part.users for part in parts]),
+        targets=pl.concat([part.targets for part in parts]),
+    )
+
+
 def exams_of(cutoffs: pl.DataFrame) -> list[str]:
     """The windows of `Splits.cutoffs` that examine models, the earliest first."""
     return cutoffs.filter("is_exam")["window"].unique(maintain_order=True).to_list()
 
 
 def chosen_on(exams: list[str]) -> list[str]:
-    """The windows that settings are chosen on: of those that examine, in order, all but the last two."""
+    """The windows that settings are chosen on: all that examine, in order, but the last two."""
     return exams[:-2]
 
 
 def fit_ratings(ratings: pl.DataFrame, splits: Splits, name: str) -> pl.DataFrame:
     """The ratings, or clicks, that models of a slice may be fitted on, in the order given.
 
-    Everything strictly before its cut-off, but of the slice's own users only what lies strictly before their cut. Of
-    each user and item the latest of these counts: what replaced it later was not known.
+    These are all rows strictly before `fit_end`, and for the slice's own users also strictly before their cut. The
+    latest of these rows counts for each user and item, since what replaced it later was not known.
     """
     before = ratings.filter(pl.col("timestamp") < splits.fit_end(name))
     allowed = _with_cuts(before, splits, name, "left").filter(
@@ -173,6 +262,86 @@ def relevant_items(targets: pl.DataFrame, user_ids: Int64s) -> ItemSets:
     counts = np.bincount(at, minlength=len(user_ids))
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     return ItemSets(offsets=offsets, items=wanted["item_id"].to_numpy())
+
+
+def _holdout(before: pl.DataFrame, fit_end: int, share: float, least: int) -> Splits:
+    likes = before.filter(pl.col("rating") >= LIKED).sort("user_id", "timestamp", "item_id")
+    cuts = (
+        likes.group_by("user_id", maintain_order=True)
+        .agg(n=pl.len(), cut=pl.col("timestamp").slice(-(pl.len() * share).ceil().cast(pl.Int64)).first())
+        .filter(pl.col("n") >= least)
+        .select("user_id", "cut")
+    )
+    name = f"holdout_{round(100 * share)}"
+    return _slice(before, _about(name, name, fit_end, fit_end, is_exam=False), cuts)
+
+
+def _window(ratings: pl.DataFrame, name: str, starts: list[int], *, is_exam: bool) -> list[Splits]:
+    """The steps of one window; the cut of each user lies in the middle of the ratings given within the window.
+
+    Args:
+        ratings: every rating.
+        name: of the window.
+        starts: (n_steps + 1,) the first second of each step, and the end of the window.
+        is_exam: whether the window examines models.
+    """
+    start, end = starts[0], starts[-1]
+    active = ratings.filter(pl.col("timestamp").is_between(start, end, closed="left"))
+    # The second of the middle rating, not its place: ratings of one second are never parted.
+    cuts = (
+        active.sort("user_id", "timestamp")
+        .group_by("user_id", maintain_order=True)
+        .agg(cut=pl.col("timestamp").get(pl.len() // 2))
+    )
+    before = ratings.filter(pl.col("timestamp") < end)
+    return [
+        _slice(
+            before,
+            _about(f"{name}_{step}", name, first, end, is_exam=is_exam),
+            cuts.filter(pl.col("cut").is_between(first, following, closed="left")),
+        )
+        for step, (first, following) in enumerate(pairwise(starts), start=1)
+    ]
+
+
+def _slice(ratings: pl.DataFrame, about: pl.DataFrame, cuts: pl.DataFrame) -> Splits:
+    """The slice of those users who have something known before their cut and something to be found after it.
+
+    What a user had rated before the cut is no target, however it is rated again: it would never be recommended. Of
+    several ratings after the cut the first counts, which is the user's answer.
+    """
+    own = ratings.join(cuts, on="user_id").sort("user_id", "timestamp", "item_id")
+    is_known = pl.col("timestamp") < pl.col("cut")
+    known, later = own.filter(is_known), own.filter(~is_known)
+    first = later.unique(["user_id", "item_id"], keep="first", maintain_order=True)
+    targets = first.filter(pl.col("rating") >= LIKED)
+    targets = targets.join(known, on=["user_id", "item_id"], how="anti", maintain_order="left")
+    targets = targets.join(known, on="user_id", how="semi", maintain_order="left")
+    users = cuts.join(targets, on="user_id", how="semi").sort("user_id")
+    name = pl.lit(about["slice"].item()).alias("slice")
+    return Splits(
+        cutoffs=about, users=users.select(name, "user_id", "cut"), targets=targets.select(name, *RATINGS_COLUMNS)
+    )
+
+
+def _about(name: str, window: str, fit_end: int, until: int, *, is_exam: bool) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"slice": [name], "window": [window], "fit_end": [fit_end], "until": [until], "is_exam": [is_exam]}
+    )
+
+
+def _step_starts(ratings: pl.DataFrame, config: SplitsConfig) -> list[int]:
+    """(n_windows * n_refits + 1,) the first second of each step, and the second after the last rating."""
+    stamps = ratings["timestamp"].sort()
+    n_steps = config.n_windows * config.n_refits
+    shares = [config.first_share + (1 - config.first_share) * step / n_steps for step in range(n_steps)]
+    starts = [int(stamps[int(len(stamps) * share)]) for share in shares] if len(stamps) else []
+    if len(set(starts)) < n_steps or starts[0] == stamps[0]:
+        raise DataError(
+            f"{len(stamps)} ratings cannot be cut into {n_steps} steps of time with something before them: too few, or "
+            "too many in one second; use more data, or fewer windows or refits (settings of `splits`)"
+        )
+    return [*starts, int(stamps[-1]) + 1]
 
 
 def _latest(ratings: pl.DataFrame) -> pl.DataFrame:

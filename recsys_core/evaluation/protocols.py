@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from recsys_core.data.slicing import newcomers
-from recsys_core.data.splits import Splits, known_ratings
+from recsys_core.data.splits import Splits, known_ratings, newcomers
 
 REFITTED = "refitted"
 """Each user is answered by models of the step that the question falls into: what a system in use gives."""

@@ -13,7 +13,7 @@ from recsys_core.features.feature import Float32s
 from recsys_core.features.pairs import Pairs
 from recsys_core.features.registry import DEFAULTS, FEATURE_NAMES, FEATURES, features_of
 from recsys_core.features.state import Requests
-from recsys_core.feedback.schemas import FRESH, MISSING, STALE
+from recsys_core.feedback.values import FRESH, MISSING, STALE
 
 UInt8s = npt.NDArray[np.uint8]
 Int64s = npt.NDArray[np.int64]

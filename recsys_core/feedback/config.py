@@ -19,20 +19,20 @@ class InteractionsConfig(BaseModel):
         default=1.0,
         ge=0.0,
         le=1.0,
-        description="Share of a day's events that may be rejected; above it the day is refused. By default none is: a "
-        "day that one client's rubbish can block would be worse than a day whose rubbish is counted.",
+        description="Share of a day's events that may be rejected; above it the day is refused. By default none is: it "
+        "is better to count one client's bad events than to let them block a whole day.",
     )
     grace_s: int = Field(
         default=3_600,
         ge=0,
         le=604_800,
         description="Seconds after its end (UTC) for which a day stays open. An event is stamped with its arrival "
-        "before it is on the disk, and a slow disk or queue lies between; who reads too early reads twice.",
+        "before it is on the disk, and a slow disk or queue may delay it; a day that is read too early is read twice.",
     )
 
 
 class OutcomesConfig(BaseModel):
-    """When it is known what came of a shown item."""
+    """When the outcome of a shown item is known."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,7 +41,7 @@ class OutcomesConfig(BaseModel):
         ge=60,
         le=86_400,
         description="Seconds after an answer within which a click or a rating belongs to it; one that was not clicked "
-        "by then is a negative. A day: most clicks come at once, and a longer wait would delay every lesson.",
+        "by then is a negative. A day: most clicks come at once, and a longer wait would delay every label.",
     )
 
 
@@ -55,7 +55,7 @@ class ImplicitConfig(BaseModel):
         ge=0.0,
         le=1.0,
         description="Weight of a clicked, unrated item as a target, beside 1 for a like: half of what a rating below a "
-        "like has, since who clicks has not watched yet. Chosen, not measured: MovieLens has no clicks.",
+        "like has, since a user who clicks has not watched yet. Chosen, not measured: MovieLens has no clicks.",
     )
     position_exponent: float = Field(
         default=0.0,

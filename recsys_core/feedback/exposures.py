@@ -1,6 +1,6 @@
-"""What users were shown and what they clicked: as tables, and of one user as the log knows it by now.
+"""The items that users were shown and clicked: as tables, and for one user up to this moment.
 
-Seconds count from when a slot was shown, `shown_at`, as in `outcomes`.
+Seconds count from when a slot was shown, `shown_at`, as in `labels`.
 """
 
 from dataclasses import dataclass
@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from recsys_core.days import DAY_S
-from recsys_core.feedback.arrivals import FIRST, rows_of
-from recsys_core.feedback.head import CLICKS_COLUMNS
+from recsys_core.feedback.deduplication import FIRST, rows_of
 from recsys_core.feedback.log import EventLog
 from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE, REQUESTS_TABLE, LogTable
-from recsys_core.feedback.schemas import IMPRESSIONS_COLUMNS
+from recsys_core.feedback.schemas import CLICKS_COLUMNS, IMPRESSIONS_COLUMNS
 
 SHOWN_COLUMNS: dict[str, pl.DataType] = {
     **{name: IMPRESSIONS_COLUMNS[name] for name in ("request_id", "user_id", "item_id")},
@@ -61,7 +60,7 @@ def exposed_so_far(log: EventLog, user_id: int, since: int, future_tolerance_s: 
     """
 
     def first(table: LogTable, arrived_since: int) -> pl.DataFrame:
-        return rows_of(log.read_user(table, user_id, arrived_since), table).filter(standing=FIRST)
+        return rows_of(log.read_user(table, user_id, arrived_since), table).filter(delivery_status=FIRST)
 
     impressions, requests = (first(table, since) for table in (IMPRESSIONS_TABLE, REQUESTS_TABLE))
     # An event may arrive before the second in which it says that it happened, by the tolerance, which is a day at most.

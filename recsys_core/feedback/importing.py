@@ -1,29 +1,22 @@
-"""Lines of JSON from outside -> rows of the event log; what cannot be understood is set aside whole.
+"""A file of JSON lines -> rows of the event log; a line that cannot be understood is set aside whole.
 
-A line is an object with "type": "event", "impression" or "request"; one without a type is an event. An import can be
-repeated at no harm, after a failure in the middle as well, since every row has its key.
+`parsing` reads one line. An import can be repeated without harm, also after a failure in the middle, since every row
+has its key.
 """
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from recsys_core.data.lines import GZIP_MAGIC, UTF8_MARK, UTF16_MARKS
+from recsys_core.data.movielens.lines import GZIP_MAGIC, UTF8_MARK, UTF16_MARKS
 from recsys_core.data.quarantine import BadRow
 from recsys_core.errors import DataError, LogError
-from recsys_core.feedback.config import InteractionsConfig
-from recsys_core.feedback.events import event_of
-from recsys_core.feedback.impressions import impression_of, request_of
-from recsys_core.feedback.lines import MAX_LINE_BYTES, object_of
-from recsys_core.feedback.log import Appended, BadLine, EventLog, line_id_of
-from recsys_core.feedback.mended import Mending
-from recsys_core.feedback.records import Event, Impression, Record, Request
-from recsys_core.feedback.values import described
-
-BATCH = 512
-"""Lines of one transaction: most of what larger ones gain (`python -m benchmarks.event_log`)."""
+from recsys_core.feedback.log import BATCH, Appended, BadLine, EventLog, append_records, line_id_of
+from recsys_core.feedback.parsing import MAX_LINE_BYTES, Limits, record_of, unknown_items
+from recsys_core.feedback.quarantine import Resolver
+from recsys_core.feedback.records import Record
 
 MAX_VALUE_CHARS = 80
 
@@ -39,27 +32,18 @@ NO_LINES_REMEDY = "unpack or convert it first; `recsys log append -` reads what 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What a line is judged by, beside itself."""
-
-    now: int  # seconds UTC: nothing can have arrived later
-    future_tolerance_s: int = InteractionsConfig().future_tolerance_s
-    known_items: Collection[int] | None = None  # ids of the movies that exist; None: nobody has looked
-
-
-@dataclass(frozen=True, kw_only=True)
 class Imported:
     """What became of the lines: stored or repeated (`appended`), or set aside.
 
-    `tail_offset` is the byte at which an unfinished last line starts, None where there is none: its writer is still at
-    it or died there. It is neither stored nor set aside; import the file again when it is whole.
+    `tail_offset` is the byte at which an unfinished last line starts, None where there is none: its writer is still
+    writing, or died. The line is neither stored nor set aside; import the file again when it is whole.
     """
 
     appended: Appended
     n_lines: int  # without blank ones, which say nothing
     n_set_aside: int  # lines at fault, also those that were set aside by an earlier import
     tail_offset: int | None
-    n_mended: int = 0  # lines of the quarantine that this import made up for, and that left it
+    n_resolved: int = 0  # lines that this import resolved, and that left the quarantine
     unknown_items: dict[int, int] = field(default_factory=dict)  # item_id of no known movie -> lines that name it
 
 
@@ -83,7 +67,7 @@ class _Reading:
 
     log: EventLog
     limits: Limits
-    mending: Mending
+    resolver: Resolver
     batch: _Batch = field(default_factory=_Batch)
     appended: Appended = field(default_factory=Appended)
     unknown: Counter[int] = field(default_factory=Counter)
@@ -98,10 +82,10 @@ class _Reading:
         except BadRow as bad:
             self.n_bad += 1
             self.batch.bad.append(_bad_line(line, source, bad, self.limits.now))
-            self.mending.set_aside(self.batch.bad[-1].line_id)
+            self.resolver.set_aside(self.batch.bad[-1].line_id)
         else:
             self.batch.records.append(record)
-            self.mending.stored(record, line.number)
+            self.resolver.stored(record, line.number)
             self.unknown.update(unknown_items([record], self.limits))
         if self.n_lines % BATCH == 0:
             self.store()
@@ -115,17 +99,17 @@ class _Reading:
         self.batch = _Batch()
 
     def done(self, tail_offset: int | None) -> Imported:
-        """Write what is left, and let the lines go that the file makes up for."""
+        """Write what is left, and let the lines go that the file resolves."""
         self.store()
-        mended = self.mending.made_up_for(self.n_lines, self.appended.n_repeated) if tail_offset is None else set()
-        if mended:
-            self.log.let_go(mended, self.limits.now)
+        resolved = self.resolver.resolved(self.n_lines, self.appended.n_repeated) if tail_offset is None else set()
+        if resolved:
+            self.log.let_go(resolved, self.limits.now)
         return Imported(
             appended=self.appended,
             n_lines=self.n_lines,
             n_set_aside=self.n_bad,
             tail_offset=tail_offset,
-            n_mended=len(mended),
+            n_resolved=len(resolved),
             unknown_items=dict(sorted(self.unknown.items())),
         )
 
@@ -143,7 +127,7 @@ def import_lines(stream: BinaryIO, source: str, log: EventLog, limits: Limits) -
         DataError: the bytes are no lines of text, but packed or UTF-16; nothing was stored.
         LogError: the log cannot be written; what was acknowledged before stays.
     """
-    reading = _Reading(log=log, limits=limits, mending=Mending(waiting=_waiting(log), source=source))
+    reading = _Reading(log=log, limits=limits, resolver=Resolver(waiting=_waiting(log), source=source))
     tail_offset = None
     for read in _lines(stream):
         line = _checked_start(read, source) if read.number == 1 else read
@@ -157,58 +141,11 @@ def import_lines(stream: BinaryIO, source: str, log: EventLog, limits: Limits) -
 
 
 def _waiting(log: EventLog) -> list[BadLine]:
-    """What waits in quarantine; nothing where that cannot be read, since damage elsewhere must not stop an import."""
+    """The lines in quarantine; none if they cannot be read, since damage elsewhere must not stop an import."""
     try:
         return log.quarantined()
     except LogError:
         return []
-
-
-def record_of(line: bytes, limits: Limits) -> Record:
-    """The record of one line.
-
-    Raises:
-        BadRow: it is none.
-    """
-    values = object_of(line)
-    kind = values.pop("type", "event")
-    record: Record
-    if kind == "event":
-        record = event_of(values, limits.future_tolerance_s)
-        _refuse_arrival("received_at", record.received_at, limits)
-    elif kind == "impression":
-        record = impression_of(values)
-        _refuse_arrival("served_at", record.served_at // 1_000_000, limits)
-    elif kind == "request":
-        record = request_of(values)
-        _refuse_arrival("served_at", record.served_at // 1_000_000, limits)
-    else:
-        raise BadRow("type", "unknown type", described(kind))
-    return record
-
-
-def append_records(log: EventLog, records: Sequence[Record]) -> Appended:
-    """Append records of any type, which came from outside, as one batch."""
-    return log.append(
-        requests=[one for one in records if isinstance(one, Request)],
-        impressions=[one for one in records if isinstance(one, Impression)],
-        events=[one for one in records if isinstance(one, Event)],
-        imported=True,
-    )
-
-
-def unknown_items(records: Iterable[Record], limits: Limits) -> Counter[int]:
-    """item_id of no known movie -> how many of these events and impressions name it; empty where nobody has looked."""
-    known = limits.known_items
-    if known is None:
-        return Counter()
-    return Counter(one.item_id for one in records if not isinstance(one, Request) and one.item_id not in known)
-
-
-def _refuse_arrival(column: str, arrived: int, limits: Limits) -> None:
-    """Nothing arrives later than now, for its day would stay open for years."""
-    if arrived > limits.now + limits.future_tolerance_s:
-        raise BadRow(column, "from the future", str(arrived))
 
 
 def _bad_line(line: _Line, source: str, bad: BadRow, now: int) -> BadLine:

@@ -1,25 +1,28 @@
 """A day of the event log -> the day's interactions table.
 
 The day is that of *arrival*, UTC, so that a day which is closed does not change; an event that arrives late keeps its
-own, earlier time. Which deliveries count is the matter of `arrivals`.
+own, earlier time. `deduplication` says which deliveries count.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
 from recsys_core.data.fields import BEYOND_MAX_ID
 from recsys_core.data.schemas import MAX_ID
-from recsys_core.days import start_of
+from recsys_core.days import DAY_S, start_of
 from recsys_core.errors import DataError
-from recsys_core.feedback.arrivals import CONFLICT, FIRST, day_versions, rows_of, version_of
 from recsys_core.feedback.config import InteractionsConfig
+from recsys_core.feedback.deduplication import CONFLICT, FIRST, day_versions, rows_of, version_of
 from recsys_core.feedback.log import EventLog
 from recsys_core.feedback.records import EVENTS_TABLE
 from recsys_core.feedback.schemas import INTERACTIONS, INTERACTIONS_COLUMNS, REJECTED_EVENTS
+from recsys_core.feedback.values import KINDS
 
 DEFAULT = InteractionsConfig()
+HOUR_S = 3_600
+N_HOURS = DAY_S // HOUR_S
 SORTED_BY = ("timestamp", "user_id", "item_id", "event_id")
 
 
@@ -34,7 +37,7 @@ class DayRead:
     interactions: pl.DataFrame  # INTERACTIONS
     rejected: pl.DataFrame  # REJECTED_EVENTS
     counts: dict[str, int]
-    version: str  # of what was read, as `arrivals.version_of` gives it
+    version: str  # of what was read, as `deduplication.version_of` gives it
 
 
 def read_day(log: EventLog, day: str, config: InteractionsConfig = DEFAULT) -> DayRead:
@@ -55,7 +58,7 @@ def read_day(log: EventLog, day: str, config: InteractionsConfig = DEFAULT) -> D
     start = start_of(day)
     rows = rows_of(log.read_day(EVENTS_TABLE, start), EVENTS_TABLE)
     judged = rows.with_columns(reason=_reason(config))
-    accepted = judged.filter(pl.col("standing") == FIRST, pl.col("reason").is_null())
+    accepted = judged.filter(pl.col("delivery_status") == FIRST, pl.col("reason").is_null())
     rejected = judged.filter(pl.col("reason").is_not_null())
     counts = {
         "deliveries": rows.height,
@@ -94,15 +97,37 @@ def versions_of_days(log: EventLog) -> dict[str, str]:
     return day_versions(log, EVENTS_TABLE)
 
 
+def arrivals_by_hour(interactions: pl.DataFrame) -> pl.DataFrame:
+    """hour, kind, n of one day's INTERACTIONS: every hour (UTC) and every kind, those without events included."""
+    hour = (pl.col("received_at") % DAY_S // HOUR_S).alias("hour")
+    counted = interactions.group_by(hour, "kind").agg(n=pl.len().cast(pl.Int64))
+    every = pl.DataFrame({"hour": range(N_HOURS)}, schema={"hour": pl.Int64}).join(
+        pl.DataFrame({"kind": KINDS}), how="cross"
+    )
+    return every.join(counted, on=["hour", "kind"], how="left", maintain_order="left").fill_null(0)
+
+
+def arrivals_by_day(days: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """day, kind, n of INTERACTIONS by day of arrival (YYYY-MM-DD): every given day and every kind, days ascending.
+
+    A day that nobody ingested is not there; a day without events has zeros.
+    """
+    rows = []
+    for day, interactions in sorted(days.items()):
+        counted = dict(interactions.group_by("kind").len().iter_rows())
+        rows += [(day, kind, counted.get(kind, 0)) for kind in KINDS]
+    return pl.DataFrame(rows, schema={"day": pl.String, "kind": pl.String, "n": pl.Int64}, orient="row")
+
+
 def _reason(config: InteractionsConfig) -> pl.Expr:
     """Why a row is rejected, null where it is not."""
     latest = pl.col("received_at") + config.future_tolerance_s
     return (
-        pl.when(pl.col("standing") == CONFLICT)
+        pl.when(pl.col("delivery_status") == CONFLICT)
         .then(pl.lit("another event of this id arrived first"))
-        .when(pl.col("standing") == FIRST, pl.col("timestamp") > latest)
+        .when(pl.col("delivery_status") == FIRST, pl.col("timestamp") > latest)
         .then(pl.lit("from the future"))
-        .when(pl.col("standing") == FIRST, pl.max_horizontal("user_id", "item_id") > MAX_ID)
+        .when(pl.col("delivery_status") == FIRST, pl.max_horizontal("user_id", "item_id") > MAX_ID)
         .then(pl.lit(BEYOND_MAX_ID))  # a log of an earlier version may hold such ids
     )
 

@@ -1,11 +1,11 @@
 """What an event log is, whatever keeps it: rows that are only ever added, and may be delivered any number of times.
 
-An append is one transaction: when it returns, its rows are on the disk, and a reader sees all of them or none. What
-the stored rows say together, which of them count and which are repeats, is worked out when they are read (`arrivals`).
+An append is one transaction: when it returns, its rows are on the disk, and a reader sees all of them or none. Which
+of the stored rows count, and which are repeats, is worked out when they are read (`deduplication`).
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from recsys_core.feedback.records import (
     Event,
     Impression,
     LogTable,
+    Record,
     Request,
     Row,
     digest_of,
@@ -27,6 +28,10 @@ from recsys_core.feedback.records import (
 
 SCHEMA_VERSION = 1
 """Of the stored tables; a log of a newer one is refused, since its columns may mean something else."""
+
+
+BATCH = 512
+"""Lines of one transaction; larger ones gain little more (`python -m benchmarks.event_log`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +102,7 @@ SET_ASIDE = "set aside"
 """Whether a request counts no more: key is the request_id, value "yes" or "no"; the latest note of a request counts."""
 
 LOSS_ACCEPTED = "loss accepted"
-"""Less arrived on a day than was once ingested, and that is in order: see `gaps.refuse_loss`."""
+"""Less arrived on a day than was once ingested, and that is in order: see `inspection.Loss`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +170,7 @@ class EventLog(Protocol):
         ...
 
     def let_go(self, line_ids: Collection[bytes], at: int) -> None:
-        """Note in the second `at` that these lines wait no more: they were replayed, mended or dismissed."""
+        """Note in the second `at` that these lines wait no more: they were replayed, resolved or dismissed."""
         ...
 
     def damage(self) -> list[str]:
@@ -175,6 +180,16 @@ class EventLog(Protocol):
     def close(self) -> None:
         """Let go of what is open; the log can be used again after."""
         ...
+
+
+def append_records(log: EventLog, records: Sequence[Record]) -> Appended:
+    """Append records of any type, which came from outside, as one batch."""
+    return log.append(
+        requests=[one for one in records if isinstance(one, Request)],
+        impressions=[one for one in records if isinstance(one, Impression)],
+        events=[one for one in records if isinstance(one, Event)],
+        imported=True,
+    )
 
 
 def digest_of_note(note: Note) -> bytes:
@@ -222,9 +237,8 @@ def rows_frame(table: LogTable, rows: Sequence[Row], where: str) -> pl.DataFrame
     Raises:
         LogError: a row is not the one that was written, as its digest shows.
     """
-    for row in rows:
-        if digest_of(table, row[:-1]) != row[-1]:
-            raise LogError(damaged_row(table, row, where))
+    for fault in altered_rows(table, rows, where):
+        raise LogError(fault)
     return pl.DataFrame(rows, schema={**table.columns, "digest": pl.Binary()}, orient="row")
 
 
@@ -251,9 +265,15 @@ def _damaged_keys(table: LogTable, where: str) -> str:
     )
 
 
-def damaged_row(table: LogTable, row: Row, where: str) -> str:
-    """A sentence about a row whose digest does not fit."""
-    key = ", ".join(str(row[list(table.columns).index(name)]) for name in table.key)
+def altered_rows(table: LogTable, rows: Iterable[Row], where: str) -> Iterator[str]:
+    """A sentence for each stored row, digest last, that is not as it was written."""
+    for row in rows:
+        if digest_of(table, row[:-1]) != row[-1]:
+            yield _damaged_row(table, row, where)
+
+
+def _damaged_row(table: LogTable, row: Row, where: str) -> str:
+    key = ", ".join(str(row[place]) for place in table.key_places)
     return (
         f"{where}: the row {key} of {table.name} is not as it was written; the storage is damaged. "
         "Restore the log from a copy, and run `recsys log verify`"

@@ -3,10 +3,9 @@
 Importing this module imports SQLAlchemy, so only whoever was given a URL does.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from types import TracebackType
 from typing import Any
 
 import polars as pl
@@ -14,20 +13,17 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from recsys_core.errors import LogError
+from recsys_core.feedback.base_log import BaseLog
 from recsys_core.feedback.log import (
     IMPORTED,
-    Appended,
     BadLine,
-    Counts,
     Note,
     Snapshot,
-    count,
-    damaged_row,
+    altered_rows,
     deliveries_frame,
     deliveries_schema,
     in_order,
     let_go_at,
-    marks_of,
     oldest_first,
     rows_frame,
 )
@@ -42,13 +38,13 @@ from recsys_core.feedback.postgres_tables import (
 from recsys_core.feedback.postgres_tables import (
     notes as stored_notes,
 )
-from recsys_core.feedback.records import TABLES, Event, Impression, LogTable, Request, Row, digest_of, stored_rows
+from recsys_core.feedback.records import TABLES, LogTable, Row
 
 PIECE = 10_000
 """Rows that a check of everything holds in memory at once."""
 
 
-class PostgresLog:
+class PostgresLog(BaseLog[sa.Connection]):
     """An EventLog in a PostgreSQL database; may be shared by threads, not carried over a fork."""
 
     def __init__(self, url: str) -> None:
@@ -60,34 +56,6 @@ class PostgresLog:
         self._engine = engine_of(url)
         self.place = self._engine.url.render_as_string(hide_password=True)
         self._has_tables = False
-
-    def __enter__(self) -> "PostgresLog":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-    def append(
-        self,
-        *,
-        requests: Sequence[Request] = (),
-        impressions: Sequence[Impression] = (),
-        events: Sequence[Event] = (),
-        imported: bool = False,
-    ) -> Appended:
-        """Store one batch in one transaction, which is on the server's disk when this returns.
-
-        Two writers that bring one new key at the same moment both count it as new; readers count it once.
-
-        Raises:
-            LogError: a record is not fit to be logged, or it could not be stored. Where the connection broke, the
-                batch may be stored all the same: append it again, which does no harm.
-        """
-        rows = stored_rows(requests, impressions, events)
-        with self._writing() as connection:
-            if imported:
-                _mark(connection, rows)
-            return Appended(**{name: _insert(connection, TABLES[name], some) for name, some in rows.items()})
 
     def read_day(self, table: LogTable, start: int) -> Snapshot:
         """What arrived from the second `start` on, for a day.
@@ -177,15 +145,6 @@ class PostgresLog:
                 noted.on_conflict_do_update(index_elements=["line_id"], set_={"replayed_at": later}), rows
             )
 
-    def note(self, notes: Sequence[Note]) -> None:
-        """Keep notes.
-
-        Raises:
-            LogError: they could not be stored.
-        """
-        with self._writing() as connection:
-            _keep(connection, notes)
-
     def notes(self, kind: str) -> list[Note]:
         """The notes of a kind, oldest first.
 
@@ -212,13 +171,12 @@ class PostgresLog:
 
     def damage(self) -> list[str]:
         """Compare every row with its digest; a sentence for each that differs."""
-        found = []
+        found: list[str] = []
         try:
             with self._reading() as connection:
                 for table in TABLES.values():
                     stored = connection.execution_options(yield_per=PIECE).execute(sa.select(stored_tables[table.name]))
-                    altered = (tuple(row) for row in stored if digest_of(table, tuple(row)[:-1]) != row.digest)
-                    found += [damaged_row(table, row, self.place) for row in altered]
+                    found += altered_rows(table, (tuple(row) for row in stored), self.place)
         except LogError as error:
             found.append(str(error))
         return found
@@ -246,6 +204,33 @@ class PostgresLog:
             with self._engine.connect().execution_options(**options) as connection, connection.begin():
                 yield connection
 
+    def _digests(self, connection: sa.Connection, table: LogTable, firsts: Sequence[str]) -> list[Row]:
+        stored = stored_tables[table.name]
+        wanted = sa.bindparam("keys", list(firsts), type_=sa.ARRAY(sa.Text))
+        query = sa.select(*(stored.c[name] for name in table.key), stored.c.digest)
+        return _all(connection, query.where(stored.c[table.key[0]] == sa.any_(wanted)))
+
+    def _insert(self, connection: sa.Connection, table: LogTable, rows: Sequence[Row]) -> None:
+        stored, columns, places = stored_tables[table.name], [*table.columns, "digest"], table.key_places
+        # In the order of the index: two transactions that wait for each other's rows then do so one way round only.
+        ordered = sorted(rows, key=lambda row: (*(row[place] for place in places), row[-1]))
+        # A statement with an array per column takes one trip to the server, however many rows there are.
+        arrays = [
+            sa.bindparam(f"all_{name}", list(values), type_=sa.ARRAY(stored.c[name].type))
+            for name, values in zip(columns, zip(*ordered, strict=True), strict=True)
+        ]
+        given = sa.func.unnest(*arrays).table_valued(*columns).render_derived()
+        connection.execute(insert(stored).from_select(columns, sa.select(*given.c)).on_conflict_do_nothing())
+
+    def _is_stored(self, connection: sa.Connection, table: LogTable, mark: Note) -> bool:
+        stored = stored_tables[table.name]
+        same = (stored.c.request_id == mark.key) & (stored.c.digest == bytes.fromhex(mark.value))
+        return connection.execute(sa.select(sa.literal(1)).where(same)).first() is not None
+
+    def _keep(self, connection: sa.Connection, notes: Sequence[Note]) -> None:
+        if notes:
+            connection.execute(insert(stored_notes).on_conflict_do_nothing(), [asdict(one) for one in notes])
+
     def _make_tables(self) -> None:
         if not self._has_tables:
             make_tables(self._engine, self.place)
@@ -259,46 +244,6 @@ def _last(connection: sa.Connection, second: "sa.Column[Any]") -> dict[bytes, in
 
 def _deliveries(table: LogTable) -> "sa.Select[Any]":
     return sa.select(*(stored_tables[table.name].c[name] for name in deliveries_schema(table)))
-
-
-def _mark(connection: sa.Connection, rows: Mapping[str, Sequence[Row]]) -> None:
-    """Note which requests and slots come from outside, unless they are stored already."""
-    new = []
-    for table, note in marks_of(rows):
-        stored = stored_tables[table.name]
-        same = (stored.c.request_id == note.key) & (stored.c.digest == bytes.fromhex(note.value))
-        if connection.execute(sa.select(sa.literal(1)).where(same)).first() is None:
-            new.append(note)
-    _keep(connection, new)
-
-
-def _keep(connection: sa.Connection, notes: Sequence[Note]) -> None:
-    if notes:
-        connection.execute(insert(stored_notes).on_conflict_do_nothing(), [asdict(one) for one in notes])
-
-
-def _insert(connection: sa.Connection, table: LogTable, rows: list[Row]) -> Counts:
-    if not rows:
-        return Counts()
-    stored, columns = stored_tables[table.name], [*table.columns, "digest"]
-    at = [columns.index(name) for name in table.key]
-    keys = [tuple(row[place] for place in at) for row in rows]
-    first = stored.c[table.key[0]]
-    query = sa.select(*(stored.c[name] for name in table.key), stored.c.digest)
-    known: dict[Row, set[bytes]] = {}
-    wanted = sa.bindparam("keys", sorted({key[0] for key in keys}), type_=sa.ARRAY(sa.Text))
-    for *key, digest in connection.execute(query.where(first == sa.any_(wanted))):
-        known.setdefault(tuple(key), set()).add(digest)
-    # In the order of the index: two transactions that wait for each other's rows then do so one way round only.
-    ordered = sorted(rows, key=lambda row: (*(row[place] for place in at), row[-1]))
-    # A statement with an array per column takes one trip to the server, however many rows there are.
-    arrays = [
-        sa.bindparam(f"all_{name}", list(values), type_=sa.ARRAY(stored.c[name].type))
-        for name, values in zip(columns, zip(*ordered, strict=True), strict=True)
-    ]
-    given = sa.func.unnest(*arrays).table_valued(*columns).render_derived()
-    connection.execute(insert(stored).from_select(columns, sa.select(*given.c)).on_conflict_do_nothing())
-    return count([(key, row[-1]) for key, row in zip(keys, rows, strict=True)], known)
 
 
 def _all(connection: sa.Connection, query: "sa.Select[Any]") -> list[Row]:

@@ -1,12 +1,100 @@
-"""Lines that were set aside: read again after a fix of the reader or of a setting, or dismissed."""
+"""Lines that were set aside: resolved by a later import, read again after a fix, or dismissed.
 
+An import resolves a line of the quarantine when the corrected file is appended again. A bad line mostly names the row
+that it should have been, even where it is no JSON: once the log holds a row of that key, the line is resolved. A line
+without a readable key is known by its file alone: it is resolved when the same file comes again without it. A file of
+the same name may be another file, such as that of the next day; so a file counts as the same only if the log knew at
+least half of its lines.
+"""
+
+import json
+import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from recsys_core.data.quarantine import BadRow
 from recsys_core.errors import DataError
-from recsys_core.feedback.importing import BATCH, Limits, append_records, record_of, unknown_items
-from recsys_core.feedback.log import Appended, BadLine, EventLog
+from recsys_core.feedback.log import BATCH, Appended, BadLine, EventLog, append_records
+from recsys_core.feedback.parsing import Limits, record_of, unknown_items
+from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE, REQUESTS_TABLE, TABLES, LogTable, Record
+
+STANDARD_INPUT = "standard input"
+"""What the lines of a pipe are called. Two pipes have nothing in common, so such lines leave by their key alone."""
+
+Key = tuple[str, ...]
+"""The name of a table of the log, and the values of its key as texts."""
+
+_TABLE_OF = {"event": EVENTS_TABLE, "impression": IMPRESSIONS_TABLE, "request": REQUESTS_TABLE}
+
+
+@dataclass(kw_only=True)
+class Resolver:
+    """Follows one import; at its end, says which lines of the quarantine it resolved."""
+
+    waiting: Sequence[BadLine]
+    source: str  # what the lines of this import are called
+    _by_key: dict[Key, set[bytes]] = field(default_factory=dict)
+    _of_file: dict[bytes, int] = field(default_factory=dict)  # lines of this file without a key: their numbers
+    _stored: set[bytes] = field(default_factory=set)
+    _still_bad: set[bytes] = field(default_factory=set)
+    _places: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        for one in self.waiting:
+            key = key_in(one)
+            if key is not None:
+                self._by_key.setdefault(key, set()).add(one.line_id)
+            elif one.source == self.source != STANDARD_INPUT:
+                self._of_file[one.line_id] = one.line
+        self._places.update(self._of_file.values())
+        self._n_known = 0
+
+    def stored(self, record: Record, line: int) -> None:
+        """Take in a line that went into the log.
+
+        Args:
+            record: what it said.
+            line: its number in the file, from 1.
+        """
+        resolved = self._by_key.get(key_of(record), set())
+        self._stored |= resolved
+        self._n_known += bool(resolved) or line in self._places
+
+    def set_aside(self, line_id: bytes) -> None:
+        """Take in a line that is at fault: it stays in quarantine, whatever else the file holds."""
+        self._still_bad.add(line_id)
+
+    def resolved(self, n_lines: int, n_repeated: int) -> set[bytes]:
+        """The ids of the lines that may leave the quarantine, now that the whole file was read.
+
+        Args:
+            n_lines: of the file.
+            n_repeated: how many of them the log had as rows before.
+        """
+        is_same_file = 0 < n_lines <= 2 * (n_repeated + self._n_known)
+        gone = set(self._of_file) if is_same_file else set()
+        blank = {one.line_id for one in self.waiting if not one.raw.strip()}  # older programs set these aside
+        return (self._stored | gone | blank) - self._still_bad
+
+
+def key_of(record: Record) -> Key:
+    """The key of a row."""
+    table = next(one for one in TABLES.values() if isinstance(record, one.record))
+    return (table.name, *(str(getattr(record, name)) for name in table.key))
+
+
+def key_in(line: BadLine) -> Key | None:
+    """The key of the row that a line at fault should have been; None where that can't be read or is itself at fault."""
+    text = line.raw.decode(errors="replace")
+    kind = _value_in(text, "type") or ("event" if _value_in(text, "event_id") else "")
+    table: LogTable | None = _TABLE_OF.get(kind)
+    if table is None and _value_in(text, "event_id"):
+        table = EVENTS_TABLE  # a misspelt type
+    if table is None or line.column in table.key:
+        return None
+    values = [_value_in(text, name) for name in table.key]
+    return None if None in values else (table.name, *(str(one) for one in values))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,3 +169,14 @@ def reasons(lines: list[BadLine]) -> dict[str, int]:
         reason = f"{line.column}: {line.reason}" if line.column else line.reason
         counted[reason] = counted.get(reason, 0) + 1
     return dict(sorted(counted.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _value_in(text: str, name: str) -> str | None:
+    """The first text or whole number under a name, in what may be only part of an object."""
+    found = re.search(rf'"{name}"\s*:\s*("(?:[^"\\]|\\.)*"|\d+)', text)
+    if found is None:
+        return None
+    try:
+        return str(json.loads(found[1]))
+    except ValueError:  # an escape that is none
+        return None

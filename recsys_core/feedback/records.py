@@ -1,13 +1,14 @@
-"""The rows of the event log, and what identifies them: requests, impressions, events.
+"""The rows of the event log: requests, impressions, events. Each column is declared here, once.
 
-A row's key is its idempotency key: the same row may be delivered any number of times. Its digest covers all that was
-sent, which is every column but the arrival; two rows of one key with different digests contradict each other.
+A row's key is its idempotency key: the same row may be delivered any number of times. Its digest covers every column
+but the arrival; two rows of one key with different digests contradict each other.
 """
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import NoneType
+from typing import Annotated, Any, get_args, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +17,22 @@ import polars as pl
 from recsys_core.data.quarantine import BadRow
 from recsys_core.days import DAY_S, start_of
 from recsys_core.errors import LogError
-from recsys_core.feedback import values
-from recsys_core.feedback.schemas import IMPRESSIONS_COLUMNS, INTERACTIONS_COLUMNS, REQUESTS_COLUMNS
-from recsys_core.feedback.values import Check, optional
+from recsys_core.feedback.values import (
+    FLOATS,
+    FROM_ONE,
+    ID,
+    KIND,
+    MICROSECONDS,
+    NAME,
+    NUMBER,
+    PROPENSITY,
+    SECONDS,
+    SHARE,
+    STARS,
+    STATES,
+    TEXT,
+    Kind,
+)
 
 DIGEST_BYTES = 16
 
@@ -34,68 +48,96 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """One answered request; the columns are explained at `schemas.REQUESTS`."""
+    """One answered request."""
 
-    request_id: str
-    user_id: int | None
-    history: str | None  # JSON [[item_id, rating, timestamp], ...] where it came with the request
-    k: int
-    requested_at: int  # seconds UTC: as of which it was answered
-    served_at: int  # microseconds UTC
-    release: str
+    request_id: Annotated[str, NAME, "Names the request."]
+    user_id: Annotated[int | None, ID, "Who asked; null: nobody we know."]
+    history: Annotated[
+        str | None,
+        TEXT,
+        "What came with the request: JSON [[item_id, rating, timestamp], ...]; null where nothing did.",
+    ]
+    k: Annotated[int, FROM_ONE, "How many items were asked for."]
+    requested_at: Annotated[int, SECONDS, "The second (UTC) as of which it was answered."]
+    served_at: Annotated[int, MICROSECONDS, "When it was answered, in microseconds UTC."]
+    release: Annotated[str, NAME, "The release that answered."]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Impression:
-    """One shown slot; the columns are explained at `schemas.IMPRESSIONS`."""
+    """One shown slot; `features` are packed by `pack_features`, and there are none without a ranker."""
 
-    request_id: str
-    user_id: int | None
-    item_id: int
-    position: int  # from 1
-    release: str
-    policy: str
-    propensity: float  # in (0, 1]
-    score: float
-    retrieval_score: float | None
-    retrieval_rank: int | None  # from 1
-    probability: float | None
-    feature_set: str
-    features: bytes  # of `pack_features`
-    feature_states: bytes  # uint8, one per feature
-    requested_at: int  # seconds UTC
-    served_at: int  # microseconds UTC
+    request_id: Annotated[str, NAME, "The request that was answered."]
+    user_id: Annotated[int | None, ID, "Who saw it; null: nobody we know."]
+    item_id: Annotated[int, ID, "What was shown."]
+    position: Annotated[int, FROM_ONE, "The place in the list, from 1."]
+    release: Annotated[str, NAME, "The release that answered."]
+    policy: Annotated[str, NAME, "The policy that filled the slot, list rules included."]
+    propensity: Annotated[float, PROPENSITY, "The chance with which this item stood there."]
+    score: Annotated[float, NUMBER, "What ordered the list: higher stands first."]
+    retrieval_score: Annotated[float | None, NUMBER, "Score of retrieval; null where the item did not come from there."]
+    retrieval_rank: Annotated[int | None, FROM_ONE, "Place in the order of retrieval, from 1; null likewise."]
+    probability: Annotated[
+        float | None, SHARE, "Stated probability of a like; null where the ranker is not calibrated."
+    ]
+    feature_set: Annotated[str, NAME, "Version of the features that were read."]
+    features: Annotated[bytes, FLOATS, "What the ranker read: float32, little-endian, NaN where missing."]
+    feature_states: Annotated[bytes, STATES, "A byte per feature: 0 fresh, 1 missing, 2 stale."]
+    requested_at: Annotated[int, SECONDS, "The second (UTC) as of which it was answered."]
+    served_at: Annotated[int, MICROSECONDS, "When it was answered, in microseconds UTC."]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """What one user did with one item; `value` is a rating's stars, None for other kinds."""
+    """What one user did with one item."""
 
-    event_id: str
-    user_id: int
-    item_id: int
-    kind: str
-    value: float | None
-    timestamp: int  # when it happened, seconds UTC
-    received_at: int  # when it arrived, seconds UTC
-    request_id: str | None = None  # None for what followed none of our answers
+    event_id: Annotated[str, NAME, "Names the event; a second delivery of it is a repeat."]
+    request_id: Annotated[str | None, NAME, "The request that it followed; null where it followed none of ours."] = None
+    user_id: Annotated[int, ID, "Who did it."]
+    item_id: Annotated[int, ID, "With which item."]
+    kind: Annotated[str, KIND, "What was done."]
+    value: Annotated[float | None, STARS, "Stars of a rating; null for other kinds."]
+    timestamp: Annotated[int, SECONDS, "When it happened, in seconds UTC."]
+    received_at: Annotated[int, SECONDS, "When it arrived, in seconds UTC."]
 
 
 Record = Request | Impression | Event
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Column:
+    """One column of the log, as the record's class declares it."""
+
+    kind: Kind
+    nullable: bool
+    description: str
+
+    def check(self, name: str, value: object) -> object:
+        """The value, unchanged.
+
+        Raises:
+            BadRow: the column cannot hold it.
+        """
+        return None if self.nullable and value is None else self.kind.check(name, value)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LogTable:
-    """One table of the log."""
+    """One table of the log; its columns are the fields of `record`, in order."""
 
     name: str
     record: type[Request] | type[Impression] | type[Event]
+    declared: Mapping[str, Column]
     columns: Mapping[str, pl.DataType]
-    checks: Mapping[str, Check]  # by column, in the order of `columns`
     rule: Callable[[Any], None]  # what must hold between the columns of one record; raises BadRow
     key: tuple[str, ...]
     arrival: str  # the column that says when a row arrived
     ticks: int  # of that column, per second
+
+    @property
+    def key_places(self) -> list[int]:
+        """Where the columns of the key stand in a row."""
+        return [list(self.columns).index(name) for name in self.key]
 
     def frame(self, records: Sequence["Record"]) -> pl.DataFrame:
         """A row per record, not checked."""
@@ -105,6 +147,21 @@ class LogTable:
     def bounds(self, start: int) -> tuple[int, int]:
         """The first arrival of the day that begins in the second `start`, and of the day after."""
         return start * self.ticks, (start + DAY_S) * self.ticks
+
+
+def _columns_of(record: type) -> dict[str, Column]:
+    """The columns that a record's fields declare: `Annotated[type, kind, description]`."""
+    columns = {}
+    for name, hint in get_type_hints(record, include_extras=True).items():
+        python_type, kind, description = get_args(hint)
+        columns[name] = Column(kind=kind, nullable=NoneType in get_args(python_type), description=description)
+    return columns
+
+
+def _table(record: type[Request] | type[Impression] | type[Event], **settings: Any) -> LogTable:
+    declared = _columns_of(record)
+    columns = {name: column.kind.dtype for name, column in declared.items()}
+    return LogTable(record=record, declared=declared, columns=columns, **settings)
 
 
 def _nothing(_record: Record) -> None:
@@ -124,67 +181,27 @@ def _a_state_per_feature(impression: Impression) -> None:
         raise BadRow("feature_states", "not as many as features", f"{n_states} for {n_values}")
 
 
-REQUESTS_TABLE = LogTable(
+REQUESTS_TABLE = _table(
+    Request,
     name="requests",
-    record=Request,
-    columns=REQUESTS_COLUMNS,
-    checks={
-        "request_id": values.name,
-        "user_id": optional(values.id_number),
-        "history": optional(values.text),
-        "k": values.from_one,
-        "requested_at": values.seconds,
-        "served_at": values.microseconds,
-        "release": values.name,
-    },
     rule=_nothing,
     key=("request_id",),
     arrival="served_at",
     ticks=1_000_000,
 )
 
-IMPRESSIONS_TABLE = LogTable(
+IMPRESSIONS_TABLE = _table(
+    Impression,
     name="impressions",
-    record=Impression,
-    columns=IMPRESSIONS_COLUMNS,
-    checks={
-        "request_id": values.name,
-        "user_id": optional(values.id_number),
-        "item_id": values.id_number,
-        "position": values.from_one,
-        "release": values.name,
-        "policy": values.name,
-        "propensity": values.propensity,
-        "score": values.number,
-        "retrieval_score": optional(values.number),
-        "retrieval_rank": optional(values.from_one),
-        "probability": optional(values.share),
-        "feature_set": values.name,
-        "features": values.floats,
-        "feature_states": values.states,
-        "requested_at": values.seconds,
-        "served_at": values.microseconds,
-    },
     rule=_a_state_per_feature,
     key=("request_id", "position"),
     arrival="served_at",
     ticks=1_000_000,
 )
 
-EVENTS_TABLE = LogTable(
+EVENTS_TABLE = _table(
+    Event,
     name="events",
-    record=Event,
-    columns=INTERACTIONS_COLUMNS,
-    checks={
-        "event_id": values.name,
-        "request_id": optional(values.name),
-        "user_id": values.id_number,
-        "item_id": values.id_number,
-        "kind": values.kind,
-        "value": optional(values.stars),
-        "timestamp": values.seconds,
-        "received_at": values.seconds,
-    },
     rule=_stars_of_ratings_only,
     key=("event_id",),
     arrival="received_at",
@@ -201,7 +218,7 @@ def checked_row(table: LogTable, record: Record) -> Row:
     Raises:
         BadRow: a value is not what its column holds, or two contradict each other.
     """
-    row = tuple(check(column, getattr(record, column)) for column, check in table.checks.items())
+    row = tuple(column.check(name, getattr(record, name)) for name, column in table.declared.items())
     arrived = getattr(record, table.arrival)
     if arrived < _FIRST_SECOND * table.ticks:  # no partition would ever read it
         raise BadRow(table.arrival, f"before {FIRST_DAY}, when the log begins", str(arrived))
@@ -213,7 +230,7 @@ def row_of(table: LogTable, record: Record) -> Row:
     """The row of a record of our own making.
 
     Raises:
-        LogError: the record is not fit to be logged; whoever made it has a fault.
+        LogError: the record is not fit to be logged: the code that made it is at fault.
     """
     try:
         return checked_row(table, record)

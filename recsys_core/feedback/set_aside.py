@@ -1,7 +1,7 @@
-"""Requests that count no more: a person set them aside, and may take that back.
+"""Requests that an operator excluded from parity, drift and training; the operator can take that back.
 
-One request that the release cannot have answered so, such as one with slots of another origin, would stop every refresh
-by the parity report. Its rows stay in the log, and what it showed stays shown; it is not judged, and teaches nothing.
+A single request that the release cannot have answered like this, such as one with slots from elsewhere, would fail the
+parity report and stop every refresh. Its rows stay in the log, and its items still count as shown.
 """
 
 import hashlib

@@ -3,28 +3,24 @@
 import json
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from types import TracebackType
 
 import polars as pl
 
 from recsys_core.errors import LogError
+from recsys_core.feedback.base_log import BaseLog
 from recsys_core.feedback.log import (
     IMPORTED,
-    Appended,
     BadLine,
-    Counts,
     Note,
     Snapshot,
-    count,
-    damaged_row,
+    altered_rows,
     deliveries_frame,
     digest_of_note,
     in_order,
     let_go_at,
-    marks_of,
     oldest_first,
     rows_frame,
 )
@@ -32,13 +28,8 @@ from recsys_core.feedback.records import (
     IMPRESSIONS_TABLE,
     REQUESTS_TABLE,
     TABLES,
-    Event,
-    Impression,
     LogTable,
-    Request,
     Row,
-    digest_of,
-    stored_rows,
 )
 from recsys_core.feedback.sqlite_files import (
     Reader,
@@ -66,7 +57,7 @@ _ANEW = (
 )
 
 
-class SqliteLog:
+class SqliteLog(BaseLog[sqlite3.Connection]):
     """An EventLog in the files of a folder; may be shared by threads, not carried over a fork."""
 
     def __init__(self, folder: Path) -> None:
@@ -74,31 +65,6 @@ class SqliteLog:
         self.place = str(folder)
         self._writer: Writer | None = None  # taken with the first append, so that reading makes no files
         self._one_at_a_time = threading.Lock()
-
-    def __enter__(self) -> "SqliteLog":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-    def append(
-        self,
-        *,
-        requests: Sequence[Request] = (),
-        impressions: Sequence[Impression] = (),
-        events: Sequence[Event] = (),
-        imported: bool = False,
-    ) -> Appended:
-        """Store one batch in one transaction, which is on the disk when this returns.
-
-        Raises:
-            LogError: a record is not fit to be logged, or it could not be stored; then nothing of the batch is.
-        """
-        rows = stored_rows(requests, impressions, events)
-        with self._writing() as connection:
-            if imported:
-                _mark(connection, rows)
-            return Appended(**{name: _insert(connection, TABLES[name], some) for name, some in rows.items()})
 
     def read_day(self, table: LogTable, start: int) -> Snapshot:
         """What arrived from the second `start` on, for a day, out of all files.
@@ -186,15 +152,6 @@ class SqliteLog:
                 rows,
             )
 
-    def note(self, notes: Sequence[Note]) -> None:
-        """Keep notes in this writer's file.
-
-        Raises:
-            LogError: they could not be stored.
-        """
-        with self._writing() as connection:
-            _keep(connection, notes)
-
     def notes(self, kind: str) -> list[Note]:
         """The notes of a kind in all files, oldest first.
 
@@ -223,6 +180,25 @@ class SqliteLog:
                 if (key, digest.hex()) not in marked[one.path]
             }
         return {key for key, digest in everywhere if (key, digest) not in own}
+
+    def _digests(self, connection: sqlite3.Connection, table: LogTable, firsts: Sequence[str]) -> Iterable[Row]:
+        query = (
+            f"SELECT {', '.join(table.key)}, digest FROM {table.name} "
+            f"WHERE {table.key[0]} IN (SELECT value FROM json_each(?))"
+        )
+        return connection.execute(query, (json.dumps(firsts),))
+
+    def _insert(self, connection: sqlite3.Connection, table: LogTable, rows: Sequence[Row]) -> None:
+        places = ", ".join("?" * len(rows[0]))
+        connection.executemany(f"INSERT INTO {table.name} VALUES ({places}) ON CONFLICT DO NOTHING", rows)
+
+    def _is_stored(self, connection: sqlite3.Connection, table: LogTable, mark: Note) -> bool:
+        query = f"SELECT 1 FROM {table.name} WHERE request_id = ? AND digest = ?"
+        return connection.execute(query, (mark.key, bytes.fromhex(mark.value))).fetchone() is not None
+
+    def _keep(self, connection: sqlite3.Connection, notes: Sequence[Note]) -> None:
+        rows = [(one.kind, one.key, one.value, one.noted_at, digest_of_note(one)) for one in notes]
+        connection.executemany("INSERT INTO notes VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
 
     def _last(self, table: str, column: str) -> dict[bytes, int]:
         """Line id -> the latest second of it in all files."""
@@ -274,39 +250,7 @@ class SqliteLog:
                 one.connection.close()
 
 
-def _insert(connection: sqlite3.Connection, table: LogTable, rows: list[Row]) -> Counts:
-    if not rows:
-        return Counts()
-    at = [list(table.columns).index(name) for name in table.key]
-    keys = [tuple(row[place] for place in at) for row in rows]
-    query = (
-        f"SELECT {', '.join(table.key)}, digest FROM {table.name} "
-        f"WHERE {table.key[0]} IN (SELECT value FROM json_each(?))"
-    )
-    known: dict[Row, set[bytes]] = {}
-    for *key, digest in connection.execute(query, (json.dumps([key[0] for key in keys]),)):
-        known.setdefault(tuple(key), set()).add(digest)
-    places = ", ".join("?" * len(rows[0]))
-    connection.executemany(f"INSERT INTO {table.name} VALUES ({places}) ON CONFLICT DO NOTHING", rows)
-    return count([(key, row[-1]) for key, row in zip(keys, rows, strict=True)], known)
-
-
 _DIGESTS = "SELECT request_id, digest FROM {} WHERE request_id IN (SELECT value FROM json_each(?))"
-
-
-def _mark(connection: sqlite3.Connection, rows: Mapping[str, Sequence[Row]]) -> None:
-    """Note which requests and slots come from outside, unless this file holds them already."""
-    new = []
-    for table, note in marks_of(rows):
-        query = f"SELECT 1 FROM {table.name} WHERE request_id = ? AND digest = ?"
-        if not connection.execute(query, (note.key, bytes.fromhex(note.value))).fetchone():
-            new.append(note)
-    _keep(connection, new)
-
-
-def _keep(connection: sqlite3.Connection, notes: Sequence[Note]) -> None:
-    rows = [(one.kind, one.key, one.value, one.noted_at, digest_of_note(one)) for one in notes]
-    connection.executemany("INSERT INTO notes VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
 
 
 def _notes(one: Reader, kind: str) -> list[Note]:
@@ -364,6 +308,4 @@ def _altered(path: Path, connection: sqlite3.Connection, table: LogTable) -> Ite
     columns = ", ".join(f'"{name}"' for name in table.columns)
     cursor = connection.execute(f"SELECT {columns}, digest FROM {table.name}")
     while rows := cursor.fetchmany(PIECE):
-        for row in rows:
-            if digest_of(table, row[:-1]) != row[-1]:
-                yield damaged_row(table, row, str(path))
+        yield from altered_rows(table, rows, str(path))

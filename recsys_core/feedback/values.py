@@ -1,32 +1,48 @@
-"""One value of the log -> the same value, or a BadRow that says why it is none.
+"""The kinds of values that the log holds: how each is stored, and the check that returns the value or raises BadRow.
 
-The checks are the same for what arrives as JSON and for what our own service hands over. There is no coercion: `"7"`
-and `7.0` are no user ids. The one exception is that a number may be whole, since JSON knows one kind of number.
+The checks are the same for lines of JSON and for the records of our own service. There is no coercion: `"7"` and `7.0`
+are no user ids. There is one exception: a float may be given as a whole number, since JSON has one kind of number.
 """
 
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandera.polars as pa
+import polars as pl
 
 from recsys_core.data.fields import BEYOND_MAX_ID, MAX_INT64, MILLISECONDS_FROM
 from recsys_core.data.quarantine import BadRow
 from recsys_core.data.schemas import EARLIEST_TIMESTAMP, MAX_ID, RATING_STEPS
-from recsys_core.feedback.schemas import KINDS, MAX_ID_CHARS, STALE
 
 Check = Callable[[str, object], object]
 """From a column's name and a value to that value, or BadRow."""
 
-MICROSECONDS = 1_000_000
+KINDS = ("rating", "click", "skip")
+"""What a user can do with an item that was shown; only a rating has a value."""
+
+MAX_ID_CHARS = 128
+
+FRESH, MISSING, STALE = 0, 1, 2
+"""The state of a feature's value when it was read: as declared, undefined, or older than allowed. For the last two the
+default was used. The codes are part of the log's format, so they are declared here and not with the features."""
+
+_MICRO = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kind:
+    """A kind of column: how the log stores its values, and what they may be."""
+
+    dtype: pl.DataType
+    check: Check  # of a value that arrives
+    stored: pa.Check | None = None  # of a column that was read back
 
 
 def described(value: object) -> str:
     """A scalar as it is; of a nested value only the type, since a deep one cannot be printed."""
     return type(value).__name__ if isinstance(value, list | dict) else ascii(value)
-
-
-def optional(check: Check) -> Check:
-    """The same check, with None allowed."""
-    return lambda column, value: None if value is None else check(column, value)
 
 
 def name(column: str, value: object) -> str:
@@ -87,9 +103,9 @@ def seconds(column: str, value: object) -> int:
 def microseconds(column: str, value: object) -> int:
     """Microseconds since 1970 UTC, from MovieLens' first rating on."""
     checked = whole(column, value)
-    if checked < EARLIEST_TIMESTAMP * MICROSECONDS:
+    if checked < EARLIEST_TIMESTAMP * _MICRO:
         raise BadRow(column, "not microseconds, or before MovieLens' first rating", str(checked))
-    if checked >= MILLISECONDS_FROM * MICROSECONDS:
+    if checked >= MILLISECONDS_FROM * _MICRO:
         raise BadRow(column, "nanoseconds, not microseconds", str(checked))
     return checked
 
@@ -113,7 +129,7 @@ def share(column: str, value: object) -> float:
 
 
 def propensity(column: str, value: object) -> float:
-    """A chance above 0: what was shown cannot have been impossible."""
+    """A probability above 0: an item that was shown had some chance."""
     checked = share(column, value)
     if checked == 0:
         raise BadRow(column, "a chance of 0", str(checked))
@@ -157,3 +173,18 @@ def states(column: str, value: object) -> bytes:
     if value and max(value) > STALE:
         raise BadRow(column, "unknown state of a feature", str(max(value)))
     return value
+
+
+NAME = Kind(dtype=pl.String(), check=name, stored=pa.Check.str_length(1, MAX_ID_CHARS))
+TEXT = Kind(dtype=pl.String(), check=text)
+ID = Kind(dtype=pl.Int64(), check=id_number, stored=pa.Check.ge(0))
+FROM_ONE = Kind(dtype=pl.Int64(), check=from_one, stored=pa.Check.ge(1))
+SECONDS = Kind(dtype=pl.Int64(), check=seconds, stored=pa.Check.ge(EARLIEST_TIMESTAMP))
+MICROSECONDS = Kind(dtype=pl.Int64(), check=microseconds, stored=pa.Check.ge(EARLIEST_TIMESTAMP * _MICRO))
+NUMBER = Kind(dtype=pl.Float64(), check=number)
+SHARE = Kind(dtype=pl.Float64(), check=share, stored=pa.Check.in_range(0, 1))
+PROPENSITY = Kind(dtype=pl.Float64(), check=propensity, stored=pa.Check.in_range(0, 1, include_min=False))
+KIND = Kind(dtype=pl.String(), check=kind, stored=pa.Check.isin(KINDS))
+STARS = Kind(dtype=pl.Float32(), check=stars, stored=pa.Check.in_range(0.5, 5.0))
+FLOATS = Kind(dtype=pl.Binary(), check=floats)
+STATES = Kind(dtype=pl.Binary(), check=states)

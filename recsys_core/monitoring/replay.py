@@ -18,7 +18,7 @@ from recsys_core.features.exposures import ExposureLog, exposure_log
 from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.tables import item_features, user_features
 from recsys_core.feedback.exposures import Exposed, shown_slots
-from recsys_core.feedback.impressions import read_history
+from recsys_core.feedback.parsing import read_history
 from recsys_core.monitoring.sample import Float32s
 from recsys_core.monitoring.served import Served
 from recsys_core.ranking.config import ListRulesConfig

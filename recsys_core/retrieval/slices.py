@@ -13,8 +13,8 @@ from functools import partial
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from recsys_core.data.digests import ratings_digest
 from recsys_core.data.histories import Catalogue, histories_of
+from recsys_core.data.ratings_table import ratings_digest
 from recsys_core.data.splits import Splits, fit_ratings
 from recsys_core.features.slices import of_slice
 from recsys_core.retrieval.config import TwoTowerConfig

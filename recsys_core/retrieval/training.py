@@ -12,11 +12,11 @@ import numpy.typing as npt
 import polars as pl
 import torch
 
-from recsys_core.data.digests import ratings_digest
 from recsys_core.data.histories import NEVER, Catalogue, Histories, histories_of
+from recsys_core.data.ratings_table import ratings_digest
 from recsys_core.features.content import content_matrix
 from recsys_core.features.nearest import Neighbours
-from recsys_core.feedback.implicit import still_implicit
+from recsys_core.feedback.labels import still_implicit
 from recsys_core.retrieval.closed_form import ClosedForm, fit_closed_form
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.covisits import CoVisits, fit_covisits

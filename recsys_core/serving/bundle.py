@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from recsys_core.data.merging import every_rating
+from recsys_core.data.ratings_table import every_rating
 from recsys_core.data.splits import NOW
 from recsys_core.errors import ArtifactError
 from recsys_core.features.slices import of_slice

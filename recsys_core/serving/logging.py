@@ -2,7 +2,7 @@
 
 from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
 from recsys_core.feedback import records
-from recsys_core.feedback.impressions import history_text
+from recsys_core.feedback.parsing import history_text
 from recsys_core.ranking.config import ListRulesConfig
 from recsys_core.serving.requests import Answer
 

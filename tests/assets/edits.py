@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import yaml
 
-from recsys_core.data.merging import every_rating, merge_ratings
+from recsys_core.data.ratings_table import every_rating, merge_ratings
 from recsys_core.feedback.interactions import read_day
 from recsys_core.feedback.records import Event
 from recsys_core.metrics.ranking import precision_at_k

@@ -18,9 +18,8 @@ from recsys_core import memory
 from recsys_core.days import DAY_S
 from recsys_core.evaluation.report import OURS
 from recsys_core.features.registry import FEATURE_NAMES
-from recsys_core.feedback.implicit import IMPLICIT_COLUMNS
-from recsys_core.feedback.outcomes import OUTCOMES_COLUMNS
 from recsys_core.feedback.records import pack_features
+from recsys_core.feedback.schemas import IMPLICIT_COLUMNS, OUTCOMES_COLUMNS
 from recsys_core.lake.store import Lake
 from recsys_core.monitoring.parity import parity_report
 from recsys_core.monitoring.served import Served

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from recsys_core.data.splits import Splits
-from recsys_core.feedback.arrivals import NO_VERSION
+from recsys_core.feedback.deduplication import NO_VERSION
 from recsys_core.feedback.sqlite_log import SqliteLog
 from recsys_core.monitoring.parity import COLUMNS, ParityReport
 from recsys_core.monitoring.served import Served

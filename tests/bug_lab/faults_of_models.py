@@ -219,7 +219,7 @@ FAULTS_OF_MODELS = (
     Fault(
         number=22,
         what="milliseconds pass for seconds",
-        where=(schemas, "_RATING"),
+        where=(schemas, "_WINDOW"),
         before="pa.Check.in_range(EARLIEST_TIMESTAMP, LATEST_TIMESTAMP)",
         after="pa.Check.ge(EARLIEST_TIMESTAMP)",
         tests=("tests/core/data/test_schemas.py::test_a_timestamp_outside_the_window_is_refused_milliseconds_too",),

@@ -1,13 +1,13 @@
 """Faults of keeping what was given and of refusing what may do harm: pitfalls 36 to 39."""
 
 from recsys_assets.ui.request_guard import _unsafe_post, _unsafe_read, _wrong_address
-from recsys_core.data.archives import Archive
+from recsys_core.data.movielens.archives import Archive
 from recsys_core.feedback.sqlite_files import _is_short, losses, readers
 from recsys_core.feedback.tallies import grown
 from recsys_core.lake.manifest import unsealed
 from tests.bug_lab.fault import Fault
 
-ARCHIVES = "tests/core/data/test_archives.py"
+ARCHIVES = "tests/core/data/movielens/test_archives.py"
 GUARD = "tests/assets/ui/test_request_guard.py"
 TALLIES = "tests/core/feedback/test_tallies.py"
 

@@ -1,9 +1,8 @@
 """Faults of what a model knows, and when: pitfalls 1 to 5, 24, 25, 30 and 31."""
 
 from recsys_assets.assets.evaluation import baselines
-from recsys_core.data.leaks import _faults
-from recsys_core.data.slicing import _slice, _window
-from recsys_core.data.splits import Splits, fit_ratings, known_ratings
+from recsys_core.data import leaks
+from recsys_core.data.splits import Splits, _slice, _window, fit_ratings, known_ratings
 from recsys_core.features.counts import item_counts
 from recsys_core.features.exposures import Journal
 from recsys_core.features.slices import item_features_by_slice, user_features_by_slice
@@ -29,13 +28,13 @@ FAULTS_OF_TIME = (
         where=_window,
         before='ratings.filter(pl.col("timestamp").is_between(start, end, closed="left"))',
         after="ratings.sample(fraction=0.1, seed=0)",
-        tests=("tests/core/data/test_slicing.py::test_the_chain_by_hand",),
+        tests=("tests/core/data/test_splits.py::test_the_chain_by_hand",),
     ),
     Fault(
         number=1,
         what="the search for leaks passes over cuts within each user's own life",
-        where=_faults,
-        before='bool((cuts["cut"] < splits.fit_end(name)).any())',
+        where=(leaks, "RULES"),
+        before='bool((one.cuts["cut"] < one.fit_end).any())',
         after="False",
         tests=("tests/core/data/test_leaks.py::test_an_exam_cut_per_user_is_seen",),
     ),
@@ -94,7 +93,7 @@ FAULTS_OF_TIME = (
         before='pl.col("timestamp") < pl.col("cut")',
         after='pl.col("timestamp") <= pl.col("cut")',
         tests=(
-            "tests/core/data/test_slicing.py::test_ratings_in_the_second_of_the_first_target_are_targets_and_not_known",
+            "tests/core/data/test_splits.py::test_ratings_in_the_second_of_the_first_target_are_targets_and_not_known",
             "tests/core/ranking/test_inputs.py::test_no_history_reaches_the_second_of_its_request",
         ),
     ),
@@ -186,7 +185,7 @@ FAULTS_OF_TIME = (
         where=_slice,
         before='targets = targets.join(known, on=["user_id", "item_id"], how="anti", maintain_order="left")',
         after="",
-        tests=("tests/core/data/test_slicing.py::test_ten_known_likes_rated_again_on_the_last_day_are_no_targets",),
+        tests=("tests/core/data/test_splits.py::test_ten_known_likes_rated_again_on_the_last_day_are_no_targets",),
     ),
     Fault(
         number=5,

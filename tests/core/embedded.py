@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from recsys_core.data.reading import read_movies, read_ratings
+from recsys_core.data.movielens.reading import read_movies, read_ratings
 
 PATH = Path(__file__).parents[2] / "data_lake" / "raw" / "ml-latest-small-2016.zip"
 

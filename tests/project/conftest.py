@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from recsys_assets.resources import PROJECT
-from recsys_core.data.sources import EMBEDDED
+from recsys_core.data.movielens.sources import EMBEDDED
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from benchmarks.parity import STAGES, blocks, scoring, timed_stages
 from benchmarks.processes import cost_of
 from benchmarks.seeds import table
 from benchmarks.spread import spread_of
-from recsys_core.data.slicing import make_splits
+from recsys_core.data.splits import make_splits
 from recsys_core.evaluation.protocols import REFITTED
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.feedback.records import EVENTS_TABLE

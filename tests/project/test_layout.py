@@ -18,14 +18,13 @@ SHARED = {"tables", "pictures", "pages", "numbers", "schema_checks"}
 """Modules of `recsys_assets/metadata` and `recsys_assets/checks` that the modules of several stages use."""
 
 WITHOUT_TESTS_OF_THEIR_OWN = {
-    "data/config.py": "settings; test_docs holds every setting to bounds and reasons",
-    "evaluation/config.py": "settings; as above",
+    "evaluation/config.py": "settings; test_docs holds every setting to bounds and reasons",
     "feedback/config.py": "settings; as above",
     "monitoring/config.py": "settings; as above",
     "ranking/config.py": "settings; as above",
     "retrieval/config.py": "settings; as above",
     "retrieval/baselines/config.py": "settings; as above",
-    "feedback/schemas.py": "tables are checked where they are made: test_interactions",
+    "feedback/base_log.py": "tested through the logs built on it: test_log",
     "feedback/postgres_tables.py": "tested through what reads and fills them: test_postgres_log, test_log",
     "fingerprint/program.py": "tested through what it leads to: test_reach",
     "contracts.py": "tested with the schemas that features declare: test_schemas",

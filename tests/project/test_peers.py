@@ -18,7 +18,7 @@ from benchmarks.peers.scoring import leads, score, table
 from benchmarks.peers.tuning import SHOWN, Tuned, tune
 from benchmarks.peers.vae import VaeConfig, fit_vae
 from recsys_core.data.histories import Histories, catalogue_of, histories_of
-from recsys_core.data.reading import Dataset
+from recsys_core.data.movielens.reading import Dataset
 from recsys_core.data.schemas import LIKED, RATINGS_COLUMNS
 from recsys_core.errors import DataError
 from recsys_core.evaluation.config import EvaluationConfig
@@ -36,7 +36,7 @@ def needs(library: str) -> pytest.MarkDecorator:
 def world(folder: Path, protocol: Protocol) -> Path:
     ratings, movies = tiny_world.ratings(), tiny_world.movies()
     nothing = pl.DataFrame()
-    split(Dataset(ratings=ratings, movies=movies, users=None, rejected=nothing, counts={}, notes=[]), protocol, folder)
+    split(Dataset(ratings=ratings, movies=movies, rejected=nothing, counts={}, notes=[]), protocol, folder)
     return folder
 
 

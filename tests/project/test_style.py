@@ -110,7 +110,7 @@ def test_lines_of_code_are_counted_without_texts_and_comments() -> None:
 
 
 def test_the_shipped_data_set_is_the_pinned_one(tracked: list[Path]) -> None:
-    from recsys_core.data.sources import EMBEDDED, SOURCES
+    from recsys_core.data.movielens.sources import EMBEDDED, SOURCES
 
     path = PROJECT / "data_lake" / "raw" / f"{EMBEDDED}.zip"
     assert path in tracked

@@ -96,10 +96,10 @@ def test_what_was_just_built_is_fresh(project: Project) -> None:
     ("module", "changed"),
     [
         ("recsys_core.tables", set(PARENTS) - {"faiss_index"}),
-        ("recsys_core.data.merging", {"ratings", *ANSWERING}),
+        ("recsys_core.data.ratings_table", {"base_ratings", "ratings"} | MODELS - {"baselines"}),
         (
-            "recsys_core.feedback.head",
-            {"interaction_log_head", "implicit_feedback"} | MODELS - {"baselines"},
+            "recsys_core.feedback.labels",
+            {"interaction_log_head", "implicit_feedback", "impression_outcomes"} | MODELS - {"baselines"},
         ),
         ("recsys_core.features.items", {"item_features", *BY_SLICES, *BY_REGISTRY}),
         ("recsys_core.features.scores", BY_REGISTRY),

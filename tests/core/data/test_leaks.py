@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.leaks import leaks
-from recsys_core.data.slicing import make_splits
-from recsys_core.data.splits import NOW, Splits, known_ratings
+from recsys_core.data.splits import NOW, Splits, known_ratings, make_splits
 from recsys_core.errors import DataError
 from tests import tiny_world
 from tests.core import embedded

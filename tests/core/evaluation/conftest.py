@@ -9,8 +9,7 @@ import polars as pl
 import pytest
 
 from recsys_core.data.histories import Catalogue, Histories, catalogue_of, histories_of
-from recsys_core.data.slicing import make_splits
-from recsys_core.data.splits import TEST, fit_ratings
+from recsys_core.data.splits import TEST, fit_ratings, make_splits
 from recsys_core.evaluation.breadth import Audience
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.funnel import Stages

@@ -6,8 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from recsys_core.data.slicing import make_splits
-from recsys_core.data.splits import TEST, Splits, fit_ratings
+from recsys_core.data.splits import TEST, Splits, fit_ratings, make_splits
 from recsys_core.evaluation.baselines import LIST_LENGTH, BaselineLists, baseline_lists
 from recsys_core.evaluation.protocols import NEWCOMERS, PROTOCOLS, Examination, Questions
 from recsys_core.evaluation.schemas import BASELINE_LISTS

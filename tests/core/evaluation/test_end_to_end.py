@@ -6,8 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys_core.data.slicing import newcomers
-from recsys_core.data.splits import TEST, fit_ratings
+from recsys_core.data.splits import TEST, fit_ratings, newcomers
 from recsys_core.evaluation.baselines import BaselineLists, baseline_lists
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.end_to_end import SystemInputs, evaluate_end_to_end

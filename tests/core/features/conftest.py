@@ -4,8 +4,7 @@ import polars as pl
 import pytest
 
 from recsys_core.data.config import SplitsConfig
-from recsys_core.data.slicing import make_splits
-from recsys_core.data.splits import TEST
+from recsys_core.data.splits import TEST, make_splits
 from tests import tiny_world
 from tests.core import embedded
 from tests.core.features.asked import Asked, ask

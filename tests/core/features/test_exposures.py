@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from recsys_core.data.histories import Catalogue
 from recsys_core.features.exposures import FATIGUE_S, Exposures, Marks, exposure_log
 from recsys_core.feedback.exposures import SHOWN_COLUMNS
-from recsys_core.feedback.head import CLICKS_COLUMNS
+from recsys_core.feedback.schemas import CLICKS_COLUMNS
 
 T0 = 1_500_000_000
 CATALOGUE = Catalogue(item_ids=np.array([10, 20, 30]))

@@ -33,8 +33,7 @@ from recsys_core.features.registry import (
 )
 from recsys_core.features.schemas import ITEM_KEYS
 from recsys_core.features.tastes import _covered
-from recsys_core.feedback.implicit import IMPLICIT_COLUMNS
-from recsys_core.feedback.outcomes import OUTCOMES_COLUMNS
+from recsys_core.feedback.schemas import IMPLICIT_COLUMNS, OUTCOMES_COLUMNS
 from recsys_core.retrieval import training
 from tests import source_edits
 from tests.assets.projects import Project

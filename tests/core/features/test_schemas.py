@@ -8,7 +8,7 @@ import pytest
 
 from recsys_core.contracts import violations
 from recsys_core.data.config import SplitsConfig
-from recsys_core.data.slicing import make_splits
+from recsys_core.data.splits import make_splits
 from recsys_core.features.registry import FEATURE_NAMES, FEATURES, features_of, names_of
 from recsys_core.features.schemas import (
     EXAMPLE_KEYS,

@@ -3,8 +3,7 @@
 import polars as pl
 import pytest
 
-from recsys_core.data.slicing import fitted_before, make_splits
-from recsys_core.data.splits import Splits, fit_ratings, known_ratings
+from recsys_core.data.splits import Splits, fit_ratings, fitted_before, known_ratings, make_splits
 from recsys_core.features.slices import item_features_by_slice, of_slice, user_features_by_slice
 from recsys_core.features.tables import item_features, user_features
 from tests import tiny_world

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from recsys_core.feedback.exposures import SHOWN_COLUMNS, Exposed, exposed_so_far, shown_slots
-from recsys_core.feedback.head import CLICKS_COLUMNS
 from recsys_core.feedback.records import IMPRESSIONS_TABLE
+from recsys_core.feedback.schemas import CLICKS_COLUMNS
 from recsys_core.feedback.sqlite_log import SqliteLog
 from tests.core.feedback.rows import START, event, impression, request
 

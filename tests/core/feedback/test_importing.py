@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from recsys_core.days import start_of
 from recsys_core.errors import DataError, LogError
-from recsys_core.feedback.importing import BATCH, Imported, Limits, import_lines
+from recsys_core.feedback.importing import Imported, import_lines
 from recsys_core.feedback.interactions import read_day
-from recsys_core.feedback.lines import MAX_LINE_BYTES
-from recsys_core.feedback.log import Counts
+from recsys_core.feedback.log import BATCH, Counts
+from recsys_core.feedback.parsing import MAX_LINE_BYTES, Limits
 from recsys_core.feedback.records import EVENTS_TABLE, FIRST_DAY, IMPRESSIONS_TABLE, REQUESTS_TABLE
 from recsys_core.feedback.sqlite_log import SqliteLog
 from tests.core.feedback.rows import DAY, START, event
-from tests.core.feedback.test_impressions import IMPRESSION, REQUEST
+from tests.core.feedback.test_parsing import IMPRESSION, REQUEST
 
 NOW = Limits(now=START + 86_400)
 
@@ -222,5 +222,5 @@ def test_a_line_that_was_mended_and_appended_again_leaves_the_quarantine(sqlite:
     imported(sqlite, data(line(1), line(2, kind="veiw"), b'{"event_id": "e3", "user', line(4, user_id="4")))
     assert len(sqlite.quarantined()) == 3
     found = imported(sqlite, data(line(1), line(2), line(3), line(4, user_id="4")))
-    assert (found.n_mended, found.n_set_aside) == (2, 1)
+    assert (found.n_resolved, found.n_set_aside) == (2, 1)
     assert [one.line for one in sqlite.quarantined()] == [4]

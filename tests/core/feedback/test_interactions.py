@@ -8,17 +8,26 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_core.errors import DataError
-from recsys_core.feedback.arrivals import NO_VERSION
 from recsys_core.feedback.config import InteractionsConfig
-from recsys_core.feedback.interactions import DayRead, read_day, versions_of_days
+from recsys_core.feedback.deduplication import NO_VERSION
+from recsys_core.feedback.interactions import (
+    N_HOURS,
+    DayRead,
+    arrivals_by_day,
+    arrivals_by_hour,
+    read_day,
+    versions_of_days,
+)
 from recsys_core.feedback.records import EVENTS_TABLE, Event, digest_of, row_of
-from recsys_core.feedback.schemas import INTERACTIONS, REJECTED_EVENTS
+from recsys_core.feedback.schemas import INTERACTIONS, INTERACTIONS_COLUMNS, REJECTED_EVENTS
 from recsys_core.feedback.sqlite_log import SqliteLog
+from recsys_core.feedback.values import KINDS
 from tests.core.feedback.rows import DAY, START, event
 
 
@@ -193,3 +202,37 @@ def read_all(events: list[Event], n_files: int, days: Iterable[str]) -> dict[str
 def test_the_list_of_the_second_opinion_prefers_the_earlier() -> None:
     late = replace(event(1), received_at=START + 50)
     assert Listed([late, event(1)]).first() == {"e1": event(1)}
+
+
+def day(*events: tuple[str, int]) -> pl.DataFrame:
+    """Events of (kind, second of arrival within the day)."""
+    rows = [
+        (f"e{at}", None, 1, 10, kind, None, START - 90_000, START + second) for at, (kind, second) in enumerate(events)
+    ]
+    return pl.DataFrame(rows, schema=INTERACTIONS_COLUMNS, orient="row")
+
+
+def test_the_hour_is_that_of_arrival_not_of_the_event() -> None:
+    table = arrivals_by_hour(day(("click", 0), ("click", 3_599), ("rating", 3_600), ("skip", 86_399)))
+    found = [row for row in table.rows() if row[2]]
+    assert found == [(0, "click", 2), (1, "rating", 1), (23, "skip", 1)]
+
+
+def test_every_hour_and_kind_is_there_in_order() -> None:
+    table = arrivals_by_hour(day())
+    assert table.select("hour", "kind").rows() == [(hour, kind) for hour in range(N_HOURS) for kind in KINDS]
+    assert table["n"].sum() == 0
+
+
+def test_days_are_ascending_and_quiet_ones_are_zeros() -> None:
+    days = {"2017-07-15": day(), "2017-07-14": day(("rating", 5), ("rating", 6), ("skip", 7))}
+    assert arrivals_by_day(days).rows() == [
+        ("2017-07-14", "rating", 2),
+        ("2017-07-14", "click", 0),
+        ("2017-07-14", "skip", 1),
+        *(("2017-07-15", kind, 0) for kind in KINDS),
+    ]
+
+
+def test_no_days_are_no_rows() -> None:
+    assert arrivals_by_day({}).is_empty()

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from recsys_core.errors import LogError
-from recsys_core.feedback.arrivals import day_versions
+from recsys_core.feedback.deduplication import day_versions
 from recsys_core.feedback.interactions import read_day
 from recsys_core.feedback.log import Appended, BadLine, Counts, EventLog, Note, line_id_of
 from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE, REQUESTS_TABLE, TABLES, Event

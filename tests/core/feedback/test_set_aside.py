@@ -3,7 +3,7 @@
 import pytest
 
 from recsys_core.errors import LogError
-from recsys_core.feedback.closed import rows_until, served_version, shown_version
+from recsys_core.feedback.deduplication import rows_until, served_version, shown_version
 from recsys_core.feedback.log import EventLog
 from recsys_core.feedback.records import IMPRESSIONS_TABLE
 from recsys_core.feedback.set_aside import requests_set_aside, set_aside, without

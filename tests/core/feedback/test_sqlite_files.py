@@ -14,9 +14,10 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from recsys_core.errors import LogError
-from recsys_core.feedback.importing import Limits, import_lines
+from recsys_core.feedback.importing import import_lines
 from recsys_core.feedback.inspection import verify
 from recsys_core.feedback.interactions import read_day
+from recsys_core.feedback.parsing import Limits
 from recsys_core.feedback.records import EVENTS_TABLE
 from recsys_core.feedback.sqlite_files import MAX_WRITERS, Writer, log_files, open_reader
 from recsys_core.feedback.sqlite_log import SqliteLog

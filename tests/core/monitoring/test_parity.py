@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 from threadpoolctl import threadpool_limits
 
-from recsys_core.data.merging import every_rating
+from recsys_core.data.ratings_table import every_rating
 from recsys_core.data.schemas import MAX_ID, RATINGS_COLUMNS
 from recsys_core.features import state
 from recsys_core.features.registry import FEATURE_NAMES
-from recsys_core.feedback.head import CLICKS_COLUMNS
 from recsys_core.feedback.records import pack_features
+from recsys_core.feedback.schemas import CLICKS_COLUMNS
 from recsys_core.monitoring import replay
 from recsys_core.monitoring.parity import COLUMNS, LIST_FAULTS, N_SLOTS, ParityReport, parity_report
 from recsys_core.monitoring.past import serve_past

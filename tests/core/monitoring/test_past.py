@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from recsys_core.data.merging import every_rating
+from recsys_core.data.ratings_table import every_rating
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.feedback.exposures import Exposed, shown_slots
 from recsys_core.feedback.schemas import IMPRESSIONS, REQUESTS

@@ -17,8 +17,8 @@ from recsys_core.feedback.records import (
     Request,
     pack_features,
 )
-from recsys_core.feedback.schemas import FRESH, MISSING, STALE
 from recsys_core.feedback.sqlite_log import SqliteLog
+from recsys_core.feedback.values import FRESH, MISSING, STALE
 from recsys_core.monitoring.parity import parity_report
 from recsys_core.monitoring.sample import SCORE
 from recsys_core.monitoring.served import Served, served_until

@@ -11,7 +11,7 @@ from recsys_core.data.splits import TEST
 from recsys_core.errors import ArtifactError
 from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
 from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, pack_features
-from recsys_core.feedback.schemas import FRESH
+from recsys_core.feedback.values import FRESH
 from recsys_core.monitoring.config import DriftConfig
 from recsys_core.monitoring.drift import drift_report
 from recsys_core.monitoring.examined import examined_sample

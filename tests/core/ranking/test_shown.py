@@ -12,10 +12,9 @@ from recsys_core.data.splits import NOW, TEST
 from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
 from recsys_core.features.schemas import EXAMPLE_KEYS, example_schema
 from recsys_core.feedback.config import OutcomesConfig
-from recsys_core.feedback.head import CLICKS_COLUMNS, LOGGED_COLUMNS
-from recsys_core.feedback.outcomes import OUTCOMES_COLUMNS, outcomes
+from recsys_core.feedback.labels import outcomes
 from recsys_core.feedback.records import pack_features
-from recsys_core.feedback.schemas import IMPRESSIONS_COLUMNS
+from recsys_core.feedback.schemas import CLICKS_COLUMNS, IMPRESSIONS_COLUMNS, LOGGED_COLUMNS, OUTCOMES_COLUMNS
 from recsys_core.ranking.config import ShownConfig
 from recsys_core.ranking.inputs import candidate_features, propose
 from recsys_core.ranking.ranker import fit_ranker

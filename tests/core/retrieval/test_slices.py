@@ -12,10 +12,10 @@ import polars as pl
 import pytest
 import torch
 
-from recsys_core.data.digests import ratings_digest
+from recsys_core.data.ratings_table import ratings_digest
 from recsys_core.data.splits import NOW, fit_ratings
 from recsys_core.features.slices import item_features_by_slice, of_slice
-from recsys_core.feedback.implicit import IMPLICIT_COLUMNS
+from recsys_core.feedback.schemas import IMPLICIT_COLUMNS
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.slices import fit_towers, fitted_digest
 from recsys_core.retrieval.training import Beside, FittedTower, encode_items, fit_two_tower

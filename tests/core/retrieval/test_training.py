@@ -11,11 +11,11 @@ import torch
 
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.histories import Histories, catalogue_of, histories_of
-from recsys_core.data.reading import read_movies, read_ratings
+from recsys_core.data.movielens.reading import read_movies, read_ratings
 from recsys_core.data.schemas import RATINGS_COLUMNS
-from recsys_core.data.slicing import make_splits
+from recsys_core.data.splits import make_splits
 from recsys_core.features.tables import item_features
-from recsys_core.feedback.implicit import IMPLICIT_COLUMNS
+from recsys_core.feedback.schemas import IMPLICIT_COLUMNS
 from recsys_core.retrieval.candidates import find_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.examples import Examples

@@ -7,13 +7,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from recsys_core.data.merging import merge_ratings
+from recsys_core.data.ratings_table import merge_ratings
 from recsys_core.data.schemas import RATINGS_COLUMNS
 from recsys_core.errors import DataError
-from recsys_core.feedback.closed import rows_until
-from recsys_core.feedback.head import logged_clicks, logged_ratings
+from recsys_core.feedback.deduplication import rows_until
 from recsys_core.feedback.interactions import read_day, versions_of_days
-from recsys_core.feedback.outcomes import outcomes
+from recsys_core.feedback.labels import logged_clicks, logged_ratings, outcomes
 from recsys_core.feedback.records import DAY_S, IMPRESSIONS_TABLE, Event
 from recsys_core.feedback.sqlite_log import SqliteLog
 from recsys_core.monitoring.parity import parity_report

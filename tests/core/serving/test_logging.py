@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
-from recsys_core.feedback.impressions import read_history
+from recsys_core.feedback.parsing import read_history
 from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, row_of, unpack_features
 from recsys_core.ranking.config import NO_RULES, ListRulesConfig
 from recsys_core.serving.logging import GREEDY, impression_records, policy_name, request_record

@@ -8,8 +8,7 @@ import pytest
 
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.histories import Histories, catalogue_of, histories_of
-from recsys_core.data.slicing import make_splits
-from recsys_core.data.splits import TEST, fit_ratings, known_ratings, relevant_items
+from recsys_core.data.splits import TEST, fit_ratings, known_ratings, make_splits, relevant_items
 from recsys_core.metrics.ranking import ndcg_at_k
 from recsys_core.metrics.relevance import hits_of
 from recsys_core.retrieval.baselines import ials
