@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from recsys_core.features.counts import DAY
 from recsys_core.features.feature import Float32s
 from recsys_core.features.pairs import Pairs
+from recsys_core.features.point_in_time import DAY
 from recsys_core.features.registry import DEFAULTS, FEATURE_NAMES, FEATURES, features_of
 from recsys_core.features.state import Requests
 from recsys_core.feedback.schemas import FRESH, MISSING, STALE

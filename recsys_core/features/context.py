@@ -5,8 +5,8 @@ Times are UTC, here as everywhere: a server that reckoned in its own time zone w
 
 import numpy as np
 
-from recsys_core.features.counts import DAY
 from recsys_core.features.feature import LONGEST_DAYS, Float32s, feature
+from recsys_core.features.point_in_time import DAY
 from recsys_core.features.state import Requests
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 
 from recsys_core.data.schemas import PREVIEW_YEARS
-from recsys_core.features.counts import DAY, ItemCounts, ratio, share
 from recsys_core.features.feature import CENTURIES, LONGEST_DAYS, Float32s, feature
+from recsys_core.features.point_in_time import DAY, ItemCounts, ratio, share
 
 RATINGS = ("ratings.item_id", "ratings.timestamp")
 LIKES = (*RATINGS, "ratings.rating")

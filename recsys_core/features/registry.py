@@ -12,14 +12,11 @@ from typing import Any
 import numpy as np
 
 from recsys_core.features import (
-    associations,
+    collaborative,
     context,
-    covisits,
     fatigue,
     items,
-    neighbours,
     scores,
-    similarities,
     tastes,
     users,
 )
@@ -34,10 +31,7 @@ GROUPS: tuple[ModuleType, ...] = (
     users,
     scores,
     tastes,
-    similarities,
-    associations,
-    covisits,
-    neighbours,
+    collaborative,
     fatigue,
     context,
 )

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.features.exposures import Exposures
+from recsys_core.features.point_in_time import UserSums, counted
 from recsys_core.features.sides import GRAIN, ItemSide
-from recsys_core.features.sums import UserSums, counted
 
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]

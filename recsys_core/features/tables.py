@@ -12,9 +12,8 @@ import polars as pl
 from recsys_core.data.schemas import PREVIEW_YEARS
 from recsys_core.features import items as of_items
 from recsys_core.features import users as of_users
-from recsys_core.features.counts import item_counts
 from recsys_core.features.feature import declared_in
-from recsys_core.features.sums import Int64s, user_sums
+from recsys_core.features.point_in_time import Int64s, item_counts, user_sums
 
 NEW_YEARS = 2
 """A movie without ratings counts as new in the calendar year (UTC) of its release and in the next."""

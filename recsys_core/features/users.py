@@ -3,9 +3,8 @@
 They are computed at the request, from integer sums that every new rating moves by a little: nothing here is ever old.
 """
 
-from recsys_core.features.counts import ratio
 from recsys_core.features.feature import Float32s, feature
-from recsys_core.features.sums import UserSums
+from recsys_core.features.point_in_time import UserSums, ratio
 
 OWN = ("ratings.user_id", "ratings.timestamp")
 

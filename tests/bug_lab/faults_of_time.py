@@ -4,11 +4,10 @@ from recsys_assets.assets.evaluation import baselines
 from recsys_core.data.leaks import _faults
 from recsys_core.data.slicing import _slice, _window
 from recsys_core.data.splits import Splits, fit_ratings, known_ratings
-from recsys_core.features.counts import item_counts
 from recsys_core.features.exposures import Journal
+from recsys_core.features.point_in_time import Timeline, item_counts
 from recsys_core.features.slices import item_features_by_slice, user_features_by_slice
 from recsys_core.features.tables import item_features
-from recsys_core.features.timelines import Timeline
 from recsys_core.ranking.examples import slice_rows
 from recsys_core.ranking.rankers import _fitted_at, _settled, fit_rankers
 from recsys_core.ranking.slices import examples_of_slices
@@ -57,8 +56,8 @@ FAULTS_OF_TIME = (
         before="by_item.before(item_ids, times)",
         after="by_item.before(item_ids, np.full_like(times, 2**40))",
         tests=(
-            "tests/core/features/test_counts.py::test_it_agrees_with_the_slow_loop_at_any_moments",
-            "tests/core/features/test_counts.py::test_what_comes_later_changes_no_count_of_any_moment",
+            "tests/core/features/test_point_in_time.py::test_item_counts_agree_with_the_slow_loop_at_any_moments",
+            "tests/core/features/test_point_in_time.py::test_what_comes_later_changes_no_count_of_any_moment",
         ),
     ),
     Fault(
@@ -113,9 +112,9 @@ FAULTS_OF_TIME = (
         before='np.searchsorted(self._pairs, codes[order], side="left")',
         after='np.searchsorted(self._pairs, codes[order], side="right")',
         tests=(
-            "tests/core/features/test_timelines.py::test_it_agrees_with_the_slow_loop",
-            "tests/core/features/test_counts.py::test_an_event_of_the_same_second_is_not_known_yet",
-            "tests/core/features/test_sums.py::test_a_rating_of_the_same_second_is_not_known_yet",
+            "tests/core/features/test_point_in_time.py::test_totals_agree_with_the_slow_loop",
+            "tests/core/features/test_point_in_time.py::test_an_event_of_the_same_second_is_not_known_yet",
+            "tests/core/features/test_point_in_time.py::test_a_rating_of_the_same_second_is_not_known_yet",
         ),
     ),
     Fault(

@@ -10,7 +10,7 @@ import pytest
 from recsys_core.contracts import violations
 from recsys_core.data.histories import Catalogue
 from recsys_core.features.assembler import FRESH, MISSING, STALE, FeatureBlock, state_counts, user_feature_values
-from recsys_core.features.counts import DAY
+from recsys_core.features.point_in_time import DAY
 from recsys_core.features.registry import DEFAULTS, FEATURE_NAMES, FEATURES, features_of, names_of
 from recsys_core.features.schemas import EXAMPLE_KEYS, example_schema
 from recsys_core.features.sides import ItemSide, item_side
@@ -45,7 +45,7 @@ FAN = neighbours_of(histories_from([[(item, 5.0, item) for item in range(4)]], 4
 SIDE = replace(SIDE, learned=replace(SIDE.learned, neighbours=FAN))
 OF_A_HISTORY = {
     *USER[1:],
-    *(one.name for one in FEATURES if one.group in {"similarities", "associations", "covisits", "neighbours"}),
+    *(one.name for one in FEATURES if one.group == "collaborative"),
     *("pair_genre_affinity", "pair_recent_genre_affinity", "pair_year_distance", "context_days_since_last"),
 }
 """What cannot be known of somebody who has rated nothing."""

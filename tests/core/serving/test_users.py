@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_core.data.histories import Catalogue, chronicle_of, histories_of
+from recsys_core.features.point_in_time import UserSums, user_sums
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.state import Requests, UserStates, user_states
-from recsys_core.features.sums import UserSums, user_sums
 from recsys_core.features.tables import item_features, user_features
 from recsys_core.ranking.inputs import RankingInputs, candidate_features, propose, proposer_of
 from recsys_core.retrieval.config import TwoTowerConfig
