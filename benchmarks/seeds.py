@@ -23,7 +23,7 @@ from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.end_to_end import SystemInputs, evaluate_end_to_end
 from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.evaluation.report import ALL_WINDOWS, DEVELOPMENT, OURS, RETRIEVAL_ONLY
-from recsys_core.features.slices import SliceFeatures
+from recsys_core.features.tables import SliceFeatures
 from recsys_core.lake.store import Lake
 from recsys_core.metrics.uncertainty import seed_spread
 from recsys_core.ranking.config import NO_RULES, RankerConfig

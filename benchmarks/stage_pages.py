@@ -62,7 +62,7 @@ def features_part() -> str:
         (f"[{name_of_group(group)}](../features/{name_of_group(group)}.md)", purpose_of(group), _names(group))
         for group in GROUPS
     )
-    return _left(["group", "asks", "features"], rows)
+    return _left(["group", "measures", "features"], rows)
 
 
 def group_pages() -> dict[Path, str]:

@@ -40,7 +40,7 @@ def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesR
     from functools import partial
 
     from recsys_core.data.splits import Splits
-    from recsys_core.features.slices import SliceFeatures
+    from recsys_core.features.tables import SliceFeatures
     from recsys_core.ranking.shown import LoggedFeedback, is_shown, shown_rows
     from recsys_core.ranking.slices import examples_of_slices
     from recsys_core.retrieval.storage import load_tower

@@ -30,7 +30,7 @@ def no_tower_knows_its_future(lake: LakeResource) -> dg.AssetCheckResult:
 def towers_number_the_items_as_the_features(lake: LakeResource) -> dg.AssetCheckResult:
     """Row n of a tower's items and row n of its slice's features are the same movie, in every slice."""
     from recsys_core.data.splits import Splits
-    from recsys_core.features.slices import of_slice
+    from recsys_core.features.tables import of_slice
     from recsys_core.retrieval.storage import load_tower
     from recsys_core.tables import read_table
 

@@ -21,7 +21,7 @@ from recsys_core.data.schemas import LIKED, RATING_STEPS
 from recsys_core.data.slicing import chained, fitted_before, hold_out, make_splits
 from recsys_core.data.splits import NOW, Splits
 from recsys_core.errors import DataError
-from recsys_core.features.slices import (
+from recsys_core.features.tables import (
     SliceFeatures,
     item_features_by_slice,
     of_slice,

@@ -12,7 +12,7 @@ from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.funnel import Stages
 from recsys_core.evaluation.protocols import Examination, Questions
 from recsys_core.evaluation.report import Answered, EvalReport, evaluate
-from recsys_core.features.slices import of_slice
+from recsys_core.features.tables import of_slice
 from recsys_core.ranking.inputs import Proposer, TowerOf, propose, proposer_of
 from recsys_core.ranking.list_rules import ListedItems, listed_items, rule_all
 from recsys_core.ranking.lists import rank

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from recsys_core.features.feature import Float32s
 from recsys_core.features.pairs import Pairs
@@ -83,6 +84,21 @@ def state_counts(block: FeatureBlock) -> dict[str, dict[str, int]]:
         for at, name in enumerate(FEATURE_NAMES)
         if any(n[at] for n in counts.values())
     }
+
+
+def missing_shares(table: pl.DataFrame) -> pl.DataFrame:
+    """feature, share: how often each feature of a table is undefined (null or NaN), worst first.
+
+    The share is 0 in a table without rows. Columns that are no features are left out.
+    """
+    names = [name for name in FEATURE_NAMES if name in table.columns]
+    counts = table.select(pl.col(names).is_nan().fill_null(value=True).sum()).row(0) if names else ()
+    n_rows = max(table.height, 1)
+    shares = pl.DataFrame(
+        {"feature": names, "share": [count / n_rows for count in counts]},
+        schema={"feature": pl.String, "share": pl.Float64},
+    )
+    return shares.sort("share", descending=True, maintain_order=True)
 
 
 def _mark_stale(states: UInt8s, requested_at: Int64s, as_of: int) -> None:

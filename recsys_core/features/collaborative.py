@@ -1,4 +1,4 @@
-"""Features of collaborative filtering: how strongly do the user's own ratings and similar users support the candidate?
+"""Features of collaborative filtering: how strongly the user's ratings and similar users support an item.
 
 Similarities are cosines of the item tower's vectors. Associations are EASE weights: the weight of history item j for
 candidate i is shown_j . offered_i, which is what EASE adds to the score of i for having j. Retrieval has already used

@@ -1,6 +1,6 @@
-"""Features of the request: when does it come, whoever asks and whatever is offered?
+"""Features of the request alone: its hour, and the days since the user's last rating.
 
-Times are UTC, here as everywhere: a server that reckoned in its own time zone would shift them all.
+Times are UTC: a server that used its own time zone would shift them all.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
-"""Features of items: what is a movie to everybody?
+"""Features of items: how popular, how liked and how old a movie is.
 
-They are counted once, as of a cut-off, and looked up at a request: they move slowly, and are the same for all who ask.
+They move slowly and are the same for all users, so they are counted once, as of a cut-off, and looked up at a request.
 """
 
 import numpy as np

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from recsys_core.features.exposures import Exposures
 from recsys_core.features.feature import Feature, Float32s
-from recsys_core.features.sides import ItemSide
+from recsys_core.features.item_inputs import ItemInputs
 from recsys_core.features.state import UserStates
 
 Int64s = npt.NDArray[np.int64]
@@ -45,7 +45,7 @@ class Pairs:
     """
 
     users: UserStates
-    items: ItemSide
+    items: ItemInputs
     asking: Asking
     item_idx: Int64s  # (n_users, n_candidates), best first
     exposures: Exposures | None = None  # None: nothing was ever shown to anybody

@@ -35,7 +35,7 @@ GROUPS: tuple[ModuleType, ...] = (
     fatigue,
     context,
 )
-"""A module per group; what it declares needs to be named nowhere else."""
+"""A module per group. The features that it declares need not be named anywhere else."""
 
 
 FEATURES: tuple[Feature[Any], ...] = tuple(one for group in GROUPS for one in declared_in(group))

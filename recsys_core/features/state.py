@@ -13,8 +13,8 @@ import numpy.typing as npt
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.features.exposures import Exposures
+from recsys_core.features.item_inputs import GRAIN, ItemInputs
 from recsys_core.features.point_in_time import UserSums, counted
-from recsys_core.features.sides import GRAIN, ItemSide
 
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
@@ -36,7 +36,7 @@ class UserStates:
     disliked: Int64s  # (n_users, rank)
     liked_genres: Int64s  # (n_users, n_genres) sum of the genre shares of liked items
 
-    def sums(self, items: ItemSide) -> UserSums:
+    def sums(self, items: ItemInputs) -> UserSums:
         """What the user features read."""
         return UserSums.of_totals(self.totals, items.all_ratings)
 
@@ -62,7 +62,7 @@ class Requests:
     exposures: Exposures | None = None  # None: nothing was ever shown to anybody, as to the users of a window
 
 
-def user_states(histories: Histories, items: ItemSide) -> UserStates:
+def user_states(histories: Histories, items: ItemInputs) -> UserStates:
     """The states of users with these histories, counted afresh."""
     item_idx, stars = histories.item_idx, histories.ratings
     liked, disliked = stars >= LIKED, stars <= DISLIKED
@@ -88,7 +88,7 @@ def user_states(histories: Histories, items: ItemSide) -> UserStates:
     )
 
 
-def with_rating(user: UserStates, items: ItemSide, item_idx: int, stars: float, timestamp: int) -> UserStates:
+def with_rating(user: UserStates, items: ItemInputs, item_idx: int, stars: float, timestamp: int) -> UserStates:
     """The state of one user after one more rating, which may come late, and may rate an item anew.
 
     Args:
@@ -121,7 +121,7 @@ def with_rating(user: UserStates, items: ItemSide, item_idx: int, stars: float, 
     return replace(_moved(user, items, item_idx, added, +1), histories=history)
 
 
-def nobody(items: ItemSide, user_id: int = 0) -> UserStates:
+def nobody(items: ItemInputs, user_id: int = 0) -> UserStates:
     """The state of one user of whom nothing is known yet."""
     none = np.zeros(0, dtype=np.int64)
     history = Histories(
@@ -135,7 +135,7 @@ def nobody(items: ItemSide, user_id: int = 0) -> UserStates:
     return user_states(history, items)
 
 
-def _moved(user: UserStates, items: ItemSide, item_idx: int, stars: Float32s, sign: int) -> UserStates:
+def _moved(user: UserStates, items: ItemInputs, item_idx: int, stars: Float32s, sign: int) -> UserStates:
     """The sums with a rating added (sign +1) or taken back (-1); the history stays as it is."""
     one = np.array([item_idx])
     is_liked, is_disliked = int(stars[0] >= LIKED), int(stars[0] <= DISLIKED)

@@ -15,9 +15,9 @@ import polars as pl
 from recsys_core.data.histories import Histories, histories_of
 from recsys_core.features.assembler import FeatureBlock, assemble
 from recsys_core.features.exposures import Exposures
+from recsys_core.features.item_inputs import ItemInputs, ItemVectors, item_inputs
 from recsys_core.features.pairs import Asking, Pairs
 from recsys_core.features.registry import FEATURE_NAMES, names_of
-from recsys_core.features.sides import ItemSide, ItemVectors, item_side
 from recsys_core.features.state import Requests, UserStates, user_states
 from recsys_core.retrieval.candidates import Candidates, Retriever, seen_at
 from recsys_core.retrieval.closed_form import evidence
@@ -40,7 +40,7 @@ class Proposer:
     """A tower made ready to answer: its items as they are searched, and as features read them."""
 
     retriever: Retriever
-    side: ItemSide
+    side: ItemInputs
 
     @property
     def tower(self) -> FittedTower:
@@ -111,7 +111,7 @@ def proposer_of(tower: FittedTower, items: pl.DataFrame, index: ItemIndex | None
         rating_biases=tower.rating_model.biases,
         rating_factors=tower.rating_model.factors,
     )
-    side = item_side(items, names_of("item"), tower.catalogue, learned, tower.fit_end)
+    side = item_inputs(items, names_of("item"), tower.catalogue, learned, tower.fit_end)
     return Proposer(retriever=retriever, side=side)
 
 

@@ -16,7 +16,7 @@ from recsys_core.data.splits import NOW, Splits
 from recsys_core.features.exposures import exposure_log
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.schemas import EXAMPLE_KEYS
-from recsys_core.features.slices import of_slice
+from recsys_core.features.tables import of_slice
 from recsys_core.ranking.config import ShownConfig
 from recsys_core.ranking.inputs import Proposer, TowerOf, candidate_features, propose_to, proposer_of
 

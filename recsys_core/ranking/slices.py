@@ -3,7 +3,7 @@
 import polars as pl
 
 from recsys_core.data.splits import Splits, known_ratings
-from recsys_core.features.slices import SliceFeatures, of_slice
+from recsys_core.features.tables import SliceFeatures, of_slice
 from recsys_core.ranking.examples import RankingExamples, make_examples, slice_rows
 from recsys_core.ranking.inputs import TowerOf, propose, proposer_of
 

@@ -9,7 +9,7 @@ kept, and the later count more. The ranker reads what they liked as one feature.
 import numpy as np
 
 from recsys_core.data.histories import Histories
-from recsys_core.features.nearest import Neighbours
+from recsys_core.features.neighbours import Neighbours
 from recsys_core.retrieval.closed_form import evidence
 
 MOST_USERS = 2_000

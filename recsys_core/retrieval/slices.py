@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from recsys_core.data.digests import ratings_digest
 from recsys_core.data.histories import Catalogue, histories_of
 from recsys_core.data.splits import Splits, fit_ratings
-from recsys_core.features.slices import of_slice
+from recsys_core.features.tables import of_slice
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.training import (
     AfterEpoch,

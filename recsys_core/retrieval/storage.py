@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from recsys_core.data.histories import Catalogue
 from recsys_core.days import moment
 from recsys_core.errors import REBUILD, ArtifactError
-from recsys_core.features.nearest import Neighbours
+from recsys_core.features.neighbours import Neighbours
 from recsys_core.retrieval.closed_form import ClosedForm
 from recsys_core.retrieval.covisits import CoVisits
 from recsys_core.retrieval.rating_model import RatingModel

@@ -15,7 +15,7 @@ import torch
 from recsys_core.data.digests import ratings_digest
 from recsys_core.data.histories import NEVER, Catalogue, Histories, histories_of
 from recsys_core.features.content import content_matrix
-from recsys_core.features.nearest import Neighbours
+from recsys_core.features.neighbours import Neighbours
 from recsys_core.feedback.implicit import still_implicit
 from recsys_core.retrieval.closed_form import ClosedForm, fit_closed_form
 from recsys_core.retrieval.config import TwoTowerConfig

@@ -6,8 +6,7 @@ from recsys_core.data.slicing import _slice, _window
 from recsys_core.data.splits import Splits, fit_ratings, known_ratings
 from recsys_core.features.exposures import Journal
 from recsys_core.features.point_in_time import Timeline, item_counts
-from recsys_core.features.slices import item_features_by_slice, user_features_by_slice
-from recsys_core.features.tables import item_features
+from recsys_core.features.tables import item_features, item_features_by_slice, user_features_by_slice
 from recsys_core.ranking.examples import slice_rows
 from recsys_core.ranking.rankers import _fitted_at, _settled, fit_rankers
 from recsys_core.ranking.slices import examples_of_slices
@@ -67,7 +66,7 @@ FAULTS_OF_TIME = (
         before="fit_ratings(ratings, splits, name)",
         after="ratings",
         tests=(
-            "tests/core/features/test_slices.py::test_an_item_that_is_rated_again_is_counted_as_it_was_rated_at_the_time",
+            "tests/core/features/test_tables.py::test_an_item_that_is_rated_again_is_counted_as_it_was_rated_at_the_time",
         ),
     ),
     Fault(

@@ -10,7 +10,7 @@ from recsys_core.data.config import SplitsConfig
 from recsys_core.data.histories import Histories
 from recsys_core.data.slicing import make_splits
 from recsys_core.data.splits import NOW, Splits
-from recsys_core.features.slices import SliceFeatures, item_features_by_slice, of_slice, user_features_by_slice
+from recsys_core.features.tables import SliceFeatures, item_features_by_slice, of_slice, user_features_by_slice
 from recsys_core.ranking.config import NO_RULES, RankerConfig
 from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.inputs import Proposer, proposer_of

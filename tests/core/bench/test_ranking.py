@@ -13,7 +13,7 @@ from recsys_core.data.config import HoldoutsConfig, SplitsConfig
 from recsys_core.data.slicing import chained, fitted_before, hold_out, make_splits
 from recsys_core.data.splits import NOW, TEST, Splits, fit_ratings, known_ratings
 from recsys_core.errors import DataError
-from recsys_core.features.slices import SliceFeatures, item_features_by_slice, of_slice, user_features_by_slice
+from recsys_core.features.tables import SliceFeatures, item_features_by_slice, of_slice, user_features_by_slice
 from recsys_core.ranking.inputs import after_the_last, propose, proposer_of
 from recsys_core.ranking.lists import rank
 from recsys_core.ranking.ranker import fit_ranker

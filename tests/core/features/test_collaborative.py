@@ -17,9 +17,9 @@ from recsys_core.features.collaborative import (
     pair_recent_similarity_max,
     pair_recent_similarity_mean,
 )
+from recsys_core.features.item_inputs import ItemInputs
 from recsys_core.features.pairs import N_RECENT, Pairs
 from recsys_core.features.registry import features_of as declared_of
-from recsys_core.features.sides import ItemSide
 from recsys_core.features.state import user_states
 from tests.core.features.asked import (
     Asked,
@@ -92,7 +92,7 @@ ASSOCIATIONS = [one for one in declared_of("user-item") if one.name.endswith("_a
 
 
 def all_associations(
-    users: Histories, candidates: npt.NDArray[np.int64], side: ItemSide = ASSOCIATED
+    users: Histories, candidates: npt.NDArray[np.int64], side: ItemInputs = ASSOCIATED
 ) -> dict[str, Float32s]:
     pairs = Pairs(users=user_states(users, side), items=side, asking=asking_nothing(users, side), item_idx=candidates)
     return {one.name.removeprefix("pair_").removesuffix("_association"): pairs.value(one) for one in ASSOCIATIONS}

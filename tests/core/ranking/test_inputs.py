@@ -10,8 +10,8 @@ from recsys_core.contracts import violations
 from recsys_core.data.splits import known_ratings
 from recsys_core.features.registry import FEATURE_NAMES, FEATURES, names_of
 from recsys_core.features.schemas import table_schema
-from recsys_core.features.slices import of_slice
 from recsys_core.features.state import Requests, user_states
+from recsys_core.features.tables import of_slice
 from recsys_core.ranking import inputs as inputs_module
 from recsys_core.ranking.inputs import RankingInputs, after_the_last, candidate_features, propose, proposer_of
 from recsys_core.retrieval.encoding import item_vectors, user_vectors

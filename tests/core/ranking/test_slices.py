@@ -9,7 +9,7 @@ import pytest
 from recsys_core.data.schemas import RATINGS_COLUMNS
 from recsys_core.data.splits import NOW, TEST
 from recsys_core.errors import DataError
-from recsys_core.features.slices import SliceFeatures, item_features_by_slice, of_slice, user_features_by_slice
+from recsys_core.features.tables import SliceFeatures, item_features_by_slice, of_slice, user_features_by_slice
 from recsys_core.ranking.slices import examples_of_slices
 from tests import tiny_world
 from tests.core.worlds import N_CANDIDATES, QUICK_SPLITS, TinyRun

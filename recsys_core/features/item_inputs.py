@@ -1,6 +1,7 @@
-"""The item side of every feature, made once for a release and looked up at each request.
+"""What features read of the items, computed once for a release.
 
-What depends on the item alone is computed ahead: a request then gathers two hundred rows instead of joining tables.
+Whatever depends on the item alone is computed ahead, so that a request gathers two hundred rows instead of joining
+tables.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import scipy.sparse as sp
 
 from recsys_core.data.histories import Catalogue
 from recsys_core.features.content import genre_shares
-from recsys_core.features.nearest import Neighbours
+from recsys_core.features.neighbours import Neighbours
 
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
@@ -40,7 +41,7 @@ class ItemVectors:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ItemSide:
+class ItemInputs:
     """What features read of the items, each row one `item_idx`."""
 
     as_of: int  # seconds UTC: the numbers below rest on ratings strictly before it
@@ -84,10 +85,10 @@ class ItemSide:
         return int(self.n_ratings.sum())
 
 
-def item_side(
+def item_inputs(
     items: pl.DataFrame, names: list[str], catalogue: Catalogue, learned: ItemVectors, as_of: int
-) -> ItemSide:
-    """Gather the item side from `item_features` and the item vectors.
+) -> ItemInputs:
+    """Gather what features read of the items, from `item_features` and the item vectors.
 
     Args:
         items: `item_features` as of the cut-off. An item of the catalogue that it lacks has no known feature, no
@@ -98,7 +99,7 @@ def item_side(
         as_of: seconds UTC.
     """
     rows = pl.DataFrame({"item_id": catalogue.item_ids}).join(items, on="item_id", how="left", maintain_order="left")
-    return ItemSide(
+    return ItemInputs(
         as_of=as_of,
         features=rows.select(pl.col(names).cast(pl.Float32).fill_null(float("nan"))).to_numpy(order="c"),
         n_ratings=rows["n_ratings"].fill_null(0).to_numpy(),

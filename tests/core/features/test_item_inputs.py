@@ -6,8 +6,8 @@ import pytest
 
 from recsys_core.data.histories import Catalogue
 from recsys_core.features.content import GENRES
+from recsys_core.features.item_inputs import GRAIN, ItemInputs, item_inputs
 from recsys_core.features.registry import names_of
-from recsys_core.features.sides import GRAIN, ItemSide, item_side
 from recsys_core.features.tables import item_features
 from tests import tiny_world
 from tests.core.features.asked import random_vectors, side_of
@@ -18,10 +18,10 @@ RATINGS = ratings_of([(1, 10, 4.0, 0), (2, 10, 3.0, 1), (1, 20, 2.0, 2), (1, 30,
 ITEMS = item_features(RATINGS, MOVIES, T0 + 100)
 
 
-def gathered(items: pl.DataFrame, item_ids: list[int]) -> ItemSide:
+def gathered(items: pl.DataFrame, item_ids: list[int]) -> ItemInputs:
     vectors = random_vectors(len(item_ids), np.random.default_rng(0))
     catalogue = Catalogue(item_ids=np.array(item_ids))
-    return item_side(items, names_of("item"), catalogue, vectors, as_of=T0 + 100)
+    return item_inputs(items, names_of("item"), catalogue, vectors, as_of=T0 + 100)
 
 
 def test_rows_are_those_of_the_catalogue_whatever_the_order_of_the_table() -> None:

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from recsys_core.data.histories import Histories
-from recsys_core.features.nearest import LIKE_EVIDENCE, N_NEAREST, Neighbours
+from recsys_core.features.neighbours import LIKE_EVIDENCE, N_NEAREST, Neighbours
 from tests.core.features.asked import equal, evidence_of, neighbours_of, random_neighbours
 from tests.core.worlds import Rating, histories_from, random_histories
 
