@@ -41,9 +41,8 @@ from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE, unpack
 from recsys_core.lake.store import Lake
 from recsys_core.metrics.uncertainty import paired_difference
 from recsys_core.ranking.config import ListRulesConfig, ShownConfig
-from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import Ranker, fit_ranker
-from recsys_core.ranking.shown import LoggedFeedback, shown_rows
+from recsys_core.ranking.training_rows import LoggedFeedback, RankingExamples, shown_rows
 from recsys_core.retrieval.storage import load_tower
 from recsys_core.seeding import child
 from recsys_core.serving.bundle import Bundle, load_bundle

@@ -31,8 +31,8 @@ from recsys_core.monitoring.reference import Reference, make_reference
 from recsys_core.monitoring.sample import Sample, scored_sample
 from recsys_core.monitoring.significance import holm
 from recsys_core.ranking.config import RankerConfig
-from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import fit_ranker
+from recsys_core.ranking.training_rows import RankingExamples
 from recsys_core.seeding import child
 
 Alarms = dict[str, bool]

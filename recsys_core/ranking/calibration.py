@@ -2,7 +2,7 @@
 
 Platt (1999), "Probabilistic outputs for support vector machines", in Advances in Large Margin Classifiers: a logistic
 curve of two parameters over the score. Two, because there are a few hundred likes to fit on; a slope above 0, so that
-no order ever changes. How well the result can be taken at its word is judged in `calibration_report`.
+no order ever changes. `report` judges how far the probabilities can be trusted.
 """
 
 import json

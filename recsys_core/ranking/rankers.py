@@ -18,9 +18,9 @@ from recsys_core.data.splits import TEST
 from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
 from recsys_core.ranking.calibration import Calibration, fit_calibration
 from recsys_core.ranking.config import ListRulesConfig, RankerConfig
-from recsys_core.ranking.examples import RankingExamples
+from recsys_core.ranking.diagnostics import validate_ranker
 from recsys_core.ranking.ranker import Ranker, fit_ranker
-from recsys_core.ranking.validation import validate_ranker
+from recsys_core.ranking.training_rows import RankingExamples
 from recsys_core.side_by_side import Check, side_by_side
 
 EXAMINED = "examined_"

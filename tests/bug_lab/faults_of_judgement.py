@@ -11,8 +11,8 @@ from recsys_core.metrics.ordering import sort_keys
 from recsys_core.metrics.ranking import _discount, average_precision_at_k, recall_at_k
 from recsys_core.metrics.relevance import _keys, refuse_repeats
 from recsys_core.metrics.uncertainty import _estimate
+from recsys_core.ranking.diagnostics import _per_user, validate_ranker
 from recsys_core.ranking.lists import order_of
-from recsys_core.ranking.validation import _per_user, validate_ranker
 from recsys_core.retrieval.baselines import tuning
 from recsys_core.retrieval.baselines.tuning import tune
 from recsys_core.retrieval.index import ExactSearch
@@ -26,8 +26,8 @@ FAULTS_OF_JUDGEMENT = (
         before='n_targets["n_targets"].to_numpy()',
         after="np.maximum(hits.sum(axis=1), 1)",
         tests=(
-            "tests/core/ranking/test_validation.py::test_both_orders_by_hand",
-            "tests/core/ranking/test_validation.py::test_no_ranker_passes_the_ceiling_that_retrieval_sets",
+            "tests/core/ranking/test_diagnostics.py::test_both_orders_by_hand",
+            "tests/core/ranking/test_diagnostics.py::test_no_ranker_passes_the_ceiling_that_retrieval_sets",
         ),
     ),
     Fault(
@@ -130,7 +130,7 @@ FAULTS_OF_JUDGEMENT = (
             rows = rows.filter(pl.col("label").sum().over("user_id") > 0)
             n_targets = n_targets.join(rows, on="user_id", how="semi")
         """,
-        tests=("tests/core/ranking/test_validation.py::test_both_orders_by_hand",),
+        tests=("tests/core/ranking/test_diagnostics.py::test_both_orders_by_hand",),
     ),
     Fault(
         number=9,

@@ -7,8 +7,8 @@ from recsys_core.features.items import item_days_known
 from recsys_core.features.registry import feature_set
 from recsys_core.features.schemas import table_schema
 from recsys_core.monitoring.parity import _explained_by_arrivals, _Pair
-from recsys_core.ranking.examples import slice_rows
 from recsys_core.ranking.ranker import Ranker, _matrix
+from recsys_core.ranking.training_rows import slice_rows
 from recsys_core.retrieval.baselines.recommend import recommend
 from recsys_core.retrieval.candidates import Retriever, find_candidates
 from recsys_core.retrieval.embeddings import embed_items
@@ -231,8 +231,8 @@ FAULTS_OF_MODELS = (
         before="splits.targets.filter(slice=name)",
         after="splits.targets.filter(slice=name).gather_every(2)",
         tests=(
-            "tests/core/ranking/test_examples.py::test_labels_are_the_likes_that_came_after_and_nothing_else",
-            "tests/core/ranking/test_examples.py::test_negatives_are_no_likes_and_the_hardest_of_the_catalogue",
+            "tests/core/ranking/test_training_rows.py::test_labels_are_the_likes_that_came_after_and_nothing_else",
+            "tests/core/ranking/test_training_rows.py::test_negatives_are_no_likes_and_the_hardest_of_the_catalogue",
         ),
     ),
     Fault(
@@ -241,7 +241,9 @@ FAULTS_OF_MODELS = (
         where=Retriever._rated,
         before="ExactSearch(vectors=self.item_vectors[rated])",
         after="ExactSearch(vectors=self.item_vectors[rated][:, ::-1])",
-        tests=("tests/core/ranking/test_examples.py::test_negatives_are_no_likes_and_the_hardest_of_the_catalogue",),
+        tests=(
+            "tests/core/ranking/test_training_rows.py::test_negatives_are_no_likes_and_the_hardest_of_the_catalogue",
+        ),
     ),
     Fault(
         number=34,

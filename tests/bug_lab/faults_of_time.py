@@ -7,9 +7,8 @@ from recsys_core.data.splits import Splits, fit_ratings, known_ratings
 from recsys_core.features.exposures import Journal
 from recsys_core.features.point_in_time import Timeline, item_counts
 from recsys_core.features.tables import item_features, item_features_by_slice, user_features_by_slice
-from recsys_core.ranking.examples import slice_rows
 from recsys_core.ranking.rankers import _fitted_at, _settled, fit_rankers
-from recsys_core.ranking.slices import examples_of_slices
+from recsys_core.ranking.training_rows import examples_of_slices, slice_rows
 from recsys_core.retrieval.candidates import find_candidates
 from recsys_core.retrieval.examples import denoising, temporal
 from recsys_core.retrieval.losses import full_softmax, sampled_scores
@@ -75,7 +74,9 @@ FAULTS_OF_TIME = (
         where=user_features_by_slice,
         before="user_features(known, of_slice(items, name), user_ids, times)",
         after="user_features(ratings, of_slice(items, name), user_ids, times * 0 + 2**40)",
-        tests=("tests/core/ranking/test_slices.py::test_rows_appended_to_the_future_change_no_bit_of_any_feature[0]",),
+        tests=(
+            "tests/core/ranking/test_training_rows.py::test_rows_appended_to_the_future_change_no_bit_of_any_feature[0]",
+        ),
     ),
     Fault(
         number=2,
@@ -83,7 +84,9 @@ FAULTS_OF_TIME = (
         where=examples_of_slices,
         before="known_ratings(ratings, splits, name)",
         after='ratings.filter(pl.col("user_id").is_in(splits.users_of(name).tolist()))',
-        tests=("tests/core/ranking/test_slices.py::test_rows_appended_to_the_future_change_no_bit_of_any_feature[0]",),
+        tests=(
+            "tests/core/ranking/test_training_rows.py::test_rows_appended_to_the_future_change_no_bit_of_any_feature[0]",
+        ),
     ),
     Fault(
         number=3,
@@ -192,7 +195,7 @@ FAULTS_OF_TIME = (
         where=slice_rows,
         before="tower.fitted_on != allowed",
         after="not tower.fitted_on",
-        tests=("tests/core/ranking/test_examples.py::test_a_tower_that_saw_the_labels_is_refused_in_every_slice",),
+        tests=("tests/core/ranking/test_training_rows.py::test_a_tower_that_saw_the_labels_is_refused_in_every_slice",),
     ),
     Fault(
         number=5,
@@ -201,7 +204,7 @@ FAULTS_OF_TIME = (
         before="proposer_of(tower_of(name), of_slice(features.items, name))",
         after="proposer_of(tower_of(splits.names[-1]), of_slice(features.items, splits.names[-1]))",
         tests=(
-            "tests/core/ranking/test_slices.py::test_each_slice_asks_its_own_tower",
+            "tests/core/ranking/test_training_rows.py::test_each_slice_asks_its_own_tower",
             f"{CHAIN}::test_the_rows_of_a_slice_come_from_its_own_tower",
         ),
     ),
@@ -231,7 +234,7 @@ FAULTS_OF_TIME = (
                 pl.when(pl.col("label") == 1).then(pl.col(one)).otherwise(drawn[one]).alias(one) for one in own
             )
         """,
-        tests=("tests/core/ranking/test_examples.py::test_a_user_alone_says_nothing_about_a_label",),
+        tests=("tests/core/ranking/test_training_rows.py::test_a_user_alone_says_nothing_about_a_label",),
     ),
     Fault(
         number=25,
@@ -289,7 +292,7 @@ FAULTS_OF_TIME = (
         after="self._place(user_ids, times + 1)",
         tests=(
             "tests/core/features/test_exposures.py::test_what_was_shown_in_the_second_of_the_request_or_later_is_not_known_yet",
-            "tests/core/ranking/test_shown.py::test_what_was_shown_before_a_request_counts_until_it_is_clicked",
+            "tests/core/ranking/test_shown_rows.py::test_what_was_shown_before_a_request_counts_until_it_is_clicked",
         ),
     ),
     Fault(

@@ -11,8 +11,8 @@ from recsys_core.data.config import HoldoutsConfig
 from recsys_core.data.schemas import LIKED
 from recsys_core.data.slicing import hold_out
 from recsys_core.data.splits import NOW, fit_ratings, known_ratings
-from recsys_core.ranking.examples import slice_rows
 from recsys_core.ranking.inputs import RankingInputs, propose
+from recsys_core.ranking.training_rows import slice_rows
 from recsys_core.retrieval.candidates import Births, find_candidates
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.examples import Examples

@@ -17,7 +17,7 @@ from recsys_core.features.tables import SliceFeatures, item_features_by_slice, o
 from recsys_core.ranking.inputs import after_the_last, propose, proposer_of
 from recsys_core.ranking.lists import rank
 from recsys_core.ranking.ranker import fit_ranker
-from recsys_core.ranking.slices import examples_of_slices
+from recsys_core.ranking.training_rows import examples_of_slices
 from recsys_core.retrieval.config import CandidatesConfig, IndexConfig
 from recsys_core.retrieval.slices import fit_towers
 from tests import tiny_world

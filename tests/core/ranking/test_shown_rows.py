@@ -19,7 +19,8 @@ from recsys_core.feedback.schemas import IMPRESSIONS_COLUMNS
 from recsys_core.ranking.config import ShownConfig
 from recsys_core.ranking.inputs import candidate_features, propose
 from recsys_core.ranking.ranker import fit_ranker
-from recsys_core.ranking.shown import SHOWN, LoggedFeedback, is_shown, shown_rows
+from recsys_core.ranking.schemas import SHOWN, is_shown
+from recsys_core.ranking.training_rows import LoggedFeedback, shown_rows
 from recsys_core.retrieval.training import FittedTower
 from tests.core.worlds import N_CANDIDATES, QUICK_RANKER, TinyRun
 
