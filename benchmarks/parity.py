@@ -34,7 +34,7 @@ from recsys_core.monitoring.past import serve_past
 from recsys_core.ranking.inputs import Proposer
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.candidates import Retriever
-from recsys_core.retrieval.encoding import user_vectors
+from recsys_core.retrieval.vectors import user_vectors
 from recsys_core.serving import recommender
 from recsys_core.serving.bundle import Bundle, load_bundle
 from recsys_core.serving.recommender import Recommender

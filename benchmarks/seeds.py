@@ -18,7 +18,7 @@ import polars as pl
 
 from recsys_assets.resources import lake_root
 from recsys_core.data.splits import TEST, Splits
-from recsys_core.evaluation.baselines import BaselineLists
+from recsys_core.evaluation.baselines.lists import BaselineLists
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.end_to_end import SystemInputs, evaluate_end_to_end
 from recsys_core.evaluation.rendering import markdown_table

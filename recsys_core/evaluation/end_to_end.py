@@ -7,7 +7,7 @@ from functools import partial
 import polars as pl
 
 from recsys_core.data.splits import Splits, fit_ratings
-from recsys_core.evaluation.baselines import BaselineLists
+from recsys_core.evaluation.baselines.lists import BaselineLists
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.funnel import Stages
 from recsys_core.evaluation.protocols import Examination, Questions

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from recsys_core.data.splits import TEST
+from recsys_core.evaluation.baselines.tuning import BASELINES
 from recsys_core.evaluation.protocols import REFITTED
 from recsys_core.evaluation.report import OURS, EvalReport, pooled
-from recsys_core.retrieval.baselines.tuning import BASELINES
 
 
 def beats(report: EvalReport, other: str) -> bool:

@@ -21,9 +21,9 @@ from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.state import Requests, UserStates, user_states
 from recsys_core.retrieval.candidates import Candidates, Retriever, seen_at
 from recsys_core.retrieval.closed_form import evidence
-from recsys_core.retrieval.encoding import Parts, parts_of, user_vectors
 from recsys_core.retrieval.index import ItemIndex
 from recsys_core.retrieval.training import FittedTower
+from recsys_core.retrieval.vectors import Parts, parts_of, user_vectors
 
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]

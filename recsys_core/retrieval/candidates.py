@@ -18,9 +18,9 @@ from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.days import DAY_S
 from recsys_core.retrieval.config import IndexConfig
-from recsys_core.retrieval.encoding import item_vectors
 from recsys_core.retrieval.index import BATCH, ExactSearch, ItemIndex, Searchable, build_index
 from recsys_core.retrieval.training import FittedTower
+from recsys_core.retrieval.vectors import item_vectors
 
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]

@@ -13,10 +13,9 @@ from recsys_core.data.splits import NOW, Splits, known_ratings, relevant_items
 from recsys_core.metrics.ranking import recall_at_k
 from recsys_core.metrics.relevance import hits_of
 from recsys_core.retrieval.candidates import Retriever
-from recsys_core.retrieval.embeddings import ItemEmbeddings
-from recsys_core.retrieval.encoding import item_vectors, user_vectors
 from recsys_core.retrieval.index import ItemIndex, index_recall
 from recsys_core.retrieval.training import FittedTower
+from recsys_core.retrieval.vectors import ItemEmbeddings, item_vectors, user_vectors
 from recsys_core.tables import load_tables, save_tables
 
 Float32s = npt.NDArray[np.float32]

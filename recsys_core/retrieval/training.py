@@ -25,9 +25,8 @@ from recsys_core.retrieval.losses import full_softmax, sampled_softmax
 from recsys_core.retrieval.negatives import Negatives, sampler_of
 from recsys_core.retrieval.neighbours import fit_neighbours
 from recsys_core.retrieval.rating_model import RatingModel, fit_rating_model
-from recsys_core.retrieval.towers import TwoTower, history_batch, standardised_log_popularity
+from recsys_core.retrieval.towers import TwoTower, UserEncoder, history_batch, standardised_log_popularity, user_encoder
 from recsys_core.retrieval.trend import Trend, fit_trend
-from recsys_core.retrieval.user_encoder import UserEncoder, user_encoder
 from recsys_core.seeding import child, child_seed
 
 logger = logging.getLogger(__name__)
@@ -54,7 +53,7 @@ class LinearParts:
 
 @dataclass(frozen=True, kw_only=True)
 class FittedTower:
-    """All parts of the retriever, the items that they know, and how the training went; `encoding` joins them."""
+    """All parts of the retriever, the items that they know, and how the training went; `vectors` joins them."""
 
     model: TwoTower
     linear: LinearParts

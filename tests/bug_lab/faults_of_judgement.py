@@ -3,6 +3,8 @@
 from benchmarks import seeds
 from recsys_core.evaluation import accuracy, slices
 from recsys_core.evaluation.accuracy import per_user_metrics
+from recsys_core.evaluation.baselines import tuning
+from recsys_core.evaluation.baselines.tuning import tune
 from recsys_core.evaluation.comparison import _compared
 from recsys_core.evaluation.gates import beats, denominators_agree, missing_baselines, worst_slice
 from recsys_core.evaluation.rendering import headline_cells
@@ -13,8 +15,6 @@ from recsys_core.metrics.relevance import _keys, refuse_repeats
 from recsys_core.metrics.uncertainty import _estimate
 from recsys_core.ranking.diagnostics import _per_user, validate_ranker
 from recsys_core.ranking.lists import order_of
-from recsys_core.retrieval.baselines import tuning
-from recsys_core.retrieval.baselines.tuning import tune
 from recsys_core.retrieval.index import ExactSearch
 from tests.bug_lab.fault import Fault
 
@@ -166,7 +166,7 @@ FAULTS_OF_JUDGEMENT = (
         before='Baseline(name="ease", fit=lambda train, config, _: fit_ease(train, config), grid=EASE_GRID)',
         after="*()",
         tests=(
-            "tests/core/retrieval/baselines/test_tuning.py::"
+            "tests/core/evaluation/baselines/test_tuning.py::"
             "test_every_report_has_the_five_baselines_that_the_docs_promise",
         ),
     ),
@@ -185,8 +185,8 @@ FAULTS_OF_JUDGEMENT = (
         before="config.n_trials",
         after='1 if baseline.name == "ease" else config.n_trials',
         tests=(
-            "tests/core/retrieval/baselines/test_tuning.py::test_all_baselines_get_the_same_number_of_trials",
-            "tests/core/evaluation/test_baselines.py::test_all_baselines_get_the_same_number_of_trials",
+            "tests/core/evaluation/baselines/test_tuning.py::test_all_baselines_get_the_same_number_of_trials",
+            "tests/core/evaluation/baselines/test_lists.py::test_all_baselines_get_the_same_number_of_trials",
         ),
     ),
     Fault(

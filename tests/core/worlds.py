@@ -17,10 +17,10 @@ from recsys_core.ranking.ranker import Ranker
 from recsys_core.ranking.rankers import fit_rankers
 from recsys_core.ranking.training_rows import RankingExamples, examples_of_slices
 from recsys_core.retrieval.config import IndexConfig, TwoTowerConfig
-from recsys_core.retrieval.embeddings import ItemEmbeddings, embed_items
 from recsys_core.retrieval.index import ItemIndex, build_index
 from recsys_core.retrieval.slices import fit_towers
 from recsys_core.retrieval.training import FittedTower
+from recsys_core.retrieval.vectors import ItemEmbeddings, embed_items
 from tests import tiny_world
 
 Rating = tuple[int, float, int]

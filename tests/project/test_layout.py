@@ -24,7 +24,7 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "monitoring/config.py": "settings; as above",
     "ranking/config.py": "settings; as above",
     "retrieval/config.py": "settings; as above",
-    "retrieval/baselines/config.py": "settings; as above",
+    "evaluation/baselines/config.py": "settings; as above",
     "feedback/schemas.py": "tables are checked where they are made: test_interactions",
     "feedback/postgres_tables.py": "tested through what reads and fills them: test_postgres_log, test_log",
     "contracts.py": "tested with the schemas that features declare: test_schemas",

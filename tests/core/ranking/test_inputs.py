@@ -14,8 +14,8 @@ from recsys_core.features.state import Requests, user_states
 from recsys_core.features.tables import of_slice
 from recsys_core.ranking import inputs as inputs_module
 from recsys_core.ranking.inputs import RankingInputs, after_the_last, candidate_features, propose, proposer_of
-from recsys_core.retrieval.encoding import item_vectors, user_vectors
 from recsys_core.retrieval.training import encode_items
+from recsys_core.retrieval.vectors import item_vectors, user_vectors
 from tests.core.worlds import N_CANDIDATES, TinyRun
 
 USER = [FEATURE_NAMES.index(name) for name in names_of("user")]

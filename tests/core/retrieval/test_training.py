@@ -21,9 +21,8 @@ from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.examples import Examples
 from recsys_core.retrieval.index import ExactSearch
 from recsys_core.retrieval.report import RECALL_AT, slice_recall
-from recsys_core.retrieval.towers import HistoryBatch, TwoTower
+from recsys_core.retrieval.towers import HistoryBatch, TwoTower, user_encoder
 from recsys_core.retrieval.training import Beside, FittedTower, Onlooker, encode_items, fit_linear_parts, fit_two_tower
-from recsys_core.retrieval.user_encoder import user_encoder
 from tests import tiny_world
 from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
 

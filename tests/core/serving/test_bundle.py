@@ -18,11 +18,10 @@ from recsys_core.lake.manifest import Lineage
 from recsys_core.lake.store import Lake
 from recsys_core.ranking.ranker import fit_ranker
 from recsys_core.retrieval.config import IndexConfig
-from recsys_core.retrieval.embeddings import embed_items
-from recsys_core.retrieval.encoding import item_vectors
 from recsys_core.retrieval.index import build_index
 from recsys_core.retrieval.storage import save_towers
 from recsys_core.retrieval.training import fit_two_tower
+from recsys_core.retrieval.vectors import embed_items, item_vectors
 from recsys_core.serving.bundle import load_bundle
 from recsys_core.serving.parts import LOGS, PARTS
 from recsys_core.tables import write_table

@@ -17,8 +17,8 @@ from recsys_core.features.state import Requests, UserStates, user_states
 from recsys_core.features.tables import item_features, user_features
 from recsys_core.ranking.inputs import RankingInputs, candidate_features, propose, proposer_of
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.encoding import user_vectors
 from recsys_core.retrieval.training import fit_two_tower
+from recsys_core.retrieval.vectors import user_vectors
 from recsys_core.serving import users as users_module
 from recsys_core.serving.requests import Rated
 from recsys_core.serving.users import Users

@@ -23,8 +23,8 @@ import scipy.sparse as sp
 from threadpoolctl import threadpool_limits
 
 from recsys_core.data.histories import Float32s, Histories, Int64s
-from recsys_core.retrieval.baselines.config import BaselinesConfig, Input
-from recsys_core.retrieval.baselines.scorer import PRIOR_WEIGHT, input_matrix, popularity_prior
+from recsys_core.evaluation.baselines.config import BaselinesConfig, Input
+from recsys_core.evaluation.baselines.scorer import PRIOR_WEIGHT, input_matrix, popularity_prior
 from recsys_core.seeding import child
 
 Float64s = npt.NDArray[np.float64]

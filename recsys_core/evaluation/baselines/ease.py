@@ -12,8 +12,8 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 
 from recsys_core.data.histories import Float32s, Histories
-from recsys_core.retrieval.baselines.config import BaselinesConfig, Input
-from recsys_core.retrieval.baselines.scorer import PRIOR_WEIGHT, Scorer, input_matrix, popularity_prior
+from recsys_core.evaluation.baselines.config import BaselinesConfig, Input
+from recsys_core.evaluation.baselines.scorer import PRIOR_WEIGHT, Scorer, input_matrix, popularity_prior
 
 EASE_GRID = tuple(
     {"ease_l2": l2, "ease_input": kind} for l2 in (200.0, 100.0, 400.0, 800.0) for kind in ("likes", "rating")

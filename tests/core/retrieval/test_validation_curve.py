@@ -7,10 +7,10 @@ import torch
 
 from recsys_core.data.splits import NOW
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.learning import N_LOOKS, RECALL_AT, ValidationCurve
 from recsys_core.retrieval.report import slice_recall
 from recsys_core.retrieval.slices import fit_towers
 from recsys_core.retrieval.training import FittedTower, encode_items
+from recsys_core.retrieval.validation_curve import N_LOOKS, RECALL_AT, ValidationCurve
 from tests.core.worlds import QUICK_TOWER, TinyRun
 
 

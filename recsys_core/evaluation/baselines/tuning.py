@@ -16,20 +16,19 @@ from threadpoolctl import threadpool_limits
 
 from recsys_core.data.histories import Histories
 from recsys_core.errors import DataError
-from recsys_core.metrics.ranking import ndcg_at_k, recall_at_k
-from recsys_core.metrics.relevance import ItemSets, hits_of
-from recsys_core.retrieval.baselines.config import BaselinesConfig
-from recsys_core.retrieval.baselines.ease import EASE_GRID, fit_ease
-from recsys_core.retrieval.baselines.ials import IALS_GRID, fit_ials
-from recsys_core.retrieval.baselines.item_knn import ITEM_KNN_GRID, fit_item_knn
-from recsys_core.retrieval.baselines.popularity import (
+from recsys_core.evaluation.baselines.config import BaselinesConfig
+from recsys_core.evaluation.baselines.ease import EASE_GRID, fit_ease
+from recsys_core.evaluation.baselines.ials import IALS_GRID, fit_ials
+from recsys_core.evaluation.baselines.item_knn import ITEM_KNN_GRID, fit_item_knn
+from recsys_core.evaluation.baselines.popularity import (
     POPULARITY_GRID,
     RECENT_GRID,
     fit_popularity,
     fit_recent_popularity,
 )
-from recsys_core.retrieval.baselines.recommend import recommend
-from recsys_core.retrieval.baselines.scorer import Scorer
+from recsys_core.evaluation.baselines.scorer import Scorer, recommend
+from recsys_core.metrics.ranking import ndcg_at_k, recall_at_k
+from recsys_core.metrics.relevance import ItemSets, hits_of
 from recsys_core.side_by_side import Check, side_by_side
 
 logger = logging.getLogger(__name__)

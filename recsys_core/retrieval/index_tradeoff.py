@@ -1,7 +1,7 @@
-"""What other indexes would do with the same vectors: how much each finds, and how long a query takes.
+"""The trade-off of other indexes over the same vectors: recall against the time of a query.
 
 It answers whether exact search is still the right choice for a catalogue of this size, and where an inverted file or a
-graph would overtake it. Times differ from machine to machine and from run to run: show them, never store them.
+graph would overtake it. Times differ between machines and runs: show them, never store them.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ MOST_ITEMS = 20_000
 
 MOST_QUERIES = 200
 
-FRONTIER_COLUMNS: dict[str, pl.DataType] = {
+TRADEOFF_COLUMNS: dict[str, pl.DataType] = {
     "kind": pl.String(),
     "effort": pl.Int64(),
     "recall": pl.Float64(),
@@ -38,8 +38,8 @@ FRONTIER_COLUMNS: dict[str, pl.DataType] = {
 }
 
 
-def frontier(vectors: Float32s, queries: Float32s, clock: Clock, seed: int = 17) -> pl.DataFrame:
-    """FRONTIER_COLUMNS: an exact index, an inverted file at several n_probe, a graph (HNSW) at several ef.
+def index_tradeoff(vectors: Float32s, queries: Float32s, clock: Clock, seed: int = 17) -> pl.DataFrame:
+    """TRADEOFF_COLUMNS: an exact index, an inverted file at several n_probe, a graph (HNSW) at several ef.
 
     `recall` is the share of the 100 truly best items that is found, over all queries; the times are those of one query
     alone, as a service asks.
@@ -57,7 +57,7 @@ def frontier(vectors: Float32s, queries: Float32s, clock: Clock, seed: int = 17)
         found = index_recall(index, items, asked, K)
         times = np.array(_query_times(index, asked, clock)) * 1000
         rows.append((kind, effort, float(found.mean()), *np.quantile(times, [0.5, 0.95]).tolist()))
-    return pl.DataFrame(rows, schema=FRONTIER_COLUMNS, orient="row")
+    return pl.DataFrame(rows, schema=TRADEOFF_COLUMNS, orient="row")
 
 
 def _indexes(vectors: Float32s, seed: int) -> Iterator[tuple[str, int, ItemIndex]]:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from recsys_core.retrieval.baselines.config import BaselinesConfig
-from recsys_core.retrieval.baselines.popularity import SECONDS_PER_DAY, fit_popularity, fit_recent_popularity
+from recsys_core.evaluation.baselines.config import BaselinesConfig
+from recsys_core.evaluation.baselines.popularity import SECONDS_PER_DAY, fit_popularity, fit_recent_popularity
 
 
 def test_popularity_counts_likes_or_all_ratings(histories_from) -> None:

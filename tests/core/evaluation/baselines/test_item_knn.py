@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from recsys_core.retrieval.baselines import item_knn
-from recsys_core.retrieval.baselines.config import BaselinesConfig
-from recsys_core.retrieval.baselines.item_knn import fit_item_knn
-from recsys_core.retrieval.baselines.scorer import PRIOR_WEIGHT, input_matrix, popularity_prior
+from recsys_core.evaluation.baselines import item_knn
+from recsys_core.evaluation.baselines.config import BaselinesConfig
+from recsys_core.evaluation.baselines.item_knn import fit_item_knn
+from recsys_core.evaluation.baselines.scorer import PRIOR_WEIGHT, input_matrix, popularity_prior
 
 
 @pytest.mark.parametrize("kind", ["likes", "all", "rating"])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from recsys_core.data.histories import Histories
+from recsys_core.evaluation.baselines.tuning import TuningTask
 from recsys_core.metrics.relevance import sets_of
-from recsys_core.retrieval.baselines.tuning import TuningTask
 from tests.core import worlds
 
 Build = Callable[[Sequence[Sequence[tuple[int, float, int]]], int], Histories]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from recsys_core.data.histories import Histories
-from recsys_core.retrieval.baselines.config import BaselinesConfig
-from recsys_core.retrieval.baselines.ease import DualEase, PrimalEase, fit_dual_ease, fit_ease, fit_primal_ease
-from recsys_core.retrieval.baselines.scorer import PRIOR_WEIGHT, Scorer, input_matrix, popularity_prior
+from recsys_core.evaluation.baselines.config import BaselinesConfig
+from recsys_core.evaluation.baselines.ease import DualEase, PrimalEase, fit_dual_ease, fit_ease, fit_primal_ease
+from recsys_core.evaluation.baselines.scorer import PRIOR_WEIGHT, Scorer, input_matrix, popularity_prior
 
 
 def learnt_weights(scorer: Scorer, histories_from, train: Histories) -> np.ndarray:

@@ -9,13 +9,13 @@ import polars as pl
 
 from recsys_core.data.histories import Catalogue, Histories, catalogue_of, histories_of
 from recsys_core.data.splits import Splits, fit_ratings, relevant_items
+from recsys_core.evaluation.baselines.config import BaselinesConfig
+from recsys_core.evaluation.baselines.scorer import recommend
+from recsys_core.evaluation.baselines.tuning import BASELINES, TuningTask, tune_all
 from recsys_core.evaluation.lists import RANKED_LISTS_COLUMNS, lists_table, of_window
 from recsys_core.evaluation.protocols import FROZEN, Examination
 from recsys_core.metrics.ordering import tie_break_order
 from recsys_core.metrics.relevance import ItemSets
-from recsys_core.retrieval.baselines.config import BaselinesConfig
-from recsys_core.retrieval.baselines.recommend import recommend
-from recsys_core.retrieval.baselines.tuning import BASELINES, TuningTask, tune_all
 from recsys_core.side_by_side import Check, side_by_side
 from recsys_core.tables import load_tables, save_tables
 

@@ -8,11 +8,11 @@ import pytest
 
 from recsys_core.data.slicing import make_splits
 from recsys_core.data.splits import TEST, Splits, fit_ratings
-from recsys_core.evaluation.baselines import LIST_LENGTH, BaselineLists, baseline_lists
+from recsys_core.evaluation.baselines.config import BaselinesConfig
+from recsys_core.evaluation.baselines.lists import LIST_LENGTH, BaselineLists, baseline_lists
+from recsys_core.evaluation.baselines.tuning import BASELINES
 from recsys_core.evaluation.protocols import NEWCOMERS, PROTOCOLS, Examination, Questions
 from recsys_core.evaluation.schemas import BASELINE_LISTS
-from recsys_core.retrieval.baselines.config import BaselinesConfig
-from recsys_core.retrieval.baselines.tuning import BASELINES
 from tests import tiny_world
 from tests.core.worlds import QUICK_SPLITS
 

@@ -10,14 +10,13 @@ from recsys_core.data.config import SplitsConfig
 from recsys_core.data.histories import Histories, catalogue_of, histories_of
 from recsys_core.data.slicing import make_splits
 from recsys_core.data.splits import TEST, fit_ratings, known_ratings, relevant_items
+from recsys_core.evaluation.baselines import ials
+from recsys_core.evaluation.baselines.config import BaselinesConfig
+from recsys_core.evaluation.baselines.ials import FixedSide, diagonalised, fit_ials, solve
+from recsys_core.evaluation.baselines.popularity import fit_popularity
+from recsys_core.evaluation.baselines.scorer import PRIOR_WEIGHT, input_matrix, popularity_prior, recommend
 from recsys_core.metrics.ranking import ndcg_at_k
 from recsys_core.metrics.relevance import hits_of
-from recsys_core.retrieval.baselines import ials
-from recsys_core.retrieval.baselines.config import BaselinesConfig
-from recsys_core.retrieval.baselines.ials import FixedSide, diagonalised, fit_ials, solve
-from recsys_core.retrieval.baselines.popularity import fit_popularity
-from recsys_core.retrieval.baselines.recommend import recommend
-from recsys_core.retrieval.baselines.scorer import PRIOR_WEIGHT, input_matrix, popularity_prior
 from tests import tiny_world
 
 Float64s = npt.NDArray[np.float64]

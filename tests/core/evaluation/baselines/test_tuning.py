@@ -13,14 +13,14 @@ from pydantic import ValidationError
 
 from recsys_core.data.histories import catalogue_of, histories_of
 from recsys_core.errors import DataError
+from recsys_core.evaluation.baselines.config import BaselinesConfig
+from recsys_core.evaluation.baselines.ease import fit_ease
+from recsys_core.evaluation.baselines.popularity import fit_popularity
+from recsys_core.evaluation.baselines.scorer import recommend
+from recsys_core.evaluation.baselines.tuning import BASELINES, Baseline, TuningTask, tune, tune_all, with_settings
 from recsys_core.metrics.ranking import ndcg_at_k
 from recsys_core.metrics.relevance import hits_of, sets_for, sets_of
 from recsys_core.metrics.uncertainty import paired_difference
-from recsys_core.retrieval.baselines.config import BaselinesConfig
-from recsys_core.retrieval.baselines.ease import fit_ease
-from recsys_core.retrieval.baselines.popularity import fit_popularity
-from recsys_core.retrieval.baselines.recommend import recommend
-from recsys_core.retrieval.baselines.tuning import BASELINES, Baseline, TuningTask, tune, tune_all, with_settings
 from recsys_core.seeding import child
 
 SHIPPED = Path(__file__).parents[4] / "data_lake" / "raw" / "ml-latest-small-2016.zip"

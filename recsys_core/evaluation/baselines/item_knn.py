@@ -6,9 +6,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from recsys_core.data.histories import Float32s, Histories
+from recsys_core.evaluation.baselines.config import BaselinesConfig, Input
+from recsys_core.evaluation.baselines.scorer import PRIOR_WEIGHT, input_matrix, popularity_prior
 from recsys_core.metrics.ordering import TieBreak, sort_keys, tie_break_order
-from recsys_core.retrieval.baselines.config import BaselinesConfig, Input
-from recsys_core.retrieval.baselines.scorer import PRIOR_WEIGHT, input_matrix, popularity_prior
 
 ITEM_KNN_GRID = tuple(
     {"item_knn_shrinkage": shrinkage, "item_knn_neighbours": neighbours}

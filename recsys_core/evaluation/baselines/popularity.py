@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsys_core.data.histories import Float32s, Histories
-from recsys_core.retrieval.baselines.config import BaselinesConfig
-from recsys_core.retrieval.baselines.scorer import input_matrix, popularity_prior
+from recsys_core.evaluation.baselines.config import BaselinesConfig
+from recsys_core.evaluation.baselines.scorer import input_matrix, popularity_prior
 
 SECONDS_PER_DAY = 86_400
 
