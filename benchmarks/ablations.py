@@ -19,9 +19,9 @@ from benchmarks.seeds import Tables
 from recsys_assets.resources import lake_root
 from recsys_core.evaluation.accuracy import per_user_metrics
 from recsys_core.evaluation.lists import lists_table, of_window
-from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.tables import of_slice
 from recsys_core.lake.store import Lake
+from recsys_core.markdown import markdown_table
 from recsys_core.metrics.uncertainty import seed_spread
 from recsys_core.ranking.config import NO_RULES, RankerConfig
 from recsys_core.ranking.diagnostics import validate_ranker

@@ -17,8 +17,8 @@ import polars as pl
 
 from recsys_assets.resources import lake_root
 from recsys_core.data.splits import TEST
-from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.lake.store import Lake
+from recsys_core.markdown import markdown_table
 from recsys_core.metrics.uncertainty import paired_ratio
 from recsys_core.ranking.rankers import load_examined, scored_window
 from recsys_core.ranking.report import crossfitted, forecast_scores

@@ -21,10 +21,10 @@ from benchmarks.development import Exam, difference, luck, signed
 from recsys_assets.resources import lake_root
 from recsys_core.evaluation.accuracy import per_user_metrics
 from recsys_core.evaluation.lists import lists_table, of_window
-from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.registry import names_of
 from recsys_core.features.tables import item_features
 from recsys_core.lake.store import Lake
+from recsys_core.markdown import markdown_table
 from recsys_core.ranking.inputs import Proposer, candidate_features, propose, proposer_of
 from recsys_core.ranking.lists import rank_by_features
 from recsys_core.seeding import child

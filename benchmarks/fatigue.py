@@ -33,12 +33,12 @@ from recsys_assets.resources import lake_root
 from recsys_core.data.holding import ratings_held_back
 from recsys_core.data.schemas import LIKED, RATINGS_COLUMNS
 from recsys_core.data.splits import Splits
-from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.feedback.head import logged_clicks, logged_ratings
 from recsys_core.feedback.outcomes import outcomes
 from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE, unpack_features
 from recsys_core.lake.store import Lake
+from recsys_core.markdown import markdown_table
 from recsys_core.metrics.uncertainty import paired_difference
 from recsys_core.ranking.config import ListRulesConfig, ShownConfig
 from recsys_core.ranking.ranker import Ranker, fit_ranker

@@ -21,9 +21,9 @@ from benchmarks.architecture import assets_in_order, name_of
 from benchmarks.generated import settle, written
 from recsys_assets.recipes import RECIPES
 from recsys_core import STAGES
-from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.feature import Feature, declared_in
 from recsys_core.features.registry import GROUPS
+from recsys_core.markdown import markdown_table
 
 PAGES = PROJECT / "docs" / "stages"
 GROUP_PAGES = PROJECT / "docs" / "features"

@@ -22,9 +22,9 @@ from benchmarks.drift.returning import false_alarms, scenarios
 from benchmarks.drift.shifts import CAUSES, NOTHING
 from recsys_assets.resources import lake_root
 from recsys_core.data.splits import Splits
-from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.lake.store import Lake
+from recsys_core.markdown import markdown_table
 from recsys_core.monitoring.config import DriftConfig
 from recsys_core.monitoring.drift import drift_report
 from recsys_core.monitoring.reference import Reference, make_reference

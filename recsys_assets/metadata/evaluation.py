@@ -26,8 +26,8 @@ REPORT_LINEAGE: Lineage = {
 
 def baselines_metadata(made: "BaselineLists") -> Metadata:
     """Every setting tried, best first, and the best figure of each baseline on the development windows."""
-    from recsys_core.evaluation.rendering import markdown_table
     from recsys_core.evaluation.schemas import BASELINE_LISTS, TRIALS
+    from recsys_core.markdown import markdown_table
 
     ordered = made.trials.sort("model", "ndcg_at_10", descending=[False, True])
     rows = [[str(row[0]), str(row[1]), *(f"{value:.4f}" for value in row[2:])] for row in ordered.iter_rows()]

@@ -9,9 +9,8 @@ import polars as pl
 
 from recsys_core.data.histories import Catalogue, histories_of
 from recsys_core.data.splits import TEST, chosen_on
-from recsys_core.evaluation.accuracy import HEADLINE, per_user_metrics
-from recsys_core.evaluation.breadth import Audience, breadth
-from recsys_core.evaluation.comparison import COMPARED, compare, summarise
+from recsys_core.evaluation.accuracy import COMPARED, HEADLINE, HEADLINE_METRICS, compare, per_user_metrics, summarise
+from recsys_core.evaluation.beyond_accuracy import Audience, beyond_accuracy
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.funnel import Stages, fates, funnel
 from recsys_core.evaluation.lists import lists_table, of_window
@@ -58,7 +57,7 @@ class EvalReport:
     comparison: pl.DataFrame  # comparison.compare: ours against each other model
     fates: pl.DataFrame  # funnel.fates
     funnel: pl.DataFrame  # funnel.funnel
-    breadth: pl.DataFrame  # breadth.breadth
+    breadth: pl.DataFrame  # beyond_accuracy
     user_slices: pl.DataFrame  # slices.metric_by_slice
     item_slices: pl.DataFrame  # slices.recall_by_item_band
 
@@ -92,9 +91,7 @@ class EvalReport:
     def headline(self) -> dict[str, float | int]:
         """The figures worth following from run to run, pooled over all windows; those of the test are named so."""
         lead, low, high = self.lead_over(POPULARITY)
-        means = {
-            metric: self.mean(OURS, metric) for metric in ("ndcg@10", "recall@10", "recall@100", "map@10", "hit@10")
-        }
+        means = {metric: self.mean(OURS, metric) for metric in HEADLINE_METRICS}
         return {
             "n_users": self.summary.filter(window=ALL_WINDOWS, protocol=REFITTED, model=OURS)["n"][0],
             **means,
@@ -138,7 +135,7 @@ def evaluate(answered: Sequence[Answered], baselines: pl.DataFrame, config: Eval
         comparison=compare(pooled(per_user).filter(_is_compared()), OURS, COMPARED, config),
         fates=target_fates,
         funnel=funnel(target_fates),
-        breadth=breadth(test_lists, _audience(tested), config.k),
+        breadth=beyond_accuracy(test_lists, _audience(tested), config.k),
         user_slices=metric_by_slice(per_user.filter(protocol=REFITTED), _user_slices(refitted), HEADLINE, config),
         item_slices=recall_by_item_band(lists.filter(protocol=REFITTED), bands, (config.k, LONG)),
     )

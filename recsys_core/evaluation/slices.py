@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from recsys_core.data.histories import Histories
-from recsys_core.evaluation.comparison import estimate_row
+from recsys_core.evaluation.accuracy import estimate_row
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.metrics.uncertainty import bootstrap_mean
 from recsys_core.seeding import child

@@ -2,10 +2,9 @@
 
 from benchmarks import seeds
 from recsys_core.evaluation import accuracy, slices
-from recsys_core.evaluation.accuracy import per_user_metrics
+from recsys_core.evaluation.accuracy import _compared, per_user_metrics
 from recsys_core.evaluation.baselines import tuning
 from recsys_core.evaluation.baselines.tuning import tune
-from recsys_core.evaluation.comparison import _compared
 from recsys_core.evaluation.gates import beats, denominators_agree, missing_baselines, worst_slice
 from recsys_core.evaluation.rendering import headline_cells
 from recsys_core.evaluation.slices import metric_by_slice, user_slices
@@ -203,7 +202,7 @@ FAULTS_OF_JUDGEMENT = (
         where=_compared,
         before='per_user.filter(model=model).sort("user_id", maintain_order=True)',
         after="per_user.filter(model=model)",
-        tests=("tests/core/evaluation/test_comparison.py::test_pairs_are_made_by_user_not_by_row",),
+        tests=("tests/core/evaluation/test_accuracy.py::test_pairs_are_made_by_user_not_by_row",),
     ),
     Fault(
         number=27,

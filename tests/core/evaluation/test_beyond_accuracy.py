@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from recsys_core.data.histories import Catalogue
-from recsys_core.evaluation.breadth import Audience, breadth
+from recsys_core.evaluation.beyond_accuracy import Audience, beyond_accuracy
 from recsys_core.evaluation.lists import lists_table
 from tests.core.evaluation.conftest import Judged
 from tests.core.worlds import histories_from
@@ -23,7 +23,7 @@ AUDIENCE = Audience(
 
 def values_of(ranked: list[list[int]], k: int = 2) -> dict[str, float]:
     lists = lists_table("ours", AUDIENCE.users.user_ids, np.array(ranked), CATALOGUE)
-    found = breadth(lists, AUDIENCE, k)
+    found = beyond_accuracy(lists, AUDIENCE, k)
     assert found["model"].unique().to_list() == ["ours"]
     return dict(found.select("metric", "value").iter_rows())
 
@@ -56,12 +56,12 @@ def test_a_user_without_a_list_does_not_count_for_what_lists_look_like() -> None
 
 def test_listed_items_outside_the_catalogue_are_passed_over() -> None:
     lists = lists_table("ours", AUDIENCE.users.user_ids, np.array([[0, 1]] * 2), Catalogue(item_ids=np.array([10, 99])))
-    found = dict(breadth(lists, AUDIENCE, 2).select("metric", "value").iter_rows())
+    found = dict(beyond_accuracy(lists, AUDIENCE, 2).select("metric", "value").iter_rows())
     assert found["coverage"] == 1 / 4
 
 
 def test_every_model_has_every_metric(judged: Judged) -> None:
-    found = breadth(judged.own(judged.baselines), judged.audience, 10)
+    found = beyond_accuracy(judged.own(judged.baselines), judged.audience, 10)
     assert found.height == 2 * 6
     assert found["value"].is_finite().all()
     bounded = found.filter(pl.col("metric").is_in(["coverage", "gini", "popularity", "diversity"]))["value"]
@@ -70,7 +70,7 @@ def test_every_model_has_every_metric(judged: Judged) -> None:
 
 def test_random_lists_are_as_popular_as_the_average_item(judged: Judged) -> None:
     """Seen items are left out, and these are the popular ones: hence a little below one half."""
-    found = breadth(judged.own(judged.baselines), judged.audience, 10).filter(metric="popularity")["value"]
+    found = beyond_accuracy(judged.own(judged.baselines), judged.audience, 10).filter(metric="popularity")["value"]
     assert found.is_between(0.3, 0.5).all()
 
 
@@ -79,7 +79,7 @@ def test_the_most_popular_items_are_popular_and_not_novel(judged: Judged) -> Non
     best = np.argsort(-items["n_ratings"].to_numpy(), kind="stable")[:10]
     same = np.tile(best, (judged.stages.users.n_users, 1))
     lists = lists_table("same", judged.stages.users.user_ids, same, judged.stages.catalogue)
-    found = breadth(pl.concat([lists, judged.own(judged.baselines)]), replace(judged.audience), 10)
+    found = beyond_accuracy(pl.concat([lists, judged.own(judged.baselines)]), replace(judged.audience), 10)
     by_model = {model: dict(own.select("metric", "value").iter_rows()) for (model,), own in found.group_by("model")}
     assert by_model["same"]["popularity"] > 0.9
     assert by_model["same"]["novelty"] < by_model["ease"]["novelty"]

@@ -1,4 +1,4 @@
-"""Beyond accuracy: what the lists look like to those who receive them and to the items left out."""
+"""Beyond accuracy: coverage, exposure, novelty, popularity, diversity and genre calibration of the lists."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class Audience:
     n_trained_users: int
 
 
-def breadth(lists: pl.DataFrame, audience: Audience, k: int) -> pl.DataFrame:
+def beyond_accuracy(lists: pl.DataFrame, audience: Audience, k: int) -> pl.DataFrame:
     """model, metric, value of the first k places of each model's lists, on average over users.
 
     coverage: share of the catalogue recommended to anybody. gini: 0 = all items are shown equally often, 1 = one item
