@@ -12,8 +12,6 @@ MAX_VALUE_CHARS = 80
 EARLY_STOP = 10_000
 """From this many bad rows on, the share is checked while reading: a hopeless file of 25M rows is not kept in memory."""
 
-FORMULA_STARTS = r"^[=+\-@\t\r]"
-
 
 class BadRow(Exception):  # noqa: N818  it never leaves this stage: a row's parser reports with it, the reader catches it
     """One row is not what its table holds; `column` is '' where the whole row is at fault."""
@@ -71,15 +69,3 @@ def rejected_table(rows: list[tuple[str, int, str, str, str]]) -> pl.DataFrame:
     schema = {"file": pl.String, "line": pl.Int64, "column": pl.String, "reason": pl.String, "value": pl.String}
     table = pl.DataFrame(rows, schema=schema, orient="row").sort("file", "line", maintain_order=True)
     return QUARANTINE.validate(table)
-
-
-def spreadsheet_safe(table: pl.DataFrame) -> pl.DataFrame:
-    """The table with an apostrophe before each text that a spreadsheet would run as a formula.
-
-    Titles come from outside; use this when a table leaves as CSV for people to open, never for data to be read back.
-
-    >>> spreadsheet_safe(pl.DataFrame({"title": ["=HYPERLINK(1)", "Heat"]}))["title"].to_list()
-    ["'=HYPERLINK(1)", 'Heat']
-    """
-    text = pl.col(pl.String)
-    return table.with_columns(pl.when(text.str.contains(FORMULA_STARTS)).then("'" + text).otherwise(text).name.keep())

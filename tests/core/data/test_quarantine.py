@@ -1,10 +1,9 @@
 """Bad rows are kept with their place, and a file with too many of them is refused."""
 
-import polars as pl
 import pytest
 
 from recsys_core.data import quarantine as module
-from recsys_core.data.quarantine import BadRow, Quarantine, spreadsheet_safe
+from recsys_core.data.quarantine import BadRow, Quarantine
 from recsys_core.errors import DataError
 
 
@@ -42,11 +41,3 @@ def test_a_hopeless_file_is_refused_before_its_end(monkeypatch: pytest.MonkeyPat
     quarantine.add(3, BadRow("", "blank line", ""))
     with pytest.raises(DataError, match="2 of 3 lines"):
         quarantine.check_early(3)
-
-
-def test_no_title_runs_as_a_formula_in_a_spreadsheet() -> None:
-    titles = ["=HYPERLINK(1)", "+1", "-1", "@SUM", "\tx", "Heat", "", "x=1"]
-    table = pl.DataFrame({"title": titles, "n": range(8)})
-    safe = spreadsheet_safe(table)
-    assert safe["title"].to_list() == ["'=HYPERLINK(1)", "'+1", "'-1", "'@SUM", "'\tx", "Heat", "", "x=1"]
-    assert safe["n"].to_list() == list(range(8))

@@ -12,6 +12,7 @@ from annotated_types import Le
 from pydantic import ValidationError
 
 from recsys_core.data.histories import catalogue_of, histories_of
+from recsys_core.data.splits import relevant_items
 from recsys_core.errors import DataError
 from recsys_core.evaluation.baselines.config import BaselinesConfig
 from recsys_core.evaluation.baselines.ease import fit_ease
@@ -19,7 +20,7 @@ from recsys_core.evaluation.baselines.popularity import fit_popularity
 from recsys_core.evaluation.baselines.scorer import recommend
 from recsys_core.evaluation.baselines.tuning import BASELINES, Baseline, TuningTask, tune, tune_all, with_settings
 from recsys_core.metrics.ranking import ndcg_at_k
-from recsys_core.metrics.relevance import hits_of, sets_for, sets_of
+from recsys_core.metrics.relevance import ItemSets, hits_of, sets_of
 from recsys_core.metrics.uncertainty import paired_difference
 from recsys_core.seeding import child
 
@@ -105,11 +106,12 @@ def shipped_task() -> TuningTask:
     context = pl.concat([train, late.filter(pl.col("timestamp") < middle)])
     targets = late.filter(pl.col("timestamp") >= middle, pl.col("rating") >= 4)
     catalogue, users = catalogue_of(train), targets["user_id"].unique().sort().to_numpy()
+    relevant = relevant_items(targets, users)
     return TuningTask(
         train=histories_of(train, catalogue),
         fit_end=fit_end,
         contexts=histories_of(context, catalogue, users),
-        targets=sets_for(users, targets["user_id"].to_numpy(), catalogue.idx_of(targets["item_id"].to_numpy())),
+        targets=ItemSets(offsets=relevant.offsets, items=catalogue.idx_of(relevant.items)),
     )
 
 
