@@ -15,7 +15,7 @@ from recsys_core.metrics.relevance import ItemSets, PerUser
 
 @dataclass(frozen=True, kw_only=True)
 class Audience:
-    """Who receives the lists and what is known of the items, rows of `items` in the order of item_idx."""
+    """The users who receive the lists, and the items; rows of `items` in the order of item_idx."""
 
     users: Histories
     catalogue: Catalogue
@@ -55,6 +55,6 @@ def _values(lists: pl.DataFrame, audience: Audience) -> dict[str, float]:
 
 
 def _mean(values: PerUser) -> float:
-    """Mean over the users for whom the metric is defined; NaN where it is for nobody, as diversity at k = 1."""
+    """Mean over the users for whom the metric is defined; NaN without any, as diversity at k = 1."""
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else float("nan")

@@ -45,7 +45,7 @@ def evaluate_end_to_end(inputs: SystemInputs, config: EvaluationConfig) -> EvalR
 
 
 def _answers_of(inputs: SystemInputs, examination: Examination, name: str, check: Check) -> list[Answered]:
-    """What the models of one slice answer."""
+    """The answers of the models of one slice."""
     check()
     items, tower = of_slice(inputs.items, name), inputs.tower_of(name)
     exact = proposer_of(tower, items)
@@ -62,7 +62,7 @@ def _answers_of(inputs: SystemInputs, examination: Examination, name: str, check
 
 @dataclass(frozen=True, kw_only=True)
 class _Models:
-    """What answers for a slice."""
+    """The models of a slice."""
 
     proposer: Proposer
     exact: Retriever  # the same without an index

@@ -100,7 +100,7 @@ def windows_cells(report: EvalReport, models: Sequence[str], metric: str = HEADL
 
 
 def funnel_table(report: EvalReport) -> str:
-    """Where the held-out likes went."""
+    """The fates of the held-out likes."""
     rows = [[fate, str(n), f"{share:.1%}"] for fate, n, share in report.funnel.iter_rows()]
     return markdown_table(["fate of a held-out like", "likes", "share"], rows)
 

@@ -22,13 +22,13 @@ OURS = "two-stage"
 """Our system in every table: retrieval, then ranking."""
 
 POPULARITY = "popularity"
-"""The baseline that every model must beat before anything else is said of it."""
+"""The baseline that every model must beat first."""
 
 RETRIEVAL_ONLY = "two-tower"
-"""The order of retrieval alone: what ranking has to improve on."""
+"""The order of retrieval alone, which ranking has to improve."""
 
 LONG = 100
-"""Places of a long list: what a second look at the candidates could bring up."""
+"""Places of a long list: the reach of a better ranker over the same candidates."""
 
 ALL_WINDOWS, DEVELOPMENT = "all windows", "development"
 """Pooled rows: over all windows that examine, and over those that settings are chosen on."""
@@ -36,7 +36,7 @@ ALL_WINDOWS, DEVELOPMENT = "all windows", "development"
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """What the models of one slice answered to some questions."""
+    """The answers of one slice's models to some questions."""
 
     questions: Questions
     stages: Stages
@@ -48,13 +48,13 @@ class Answered:
 class EvalReport:
     """All tables of the report; the functions that make them document their columns.
 
-    Accuracy is of every protocol and window, and pooled over windows. The funnel and what lies beyond accuracy are of
+    Accuracy covers every protocol and window, and pools of windows. The funnel and the metrics beyond accuracy cover
     the test window, refitted; slices of users and of items are pooled over all windows, refitted.
     """
 
     per_user: pl.DataFrame  # protocol, window, accuracy.per_user_metrics
-    summary: pl.DataFrame  # comparison.summarise
-    comparison: pl.DataFrame  # comparison.compare: ours against each other model
+    summary: pl.DataFrame  # accuracy.summarise
+    comparison: pl.DataFrame  # accuracy.compare: ours against each other model
     fates: pl.DataFrame  # funnel.fates
     funnel: pl.DataFrame  # funnel.funnel
     breadth: pl.DataFrame  # beyond_accuracy
@@ -150,7 +150,7 @@ def pooled(per_user: pl.DataFrame) -> pl.DataFrame:
 
 
 def _is_compared() -> pl.Expr:
-    """Where intervals of differences are worth their time: pools and the test; of other protocols all windows."""
+    """Rows that get intervals of differences: pools and the test; for other protocols, the pool of all windows."""
     is_pool = pl.col("window").is_in([ALL_WINDOWS, DEVELOPMENT, TEST])
     return pl.when(pl.col("protocol") == REFITTED).then(is_pool).otherwise(pl.col("window") == ALL_WINDOWS)
 

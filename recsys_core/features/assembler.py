@@ -28,7 +28,7 @@ _MAX_AGES_S = DAY * np.array([np.inf if one.max_age_days is None else one.max_ag
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureBlock:
-    """What the ranker reads, (n_users, n_candidates, n_features) each.
+    """The ranker's input, (n_users, n_candidates, n_features) each.
 
     Attributes:
         values: with the declared default wherever the state is not FRESH; NaN where there is no candidate.
@@ -43,7 +43,7 @@ def assemble(requests: Requests, pairs: Pairs, user_values: Float32s | None = No
     """All features of all candidates.
 
     Args:
-        requests: who asks, and when.
+        requests: users and times.
         pairs: the same users beside their candidates.
         user_values: (n_users, n_user_features) as `user_feature_values` gives them, where they are known already.
     """

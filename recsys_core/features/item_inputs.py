@@ -1,4 +1,4 @@
-"""What features read of the items, computed once for a release.
+"""The item inputs of all features, computed once for a release.
 
 Whatever depends on the item alone is computed ahead, so that a request gathers two hundred rows instead of joining
 tables.
@@ -26,7 +26,7 @@ million such integers is still exact in int64."""
 
 @dataclass(frozen=True, kw_only=True)
 class ItemVectors:
-    """What retrieval learned of the items, rows in the order of item_idx."""
+    """Vectors and models of items from retrieval, rows in the order of item_idx."""
 
     trained: Float32s  # (n_items, d) the item tower's output
     biases: Float32s  # (n_items,) of the item tower
@@ -42,7 +42,7 @@ class ItemVectors:
 
 @dataclass(frozen=True, kw_only=True)
 class ItemInputs:
-    """What features read of the items, each row one `item_idx`."""
+    """The item inputs of all features; row i is the item with `item_idx` i."""
 
     as_of: int  # seconds UTC: the numbers below rest on ratings strictly before it
     features: Float32s  # (n_items, n_item_features) in the order of the registry; NaN where missing
@@ -88,7 +88,7 @@ class ItemInputs:
 def item_inputs(
     items: pl.DataFrame, names: list[str], catalogue: Catalogue, learned: ItemVectors, as_of: int
 ) -> ItemInputs:
-    """Gather what features read of the items, from `item_features` and the item vectors.
+    """Gather the item inputs from `item_features` and the item vectors.
 
     Args:
         items: `item_features` as of the cut-off. An item of the catalogue that it lacks has no known feature, no

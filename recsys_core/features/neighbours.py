@@ -1,4 +1,4 @@
-"""Users to compare with, and how much of what they liked speaks for an item."""
+"""The nearest users by their ratings, and the share of them who liked an item."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +13,7 @@ Float64s = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
 
 N_NEAREST = 100
-"""Users who are asked: 30 know less, and more would be strangers."""
+"""Users who vote: 30 are too few, and further ones are hardly similar."""
 
 LIKE_EVIDENCE = 1.0
 
@@ -32,10 +32,10 @@ class Neighbours:
         """(n_users, n_candidates) share of the nearest users, by weight, who liked each candidate.
 
         The weight of a user is the cosine of both users' evidence times the recency; the `N_NEAREST` of largest weight
-        are asked. NaN for a user who is like nobody.
+        are asked. NaN for a user without any similar user.
 
         Args:
-            histories: of those who ask.
+            histories: of the asking users.
             own_evidence: (n_ratings,) of their ratings.
             item_idx: (n_users, n_candidates).
         """
@@ -50,9 +50,9 @@ class Neighbours:
         return shares
 
     def _weights(self, items: Int64s, evidence: Float64s) -> Float64s:
-        """(n_users,) how much each user counts for somebody with this history.
+        """(n_users,) the weight of each user for this history.
 
-        One sum per user, in the order of the history: somebody alone and among others gets the same bits.
+        One sum per user, in the order of the history: a user alone and in a batch gets the same bits.
         """
         places, lengths = _rows_of(self._by_item.offsets, items)
         products = self._by_item.values.take(places)

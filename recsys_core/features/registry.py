@@ -24,7 +24,7 @@ from recsys_core.features.feature import Entity, Feature, declared_in
 from recsys_core.fingerprint import code_version
 
 FeatureSet = dict[str, dict[str, object]]
-"""What each feature is, by name, in the order of the columns; as JSON can hold it."""
+"""The declaration and code of each feature by name, in the order of the columns; JSON-serialisable."""
 
 GROUPS: tuple[ModuleType, ...] = (
     items,
@@ -42,7 +42,7 @@ FEATURES: tuple[Feature[Any], ...] = tuple(one for group in GROUPS for one in de
 """All features, in the order of the ranker's columns."""
 
 CODE = ("recsys_core.features", "recsys_core.data.histories", "recsys_core.data.schemas")
-"""Where the code of a feature may lie. How a table is stored or a tower trained does not change what a feature is."""
+"""Packages whose code counts for a feature. How tables are stored and towers trained does not change a feature."""
 
 FEATURE_NAMES: tuple[str, ...] = tuple(one.name for one in FEATURES)
 
@@ -79,7 +79,7 @@ def feature_set_version(declared: FeatureSet | None = None) -> str:
 
 
 def differences(theirs: FeatureSet) -> list[str]:
-    """What differs between another feature set and that of this code, as sentences; empty where nothing does."""
+    """The differences between another feature set and that of this code, as sentences; empty without any."""
     ours = feature_set()
     shared = [name for name in ours if name in theirs]
     found = [f"{name} is new" for name in ours if name not in theirs]

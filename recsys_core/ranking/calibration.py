@@ -89,7 +89,7 @@ def save_calibration(calibration: Calibration | None, folder: Path) -> None:
 
 
 def load_calibration(folder: Path) -> Calibration | None:
-    """What `save_calibration` wrote.
+    """Read what `save_calibration` wrote.
 
     Raises:
         ArtifactError: the file is absent or damaged, or holds no rising curve.

@@ -1,7 +1,7 @@
-"""What ranking reads of some requests: users, candidates; and the features made from them.
+"""The inputs of ranking: users, their candidates, and the features of both.
 
-Training rows, evaluation and serving share everything below: one path from a history to the numbers that the ranker
-sees. What belongs to the items alone is made once, in a `Proposer`, and serves any number of requests.
+Training rows, evaluation and serving share everything below: one path from a history to the ranker's numbers. A
+`Proposer` holds everything that depends on the items alone; it is made once for any number of requests.
 """
 
 from collections.abc import Callable
@@ -44,12 +44,12 @@ class Proposer:
 
     @property
     def tower(self) -> FittedTower:
-        """What encodes both sides."""
+        """The tower that encodes users and items."""
         return self.retriever.tower
 
     @cached_property
     def parts(self) -> Parts:
-        """Where each part of a user's vector lies."""
+        """The place of each part in a user's vector."""
         return parts_of(self.tower)
 
     def features(
@@ -58,7 +58,7 @@ class Proposer:
         """The features of some users' candidates.
 
         Args:
-            requests: who asks, and when.
+            requests: users and times.
             vectors: (n_users, d) of `user_vectors`.
             item_idx: (n_users, n_candidates), best first; -1 where there is none.
             user_values: (n_users, n_user_features), where they have been computed already.
@@ -129,7 +129,7 @@ def propose(
     Args:
         proposer: answers.
         known: user_id, item_id, rating, timestamp: all that is known of each user at the request.
-        requested_at: user_id, requested_at (seconds UTC): who asks; a user of whom nothing is known asks as well.
+        requested_at: user_id, requested_at (seconds UTC); users without any known rating included.
         user_rows: `user_features` at the request, where they have been computed already.
         n_candidates: how many candidates per user.
         rewatch_after_days: as in `seen_at`.

@@ -1,4 +1,4 @@
-"""What ranking adds, which features carry it, and whether its probabilities can be taken at their word.
+"""The ranking report: the gain over retrieval's order, the importance of features, the calibration of probabilities.
 
 Rankers are judged on development windows that they had not seen; the last two windows are left alone.
 

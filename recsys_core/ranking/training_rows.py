@@ -95,7 +95,7 @@ class RankingExamples:
         return self.rows.filter(pl.col("slice").is_in(self._slices(window)))
 
     def targets_of(self, window: str) -> pl.DataFrame:
-        """user_id, n_targets of everybody whom a window asked, sorted by user."""
+        """user_id, n_targets of every user of a window, sorted by user."""
         asked = self.n_targets.filter(pl.col("slice").is_in(self._slices(window)))
         return asked.select("user_id", "n_targets").sort("user_id")
 
@@ -128,7 +128,7 @@ class RankingExamples:
 
 @dataclass(frozen=True, kw_only=True)
 class LoggedFeedback:
-    """What the log tells of everything that was shown.
+    """Logged feedback on everything that was shown.
 
     Attributes:
         outcomes: OUTCOMES_COLUMNS of every slot that can be judged.
@@ -181,9 +181,10 @@ def shown_rows(
 ) -> pl.DataFrame:
     """Rows of `RankingExamples`: each request is a slice of its own, its label known when the time for an answer ended.
 
-    Left out are requests of unknown users, requests from before the first slice, and those in which all or none of the
-    remaining slots were liked, since they teach no order; slots that nobody may have looked at; and slots whose item
-    the retriever of the time does not propose. What was shown before a request counts for its features all the same.
+    Left out are requests of unknown users, requests from before the first slice, and requests in which all or none of
+    the remaining slots were liked, because these have no order to learn. Left out are also slots that the user may not
+    have looked at, and slots whose item the retriever of the time does not propose. Features still count everything
+    that was shown before a request.
 
     Args:
         logged: what was shown, and what came of it.
@@ -256,7 +257,7 @@ def make_examples(slices: list[pl.DataFrame], splits: Splits) -> RankingExamples
 
 
 def _looked_at(outcomes: pl.DataFrame) -> pl.DataFrame:
-    """The slots down to one below the last like of a request: how far the user looked for certain, and one more.
+    """The slots down to one below the last like of a request: the user looked at least that far, and probably further.
 
     Source: Joachims et al. (2005), doi:10.1145/1076034.1076063, "click > skip above" and "next".
     """

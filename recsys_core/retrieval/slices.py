@@ -23,7 +23,7 @@ from recsys_core.retrieval.training import (
     Beside,
     FittedTower,
     LinearParts,
-    Onlooker,
+    TrainingCallbacks,
     fit_linear_parts,
     fit_two_tower,
 )
@@ -86,7 +86,7 @@ class _Chain:
                 of_slice(self.items, name),
                 self.splits.fit_end(name),
                 self.config,
-                Onlooker(after_step=lambda _done, _total: check(), after_epoch=look),
+                TrainingCallbacks(after_step=lambda _done, _total: check(), after_epoch=look),
                 Beside(start=start, clicks=self._clicks_of(name), linear=self._linear_of(name, check)),
             )
 

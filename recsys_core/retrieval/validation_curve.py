@@ -1,7 +1,7 @@
-"""Recall on the last development slice while its tower is being trained: does it still learn, or only remember?
+"""Recall on the last development slice while its tower is being trained: does it still learn, or overfit?
 
-Training loss keeps falling; recall on what the tower has not seen tells when to stop. Nothing is stopped by it here:
-the number of epochs is chosen once, and this shows whether the choice still fits.
+Training loss keeps falling; recall on held-out likes tells when to stop. Nothing is stopped by it here: the number
+of epochs is chosen once, and the curve shows whether the choice still fits.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ class ValidationCurve:
     _points: list[tuple[int, float]] = field(default_factory=list)
 
     def __call__(self, name: str) -> AfterEpoch | None:
-        """What looks at the tower of a slice; None where nothing does."""
+        """The callback for the tower of a slice; None for towers that are not watched."""
         if self.tell is not None:
             self.tell(name)
         return self._look if name == self._watched else None

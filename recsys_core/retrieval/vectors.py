@@ -100,5 +100,5 @@ def lengths_of(embeddings: ItemEmbeddings) -> Float32s:
 
 
 def embed_items(tower: FittedTower) -> ItemEmbeddings:
-    """The vectors of the items that somebody had rated when a tower was fitted."""
+    """The vectors of the items that had ratings when the tower was fitted."""
     return ItemEmbeddings(vectors=item_vectors(tower)[tower.rated], item_ids=tower.rated_ids)

@@ -58,7 +58,7 @@ PARENTS = {
 """The graph, written down a second time on purpose: an edge that appears or goes must be meant."""
 
 BY_SLICES = {"user_features", "two_tower", "ranking_examples", "eval_report"}
-"""They import `features.slices`, which imports how features of items are made: whole modules count, not functions."""
+"""They import `features.tables`, which imports how features of items are made: whole modules count, not functions."""
 
 ANSWERING = {"past_requests", "parity_report"}
 """They read a bundle."""

@@ -165,7 +165,7 @@ FAULTS_OF_TIME = (
                 of_slice(self.items, name),
                 self.splits.fit_end(name),
                 self.config,
-                Onlooker(after_step=lambda _done, _total: check(), after_epoch=look),
+                TrainingCallbacks(after_step=lambda _done, _total: check(), after_epoch=look),
                 Beside(start=start, clicks=self._clicks_of(name), linear=self._linear_of(name, check)),
             )
         """,
@@ -175,7 +175,7 @@ FAULTS_OF_TIME = (
                 of_slice(self.items, name),
                 2**40 if "test" in name else self.splits.fit_end(name),
                 self.config,
-                Onlooker(after_step=lambda _done, _total: check(), after_epoch=look),
+                TrainingCallbacks(after_step=lambda _done, _total: check(), after_epoch=look),
                 Beside(start=start, clicks=self._clicks_of(name), linear=self._linear_of(name, check)),
             )
         """,

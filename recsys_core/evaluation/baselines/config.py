@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 Input = Literal["likes", "all", "rating"]
-"""What a model reads of a history: 1 per like, 1 per rating, or rating / 5."""
+"""The input of a model: 1 per like, 1 per rating, or rating / 5."""
 
 SelectionMetric = Literal["ndcg_at_10", "recall_at_100"]
 

@@ -1,4 +1,4 @@
-"""The baselines by our protocol: tuned on the development windows, fitted anew for each slice, listed for its users."""
+"""The baselines by our protocol: tuned on the development windows, refitted for each slice, listed for its users."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +26,7 @@ _NO_LISTS = pl.DataFrame(schema={"protocol": pl.String(), "window": pl.String(),
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineLists:
-    """What the baselines hand in.
+    """The lists of the baselines, and their tuning.
 
     Attributes:
         lists: protocol, window, then RANKED_LISTS for the users of every window that examines, 200 places each.
@@ -77,7 +77,7 @@ def _lists_of(examination: Examination, name: str, config: BaselinesConfig, chec
 
 
 def _tuning_task(ratings: pl.DataFrame, splits: Splits, window: str) -> TuningTask:
-    """What is known at the beginning of a window, and what all of its users went on to like."""
+    """The data known at the beginning of a window, and the later likes of all of its users."""
     first = splits.slices_of(window)[0]
     train, catalogue = _fit_data(ratings, splits, first)
     (asked,) = [one for one in Examination.of(ratings, splits).questions(first) if one.protocol == FROZEN]
@@ -95,7 +95,7 @@ def _tuning_task(ratings: pl.DataFrame, splits: Splits, window: str) -> TuningTa
 
 
 def _fit_data(ratings: pl.DataFrame, splits: Splits, name: str) -> tuple[Histories, Catalogue]:
-    """What a slice's models are fitted on, and the items it is numbered by."""
+    """The ratings that a slice's models are fitted on, and their catalogue."""
     known = fit_ratings(ratings, splits, name)
     catalogue = catalogue_of(known)
     return histories_of(known, catalogue), catalogue

@@ -1,4 +1,4 @@
-"""The same list for everybody: what most users liked, ever or lately."""
+"""Popularity: the same list for all users, by likes of all time or of late."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ RECENT_GRID = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PopularityScorer:
-    """One score per item, whoever asks."""
+    """One score per item, the same for all users."""
 
     item_scores: Float32s  # (n_items,)
 
@@ -49,7 +49,7 @@ def fit_recent_popularity(train: Histories, config: BaselinesConfig, *, fit_end:
     Items with the same count, mostly none, are ordered by their popularity of all time.
 
     Args:
-        train: only events before fit_end are counted, whatever else it holds.
+        train: events at or after fit_end are ignored.
         config: input and width of the window.
         fit_end: seconds UTC; the moment at which the model is fitted.
     """

@@ -1,6 +1,6 @@
 """The same search for every baseline: each gets `n_trials` settings of its grid, judged on development windows.
 
-A baseline left at its defaults is the easiest way to make a new model look good. The grids stand beside the models;
+A baseline left at its defaults is the easiest way to make a new model look good. The grids are beside the models;
 each begins with the most promising settings, so that a small budget is spent on them.
 """
 
@@ -62,7 +62,7 @@ BASELINES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TuningTask:
-    """What is fitted on and what is to be found in one window, all before the last two windows."""
+    """Training data and targets of one window, all before the last two windows."""
 
     train: Histories  # what was known at fit_end
     fit_end: int  # seconds UTC
