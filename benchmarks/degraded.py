@@ -45,7 +45,7 @@ def asked(
     """Every user's metrics, with other items, other histories, edited features, or items of another date."""
     proposer: Proposer = proposer_of(exam.tower, exam.items if items is None else items)
     if as_of is not None:
-        proposer = replace(proposer, side=replace(proposer.side, as_of=as_of))
+        proposer = replace(proposer, items=replace(proposer.items, as_of=as_of))
     inputs = propose(
         proposer,
         exam.questions.known if known is None else known,

@@ -40,7 +40,7 @@ class Proposer:
     """A tower made ready to answer: its items as they are searched, and as features read them."""
 
     retriever: Retriever
-    side: ItemInputs
+    items: ItemInputs
 
     @property
     def tower(self) -> FittedTower:
@@ -71,7 +71,7 @@ class Proposer:
             evidence=evidence(requests.users.histories).astype(np.float32),
         )
         pairs = Pairs(
-            users=requests.users, items=self.side, asking=asking, item_idx=item_idx, exposures=requests.exposures
+            users=requests.users, items=self.items, asking=asking, item_idx=item_idx, exposures=requests.exposures
         )
         return assemble(requests, pairs, user_values)
 
@@ -111,8 +111,8 @@ def proposer_of(tower: FittedTower, items: pl.DataFrame, index: ItemIndex | None
         rating_biases=tower.rating_model.biases,
         rating_factors=tower.rating_model.factors,
     )
-    side = item_inputs(items, names_of("item"), tower.catalogue, learned, tower.fit_end)
-    return Proposer(retriever=retriever, side=side)
+    inputs = item_inputs(items, names_of("item"), tower.catalogue, learned, tower.fit_end)
+    return Proposer(retriever=retriever, items=inputs)
 
 
 def propose(
@@ -192,7 +192,7 @@ def candidate_features(inputs: RankingInputs) -> Float32s:
 
 
 def _block(inputs: RankingInputs, rows: Int64s) -> FeatureBlock:
-    states: UserStates = user_states(inputs.users.select(rows), inputs.proposer.side)
+    states: UserStates = user_states(inputs.users.select(rows), inputs.proposer.items)
     exposures = None if inputs.exposures is None else inputs.exposures.select(rows)
     return inputs.proposer.features(
         Requests(users=states, requested_at=inputs.requested_at[rows], exposures=exposures),

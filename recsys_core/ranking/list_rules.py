@@ -53,7 +53,7 @@ def listed_items(proposer: Proposer, movies: pl.DataFrame) -> ListedItems:
     """The items of a proposer's catalogue; one that the movies (MOVIES) lack has no title."""
     item_ids = pl.DataFrame({"item_id": proposer.tower.catalogue.item_ids})
     titles = item_ids.join(movies.select("item_id", "title"), on="item_id", how="left", maintain_order="left")["title"]
-    return ListedItems(vectors=proposer.side.unit_vectors, titles=titles.fill_null("").to_list())
+    return ListedItems(vectors=proposer.items.unit_vectors, titles=titles.fill_null("").to_list())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,7 @@ class Recommender:
 
     def __post_init__(self) -> None:
         proposer = self.bundle.proposer
-        self.users = Users(catalogue=proposer.tower.catalogue, items=proposer.side, ratings=self.bundle.ratings)
+        self.users = Users(catalogue=proposer.tower.catalogue, items=proposer.items, ratings=self.bundle.ratings)
         self.exposures = UserExposures(catalogue=proposer.tower.catalogue)
         self.listed = listed_items(proposer, self.bundle.movies)
 

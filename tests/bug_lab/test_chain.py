@@ -66,7 +66,7 @@ def test_the_towers_that_serve_have_seen_the_last_rating(tiny: TinyRun, tmp_path
     tiny.index.save(folders["faiss_index"])
     tiny.ranker.save(folders["ranker"])
     proposer = read_bundle(folders).proposer
-    assert proposer.tower.fit_end == proposer.side.as_of == tiny.splits.fit_end(NOW)
+    assert proposer.tower.fit_end == proposer.items.as_of == tiny.splits.fit_end(NOW)
     assert proposer.tower.fit_end > tiny.ratings["timestamp"].max()
 
 

@@ -147,8 +147,8 @@ def test_somebody_unknown_gets_what_everybody_new_gets(tiny: TinyRun) -> None:
 
 def test_a_block_says_what_was_missing_and_stale(tiny: TinyRun) -> None:
     proposer, inputs = tiny.proposer(), of_a_slice(tiny)
-    states = user_states(inputs.users, proposer.side)
-    late = np.full(inputs.users.n_users, proposer.side.as_of + 5 * 365 * 86_400)
+    states = user_states(inputs.users, proposer.items)
+    late = np.full(inputs.users.n_users, proposer.items.as_of + 5 * 365 * 86_400)
     block = proposer.features(
         Requests(users=states, requested_at=late), inputs.user_vectors, inputs.candidates.item_idx
     )

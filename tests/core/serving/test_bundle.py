@@ -103,8 +103,8 @@ def test_a_bundle_holds_the_current_version_of_every_part(tiny: TinyRun, full: L
     assert bundle.movies.equals(tiny.movies)
     assert bundle.ratings.equals(tiny.ratings)
     proposer = bundle.proposer
-    assert proposer.tower.fit_end == proposer.side.as_of == tiny.splits.fit_end(NOW)
-    assert np.array_equal(proposer.side.features, tiny.proposer().side.features, equal_nan=True)
+    assert proposer.tower.fit_end == proposer.items.as_of == tiny.splits.fit_end(NOW)
+    assert np.array_equal(proposer.items.features, tiny.proposer().items.features, equal_nan=True)
     assert np.array_equal(proposer.retriever.item_vectors, item_vectors(tiny.tower))
     assert proposer.retriever.index is not None
     assert np.array_equal(proposer.retriever.index.item_ids, tiny.index.item_ids)

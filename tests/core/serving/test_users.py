@@ -209,7 +209,7 @@ def test_a_thousand_random_requests_answered_one_by_one_read_the_bits_of_the_off
     asked = moments(N_REQUESTS, seed=9)
     batch, known = offline(asked.user_ids, asked.times)
     features, proposer = candidate_features(batch), batch.proposer
-    users = Users(catalogue=proposer.tower.catalogue, items=proposer.side, ratings=embedded.ratings().sort("user_id"))
+    users = Users(catalogue=proposer.tower.catalogue, items=proposer.items, ratings=embedded.ratings().sort("user_id"))
     for row in range(N_REQUESTS):
         time = asked.times[row : row + 1]
         state = users.state_before(int(asked.user_ids[row]), int(time[0]))
