@@ -19,16 +19,16 @@ from benchmarks.seeds import Tables
 from recsys_assets.resources import lake_root
 from recsys_core.evaluation.accuracy import per_user_metrics
 from recsys_core.evaluation.lists import lists_table, of_window
-from recsys_core.evaluation.rendering import markdown_table
-from recsys_core.features.slices import of_slice
+from recsys_core.features.tables import of_slice
 from recsys_core.lake.store import Lake
+from recsys_core.markdown import markdown_table
 from recsys_core.metrics.uncertainty import seed_spread
 from recsys_core.ranking.config import NO_RULES, RankerConfig
-from recsys_core.ranking.examples import RankingExamples
+from recsys_core.ranking.diagnostics import validate_ranker
 from recsys_core.ranking.inputs import propose, proposer_of
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.ranking.rankers import fit_rankers, scored_window
-from recsys_core.ranking.validation import validate_ranker
+from recsys_core.ranking.training_rows import RankingExamples
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.slices import fit_towers
 

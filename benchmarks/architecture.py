@@ -21,7 +21,7 @@ from benchmarks.generated import settle, written
 from recsys_assets.asset_specs import ASSET_SPECS
 from recsys_assets.definitions import defs
 from recsys_core import STAGES
-from recsys_core.evaluation.rendering import markdown_table
+from recsys_core.markdown import markdown_table
 
 PAGE = PROJECT / "docs" / "architecture.md"
 COMMAND = "benchmarks.architecture"

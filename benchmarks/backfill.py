@@ -18,9 +18,9 @@ from pathlib import Path
 
 from benchmarks.spread import spread_of
 from recsys_core.days import DAY_S, day_of, start_of
-from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.feedback.records import Event
 from recsys_core.feedback.sqlite_log import SqliteLog
+from recsys_core.markdown import markdown_table
 
 FIRST_SECOND = start_of("2016-10-18")
 

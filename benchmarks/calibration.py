@@ -17,12 +17,12 @@ import polars as pl
 
 from recsys_assets.resources import lake_root
 from recsys_core.data.splits import TEST
-from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.lake.store import Lake
+from recsys_core.markdown import markdown_table
 from recsys_core.metrics.uncertainty import paired_ratio
-from recsys_core.ranking.calibration_report import crossfitted, forecast_scores
-from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.rankers import load_examined, scored_window
+from recsys_core.ranking.report import crossfitted, forecast_scores
+from recsys_core.ranking.training_rows import RankingExamples
 from recsys_core.seeding import child
 
 SEEDS = range(17, 37)

@@ -21,10 +21,10 @@ from benchmarks.development import Exam, difference, luck, signed
 from recsys_assets.resources import lake_root
 from recsys_core.evaluation.accuracy import per_user_metrics
 from recsys_core.evaluation.lists import lists_table, of_window
-from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.registry import names_of
 from recsys_core.features.tables import item_features
 from recsys_core.lake.store import Lake
+from recsys_core.markdown import markdown_table
 from recsys_core.ranking.inputs import Proposer, candidate_features, propose, proposer_of
 from recsys_core.ranking.lists import rank_by_features
 from recsys_core.seeding import child
@@ -45,7 +45,7 @@ def asked(
     """Every user's metrics, with other items, other histories, edited features, or items of another date."""
     proposer: Proposer = proposer_of(exam.tower, exam.items if items is None else items)
     if as_of is not None:
-        proposer = replace(proposer, side=replace(proposer.side, as_of=as_of))
+        proposer = replace(proposer, items=replace(proposer.items, as_of=as_of))
     inputs = propose(
         proposer,
         exam.questions.known if known is None else known,

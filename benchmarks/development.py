@@ -11,7 +11,7 @@ import polars as pl
 
 from recsys_core.data.splits import Splits
 from recsys_core.evaluation.protocols import REFITTED, Examination, Questions
-from recsys_core.features.slices import of_slice
+from recsys_core.features.tables import of_slice
 from recsys_core.lake.store import Lake
 from recsys_core.metrics.uncertainty import Estimate, paired_difference
 from recsys_core.ranking.ranker import Ranker

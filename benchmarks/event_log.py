@@ -20,11 +20,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.spread import spread_of
-from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.feedback.interactions import versions_of_days
 from recsys_core.feedback.log import EventLog
 from recsys_core.feedback.records import Event
 from recsys_core.feedback.sqlite_log import SqliteLog
+from recsys_core.markdown import markdown_table
 
 BATCHES = (1, 64, 512)
 FIRST_SECOND = 1_476_748_800

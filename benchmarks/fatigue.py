@@ -33,16 +33,15 @@ from recsys_assets.resources import lake_root
 from recsys_core.data.ratings_table import read_holdback
 from recsys_core.data.schemas import LIKED, RATINGS_COLUMNS
 from recsys_core.data.splits import Splits
-from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.feedback.labels import logged_clicks, logged_ratings, outcomes
 from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE, unpack_features
 from recsys_core.lake.store import Lake
+from recsys_core.markdown import markdown_table
 from recsys_core.metrics.uncertainty import paired_difference
 from recsys_core.ranking.config import ListRulesConfig, ShownConfig
-from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import Ranker, fit_ranker
-from recsys_core.ranking.shown import LoggedFeedback, shown_rows
+from recsys_core.ranking.training_rows import LoggedFeedback, RankingExamples, shown_rows
 from recsys_core.retrieval.storage import load_tower
 from recsys_core.seeding import child
 from recsys_core.serving.bundle import Bundle, load_bundle

@@ -29,9 +29,9 @@ from benchmarks import PROJECT
 from benchmarks.processes import BYTES_PER_UNIT
 from benchmarks.spread import spread_of
 from recsys_core.data.schemas import MOVIES, MOVIES_COLUMNS, RATINGS, RATINGS_COLUMNS
-from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.content import GENRES
 from recsys_core.features.tables import item_features
+from recsys_core.markdown import markdown_table
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.training import fit_two_tower
 

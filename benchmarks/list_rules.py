@@ -25,9 +25,9 @@ from benchmarks.development import Exam, difference, luck, signed
 from recsys_assets.resources import lake_root
 from recsys_core.evaluation.accuracy import per_user_metrics
 from recsys_core.evaluation.lists import lists_table
-from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.content import genre_matrix
 from recsys_core.lake.store import Lake
+from recsys_core.markdown import markdown_table
 from recsys_core.metrics.beyond_accuracy import intra_list_diversity
 from recsys_core.ranking.config import NO_RULES, ListRulesConfig
 from recsys_core.ranking.inputs import RankingInputs, propose, proposer_of

@@ -25,16 +25,16 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from recsys_assets.resources import lake_root
-from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.state import Requests, UserStates
 from recsys_core.lake.store import Lake
+from recsys_core.markdown import markdown_table
 from recsys_core.monitoring.parity import parity_report
 from recsys_core.monitoring.past import serve_past
 from recsys_core.ranking.inputs import Proposer
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.candidates import Retriever
-from recsys_core.retrieval.encoding import user_vectors
+from recsys_core.retrieval.vectors import user_vectors
 from recsys_core.serving import recommender
 from recsys_core.serving.bundle import Bundle, load_bundle
 from recsys_core.serving.recommender import Recommender

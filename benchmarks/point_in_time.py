@@ -17,9 +17,8 @@ import numpy as np
 import polars as pl
 
 from benchmarks.growth import interactions
-from recsys_core.evaluation.rendering import markdown_table
-from recsys_core.features.counts import DAY, item_counts
-from recsys_core.features.sums import user_sums
+from recsys_core.features.point_in_time import DAY, item_counts, user_sums
+from recsys_core.markdown import markdown_table
 
 SIZES = (100_000, 1_000_000, 5_000_000)
 

@@ -18,22 +18,21 @@ import polars as pl
 
 from recsys_assets.resources import lake_root
 from recsys_core.data.splits import TEST, Splits
-from recsys_core.evaluation.baselines import BaselineLists
+from recsys_core.evaluation.accuracy import HEADLINE, HEADLINE_METRICS
+from recsys_core.evaluation.baselines.lists import BaselineLists
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.end_to_end import SystemInputs, evaluate_end_to_end
-from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.evaluation.report import ALL_WINDOWS, DEVELOPMENT, OURS, RETRIEVAL_ONLY
-from recsys_core.features.slices import SliceFeatures
+from recsys_core.features.tables import SliceFeatures
 from recsys_core.lake.store import Lake
+from recsys_core.markdown import markdown_table
 from recsys_core.metrics.uncertainty import seed_spread
 from recsys_core.ranking.config import NO_RULES, RankerConfig
 from recsys_core.ranking.rankers import fit_rankers
-from recsys_core.ranking.slices import examples_of_slices
+from recsys_core.ranking.training_rows import examples_of_slices
 from recsys_core.retrieval.config import CandidatesConfig, IndexConfig, TwoTowerConfig
 from recsys_core.retrieval.slices import fit_towers
 from recsys_core.tables import read_table
-
-METRICS = ("ndcg@10", "recall@10", "recall@100", "map@10", "hit@10")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +87,7 @@ def figures(tables: Tables, seed: int) -> dict[str, float]:
     report = evaluate_end_to_end(inputs, EvaluationConfig())
     return {
         f"{window} {model} {name}": report.mean(model, name, window=window)
-        for window, names in ((DEVELOPMENT, METRICS[:1]), (ALL_WINDOWS, METRICS), (TEST, METRICS))
+        for window, names in ((DEVELOPMENT, [HEADLINE]), (ALL_WINDOWS, HEADLINE_METRICS), (TEST, HEADLINE_METRICS))
         for model in (RETRIEVAL_ONLY, OURS)
         for name in names
     }

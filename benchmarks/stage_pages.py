@@ -21,9 +21,9 @@ from benchmarks.architecture import assets_in_order, name_of
 from benchmarks.generated import settle, written
 from recsys_assets.asset_specs import ASSET_SPECS
 from recsys_core import STAGES
-from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.feature import Feature, declared_in
 from recsys_core.features.registry import GROUPS
+from recsys_core.markdown import markdown_table
 
 PAGES = PROJECT / "docs" / "stages"
 GROUP_PAGES = PROJECT / "docs" / "features"
@@ -62,7 +62,7 @@ def features_part() -> str:
         (f"[{name_of_group(group)}](../features/{name_of_group(group)}.md)", purpose_of(group), _names(group))
         for group in GROUPS
     )
-    return _left(["group", "asks", "features"], rows)
+    return _left(["group", "measures", "features"], rows)
 
 
 def group_pages() -> dict[Path, str]:

@@ -22,19 +22,19 @@ from recsys_core.data.movielens.reading import read_dataset
 from recsys_core.data.movielens.sources import EMBEDDED, locate
 from recsys_core.data.schemas import RATING_STEPS
 from recsys_core.data.splits import fit_ratings, make_splits, relevant_items
+from recsys_core.evaluation.baselines.config import BaselinesConfig
+from recsys_core.evaluation.baselines.popularity import fit_popularity
+from recsys_core.evaluation.baselines.scorer import recommend
 from recsys_core.evaluation.protocols import FROZEN, Examination
 from recsys_core.features.tables import item_features
 from recsys_core.metrics.ranking import recall_at_k
 from recsys_core.metrics.relevance import hits_of
-from recsys_core.retrieval.baselines.config import BaselinesConfig
-from recsys_core.retrieval.baselines.popularity import fit_popularity
-from recsys_core.retrieval.baselines.recommend import recommend
 from recsys_core.retrieval.candidates import find_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.encoding import item_vectors, parts_of, user_vectors
 from recsys_core.retrieval.index import ExactSearch
 from recsys_core.retrieval.recency import AGE_LIMITS
 from recsys_core.retrieval.training import fit_two_tower
+from recsys_core.retrieval.vectors import item_vectors, parts_of, user_vectors
 
 pictures = lake_root() / "pictures"
 pictures.mkdir(parents=True, exist_ok=True)

@@ -22,17 +22,17 @@ from benchmarks.drift.returning import false_alarms, scenarios
 from benchmarks.drift.shifts import CAUSES, NOTHING
 from recsys_assets.resources import lake_root
 from recsys_core.data.splits import Splits
-from recsys_core.evaluation.rendering import markdown_table
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.lake.store import Lake
+from recsys_core.markdown import markdown_table
 from recsys_core.monitoring.config import DriftConfig
 from recsys_core.monitoring.drift import drift_report
 from recsys_core.monitoring.reference import Reference, make_reference
 from recsys_core.monitoring.sample import Sample, scored_sample
 from recsys_core.monitoring.significance import holm
 from recsys_core.ranking.config import RankerConfig
-from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import fit_ranker
+from recsys_core.ranking.training_rows import RankingExamples
 from recsys_core.seeding import child
 
 Alarms = dict[str, bool]

@@ -8,7 +8,7 @@ import polars as pl
 
 from recsys_core.data.splits import Splits, known_ratings
 from recsys_core.features.registry import FEATURE_NAMES
-from recsys_core.features.slices import of_slice
+from recsys_core.features.tables import of_slice
 from recsys_core.lake.store import Lake
 from recsys_core.monitoring.sample import Sample, scored_sample
 from recsys_core.ranking.inputs import candidate_features, propose, proposer_of

@@ -26,7 +26,7 @@ from recsys_core.data.movielens.reading import read_dataset
 from recsys_core.data.movielens.sources import locate
 from recsys_core.errors import RecsysError
 from recsys_core.evaluation.config import EvaluationConfig
-from recsys_core.evaluation.rendering import markdown_table
+from recsys_core.markdown import markdown_table
 
 SETTINGS = "tuned.json"
 

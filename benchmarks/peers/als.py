@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from pydantic import BaseModel, Field
 
 from recsys_core.data.histories import Float32s, Histories, Int64s
-from recsys_core.retrieval.baselines.scorer import PRIOR_WEIGHT, popularity_prior
+from recsys_core.evaluation.baselines.scorer import PRIOR_WEIGHT, popularity_prior
 
 
 class AlsConfig(BaseModel, frozen=True, extra="forbid"):

@@ -16,9 +16,9 @@ from benchmarks.peers.als import AlsConfig, fit_als
 from benchmarks.peers.folders import Known
 from benchmarks.peers.vae import VaeConfig, fit_vae
 from recsys_core.errors import DataError
-from recsys_core.retrieval.baselines.config import BaselinesConfig
-from recsys_core.retrieval.baselines.scorer import Scorer
-from recsys_core.retrieval.baselines.tuning import BASELINES, Baseline, Settings
+from recsys_core.evaluation.baselines.config import BaselinesConfig
+from recsys_core.evaluation.baselines.scorer import Scorer
+from recsys_core.evaluation.baselines.tuning import BASELINES, Baseline, Settings
 from recsys_core.seeding import child, child_seed
 
 N_TRIALS = 12

@@ -11,10 +11,9 @@ from benchmarks.peers.contenders import PEERS, Peer, check_libraries
 from benchmarks.peers.folders import known_of, lists_of, table_of, targets_of, tuning_data
 from benchmarks.peers.tuning import LIST_LENGTH, SHOWN, Tuned, listed
 from recsys_core.errors import DataError
-from recsys_core.evaluation.accuracy import HEADLINE, per_user_metrics
-from recsys_core.evaluation.comparison import compare, summarise
+from recsys_core.evaluation.accuracy import HEADLINE, compare, per_user_metrics, summarise
 from recsys_core.evaluation.config import EvaluationConfig
-from recsys_core.evaluation.rendering import markdown_table
+from recsys_core.markdown import markdown_table
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from benchmarks.peers.contenders import PEERS, Peer, check_libraries, seed_of, s
 from benchmarks.peers.folders import TUNING, Known, known_of, targets_of, tuning_data
 from recsys_core.errors import DataError
 from recsys_core.evaluation.accuracy import HEADLINE, per_user_metrics
+from recsys_core.evaluation.baselines.scorer import recommend
 from recsys_core.evaluation.lists import lists_table
 from recsys_core.metrics.ordering import tie_break_order
-from recsys_core.retrieval.baselines.recommend import recommend
 
 logger = logging.getLogger(__name__)
 

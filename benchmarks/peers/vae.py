@@ -15,7 +15,7 @@ import torch
 from pydantic import BaseModel, Field
 
 from recsys_core.data.histories import Float32s, Histories
-from recsys_core.retrieval.baselines.scorer import PRIOR_WEIGHT, popularity_prior
+from recsys_core.evaluation.baselines.scorer import PRIOR_WEIGHT, popularity_prior
 
 
 class VaeConfig(BaseModel, frozen=True, extra="forbid"):

@@ -10,8 +10,8 @@ from recsys_assets.publishing import AssetRun, Published
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import from_settings
 from recsys_core.days import moment
+from recsys_core.evaluation.baselines.config import BaselinesConfig
 from recsys_core.evaluation.config import EvaluationConfig
-from recsys_core.retrieval.baselines.config import BaselinesConfig
 
 
 @from_settings("baselines")
@@ -38,7 +38,7 @@ def baselines(context: dg.AssetExecutionContext, config: BaselinesRun, lake: Lak
     lists for the users of every window without reading the test's targets.
     """
     from recsys_core.data.splits import Splits
-    from recsys_core.evaluation.baselines import baseline_lists
+    from recsys_core.evaluation.baselines.lists import baseline_lists
 
     run = AssetRun(context, lake, config)
     made = baseline_lists(run.table("ratings", "every_rating"), Splits.load(run.folder("splits")), config)
@@ -60,7 +60,7 @@ def eval_report(context: dg.AssetExecutionContext, config: EvalReportRun, lake: 
     from functools import partial
 
     from recsys_core.data.splits import NOW, Splits
-    from recsys_core.evaluation.baselines import BaselineLists
+    from recsys_core.evaluation.baselines.lists import BaselineLists
     from recsys_core.evaluation.end_to_end import SystemInputs, evaluate_end_to_end
     from recsys_core.ranking.rankers import load_examined
     from recsys_core.retrieval.config import IndexConfig

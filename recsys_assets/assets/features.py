@@ -16,7 +16,7 @@ def item_features(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     Counted once for everybody, since they are the same for all users who are asked as of that moment.
     """
     from recsys_core.data.splits import Splits
-    from recsys_core.features.slices import item_features_by_slice
+    from recsys_core.features.tables import item_features_by_slice
 
     run = AssetRun(context, lake)
     ratings = run.table("ratings", "every_rating")
@@ -35,7 +35,7 @@ def user_features(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     They tell the ranker whom it is ordering for: a harsh critic's three stars are not a fan's.
     """
     from recsys_core.data.splits import Splits
-    from recsys_core.features.slices import user_features_by_slice
+    from recsys_core.features.tables import user_features_by_slice
 
     run = AssetRun(context, lake)
     ratings = run.table("ratings", "every_rating")

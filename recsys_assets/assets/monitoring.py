@@ -85,8 +85,8 @@ def drift_report(context: dg.AssetExecutionContext, config: DriftReportRun, lake
     from recsys_core.feedback.set_aside import requests_set_aside
     from recsys_core.monitoring.served import served_until
     from recsys_core.monitoring.watch import watch
-    from recsys_core.ranking.examples import RankingExamples
     from recsys_core.ranking.rankers import load_examined
+    from recsys_core.ranking.training_rows import RankingExamples
 
     run, until = AssetRun(context, lake, config), closed_until()
     with lake.open_log() as log:

@@ -40,9 +40,9 @@ def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesR
     from functools import partial
 
     from recsys_core.data.splits import Splits
-    from recsys_core.features.slices import SliceFeatures
-    from recsys_core.ranking.shown import LoggedFeedback, is_shown, shown_rows
-    from recsys_core.ranking.slices import examples_of_slices
+    from recsys_core.features.tables import SliceFeatures
+    from recsys_core.ranking.schemas import is_shown
+    from recsys_core.ranking.training_rows import LoggedFeedback, examples_of_slices, shown_rows
     from recsys_core.retrieval.storage import load_tower
 
     run = AssetRun(context, lake, config)
@@ -78,8 +78,8 @@ def ranker(context: dg.AssetExecutionContext, config: RankerRun, lake: LakeResou
     Beside it lies one ranker per window with the same settings, trained on what was known before that window: these are
     examined, and by them the probabilities of the one that serves are calibrated.
     """
-    from recsys_core.ranking.examples import RankingExamples
     from recsys_core.ranking.rankers import fit_rankers
+    from recsys_core.ranking.training_rows import RankingExamples
 
     run = AssetRun(context, lake, config)
     examples = RankingExamples.load(run.folder("ranking_examples"))
@@ -96,9 +96,9 @@ def ranking_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Pub
 
     Also whether its probabilities can be taken at their word. Each window is asked of a ranker that had not seen it.
     """
-    from recsys_core.ranking.examples import RankingExamples
     from recsys_core.ranking.rankers import load_examined
     from recsys_core.ranking.report import ranking_report as make_report
+    from recsys_core.ranking.training_rows import RankingExamples
 
     run = AssetRun(context, lake)
     examples = RankingExamples.load(run.folder("ranking_examples"))

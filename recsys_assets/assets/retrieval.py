@@ -66,8 +66,8 @@ def item_embeddings(context: dg.AssetExecutionContext, lake: LakeResource) -> Pu
     They are the same for every user, so they are computed once and not at each request.
     """
     from recsys_core.data.splits import NOW
-    from recsys_core.retrieval.embeddings import embed_items
     from recsys_core.retrieval.storage import load_tower
+    from recsys_core.retrieval.vectors import embed_items
 
     run = AssetRun(context, lake)
     embeddings = embed_items(load_tower(run.folder("two_tower"), NOW))
@@ -82,8 +82,8 @@ def faiss_index(context: dg.AssetExecutionContext, config: FaissIndexRun, lake: 
 
     A request can then look at a few hundred of all items; to score every item with the ranker would take too long.
     """
-    from recsys_core.retrieval.embeddings import ItemEmbeddings
     from recsys_core.retrieval.index import build_index
+    from recsys_core.retrieval.vectors import ItemEmbeddings
 
     run = AssetRun(context, lake, config)
     embeddings = ItemEmbeddings.load(run.folder("item_embeddings"))

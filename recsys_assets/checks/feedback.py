@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 @dg.asset_check(asset="interaction_log_head")
 def every_closed_day_is_ingested(lake: LakeResource) -> dg.AssetCheckResult:
     """No closed day waits to be ingested, or has changed since; days on which nothing arrived are only told."""
-    from recsys_core.evaluation.rendering import markdown_table
     from recsys_core.feedback.inspection import SILENT
+    from recsys_core.markdown import markdown_table
 
     found = log_gaps(lake)
     is_silent = found["what"] == SILENT

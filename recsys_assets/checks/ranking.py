@@ -16,7 +16,7 @@ def features_keep_their_contract(lake: LakeResource) -> dg.AssetCheckResult:
     """Every feature lies within its declared bounds and is missing only where that is declared."""
     from recsys_core.contracts import violations
     from recsys_core.features.schemas import example_schema
-    from recsys_core.ranking.examples import RankingExamples
+    from recsys_core.ranking.training_rows import RankingExamples
 
     rows = RankingExamples.load(lake.store.open("ranking_examples")).rows
     return result_of(violations(rows, example_schema()), rows.height)

@@ -30,7 +30,7 @@ def no_tower_knows_its_future(lake: LakeResource) -> dg.AssetCheckResult:
 def towers_number_the_items_as_the_features(lake: LakeResource) -> dg.AssetCheckResult:
     """Row n of a tower's items and row n of its slice's features are the same movie, in every slice."""
     from recsys_core.data.splits import Splits
-    from recsys_core.features.slices import of_slice
+    from recsys_core.features.tables import of_slice
     from recsys_core.retrieval.storage import load_tower
     from recsys_core.tables import read_table
 
@@ -47,10 +47,10 @@ def towers_number_the_items_as_the_features(lake: LakeResource) -> dg.AssetCheck
 def index_belongs_to_the_towers(lake: LakeResource) -> dg.AssetCheckResult:
     """Ids in the same order, and the index's scores are the towers' dot products."""
     from recsys_core.data.splits import NOW
-    from recsys_core.retrieval.embeddings import ItemEmbeddings
     from recsys_core.retrieval.index import ItemIndex
     from recsys_core.retrieval.report import embeddings_match
     from recsys_core.retrieval.storage import load_tower
+    from recsys_core.retrieval.vectors import ItemEmbeddings
 
     difference = embeddings_match(
         ItemEmbeddings.load(lake.store.open("item_embeddings")),

@@ -71,7 +71,7 @@ def base_ratings_metadata(kept: pl.DataFrame, read: "Read") -> Metadata:
 
 def rejected_metadata(rejected: pl.DataFrame, notes: list[str]) -> Metadata:
     """The first of the lines that were set aside, and what was odd but accepted."""
-    from recsys_core.evaluation.rendering import markdown_table
+    from recsys_core.markdown import markdown_table
 
     first = [[str(cell) for cell in row] for row in rejected.head(20).iter_rows()]
     return {
@@ -116,7 +116,7 @@ def ratings_metadata(ratings: pl.DataFrame, every: pl.DataFrame) -> Metadata:
 def splits_metadata(splits: "Splits") -> Metadata:
     """Each slice's dates and number of users."""
     from recsys_core.data.schemas import CUTOFFS, SLICE_USERS, TARGETS
-    from recsys_core.evaluation.rendering import markdown_table
+    from recsys_core.markdown import markdown_table
 
     users, targets = (dict(table.group_by("slice").len().iter_rows()) for table in (splits.users, splits.targets))
     dated = splits.cutoffs.with_columns(

@@ -11,7 +11,7 @@ from recsys_assets.metadata.tables import Lineage, Metadata, columns_on_demand, 
 if TYPE_CHECKING:  # these pull in torch, faiss and xgboost, which must not slow the loading of definitions
     from matplotlib.axes import Axes
 
-    from recsys_core.evaluation.baselines import BaselineLists
+    from recsys_core.evaluation.baselines.lists import BaselineLists
     from recsys_core.evaluation.report import EvalReport
 
 BASELINES_LINEAGE: Lineage = {"user_id": ("splits.users.user_id",), "item_id": ("ratings.item_id",)}
@@ -26,9 +26,8 @@ REPORT_LINEAGE: Lineage = {
 
 def baselines_metadata(made: "BaselineLists") -> Metadata:
     """Every setting tried, best first, and the best figure of each baseline on the development windows."""
-    from recsys_core.evaluation.rendering import markdown_table
-    from recsys_core.evaluation.schemas import BASELINE_LISTS
-    from recsys_core.retrieval.schemas import TRIALS
+    from recsys_core.evaluation.schemas import BASELINE_LISTS, TRIALS
+    from recsys_core.markdown import markdown_table
 
     ordered = made.trials.sort("model", "ndcg_at_10", descending=[False, True])
     rows = [[str(row[0]), str(row[1]), *(f"{value:.4f}" for value in row[2:])] for row in ordered.iter_rows()]

@@ -38,7 +38,7 @@ def user_features_metadata(table: pl.DataFrame) -> Metadata:
 
 def missing_metadata(table: pl.DataFrame) -> Metadata:
     """How often a value is undefined: of all features, and of each."""
-    from recsys_core.features.missing import missing_shares
+    from recsys_core.features.assembler import missing_shares
 
     shares = missing_shares(table)
     worst = shares.head(MOST_MISSING)

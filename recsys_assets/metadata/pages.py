@@ -18,8 +18,7 @@ FEATURE_PAGES = {
     "item_features": ("items",),
     "user_features": ("users",),
     "ranking_examples": (
-        "items", "users", "scores", "tastes", "similarities", "associations", "covisits", "neighbours", "fatigue",
-        "context",
+        "items", "users", "scores", "tastes", "collaborative", "fatigue", "context",
     ),
 }  # fmt: skip
 """Asset -> the pages of the groups of features that it holds; a test compares them with the registry."""

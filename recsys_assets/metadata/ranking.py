@@ -11,9 +11,9 @@ from recsys_assets.metadata.tables import Lineage, Metadata, feature_table_metad
 if TYPE_CHECKING:  # these pull in torch and xgboost, which must not slow the loading of definitions
     from matplotlib.axes import Axes
 
-    from recsys_core.ranking.examples import RankingExamples
     from recsys_core.ranking.rankers import Rankers
     from recsys_core.ranking.report import RankingReport
+    from recsys_core.ranking.training_rows import RankingExamples
 
 EXAMPLES_LINEAGE: Lineage = {
     "slice": ("splits.cutoffs.slice", "impression_outcomes.request_id"),
@@ -38,8 +38,7 @@ def examples_metadata(examples: "RankingExamples") -> Metadata:
     """The labelled candidates, and how rare a like among them is."""
     from recsys_core.data.schemas import CUTOFFS
     from recsys_core.features.schemas import example_schema
-    from recsys_core.ranking.schemas import N_TARGETS
-    from recsys_core.ranking.shown import is_shown
+    from recsys_core.ranking.schemas import N_TARGETS, is_shown
 
     rows = examples.rows
     others = {"n_targets": (examples.n_targets, N_TARGETS), "cutoffs": (examples.cutoffs, CUTOFFS)}
@@ -54,7 +53,7 @@ def examples_metadata(examples: "RankingExamples") -> Metadata:
 
 def ranker_metadata(fitted: "Rankers", examples: "RankingExamples") -> Metadata:
     """NDCG by number of trees, of the ranker before the last development window: there, and where it learned."""
-    from recsys_core.ranking.learning import learning_curve
+    from recsys_core.ranking.diagnostics import learning_curve
 
     curve = learning_curve(fitted.examined[examples.development[-1]], examples)
     seen = curve.filter("is_new")

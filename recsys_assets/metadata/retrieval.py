@@ -14,11 +14,11 @@ if TYPE_CHECKING:  # these pull in torch and faiss, which must not slow the load
 
     from recsys_core.data.splits import Splits
     from recsys_core.retrieval.config import TwoTowerConfig
-    from recsys_core.retrieval.embeddings import ItemEmbeddings
     from recsys_core.retrieval.index import ItemIndex
-    from recsys_core.retrieval.learning import ValidationCurve
     from recsys_core.retrieval.report import RetrievalReport
     from recsys_core.retrieval.training import FittedTower
+    from recsys_core.retrieval.validation_curve import ValidationCurve
+    from recsys_core.retrieval.vectors import ItemEmbeddings
 
 REPORT_LINEAGE: Lineage = {
     "slice": ("splits.cutoffs.slice",),
@@ -35,7 +35,7 @@ def validation_curve(
 
     Made here and not in the asset, because how a training is looked at is no reason to train again.
     """
-    from recsys_core.retrieval.learning import ValidationCurve
+    from recsys_core.retrieval.validation_curve import ValidationCurve
 
     return ValidationCurve(ratings=ratings, splits=splits, n_epochs=config.refit_epochs, tell=tell)
 
@@ -72,7 +72,7 @@ def training_metadata(towers: Mapping[str, "FittedTower"], curve: "ValidationCur
 
 def embeddings_metadata(embeddings: "ItemEmbeddings") -> Metadata:
     """How long the vectors are: an item whose vector grows is recommended to everybody."""
-    from recsys_core.retrieval.embeddings import lengths_of
+    from recsys_core.retrieval.vectors import lengths_of
 
     lengths = lengths_of(embeddings)
 
@@ -94,15 +94,14 @@ def index_metadata(index: "ItemIndex") -> Metadata:
 
 def retrieval_metadata(report: "RetrievalReport", ratings: pl.DataFrame, tower: "FittedTower") -> Metadata:
     """Recall against the number of candidates, and recall against time of other indexes over the same vectors."""
-    from recsys_core.retrieval.embeddings import embed_items
-    from recsys_core.retrieval.encoding import user_vectors
-    from recsys_core.retrieval.frontier import frontier
+    from recsys_core.retrieval.index_tradeoff import index_tradeoff
     from recsys_core.retrieval.report import latest_users
     from recsys_core.retrieval.schemas import INDEX_RECALL, RECALL
+    from recsys_core.retrieval.vectors import embed_items, user_vectors
 
     means = report.recall.group_by("k").agg(pl.col("recall").mean()).sort("k")
     queries = user_vectors(tower, latest_users(ratings, tower))
-    tried = frontier(embed_items(tower).vectors, queries, time.perf_counter)
+    tried = index_tradeoff(embed_items(tower).vectors, queries, time.perf_counter)
 
     def draw_recall(axes: "Axes") -> None:
         axes.plot(means["k"].to_list(), means["recall"].to_list(), marker="o", markersize=4)

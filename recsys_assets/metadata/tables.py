@@ -102,7 +102,7 @@ def columns_of(schema: "pa.DataFrameSchema", prefix: str = "") -> Iterator[dg.Ta
 
 def figures(table: pl.DataFrame) -> dg.MarkdownMetadataValue:
     """A table of figures as it is, floats with four digits."""
-    from recsys_core.evaluation.rendering import markdown_table
+    from recsys_core.markdown import markdown_table
 
     rows = [[f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row] for row in table.iter_rows()]
     return dg.MetadataValue.md(markdown_table(table.columns, rows))

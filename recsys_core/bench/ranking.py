@@ -20,7 +20,7 @@ from recsys_core.data.config import HoldoutsConfig, SplitsConfig
 from recsys_core.data.schemas import LIKED, RATING_STEPS
 from recsys_core.data.splits import NOW, Splits, chained, fitted_before, hold_out, make_splits
 from recsys_core.errors import DataError
-from recsys_core.features.slices import (
+from recsys_core.features.tables import (
     SliceFeatures,
     item_features_by_slice,
     of_slice,
@@ -30,7 +30,7 @@ from recsys_core.ranking.config import RankerConfig
 from recsys_core.ranking.inputs import RankingInputs, after_the_last, propose, proposer_of
 from recsys_core.ranking.lists import rank
 from recsys_core.ranking.ranker import Ranker, fit_ranker
-from recsys_core.ranking.slices import examples_of_slices
+from recsys_core.ranking.training_rows import examples_of_slices
 from recsys_core.retrieval.candidates import Candidates
 from recsys_core.retrieval.config import CandidatesConfig, IndexConfig, TwoTowerConfig
 from recsys_core.retrieval.slices import fit_towers

@@ -4,7 +4,7 @@ from pydantic import BaseModel, Field
 
 
 class EvaluationConfig(BaseModel, frozen=True, extra="forbid"):
-    """How the final figures are taken."""
+    """Settings of the final figures."""
 
     k: int = Field(10, ge=1, le=100, description="Length of the list that a user sees: headline, funnel and slices.")
     n_draws: int = Field(2000, ge=100, le=100_000, description="Bootstrap draws: 2,000 settle the third digit.")

@@ -7,12 +7,12 @@ from functools import partial
 import polars as pl
 
 from recsys_core.data.splits import Splits, fit_ratings
-from recsys_core.evaluation.baselines import BaselineLists
+from recsys_core.evaluation.baselines.lists import BaselineLists
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.funnel import Stages
 from recsys_core.evaluation.protocols import Examination, Questions
 from recsys_core.evaluation.report import Answered, EvalReport, evaluate
-from recsys_core.features.slices import of_slice
+from recsys_core.features.tables import of_slice
 from recsys_core.ranking.inputs import Proposer, TowerOf, propose, proposer_of
 from recsys_core.ranking.list_rules import ListedItems, listed_items, rule_all
 from recsys_core.ranking.lists import rank
@@ -45,7 +45,7 @@ def evaluate_end_to_end(inputs: SystemInputs, config: EvaluationConfig) -> EvalR
 
 
 def _answers_of(inputs: SystemInputs, examination: Examination, name: str, check: Check) -> list[Answered]:
-    """What the models of one slice answer."""
+    """The answers of the models of one slice."""
     check()
     items, tower = of_slice(inputs.items, name), inputs.tower_of(name)
     exact = proposer_of(tower, items)
@@ -62,7 +62,7 @@ def _answers_of(inputs: SystemInputs, examination: Examination, name: str, check
 
 @dataclass(frozen=True, kw_only=True)
 class _Models:
-    """What answers for a slice."""
+    """The models of a slice."""
 
     proposer: Proposer
     exact: Retriever  # the same without an index

@@ -1,4 +1,4 @@
-"""Where each held-out like was lost on its way to the list: the recall-loss funnel.
+"""The recall-loss funnel: the stage at which each held-out like was lost.
 
 Each target has exactly one fate, so the shares sum to 1 and say which stage to work on next.
 """
@@ -25,7 +25,7 @@ FATES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Stages:
-    """What each stage passed on, item_idx (n_users, any width) for the users of `users`."""
+    """The output of each stage, item_idx (n_users, any width) for the users of `users`."""
 
     users: Histories
     catalogue: Catalogue
@@ -50,7 +50,7 @@ def fates(stages: Stages, targets: pl.DataFrame, k: int) -> pl.DataFrame:
         found = places.select("user_id", "item_id", pl.col("rank").alias(name))
         traced = traced.join(found, on=["user_id", "item_id"], how="left", maintain_order="left")
     fate = (
-        # First of all, so that the hits are those of the recall at k, whatever the stages before the list say.
+        # First of all, so that the hits are those of the recall at k.
         pl.when(pl.col("ranked") <= k).then(pl.lit(FATES[5]))
         .when(pl.col("known").is_null()).then(pl.lit(FATES[0]))
         .when(pl.col("seen").is_not_null()).then(pl.lit(FATES[1]))

@@ -1,4 +1,4 @@
-"""What must hold before anything is shown to people."""
+"""Gates: conditions that a report must meet before a model is shown to people."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from recsys_core.data.splits import TEST
+from recsys_core.evaluation.baselines.tuning import BASELINES
 from recsys_core.evaluation.protocols import REFITTED
 from recsys_core.evaluation.report import OURS, EvalReport, pooled
-from recsys_core.retrieval.baselines.tuning import BASELINES
 
 
 def beats(report: EvalReport, other: str) -> bool:
@@ -27,9 +27,9 @@ def funnel_is_whole(report: EvalReport) -> bool:
 
 
 def denominators_agree(report: EvalReport) -> bool:
-    """Whether every model was averaged over all users with targets: nobody may drop those whom it serves badly.
+    """Whether every model was averaged over all users with targets: no model may drop users whom it serves badly.
 
-    Asked of every protocol and window, and of the pools, in which a user counts once for each window.
+    Checked for every protocol and window, and for the pools, in which a user counts once for each window.
     """
     asked = report.per_user.unique(["protocol", "window", "user_id"], maintain_order=True)
     sizes = pooled(asked).group_by("protocol", "window").agg(asked=pl.len())

@@ -1,4 +1,4 @@
-"""Ranked lists as tables, so that every model, ours or a baseline, hands in the same thing to be judged."""
+"""Ranked lists as tables: the common format in which every model, ours or a baseline, is judged."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,4 +1,4 @@
-"""Who is asked in a window, and by models of which age they are answered."""
+"""Protocols: the users of a window, and the age of the models that answer them."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ PROTOCOLS = (REFITTED, FROZEN, NEWCOMERS)
 
 @dataclass(frozen=True, kw_only=True)
 class Questions:
-    """What the models of one slice are asked by one protocol.
+    """The questions of one protocol to the models of one slice.
 
     Attributes:
         protocol: one of PROTOCOLS.
@@ -56,7 +56,7 @@ class Examination:
         return self.splits.exam_slices
 
     def questions(self, name: str) -> list[Questions]:
-        """What the models of a slice are asked, by each protocol; nothing where nobody asks."""
+        """The questions to the models of a slice, by protocol; empty without any user."""
         steps = self.splits.slices_of(self.splits.window_of(name))
         asked = [
             self._asked(REFITTED, self.splits, [name]),

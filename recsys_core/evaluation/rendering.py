@@ -1,12 +1,13 @@
-"""The report as tables: Markdown for the README and the metadata of the asset, cells for the terminal."""
+"""The report as tables: Markdown for the README and the asset's metadata, cells for the terminal."""
 
 from collections.abc import Sequence
 
 import polars as pl
 
-from recsys_core.evaluation.accuracy import HEADLINE
+from recsys_core.evaluation.accuracy import HEADLINE, HEADLINE_METRICS
 from recsys_core.evaluation.protocols import FROZEN, NEWCOMERS, REFITTED
 from recsys_core.evaluation.report import ALL_WINDOWS, EvalReport
+from recsys_core.markdown import markdown_table
 
 Cells = tuple[list[str], list[list[str]]]
 """The header of a table, and its rows."""
@@ -16,8 +17,6 @@ LONGEST_BAR = 8
 
 BLOCKS = ["", *map(chr, range(0x258F, 0x2587, -1))]
 """None to eight eighths of a block."""
-
-HEADLINE_METRICS = ("ndcg@10", "recall@10", "recall@100", "map@10", "hit@10")
 
 
 def headline_table(report: EvalReport, window: str = ALL_WINDOWS, protocol: str = REFITTED) -> str:
@@ -101,7 +100,7 @@ def windows_cells(report: EvalReport, models: Sequence[str], metric: str = HEADL
 
 
 def funnel_table(report: EvalReport) -> str:
-    """Where the held-out likes went."""
+    """The fates of the held-out likes."""
     rows = [[fate, str(n), f"{share:.1%}"] for fate, n, share in report.funnel.iter_rows()]
     return markdown_table(["fate of a held-out like", "likes", "share"], rows)
 
@@ -129,9 +128,3 @@ def item_slices_table(report: EvalReport) -> str:
     wide = named.pivot("column", index=["model", "k"], values="recall")
     rows = [[str(row[0]), str(row[1]), *(f"{value:.3f}" for value in row[2:])] for row in wide.iter_rows()]
     return markdown_table(wide.columns, rows)
-
-
-def markdown_table(header: list[str], rows: list[list[str]]) -> str:
-    """A GitHub-style table, the first column to the left and all others to the right."""
-    rule = ["---", *["---:"] * (len(header) - 1)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, rule, *rows])

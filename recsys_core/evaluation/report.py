@@ -9,9 +9,8 @@ import polars as pl
 
 from recsys_core.data.histories import Catalogue, histories_of
 from recsys_core.data.splits import TEST, chosen_on
-from recsys_core.evaluation.accuracy import HEADLINE, per_user_metrics
-from recsys_core.evaluation.breadth import Audience, breadth
-from recsys_core.evaluation.comparison import COMPARED, compare, summarise
+from recsys_core.evaluation.accuracy import COMPARED, HEADLINE, HEADLINE_METRICS, compare, per_user_metrics, summarise
+from recsys_core.evaluation.beyond_accuracy import Audience, beyond_accuracy
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.funnel import Stages, fates, funnel
 from recsys_core.evaluation.lists import lists_table, of_window
@@ -23,13 +22,13 @@ OURS = "two-stage"
 """Our system in every table: retrieval, then ranking."""
 
 POPULARITY = "popularity"
-"""The baseline that every model must beat before anything else is said of it."""
+"""The baseline that every model must beat first."""
 
 RETRIEVAL_ONLY = "two-tower"
-"""The order of retrieval alone: what ranking has to improve on."""
+"""The order of retrieval alone, which ranking has to improve."""
 
 LONG = 100
-"""Places of a long list: what a second look at the candidates could bring up."""
+"""Places of a long list: the reach of a better ranker over the same candidates."""
 
 ALL_WINDOWS, DEVELOPMENT = "all windows", "development"
 """Pooled rows: over all windows that examine, and over those that settings are chosen on."""
@@ -37,7 +36,7 @@ ALL_WINDOWS, DEVELOPMENT = "all windows", "development"
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """What the models of one slice answered to some questions."""
+    """The answers of one slice's models to some questions."""
 
     questions: Questions
     stages: Stages
@@ -49,16 +48,16 @@ class Answered:
 class EvalReport:
     """All tables of the report; the functions that make them document their columns.
 
-    Accuracy is of every protocol and window, and pooled over windows. The funnel and what lies beyond accuracy are of
+    Accuracy covers every protocol and window, and pools of windows. The funnel and the metrics beyond accuracy cover
     the test window, refitted; slices of users and of items are pooled over all windows, refitted.
     """
 
     per_user: pl.DataFrame  # protocol, window, accuracy.per_user_metrics
-    summary: pl.DataFrame  # comparison.summarise
-    comparison: pl.DataFrame  # comparison.compare: ours against each other model
+    summary: pl.DataFrame  # accuracy.summarise
+    comparison: pl.DataFrame  # accuracy.compare: ours against each other model
     fates: pl.DataFrame  # funnel.fates
     funnel: pl.DataFrame  # funnel.funnel
-    breadth: pl.DataFrame  # breadth.breadth
+    breadth: pl.DataFrame  # beyond_accuracy
     user_slices: pl.DataFrame  # slices.metric_by_slice
     item_slices: pl.DataFrame  # slices.recall_by_item_band
 
@@ -92,9 +91,7 @@ class EvalReport:
     def headline(self) -> dict[str, float | int]:
         """The figures worth following from run to run, pooled over all windows; those of the test are named so."""
         lead, low, high = self.lead_over(POPULARITY)
-        means = {
-            metric: self.mean(OURS, metric) for metric in ("ndcg@10", "recall@10", "recall@100", "map@10", "hit@10")
-        }
+        means = {metric: self.mean(OURS, metric) for metric in HEADLINE_METRICS}
         return {
             "n_users": self.summary.filter(window=ALL_WINDOWS, protocol=REFITTED, model=OURS)["n"][0],
             **means,
@@ -138,7 +135,7 @@ def evaluate(answered: Sequence[Answered], baselines: pl.DataFrame, config: Eval
         comparison=compare(pooled(per_user).filter(_is_compared()), OURS, COMPARED, config),
         fates=target_fates,
         funnel=funnel(target_fates),
-        breadth=breadth(test_lists, _audience(tested), config.k),
+        breadth=beyond_accuracy(test_lists, _audience(tested), config.k),
         user_slices=metric_by_slice(per_user.filter(protocol=REFITTED), _user_slices(refitted), HEADLINE, config),
         item_slices=recall_by_item_band(lists.filter(protocol=REFITTED), bands, (config.k, LONG)),
     )
@@ -153,7 +150,7 @@ def pooled(per_user: pl.DataFrame) -> pl.DataFrame:
 
 
 def _is_compared() -> pl.Expr:
-    """Where intervals of differences are worth their time: pools and the test; of other protocols all windows."""
+    """Rows that get intervals of differences: pools and the test; for other protocols, the pool of all windows."""
     is_pool = pl.col("window").is_in([ALL_WINDOWS, DEVELOPMENT, TEST])
     return pl.when(pl.col("protocol") == REFITTED).then(is_pool).otherwise(pl.col("window") == ALL_WINDOWS)
 

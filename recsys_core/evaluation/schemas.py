@@ -1,4 +1,4 @@
-"""The tables of the evaluation report, as its readers see them described; `report` says which function makes each."""
+"""The tables of the evaluation report and of the baselines: columns, bounds, descriptions; `report` makes them."""
 
 import pandera.polars as pa
 import polars as pl
@@ -139,4 +139,17 @@ ITEM_SLICES = pa.DataFrameSchema(
     strict=True,
     ordered=True,
     unique=["model", "slice", "k"],
+)
+
+TRIALS = pa.DataFrameSchema(
+    {
+        "model": pa.Column(pl.String, description="The baseline."),
+        "settings": pa.Column(pl.String, description="What was tried, as JSON."),
+        "ndcg_at_10": pa.Column(pl.Float64, _SHARE, description="Mean over the users of the development windows."),
+        "recall_at_100": pa.Column(pl.Float64, _SHARE, description="Mean over the same users."),
+    },
+    name="trials",
+    strict=True,
+    ordered=True,
+    unique=["model", "settings"],
 )

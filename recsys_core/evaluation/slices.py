@@ -1,10 +1,10 @@
-"""The same figures for parts of the users and of the items: a good mean can hide those whom it fails."""
+"""The figures for parts of the users and of the items: a good mean can hide users whom the system fails."""
 
 import numpy as np
 import polars as pl
 
 from recsys_core.data.histories import Histories
-from recsys_core.evaluation.comparison import estimate_row
+from recsys_core.evaluation.accuracy import estimate_row
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.metrics.uncertainty import bootstrap_mean
 from recsys_core.seeding import child
@@ -57,7 +57,7 @@ def metric_by_slice(
 ) -> pl.DataFrame:
     """model, dimension, slice, metric, mean, low, high, n (values); a slice of too few users has NaN for its figures.
 
-    A user may stand in several windows, and counts as one user.
+    A user may be in several windows, and counts as one user.
 
     Args:
         per_user: window, then `per_user_metrics`.

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
-from recsys_core.features.counts import DAY
 from recsys_core.features.feature import Float32s
 from recsys_core.features.pairs import Pairs
+from recsys_core.features.point_in_time import DAY
 from recsys_core.features.registry import DEFAULTS, FEATURE_NAMES, FEATURES, features_of
 from recsys_core.features.state import Requests
 from recsys_core.feedback.values import FRESH, MISSING, STALE
@@ -27,7 +28,7 @@ _MAX_AGES_S = DAY * np.array([np.inf if one.max_age_days is None else one.max_ag
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureBlock:
-    """What the ranker reads, (n_users, n_candidates, n_features) each.
+    """The ranker's input, (n_users, n_candidates, n_features) each.
 
     Attributes:
         values: with the declared default wherever the state is not FRESH; NaN where there is no candidate.
@@ -42,7 +43,7 @@ def assemble(requests: Requests, pairs: Pairs, user_values: Float32s | None = No
     """All features of all candidates.
 
     Args:
-        requests: who asks, and when.
+        requests: users and times.
         pairs: the same users beside their candidates.
         user_values: (n_users, n_user_features) as `user_feature_values` gives them, where they are known already.
     """
@@ -83,6 +84,21 @@ def state_counts(block: FeatureBlock) -> dict[str, dict[str, int]]:
         for at, name in enumerate(FEATURE_NAMES)
         if any(n[at] for n in counts.values())
     }
+
+
+def missing_shares(table: pl.DataFrame) -> pl.DataFrame:
+    """feature, share: how often each feature of a table is undefined (null or NaN), worst first.
+
+    The share is 0 in a table without rows. Columns that are no features are left out.
+    """
+    names = [name for name in FEATURE_NAMES if name in table.columns]
+    counts = table.select(pl.col(names).is_nan().fill_null(value=True).sum()).row(0) if names else ()
+    n_rows = max(table.height, 1)
+    shares = pl.DataFrame(
+        {"feature": names, "share": [count / n_rows for count in counts]},
+        schema={"feature": pl.String, "share": pl.Float64},
+    )
+    return shares.sort("share", descending=True, maintain_order=True)
 
 
 def _mark_stale(states: UInt8s, requested_at: Int64s, as_of: int) -> None:

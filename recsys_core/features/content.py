@@ -1,4 +1,4 @@
-"""What an item is, as vectors: its genres and the period of its release."""
+"""Content of items as vectors: genres and period of release."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,12 +1,12 @@
-"""Features of the request: when does it come, whoever asks and whatever is offered?
+"""Features of the request alone: its hour, and the days since the user's last rating.
 
-Times are UTC, here as everywhere: a server that reckoned in its own time zone would shift them all.
+Times are UTC: a server that used its own time zone would shift them all.
 """
 
 import numpy as np
 
-from recsys_core.features.counts import DAY
 from recsys_core.features.feature import LONGEST_DAYS, Float32s, feature
+from recsys_core.features.point_in_time import DAY
 from recsys_core.features.state import Requests
 
 

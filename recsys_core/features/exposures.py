@@ -1,7 +1,7 @@
-"""What users had been shown, and what they had clicked, when they asked: what the features of fatigue read.
+"""Items that users were shown and clicked before a request: the input of the features of fatigue.
 
-`Exposures` are as of requests; `ExposureLog` holds everything that was ever shown and clicked, and cuts them out of it
-for any number of requests. A service follows its users one by one instead (`serving.exposures`).
+`Exposures` are as of requests. `ExposureLog` holds everything that was ever shown and clicked, and extracts exposures
+for any number of requests. A service tracks its users one by one instead (`serving.exposures`).
 """
 
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Marks:
 
 @dataclass(frozen=True, kw_only=True)
 class Exposures:
-    """What each of some users had been shown and had clicked strictly before they asked; n_users may be 1.
+    """Items that each user was shown and clicked strictly before the request; n_users may be 1.
 
     Attributes:
         requested_at: (n_users,) seconds UTC.
@@ -74,7 +74,7 @@ class ExposureLog:
         """One row per question (user, moment), in the order asked.
 
         Args:
-            user_ids: (n,) may repeat; of one who was never shown anything nothing is known.
+            user_ids: (n,) may repeat; a user who was never shown anything has no exposures.
             times: (n,) seconds UTC; what was shown or clicked in exactly this second is not known yet.
             arrived_before: (n,) seconds UTC; what arrived from then on is left out as well. None: nothing is.
         """
@@ -116,11 +116,11 @@ class Journal:
 
 
 def exposure_log(shown: pl.DataFrame, clicks: pl.DataFrame, catalogue: Catalogue) -> ExposureLog:
-    """The log of some shown slots and clicks, in whatever order they come.
+    """The log of some shown slots and clicks, given in any order.
 
     Args:
         shown: request_id, user_id, item_id, shown_at. An item that a request showed twice counts once; slots of unknown
-            users (null) count for nobody.
+            users (null) are left out.
         clicks: user_id, item_id, timestamp, and received_at where that is to be asked about.
         catalogue: gives the dense numbers; items outside it are left out.
     """

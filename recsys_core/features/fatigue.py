@@ -1,4 +1,4 @@
-"""Features of fatigue: how often was the candidate shown to the user lately, and left alone?"""
+"""Features of fatigue: how often the candidate was shown to the user lately without an answer."""
 
 import numpy as np
 

@@ -1,8 +1,8 @@
-"""What it takes to be a feature: a pure function over arrays, and above it everything that is declared of its values.
+"""A feature: a pure function over arrays, with a declaration of its values above it.
 
 The name of the function is the name of the feature, and its docstring says what the feature means. All else follows
-from the declaration: schemas, documentation, the order of the ranker's columns, what an online request computes, what
-is watched for drift. So a feature is written in one place.
+from the declaration: schemas, documentation, the order of the ranker's columns, the computation of a request, the
+columns watched for drift. So a feature is written in one place.
 """
 
 import inspect

@@ -1,14 +1,14 @@
-"""Features of items: what is a movie to everybody?
+"""Features of items: how popular, how liked and how old a movie is.
 
-They are counted once, as of a cut-off, and looked up at a request: they move slowly, and are the same for all who ask.
+They move slowly and are the same for all users, so they are counted once, as of a cut-off, and looked up at a request.
 """
 
 import numpy as np
 import polars as pl
 
 from recsys_core.data.schemas import PREVIEW_YEARS
-from recsys_core.features.counts import DAY, ItemCounts, ratio, share
 from recsys_core.features.feature import CENTURIES, LONGEST_DAYS, Float32s, feature
+from recsys_core.features.point_in_time import DAY, ItemCounts, ratio, share
 
 RATINGS = ("ratings.item_id", "ratings.timestamp")
 LIKES = (*RATINGS, "ratings.rating")

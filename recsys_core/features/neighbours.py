@@ -1,15 +1,122 @@
-"""Features of neighbours: did users who rated alike, lately, like the candidate?"""
+"""The nearest users by their ratings, and the share of them who liked an item."""
 
-from recsys_core.features.feature import Float32s, feature
-from recsys_core.features.pairs import Pairs
-from recsys_core.features.users import OWN
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_core.data.histories import Histories
+
+Float32s = npt.NDArray[np.float32]
+Float64s = npt.NDArray[np.float64]
+Int64s = npt.NDArray[np.int64]
+
+N_NEAREST = 100
+"""Users who vote: 30 are too few, and further ones are hardly similar."""
+
+LIKE_EVIDENCE = 1.0
 
 
-@feature(
-    entity="user-item", unit="share", high=1.0001, sources=(*OWN, "ratings.rating", "two_tower.neighbours"),
-    may_be_missing=True,
-)  # fmt: skip
-def pair_neighbour_share(pairs: Pairs) -> Float32s:
-    """Share of the 100 most similar of the latest users, weighted by likeness and recency, who liked the item."""
-    learned = pairs.items.learned
-    return learned.neighbours.liked_share(pairs.users.histories, pairs.asking.evidence, pairs.item_idx)
+@dataclass(frozen=True, kw_only=True)
+class Neighbours:
+    """Some users' ratings as evidence, row by row as in a CSR matrix, and how much each user counts."""
+
+    offsets: Int64s  # (n_users + 1,)
+    item_idx: Int64s  # (n_ratings,)
+    evidence: Float32s  # (n_ratings,) LIKE_EVIDENCE for a like, less for another rating
+    recency: Float32s  # (n_users,) in (0, 1]
+    n_items: int
+
+    def liked_share(self, histories: Histories, own_evidence: Float32s, item_idx: Int64s) -> Float32s:
+        """(n_users, n_candidates) share of the nearest users, by weight, who liked each candidate.
+
+        The weight of a user is the cosine of both users' evidence times the recency; the `N_NEAREST` of largest weight
+        are asked. NaN for a user without any similar user.
+
+        Args:
+            histories: of the asking users.
+            own_evidence: (n_ratings,) of their ratings.
+            item_idx: (n_users, n_candidates).
+        """
+        shares = np.full(item_idx.shape, np.nan, dtype=np.float32)
+        for user, candidates in enumerate(item_idx):
+            own = slice(histories.offsets[user], histories.offsets[user + 1])
+            weights = self._weights(histories.item_idx[own], own_evidence[own].astype(np.float64))
+            nearest = _largest(weights, N_NEAREST)
+            total = weights[nearest].sum()
+            if total > 0:
+                shares[user] = self._votes(nearest, weights[nearest])[candidates] / total
+        return shares
+
+    def _weights(self, items: Int64s, evidence: Float64s) -> Float64s:
+        """(n_users,) the weight of each user for this history.
+
+        One sum per user, in the order of the history: a user alone and in a batch gets the same bits.
+        """
+        places, lengths = _rows_of(self._by_item.offsets, items)
+        products = self._by_item.values.take(places)
+        products *= np.repeat(evidence, lengths)
+        alike = np.bincount(self._by_item.columns.take(places), weights=products, minlength=len(self.recency))
+        length = np.sqrt(np.cumsum(evidence**2)[-1:].sum())
+        weights: Float64s = alike / np.maximum(length * self._lengths, 1e-6) * self.recency
+        return weights
+
+    def _votes(self, users: Int64s, weights: Float64s) -> Float64s:
+        """(n_items,) sum of the weights of those of some users who liked each item."""
+        places, lengths = _rows_of(self._likes.offsets, users)
+        liked, votes = self._likes.columns.take(places), np.repeat(weights, lengths)
+        return np.bincount(liked, weights=votes, minlength=self.n_items).astype(np.float64, copy=False)
+
+    @cached_property
+    def _by_item(self) -> "_Rows":
+        """The evidence by item: a request reads the rows of its history alone."""
+        order = np.argsort(self.item_idx, kind="stable")
+        users = np.repeat(np.arange(len(self.recency)), np.diff(self.offsets))
+        return _Rows(
+            offsets=np.concatenate([[0], np.cumsum(np.bincount(self.item_idx, minlength=self.n_items))]),
+            columns=users[order],
+            values=self.evidence[order].astype(np.float64),
+        )
+
+    @cached_property
+    def _likes(self) -> "_Rows":
+        """What each user liked."""
+        liked = self.evidence == LIKE_EVIDENCE
+        offsets = np.concatenate([[0], np.cumsum(liked)])[self.offsets]
+        return _Rows(offsets=offsets, columns=self.item_idx[liked], values=np.ones(offsets[-1]))
+
+    @cached_property
+    def _lengths(self) -> Float64s:
+        """(n_users,)."""
+        squares = np.append(self.evidence.astype(np.float64) ** 2, 0.0)
+        return np.sqrt(np.add.reduceat(squares, self.offsets[:-1])) * (np.diff(self.offsets) > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rows:
+    """A sparse matrix by rows. SciPy's takes longer to be called than to be summed up."""
+
+    offsets: Int64s  # (n_rows + 1,)
+    columns: Int64s  # (n,)
+    values: Float64s  # (n,)
+
+
+def _rows_of(offsets: Int64s, rows: Int64s) -> tuple[Int64s, Int64s]:
+    """The places of the entries of some rows, one row after the other, and how many each row has."""
+    first = offsets[rows]
+    lengths = offsets[rows + 1] - first
+    ends = np.cumsum(lengths)
+    places = np.arange(ends[-1] if len(ends) else 0)
+    places += np.repeat(first - ends + lengths, lengths)
+    return places, lengths
+
+
+def _largest(values: Float64s, n: int) -> Int64s:
+    """The places of the n largest of some values; of equals those that come first."""
+    if len(values) <= n:
+        return np.arange(len(values))
+    last = np.partition(values, len(values) - n)[len(values) - n]
+    above = np.flatnonzero(values > last)
+    level = np.flatnonzero(values == last)[: n - len(above)]
+    return np.concatenate([above, level])

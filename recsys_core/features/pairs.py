@@ -1,4 +1,4 @@
-"""A request's candidates, with all that the features of pairs share: each intermediate result is computed once."""
+"""Users and their candidates, with the intermediate results that features of pairs share, each computed once."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from recsys_core.features.exposures import Exposures
 from recsys_core.features.feature import Feature, Float32s
-from recsys_core.features.sides import ItemSide
+from recsys_core.features.item_inputs import ItemInputs
 from recsys_core.features.state import UserStates
 
 Int64s = npt.NDArray[np.int64]
@@ -45,7 +45,7 @@ class Pairs:
     """
 
     users: UserStates
-    items: ItemSide
+    items: ItemInputs
     asking: Asking
     item_idx: Int64s  # (n_users, n_candidates), best first
     exposures: Exposures | None = None  # None: nothing was ever shown to anybody
@@ -131,8 +131,8 @@ def dots(vectors: Float32s, users: Float32s) -> Float32s:
 def largest_dots(vectors: Float32s, others: Float32s) -> Float32s:
     """(n,) the largest dot product of each vector with any of the others, to the bit of `dots`.
 
-    A matrix product takes a tenth of the time, and its last bits hang on n and m. So it only tells which products may
-    be the largest; these are added up again, one by one, and come out the same in any company.
+    A matrix product takes a tenth of the time, but its last bits depend on n and m. So it only selects the products
+    that may be the largest. These are summed again, one by one, with the same bits for any batch.
 
     Args:
         vectors: (n, d).

@@ -12,14 +12,11 @@ from typing import Any
 import numpy as np
 
 from recsys_core.features import (
-    associations,
+    collaborative,
     context,
-    covisits,
     fatigue,
     items,
-    neighbours,
     scores,
-    similarities,
     tastes,
     users,
 )
@@ -27,28 +24,25 @@ from recsys_core.features.feature import Entity, Feature, declared_in
 from recsys_core.fingerprint import code_version
 
 FeatureSet = dict[str, dict[str, object]]
-"""What each feature is, by name, in the order of the columns; as JSON can hold it."""
+"""The declaration and code of each feature by name, in the order of the columns; JSON-serialisable."""
 
 GROUPS: tuple[ModuleType, ...] = (
     items,
     users,
     scores,
     tastes,
-    similarities,
-    associations,
-    covisits,
-    neighbours,
+    collaborative,
     fatigue,
     context,
 )
-"""A module per group; what it declares needs to be named nowhere else."""
+"""A module per group. The features that it declares need not be named anywhere else."""
 
 
 FEATURES: tuple[Feature[Any], ...] = tuple(one for group in GROUPS for one in declared_in(group))
 """All features, in the order of the ranker's columns."""
 
 CODE = ("recsys_core.features", "recsys_core.data.histories", "recsys_core.data.schemas")
-"""Where the code of a feature may lie. How a table is stored or a tower trained does not change what a feature is."""
+"""Packages whose code counts for a feature. How tables are stored and towers trained does not change a feature."""
 
 FEATURE_NAMES: tuple[str, ...] = tuple(one.name for one in FEATURES)
 
@@ -85,7 +79,7 @@ def feature_set_version(declared: FeatureSet | None = None) -> str:
 
 
 def differences(theirs: FeatureSet) -> list[str]:
-    """What differs between another feature set and that of this code, as sentences; empty where nothing does."""
+    """The differences between another feature set and that of this code, as sentences; empty without any."""
     ours = feature_set()
     shared = [name for name in ours if name in theirs]
     found = [f"{name} is new" for name in ours if name not in theirs]

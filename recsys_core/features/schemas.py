@@ -17,7 +17,7 @@ ITEM_KEYS: dict[str, pl.DataType] = {
     "n_ratings": pl.Int64(),
     "n_likes": pl.Int64(),
 }
-"""What stands before the features in `item_features`: whose row it is, and what other stages count with."""
+"""Columns before the features in `item_features`: the keys, and counts that other stages use."""
 
 USER_KEYS: dict[str, pl.DataType] = {"slice": pl.String(), "user_id": pl.Int64()}
 
@@ -43,21 +43,21 @@ KEY_TEXTS = {
     "label": "1 where the user went on to like the item, else 0.",
     "known_at": "First second (UTC) by which the label is settled: only rankers fitted from then on learn from it.",
 }
-"""What the keys mean, for people."""
+"""Descriptions of the keys, for people."""
 
 
 def item_schema() -> pa.DataFrameSchema:
-    """Of `item_features`: a row per slice and item."""
+    """Schema of `item_features`: a row per slice and item."""
     return table_schema("item_features", ITEM_KEYS, features_of("item"), unique=["slice", "item_id"])
 
 
 def user_schema() -> pa.DataFrameSchema:
-    """Of `user_features`: a row per slice and user."""
+    """Schema of `user_features`: a row per slice and user."""
     return table_schema("user_features", USER_KEYS, features_of("user"), unique=["slice", "user_id"])
 
 
 def example_schema() -> pa.DataFrameSchema:
-    """Of `ranking_examples`: a row per slice, user and candidate; its features are the ranker's matrix."""
+    """Schema of `ranking_examples`: a row per slice, user and candidate; its features are the ranker's matrix."""
     return table_schema("ranking_examples", EXAMPLE_KEYS, FEATURES, unique=["slice", "user_id", "item_id"])
 
 
@@ -75,7 +75,7 @@ def table_schema(
 
 
 def _known_where_rated() -> pa.Check:
-    """What ratings say of an item may be missing only where it has none."""
+    """Features that are computed from ratings may be missing only where the item has none."""
     is_known = pl.all_horizontal(pl.col(OF_RATINGS).is_not_null())
     return pa.Check(
         lambda data: data.lazyframe.select((pl.col("item_popularity_share") == 0) | is_known),

@@ -1,7 +1,7 @@
-"""Features of retrieval: what did the first stage think of the candidate, and why?
+"""Features of retrieval: the candidate's retrieval score, its parts, and its rank.
 
-The score is a sum of three parts. They stand beside their total, so that a tree can weigh them anew. All are computed
-here from the vectors, not taken from the index, whose last bits depend on how many ask at once.
+The score is a sum of three parts. The parts are features too, so that a tree can weigh them differently. All are
+computed here from the vectors and not taken from the index, whose last bits depend on the size of the batch.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
-"""What is kept of users between requests: their histories and the integer sums over them.
+"""The state of users between requests: their histories and integer sums over them.
 
-A new rating moves the sums by a little; nothing has to be counted again. Because the sums are integers, a state that
-followed a user rating by rating equals, to the bit, one that is built from the whole history.
+A new rating updates the sums, and nothing is counted again. Because the sums are integers, a state that was updated
+rating by rating equals, to the bit, one that is built from the whole history.
 """
 
 from dataclasses import dataclass, replace
@@ -13,8 +13,8 @@ import numpy.typing as npt
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.features.exposures import Exposures
-from recsys_core.features.sides import GRAIN, ItemSide
-from recsys_core.features.sums import UserSums, counted
+from recsys_core.features.item_inputs import GRAIN, ItemInputs
+from recsys_core.features.point_in_time import UserSums, counted
 
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
@@ -36,8 +36,8 @@ class UserStates:
     disliked: Int64s  # (n_users, rank)
     liked_genres: Int64s  # (n_users, n_genres) sum of the genre shares of liked items
 
-    def sums(self, items: ItemSide) -> UserSums:
-        """What the user features read."""
+    def sums(self, items: ItemInputs) -> UserSums:
+        """The input of the user features."""
         return UserSums.of_totals(self.totals, items.all_ratings)
 
     def mean_liked(self) -> Float32s:
@@ -55,14 +55,14 @@ class UserStates:
 
 @dataclass(frozen=True, kw_only=True)
 class Requests:
-    """Who asks, and when."""
+    """Requests: users and times."""
 
     users: UserStates
     requested_at: Int64s  # (n_users,) seconds UTC; everything known of the users lies strictly before
     exposures: Exposures | None = None  # None: nothing was ever shown to anybody, as to the users of a window
 
 
-def user_states(histories: Histories, items: ItemSide) -> UserStates:
+def user_states(histories: Histories, items: ItemInputs) -> UserStates:
     """The states of users with these histories, counted afresh."""
     item_idx, stars = histories.item_idx, histories.ratings
     liked, disliked = stars >= LIKED, stars <= DISLIKED
@@ -88,15 +88,15 @@ def user_states(histories: Histories, items: ItemSide) -> UserStates:
     )
 
 
-def with_rating(user: UserStates, items: ItemSide, item_idx: int, stars: float, timestamp: int) -> UserStates:
-    """The state of one user after one more rating, which may come late, and may rate an item anew.
+def with_rating(user: UserStates, items: ItemInputs, item_idx: int, stars: float, timestamp: int) -> UserStates:
+    """The state of one user after one more rating, which may arrive late, and may replace an earlier one of the item.
 
     Args:
         user: a single user.
-        items: the item side that the state was built with.
+        items: the item inputs that the state was built with.
         item_idx: of the catalogue; -1, for an item outside it, changes nothing.
         stars: of the rating.
-        timestamp: seconds UTC. Of two ratings of one item the later counts, of equal times the one that comes second.
+        timestamp: seconds UTC. Of two ratings of an item the later counts; of equal times, the one given second.
     """
     if item_idx < 0:
         return user
@@ -121,8 +121,8 @@ def with_rating(user: UserStates, items: ItemSide, item_idx: int, stars: float, 
     return replace(_moved(user, items, item_idx, added, +1), histories=history)
 
 
-def nobody(items: ItemSide, user_id: int = 0) -> UserStates:
-    """The state of one user of whom nothing is known yet."""
+def nobody(items: ItemInputs, user_id: int = 0) -> UserStates:
+    """The state of one user without any rating."""
     none = np.zeros(0, dtype=np.int64)
     history = Histories(
         user_ids=np.array([user_id]),
@@ -135,7 +135,7 @@ def nobody(items: ItemSide, user_id: int = 0) -> UserStates:
     return user_states(history, items)
 
 
-def _moved(user: UserStates, items: ItemSide, item_idx: int, stars: Float32s, sign: int) -> UserStates:
+def _moved(user: UserStates, items: ItemInputs, item_idx: int, stars: Float32s, sign: int) -> UserStates:
     """The sums with a rating added (sign +1) or taken back (-1); the history stays as it is."""
     one = np.array([item_idx])
     is_liked, is_disliked = int(stars[0] >= LIKED), int(stars[0] <= DISLIKED)
@@ -152,7 +152,7 @@ def _moved(user: UserStates, items: ItemSide, item_idx: int, stars: Float32s, si
 
 
 def _with_one_more(values: Column, place: int, one: Column) -> Column:
-    """What np.insert gives; a request takes several, and each of that costs more than a feature."""
+    """Like np.insert, which costs more than a whole feature; a request needs several of these."""
     return np.concatenate([values[:place], one, values[place:]])
 
 

@@ -1,23 +1,28 @@
-"""The numbers of items and of users as tables, as of any moment.
+"""The feature tables of items and of users: as of any moment, and stacked for every slice of time."""
 
-It asks the two groups themselves and not the registry: towers are trained on slices of these tables, and must not be
-trained anew because a feature of pairs changed.
-"""
-
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
 
 from recsys_core.data.schemas import PREVIEW_YEARS
+from recsys_core.data.splits import Splits, fit_ratings, known_ratings
 from recsys_core.features import items as of_items
 from recsys_core.features import users as of_users
-from recsys_core.features.counts import item_counts
 from recsys_core.features.feature import declared_in
-from recsys_core.features.sums import Int64s, user_sums
+from recsys_core.features.point_in_time import Int64s, item_counts, user_sums
 
 NEW_YEARS = 2
 """A movie without ratings counts as new in the calendar year (UTC) of its release and in the next."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceFeatures:
+    """Both feature tables, of every slice."""
+
+    items: pl.DataFrame  # item_features_by_slice
+    users: pl.DataFrame  # user_features_by_slice
 
 
 def item_features(ratings: pl.DataFrame, movies: pl.DataFrame, as_of: int) -> pl.DataFrame:
@@ -71,6 +76,44 @@ def user_features(ratings: pl.DataFrame, items: pl.DataFrame, user_ids: Int64s, 
     sums = user_sums(ratings, items, user_ids, times)
     values = {one.name: pl.Series(one(sums)).fill_nan(None) for one in declared_in(of_users)}
     return pl.DataFrame({"user_id": user_ids, **values}, schema_overrides={"user_id": pl.Int64})
+
+
+def item_features_by_slice(ratings: pl.DataFrame, movies: pl.DataFrame, splits: Splits) -> pl.DataFrame:
+    """`item_features` as of each slice's cut-off, with the slice's name in front.
+
+    They count what the slice's models may see and no more: a held-out like would raise the popularity of its item.
+    """
+    return pl.concat(
+        [
+            _named(name, item_features(fit_ratings(ratings, splits, name), movies, splits.fit_end(name)))
+            for name in splits.names
+        ]
+    )
+
+
+def user_features_by_slice(ratings: pl.DataFrame, items: pl.DataFrame, splits: Splits) -> pl.DataFrame:
+    """`user_features` of each slice's users as of their request, with the slice's name in front.
+
+    Args:
+        ratings: RATINGS.
+        items: `item_features_by_slice`.
+        splits: who is evaluated when, and what they showed before.
+    """
+    parts = []
+    for name in splits.names:
+        known, asked = known_ratings(ratings, splits, name), splits.requests(name)
+        user_ids, times = asked["user_id"].to_numpy(), asked["requested_at"].to_numpy()
+        parts.append(_named(name, user_features(known, of_slice(items, name), user_ids, times)))
+    return pl.concat(parts)
+
+
+def of_slice(table: pl.DataFrame, name: str) -> pl.DataFrame:
+    """One slice's rows, in their order, without the slice's name."""
+    return table.filter(slice=name).drop("slice")
+
+
+def _named(name: str, table: pl.DataFrame) -> pl.DataFrame:
+    return table.select(pl.lit(name).alias("slice"), pl.all())
 
 
 def _year_of(second: int) -> int:

@@ -1,4 +1,4 @@
-"""Features of taste: do the genres and the years of a candidate suit those of the history?"""
+"""Features of taste: how well the candidate's genres, year and predicted rating suit the user."""
 
 import numpy as np
 

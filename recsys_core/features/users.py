@@ -1,11 +1,10 @@
-"""Features of users: what does the history of whoever asks say of them?
+"""Features of users: how much, how generously and what kind of movies they rate.
 
-They are computed at the request, from integer sums that every new rating moves by a little: nothing here is ever old.
+They are computed at the request, from integer sums that each new rating updates, so they are never stale.
 """
 
-from recsys_core.features.counts import ratio
 from recsys_core.features.feature import Float32s, feature
-from recsys_core.features.sums import UserSums
+from recsys_core.features.point_in_time import UserSums, ratio
 
 OWN = ("ratings.user_id", "ratings.timestamp")
 

@@ -1,14 +1,14 @@
-"""Does the list mirror the taste of its user: the mix of genres, the mix of popular and obscure.
+"""Calibration of a list: how well it mirrors the mix of genres in its user's history.
 
 A user's taste and a user's list are each turned into shares of classes (`class_shares`), then compared
-(`miscalibration`). The classes may be genres, or the three bands of popularity from `popularity_bands`.
+(`miscalibration`).
 """
 
 import numpy as np
 import numpy.typing as npt
 
 from recsys_core.metrics.beyond_accuracy import ItemClasses
-from recsys_core.metrics.relevance import Counts, ItemSets, PerUser, RankedLists
+from recsys_core.metrics.relevance import ItemSets, PerUser, RankedLists
 
 ClassShares = npt.NDArray[np.float64]
 """(n_users, n_classes): shares that sum to 1; NaN for a user of whom no class is known."""
@@ -75,27 +75,3 @@ def miscalibration(taste: ClassShares, shown: ClassShares, *, smoothing: float =
     ratio = np.divide(taste, smoothed, out=np.ones_like(taste), where=taste != 0)  # NaN passes through
     divergence: PerUser = (taste * np.log(ratio)).sum(axis=1)
     return np.maximum(divergence, 0.0)  # rounding may leave -1e-17 where the two are equal
-
-
-def popularity_bands(item_counts: Counts, *, head: float = 0.2, tail: float = 0.2) -> ItemClasses:
-    """Which items are head, middle and tail, as three classes for `class_shares`.
-
-    Sorted by falling count, the head is where the first `head` share of all interactions lies, the tail where the last
-    `tail` share lies. An item's place is the share of interactions with strictly more popular items, so that items of
-    equal count always share a band. Without any interaction all items are head.
-
-    Source: Abdollahpouri et al. (2021), doi:10.1145/3450613.3456821.
-
-    Returns:
-        (n_items, 3) float32, one 1 in each row.
-
-    >>> popularity_bands(np.array([1, 6, 2, 1])).argmax(axis=1)
-    array([2, 0, 1, 2])
-    """
-    order = np.argsort(-item_counts, kind="stable")
-    falling = item_counts[order]
-    before = np.concatenate([[0], np.cumsum(falling)])[np.searchsorted(-falling, -item_counts, side="left")]
-    place = before / max(item_counts.sum(), 1)
-    band = (place >= head).astype(np.int64) + (place >= 1 - tail)
-    one_hot: ItemClasses = np.eye(3, dtype=np.float32)[band]
-    return one_hot

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from recsys_core.metrics.relevance import Counts, Gains, Hits, PerUser
+from recsys_core.metrics.relevance import Counts, Hits, PerUser
 
 
 def recall_at_k(hits: Hits, n_relevant: Counts) -> PerUser:
@@ -33,22 +33,6 @@ def recall_at_k(hits: Hits, n_relevant: Counts) -> PerUser:
     """
     found: Counts = hits.sum(axis=1)
     return found / _or_nan(n_relevant)
-
-
-def precision_at_k(hits: Hits, n_relevant: Counts) -> PerUser:
-    """Precision: the share of the k places that are filled with a relevant item; an unfilled place is a miss.
-
-    precision@k = hits in the first k / k.
-
-    Returns:
-        (n_users,) in [0, 1]; NaN for users without relevant items.
-
-    Source: Manning, Raghavan & Schütze (2008), Introduction to Information Retrieval, section 8.4.
-
-    >>> precision_at_k(np.array([[True, False, True, False]]), np.array([9]))
-    array([0.5])
-    """
-    return _defined(hits.mean(axis=1), n_relevant)
 
 
 def hit_rate_at_k(hits: Hits, n_relevant: Counts) -> PerUser:
@@ -128,41 +112,18 @@ def ndcg_at_k(hits: Hits, n_relevant: Counts) -> PerUser:
     return _discounted(hits, discount) / best[np.minimum(n_relevant, k)]
 
 
-def graded_ndcg_at_k(gains: Gains, ideal_gains: Gains) -> PerUser:
-    """NDCG where some relevant items are worth more than others.
-
-    DCG sums gain / log2(rank + 1): the gain enters as it is given, as in trec_eval. For the "exponential" form pass
-    2 ** grade - 1. With gains of 0 and 1 this is `ndcg_at_k`.
-
-    Args:
-        gains: (n_users, k) of the list, at least 0, from `relevance.gains_of`.
-        ideal_gains: (n_users, k) of the best possible list, from `relevance.ideal_gains_of`.
-
-    Returns:
-        (n_users,) in [0, 1]; NaN for users for whom nothing is worth anything.
-
-    Source: Järvelin & Kekäläinen (2002), doi:10.1145/582415.582418.
-
-    >>> graded_ndcg_at_k(np.array([[1.0, 3.0]]), np.array([[3.0, 1.0]])).round(4)
-    array([0.7967])
-    """
-    discount = _discount(gains.shape[1])
-    best = _discounted(ideal_gains, discount)
-    return _discounted(gains, discount) / np.where(best > 0, best, np.nan)
-
-
 def _discount(k: int) -> npt.NDArray[np.float64]:
     discount: npt.NDArray[np.float64] = 1 / np.log2(np.arange(2, k + 2))  # (k,) rank 1 counts fully, later ranks less
     return discount
 
 
-def _discounted(gains: Gains | Hits, discount: npt.NDArray[np.float64]) -> PerUser:
+def _discounted(hits: Hits, discount: npt.NDArray[np.float64]) -> PerUser:
     """(n_users,) discounted sums, added in the order of the ranks as the best possible sum is.
 
     So a perfect list is exactly 1, and a user's value does not depend on the rows beside it: a matrix product rounds
     the last bit by its blocks of rows.
     """
-    return np.cumsum(gains * discount, axis=1)[:, -1]
+    return np.cumsum(hits * discount, axis=1)[:, -1]
 
 
 def _or_nan(n_relevant: Counts) -> PerUser:

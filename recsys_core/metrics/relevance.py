@@ -24,8 +24,6 @@ Counts = npt.NDArray[np.int64]
 PerUser = npt.NDArray[np.float64]
 """(n_users,): one value per user; NaN where it is undefined."""
 
-Gains = npt.NDArray[np.float64]
-"""(n_users, k): how relevant the item at each rank is, at least 0; 0 where the list has ended."""
 
 RankedLists = npt.NDArray[np.int64]
 """(n_users, k): items, best first; -1 where the list has ended."""
@@ -64,27 +62,6 @@ def sets_of(sets: Sequence[Sequence[int]]) -> ItemSets:
     return ItemSets(offsets=offsets, items=np.array([item for items in sets for item in items], dtype=np.int64))
 
 
-def sets_for(user_ids: Counts, owner_ids: Counts, items: Counts) -> ItemSets:
-    """The items of every user asked about, from a table of (owner, item) pairs in any order.
-
-    Users without a pair get an empty set; pairs of others are dropped.
-
-    Args:
-        user_ids: (n_users,) ascending, each once.
-        owner_ids: (n_pairs,) whose each item is.
-        items: (n_pairs,) item numbers, -1 for an item outside the catalogue.
-
-    >>> sets = sets_for(np.array([1, 2, 3]), np.array([3, 1, 3, 9]), np.array([5, 6, -1, 7]))
-    >>> sets.offsets, sets.items
-    (array([0, 1, 1, 3]), array([ 6,  5, -1]))
-    """
-    kept = np.flatnonzero(np.isin(owner_ids, user_ids))
-    rows = np.searchsorted(user_ids, owner_ids[kept])
-    counts = np.bincount(rows, minlength=len(user_ids))
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return ItemSets(offsets=offsets, items=items[kept][np.argsort(rows, kind="stable")])
-
-
 def hits_of(ranked: RankedLists, relevant: ItemSets) -> Hits:
     """Whether each recommended item is one of its user's relevant items.
 
@@ -101,45 +78,6 @@ def hits_of(ranked: RankedLists, relevant: ItemSets) -> Hits:
     _check(ranked, relevant)
     keys, wanted = _keys(ranked, relevant)
     return np.isin(keys, wanted) & (ranked >= 0)
-
-
-def gains_of(ranked: RankedLists, relevant: ItemSets, gains: npt.NDArray[np.float64]) -> Gains:
-    """How relevant each recommended item is: graded relevance, 0 for items that are not relevant.
-
-    Args:
-        ranked: (n_users, k), see the module.
-        relevant: n_pairs items in all.
-        gains: (n_pairs,) what each relevant item is worth, at least 0, in the order of `relevant.items`.
-
-    Raises:
-        DataError: as for `hits_of`.
-
-    >>> gains_of(np.array([[5, 2, 9]]), sets_of([[2, 9]]), np.array([3.0, 1.0]))
-    array([[0., 3., 1.]])
-    """
-    _check(ranked, relevant)
-    if not len(gains):
-        return np.zeros(ranked.shape)
-    keys, wanted = _keys(ranked, relevant)
-    order = np.argsort(wanted)
-    at = np.minimum(np.searchsorted(wanted, keys, sorter=order), len(wanted) - 1)
-    found = (wanted[order][at] == keys) & (ranked >= 0)
-    return np.where(found, gains[order][at], 0.0)
-
-
-def ideal_gains_of(relevant: ItemSets, gains: npt.NDArray[np.float64], k: int) -> Gains:
-    """The gains of the best possible list of each user: the relevant items, most valuable first, cut at k.
-
-    >>> ideal_gains_of(sets_of([[2, 9], []]), np.array([1.0, 3.0]), k=3)
-    array([[3., 1., 0.],
-           [0., 0., 0.]])
-    """
-    best = gains[np.lexsort((-gains, relevant.rows))]  # the rows keep their extent, each now in falling order of gain
-    rank = np.arange(len(best)) - np.repeat(relevant.offsets[:-1], relevant.counts)
-    kept = rank < k
-    ideal = np.zeros((relevant.n_users, k))
-    ideal[relevant.rows[kept], rank[kept]] = best[kept]
-    return ideal
 
 
 def lists_for(user_ids: Counts, listed_ids: Counts, ranked: RankedLists) -> RankedLists:

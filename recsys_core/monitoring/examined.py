@@ -4,8 +4,8 @@ import polars as pl
 
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.monitoring.sample import Sample, scored_sample
-from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import Ranker
+from recsys_core.ranking.training_rows import RankingExamples
 
 
 def examined_sample(ranker: Ranker, examples: RankingExamples, window: str, k: int) -> Sample:

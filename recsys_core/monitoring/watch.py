@@ -21,8 +21,8 @@ from recsys_core.monitoring.reference import make_reference
 from recsys_core.monitoring.sample import Sample
 from recsys_core.monitoring.schemas import DRIFT_COMPARED
 from recsys_core.monitoring.served import Served, asked_at
-from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.ranker import Ranker
+from recsys_core.ranking.training_rows import RankingExamples
 from recsys_core.tables import read_table, write_table
 
 LOG, EXAMINED = "event log", "examined windows"

@@ -2,7 +2,7 @@
 
 Platt (1999), "Probabilistic outputs for support vector machines", in Advances in Large Margin Classifiers: a logistic
 curve of two parameters over the score. Two, because there are a few hundred likes to fit on; a slope above 0, so that
-no order ever changes. How well the result can be taken at its word is judged in `calibration_report`.
+no order ever changes. `report` judges how far the probabilities can be trusted.
 """
 
 import json
@@ -89,7 +89,7 @@ def save_calibration(calibration: Calibration | None, folder: Path) -> None:
 
 
 def load_calibration(folder: Path) -> Calibration | None:
-    """What `save_calibration` wrote.
+    """Read what `save_calibration` wrote.
 
     Raises:
         ArtifactError: the file is absent or damaged, or holds no rising curve.

@@ -1,7 +1,7 @@
-"""What ranking reads of some requests: users, candidates; and the features made from them.
+"""The inputs of ranking: users, their candidates, and the features of both.
 
-Training rows, evaluation and serving share everything below: one path from a history to the numbers that the ranker
-sees. What belongs to the items alone is made once, in a `Proposer`, and serves any number of requests.
+Training rows, evaluation and serving share everything below: one path from a history to the ranker's numbers. A
+`Proposer` holds everything that depends on the items alone; it is made once for any number of requests.
 """
 
 from collections.abc import Callable
@@ -15,15 +15,15 @@ import polars as pl
 from recsys_core.data.histories import Histories, histories_of
 from recsys_core.features.assembler import FeatureBlock, assemble
 from recsys_core.features.exposures import Exposures
+from recsys_core.features.item_inputs import ItemInputs, ItemVectors, item_inputs
 from recsys_core.features.pairs import Asking, Pairs
 from recsys_core.features.registry import FEATURE_NAMES, names_of
-from recsys_core.features.sides import ItemSide, ItemVectors, item_side
 from recsys_core.features.state import Requests, UserStates, user_states
 from recsys_core.retrieval.candidates import Candidates, Retriever, seen_at
 from recsys_core.retrieval.closed_form import evidence
-from recsys_core.retrieval.encoding import Parts, parts_of, user_vectors
 from recsys_core.retrieval.index import ItemIndex
 from recsys_core.retrieval.training import FittedTower
+from recsys_core.retrieval.vectors import Parts, parts_of, user_vectors
 
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
@@ -40,16 +40,16 @@ class Proposer:
     """A tower made ready to answer: its items as they are searched, and as features read them."""
 
     retriever: Retriever
-    side: ItemSide
+    items: ItemInputs
 
     @property
     def tower(self) -> FittedTower:
-        """What encodes both sides."""
+        """The tower that encodes users and items."""
         return self.retriever.tower
 
     @cached_property
     def parts(self) -> Parts:
-        """Where each part of a user's vector lies."""
+        """The place of each part in a user's vector."""
         return parts_of(self.tower)
 
     def features(
@@ -58,7 +58,7 @@ class Proposer:
         """The features of some users' candidates.
 
         Args:
-            requests: who asks, and when.
+            requests: users and times.
             vectors: (n_users, d) of `user_vectors`.
             item_idx: (n_users, n_candidates), best first; -1 where there is none.
             user_values: (n_users, n_user_features), where they have been computed already.
@@ -71,7 +71,7 @@ class Proposer:
             evidence=evidence(requests.users.histories).astype(np.float32),
         )
         pairs = Pairs(
-            users=requests.users, items=self.side, asking=asking, item_idx=item_idx, exposures=requests.exposures
+            users=requests.users, items=self.items, asking=asking, item_idx=item_idx, exposures=requests.exposures
         )
         return assemble(requests, pairs, user_values)
 
@@ -111,8 +111,8 @@ def proposer_of(tower: FittedTower, items: pl.DataFrame, index: ItemIndex | None
         rating_biases=tower.rating_model.biases,
         rating_factors=tower.rating_model.factors,
     )
-    side = item_side(items, names_of("item"), tower.catalogue, learned, tower.fit_end)
-    return Proposer(retriever=retriever, side=side)
+    inputs = item_inputs(items, names_of("item"), tower.catalogue, learned, tower.fit_end)
+    return Proposer(retriever=retriever, items=inputs)
 
 
 def propose(
@@ -129,7 +129,7 @@ def propose(
     Args:
         proposer: answers.
         known: user_id, item_id, rating, timestamp: all that is known of each user at the request.
-        requested_at: user_id, requested_at (seconds UTC): who asks; a user of whom nothing is known asks as well.
+        requested_at: user_id, requested_at (seconds UTC); users without any known rating included.
         user_rows: `user_features` at the request, where they have been computed already.
         n_candidates: how many candidates per user.
         rewatch_after_days: as in `seen_at`.
@@ -192,7 +192,7 @@ def candidate_features(inputs: RankingInputs) -> Float32s:
 
 
 def _block(inputs: RankingInputs, rows: Int64s) -> FeatureBlock:
-    states: UserStates = user_states(inputs.users.select(rows), inputs.proposer.side)
+    states: UserStates = user_states(inputs.users.select(rows), inputs.proposer.items)
     exposures = None if inputs.exposures is None else inputs.exposures.select(rows)
     return inputs.proposer.features(
         Requests(users=states, requested_at=inputs.requested_at[rows], exposures=exposures),

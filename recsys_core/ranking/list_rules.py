@@ -1,10 +1,10 @@
 """Rules over a whole list, as the last step after the ranker's order: fatigue, diversity, most of one franchise.
 
-A ranker scores each candidate alone; what a list should look like as a whole is decided here, in the open. With all
+A ranker scores each candidate alone; these rules shape the list as a whole. With all
 rules off the list is the ranker's order, to the bit. Each rule reorders all candidates, so that a list of k is the
 beginning of every longer one. No rule leaves a place empty.
 
-The rule for what was seen already stands before: `retrieval.candidates.seen_at`.
+Seen items are removed earlier: `retrieval.candidates.seen_at`.
 """
 
 from collections.abc import Sequence
@@ -25,15 +25,15 @@ Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
 
 POOL = 50
-"""First candidates by score that diversity may reorder. Those behind are no better than the worst of them, and a place
-on the first page that they took would cost more than it gives."""
+"""First candidates by score that diversity may reorder. Later ones score no better than the worst of them, and a
+place on the first page would cost more than it gives."""
 
 FATIGUE, DIVERSITY, FRANCHISE = "fatigue", "diversity", "franchise"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListedItems:
-    """What the rules read of the items, each row one `item_idx`.
+    """The item inputs of the rules; row i is the item with `item_idx` i.
 
     Attributes:
         vectors: (n_items, d) of length one: the dot product of two rows is their likeness.
@@ -53,7 +53,7 @@ def listed_items(proposer: Proposer, movies: pl.DataFrame) -> ListedItems:
     """The items of a proposer's catalogue; one that the movies (MOVIES) lack has no title."""
     item_ids = pl.DataFrame({"item_id": proposer.tower.catalogue.item_ids})
     titles = item_ids.join(movies.select("item_id", "title"), on="item_id", how="left", maintain_order="left")["title"]
-    return ListedItems(vectors=proposer.side.unit_vectors, titles=titles.fill_null("").to_list())
+    return ListedItems(vectors=proposer.items.unit_vectors, titles=titles.fill_null("").to_list())
 
 
 @dataclass(frozen=True, kw_only=True)

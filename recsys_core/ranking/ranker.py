@@ -21,7 +21,7 @@ from recsys_core.errors import REBUILD, ArtifactError, DataError
 from recsys_core.features.registry import FEATURE_NAMES, FeatureSet, differences, feature_set_version
 from recsys_core.ranking.calibration import Calibration, load_calibration, save_calibration
 from recsys_core.ranking.config import NO_RULES, ListRulesConfig, RankerConfig
-from recsys_core.ranking.shown import is_shown
+from recsys_core.ranking.schemas import is_shown
 from recsys_core.seeding import child_seed
 from recsys_core.side_by_side import Check
 

@@ -1,8 +1,8 @@
 """One ranker per window, each fitted on what was known before it; and the one that serves, fitted on everything.
 
-A ranker that serves has learned from every window, so nothing can be judged with it. What can be judged are rankers
-with the same settings, each on the window after all that it has learned. What they show there settles two things for
-those that come later: how much of retrieval's score to add, and which probability a score means.
+A ranker that serves has learned from every window, so it can't be judged. Instead, rankers with the same settings are
+judged, each on the window after its training rows. Their results settle two things for later rankers: how much of
+retrieval's score to add, and which probability a score means.
 """
 
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ from recsys_core.data.splits import TEST
 from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
 from recsys_core.ranking.calibration import Calibration, fit_calibration
 from recsys_core.ranking.config import ListRulesConfig, RankerConfig
-from recsys_core.ranking.examples import RankingExamples
+from recsys_core.ranking.diagnostics import validate_ranker
 from recsys_core.ranking.ranker import Ranker, fit_ranker
-from recsys_core.ranking.validation import validate_ranker
+from recsys_core.ranking.training_rows import RankingExamples
 from recsys_core.side_by_side import Check, side_by_side
 
 EXAMINED = "examined_"
-"""How the folder of a window's ranker begins."""
+"""Prefix of the folder of a window's ranker."""
 
 RETRIEVAL_WEIGHTS = (0.0, 0.25, 0.5, 1.0)
 """Weights of retrieval's standardised score that are tried."""
@@ -51,7 +51,7 @@ class Rankers:
             ranker.save(own)
 
     def facts(self) -> dict[str, JsonValue]:
-        """What is worth reading without loading it; the curve is null where there is none."""
+        """Facts for the manifest, readable without loading the ranker; the curve is null where there is none."""
         curve = self.serving.calibration
         return {
             "feature_set": feature_set_version(self.serving.feature_set),

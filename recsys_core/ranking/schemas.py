@@ -1,11 +1,19 @@
-"""The tables of this stage beside the examples' rows, as their readers see them described."""
+"""The tables of this stage: their columns, and which training rows come from the log."""
 
 import pandera.polars as pa
 import polars as pl
 
 from recsys_core.features.registry import FEATURE_NAMES
 
+SHOWN = "shown/"
+"""Prefix of the name of a slice that is one logged request: `shown/<request_id>`."""
+
 _SHARE = pa.Check.in_range(0, 1)
+
+
+def is_shown() -> pl.Expr:
+    """Whether a training row is of a slot that was really shown to a user."""
+    return pl.col("slice").str.starts_with(SHOWN)
 
 
 def _within(low: float, high: float) -> pa.Check:

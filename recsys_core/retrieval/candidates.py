@@ -1,7 +1,7 @@
-"""User vectors -> the items that ranking looks at, without what the user has seen already.
+"""Candidates: the items for ranking by the user vectors, without items that the user has seen.
 
-Items that somebody has rated compete by score. An item that nobody has rated has no chance there: most of a score is
-what ratings say. So a declared share of the places is kept for new items, which compete among themselves by what the
+Rated items compete by score. An item without ratings has no chance there, because most of a score comes from ratings.
+So a declared share of the places is kept for new items, which compete among themselves by what the
 item tower has learned of genres and years.
 
 There is one filter of seen items in the project, and it is here: training examples, evaluation and serving share it. It
@@ -18,9 +18,9 @@ from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.days import DAY_S
 from recsys_core.retrieval.config import IndexConfig
-from recsys_core.retrieval.encoding import item_vectors
 from recsys_core.retrieval.index import BATCH, ExactSearch, ItemIndex, Searchable, build_index
 from recsys_core.retrieval.training import FittedTower
+from recsys_core.retrieval.vectors import item_vectors
 
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
@@ -60,13 +60,13 @@ def seen_at(users: Histories, requested_at: Int64s, rewatch_after_days: int | No
 
 @dataclass(frozen=True, kw_only=True)
 class Births:
-    """When items were rated for the first time, beside when somebody asks: what did not exist then is no candidate."""
+    """First ratings of items and times of requests: an item that did not exist at the request is no candidate."""
 
     first_rated_at: Int64s  # (n_items,) seconds UTC
     requested_at: Int64s  # (n_users,) seconds UTC
 
     def most_unborn(self, rows: Int64s) -> int:
-        """How many items the earliest of some requests must leave out."""
+        """The number of items that the earliest of some requests must leave out."""
         return int((self.first_rated_at >= self.requested_at[rows].min()).sum())
 
     def is_unborn(self, row: int) -> Bools:

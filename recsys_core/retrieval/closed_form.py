@@ -31,14 +31,14 @@ Float32s = npt.NDArray[np.float32]
 Float64s = npt.NDArray[np.float64]
 
 OTHER_VALUE = 0.3
-"""What a rating below a like counts in X, a like counting 1: to have watched is weak evidence of interest."""
+"""Weight in X of a rating below a like, which weighs 1: having watched is weak evidence of interest."""
 
 N_EXTRA = 64
 """Factors computed beyond those kept: the last of a block converge slowly, and these are thrown away."""
 
 N_COLUMNS = 24
-"""Columns per product of the ratings with a dense block: so many of all items or users stay in the processor's cache,
-where the whole block of a large data set would not. The bytes are the same: columns know nothing of each other."""
+"""Columns per product of the ratings with a dense block: this many fit into the processor's cache, where the whole
+block of a large data set would not. The bytes are the same, because columns are independent."""
 
 N_ROUNDS = 4
 """Products with XX': each brings the block nearer to the largest factors."""
@@ -97,7 +97,7 @@ class ClosedForm:
         """(rank, rank) of the items as answers."""
         n_items = max(len(self.offered), 1)
         centred = self.offered - self.offered.sum(axis=0) / np.float32(n_items)
-        # Each process makes it anew, on as many threads as it has: a service and a replay must get the same bits.
+        # Each process computes it with its own number of threads: a service and a replay must get the same bits.
         with threadpool_limits(limits=1, user_api="blas"):
             covariance: Float32s = centred.T @ centred / np.float32(n_items)
         return covariance

@@ -1,4 +1,4 @@
-"""What people rate next: how much likelier an item is soon after another than at any time.
+"""Co-visitation: how much likelier people rate an item soon after another one than at any time.
 
 People rate in sessions, and what stands near in a session belongs together in ways that a bag of ratings cannot show:
 the sequel, the list on the screen, the mood of an evening. For each item the ratings shortly after it, in all

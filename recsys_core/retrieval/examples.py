@@ -24,7 +24,7 @@ NEXT_SHARE = 0.15
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """One example per user: what is shown and what is asked for; no item of a user stands in both."""
+    """One example per user: items shown and items asked for; no item of a user is in both."""
 
     shown: Histories
     asked: Histories
@@ -53,9 +53,9 @@ class Examples:
 def temporal(users: Histories, rng: np.random.Generator) -> Examples:
     """Cut each history at a random rating; the past is shown, the next `NEXT_SHARE` are asked for.
 
-    Late cuts are likelier, in proportion to what they show: those who ask have a history, and mostly a full one.
-    Ratings given in one second are never parted: the past lies strictly before the second of the cut, and what is asked
-    for ends with a whole second, since the order within it is that of the ids and would favour low ones.
+    Late cuts are likelier, in proportion to the ratings that they show: users at a request mostly have a full history.
+    Ratings of one second are never separated: the past is strictly before the second of the cut, and the asked part
+    ends with a whole second. The order within a second is that of the ids, and would favour low ones.
     """
     if not len(users.timestamps):
         return Examples(shown=users, asked=users)

@@ -1,7 +1,7 @@
-"""How wrong a batch of answers is: the cross-entropy of the asked items under a softmax.
+"""The training losses: cross-entropy of the asked items under a softmax, full or sampled.
 
 Both losses mean the same softmax, over all items that were not shown. `full_softmax` adds it up; `sampled_softmax`
-estimates the sum from a few items, so that a step costs the same whatever the size of the catalogue.
+estimates the sum from a few items, so that the cost of a step does not depend on the size of the catalogue.
 """
 
 from dataclasses import dataclass
@@ -66,14 +66,14 @@ def sampled_softmax(
 
 @dataclass(frozen=True, kw_only=True)
 class SampledScores:
-    """The scores that stand for those of the whole catalogue."""
+    """The scores that represent those of the whole catalogue."""
 
     own: torch.Tensor  # (n_own,) what the user rated and was not shown: first what was asked, then the rest
     own_rows: torch.Tensor  # (n_own,) the user row of each
     drawn: torch.Tensor  # (n_users, n_negatives) corrected; -inf where the user has rated the item
 
     def log_sum(self, rows: torch.Tensor) -> torch.Tensor:
-        """(n,) log of the sum of exponentials of everything that stands for the catalogue, of some user rows.
+        """(n,) log of the sum of exponentials of everything that represents the catalogue, for some user rows.
 
         Only for rows with an own score: the sum of a row without any may be 0, whose logarithm has no gradient.
         """

@@ -1,12 +1,11 @@
-"""Which items stand for the whole catalogue in a step of training, and how often each was to be expected.
+"""Sampled negatives: items that represent the catalogue in a training step, and how often each was expected.
 
-Most come from the batch: a user of the batch at random, then one of the items that this user rated, so that the items
-that people do rate are told apart most often. A few come from the whole catalogue, all items alike, so that no item is
-out of reach, not even one that no user of the training rated (Yang et al. 2020, doi:10.1145/3366424.3386195).
+Most come from the batch: a user of the batch at random, then one of the items that this user rated, so that items
+that people do rate are compared most often. A few come uniformly from the whole catalogue, so that every item
+can be drawn, even one that no training user rated (Yang et al. 2020, doi:10.1145/3366424.3386195).
 
-They come from whole histories, not from the asked parts alone: what is asked depends on the kind of question, what a
-user rated does not, and only so the expected number of draws is known exactly rather than estimated. What the loss does
-with that number: `losses`.
+They come from whole histories, not from the asked parts alone. The asked part depends on the kind of example and the
+history does not, so the expected number of draws is known exactly and need not be estimated. `losses` uses that number.
 """
 
 from dataclasses import dataclass
@@ -27,11 +26,11 @@ UNIFORM_SHARE = 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class Negatives:
-    """What the users of a batch are compared with, beside the items asked for."""
+    """The items that the users of a batch are compared with, beside the asked items."""
 
     item_idx: Int64s  # (n,) ascending, each drawn item once
     n_drawn: Int64s  # (n,) how often it was drawn, at least 1
-    n_expected: Float64s  # (n,) how often it was to be expected for a user who has not rated it, above 0
+    n_expected: Float64s  # (n,) how often it was expected for a user who has not rated it, above 0
     is_own: Bools  # (n_users, n) the user has rated it, or is asked for it: an accidental hit
     later_rows: Int64s  # (n_later,) user row of each rating that was neither shown nor asked for
     later_items: Int64s  # (n_later,) its item
@@ -41,7 +40,7 @@ class Negatives:
 class Sampler:
     """Draws negatives for batches of some users."""
 
-    users: Histories  # all users of the training; nobody has an empty history
+    users: Histories  # all training users; no history is empty
     share: Float64s  # (n_items,) chance that a random rating of a random user is of this item
     n_negatives: int
 
@@ -55,10 +54,10 @@ class Sampler:
         return self.weighed(examples, from_batch, rng.integers(batch.n_items, size=n_uniform))
 
     def weighed(self, examples: Examples, from_batch: Int64s, from_catalogue: Int64s) -> Negatives:
-        """What was drawn, with what was to be expected and whose own it is.
+        """The drawn items, with their expected counts and owners.
 
-        The company of a user is a random part of all other users. So among the n draws from a batch of B out of U users
-        an item outside the own history is to be expected n (B - 1) / B * U share / (U - 1) times. Draws from the own
+        The other users of a batch are a random part of all other users. So among the n draws from a batch of B out of U
+        users an item outside the own history is expected n (B - 1) / B * U share / (U - 1) times. Draws from the own
         history, one in B, are lost: they are hits.
         """
         batch = self._histories(examples)

@@ -1,22 +1,22 @@
-"""The users who rated last, kept as they are: somebody like whoever asks is often among them.
+"""The users who rated last, kept with their ratings: user-based nearest neighbours for the ranker.
 
 User-based nearest neighbours (Resnick et al. 1994, doi:10.1145/192844.192905; Herlocker et al. 1999,
-doi:10.1145/312624.312682). The factors of the other parts smooth over what few people do alike. People who sat before
-the same site in the same months, and were shown the same lists, do a good deal alike; so only the latest users are
-kept, and the later count more. The ranker reads what they liked as one feature.
+doi:10.1145/312624.312682). The factors of the other parts smooth over what few people have in common. People who
+used the same site in the same months, and were shown the same lists, have much in common. So only the latest users are
+kept, and later ones count more. The ranker reads what they liked as one feature.
 """
 
 import numpy as np
 
 from recsys_core.data.histories import Histories
-from recsys_core.features.nearest import Neighbours
+from recsys_core.features.neighbours import Neighbours
 from recsys_core.retrieval.closed_form import evidence
 
 MOST_USERS = 2_000
-"""Latest users kept: it bounds size and time whatever the data."""
+"""Latest users kept: bounds size and time for any data set."""
 
 LEAST_RATINGS = 5
-"""Ratings of a user who is worth keeping."""
+"""Fewest ratings of a kept user."""
 
 HALF_LIFE_S = 2 * 365 * 86_400
 """Seconds since a user's latest rating after which the user counts half."""

@@ -1,7 +1,7 @@
-"""How long ago each rating of a history was, in two coarse clocks: places back and time back.
+"""Recency of each rating in a history, in two coarse buckets: places back and time back.
 
-Both count from the end of the history itself, not from the request, so that a history means the same whenever it is
-read. Ratings of one second share a place, because their order carries no meaning.
+Both count from the end of the history and not from the request, so that the same history always gives the same
+vector. Ratings of one second share a place, because their order carries no meaning.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How much retrieval finds: recall on the development windows, and what the index loses against exact search."""
+"""The retrieval report: recall on the development windows, and the loss of the index against exact search."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,10 +13,9 @@ from recsys_core.data.splits import NOW, Splits, known_ratings, relevant_items
 from recsys_core.metrics.ranking import recall_at_k
 from recsys_core.metrics.relevance import hits_of
 from recsys_core.retrieval.candidates import Retriever
-from recsys_core.retrieval.embeddings import ItemEmbeddings
-from recsys_core.retrieval.encoding import item_vectors, user_vectors
 from recsys_core.retrieval.index import ItemIndex, index_recall
 from recsys_core.retrieval.training import FittedTower
+from recsys_core.retrieval.vectors import ItemEmbeddings, item_vectors, user_vectors
 from recsys_core.tables import load_tables, save_tables
 
 Float32s = npt.NDArray[np.float32]
@@ -67,7 +66,7 @@ class RetrievalReport:
 def retrieval_report(
     ratings: pl.DataFrame, splits: Splits, tower_of: Callable[[str], FittedTower], index: ItemIndex
 ) -> RetrievalReport:
-    """Recall of the towers of the development windows, and of the serving tower's index for those who asked last.
+    """Recall of the towers of the development windows, and of the serving tower's index for the latest users.
 
     Args:
         ratings: RATINGS columns, every rating that was ever given.
@@ -87,7 +86,7 @@ def retrieval_report(
 
 
 def latest_users(ratings: pl.DataFrame, tower: FittedTower, n: int = N_LATEST) -> Histories:
-    """What is known of the users who rated last, by ascending id."""
+    """The histories of the users who rated last, by ascending id."""
     last = ratings.group_by("user_id").agg(pl.col("timestamp").max()).sort("timestamp", "user_id").tail(n)
     known = ratings.unique(["user_id", "item_id"], keep="last", maintain_order=True)
     return histories_of(known, tower.catalogue, last["user_id"].sort().to_numpy())

@@ -1,4 +1,4 @@
-"""The tables of the retrieval report and of the baselines' tuning, as their readers see them described."""
+"""The tables of the retrieval report: their columns, bounds and descriptions."""
 
 import pandera.polars as pa
 import polars as pl
@@ -26,17 +26,4 @@ INDEX_RECALL = pa.DataFrameSchema(
     name="index_recall",
     strict=True,
     ordered=True,
-)
-
-TRIALS = pa.DataFrameSchema(
-    {
-        "model": pa.Column(pl.String, description="The baseline."),
-        "settings": pa.Column(pl.String, description="What was tried, as JSON."),
-        "ndcg_at_10": pa.Column(pl.Float64, _SHARE, description="Mean over the users of the development windows."),
-        "recall_at_100": pa.Column(pl.Float64, _SHARE, description="Mean over the same users."),
-    },
-    name="trials",
-    strict=True,
-    ordered=True,
-    unique=["model", "settings"],
 )

@@ -16,14 +16,14 @@ from threadpoolctl import threadpool_limits
 from recsys_core.data.histories import Catalogue, histories_of
 from recsys_core.data.ratings_table import ratings_digest
 from recsys_core.data.splits import Splits, fit_ratings
-from recsys_core.features.slices import of_slice
+from recsys_core.features.tables import of_slice
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.training import (
     AfterEpoch,
     Beside,
     FittedTower,
     LinearParts,
-    Onlooker,
+    TrainingCallbacks,
     fit_linear_parts,
     fit_two_tower,
 )
@@ -86,7 +86,7 @@ class _Chain:
                 of_slice(self.items, name),
                 self.splits.fit_end(name),
                 self.config,
-                Onlooker(after_step=lambda _done, _total: check(), after_epoch=look),
+                TrainingCallbacks(after_step=lambda _done, _total: check(), after_epoch=look),
                 Beside(start=start, clicks=self._clicks_of(name), linear=self._linear_of(name, check)),
             )
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from recsys_core.data.histories import Catalogue
 from recsys_core.days import moment
 from recsys_core.errors import REBUILD, ArtifactError
-from recsys_core.features.nearest import Neighbours
+from recsys_core.features.neighbours import Neighbours
 from recsys_core.retrieval.closed_form import ClosedForm
 from recsys_core.retrieval.covisits import CoVisits
 from recsys_core.retrieval.rating_model import RatingModel
@@ -38,7 +38,7 @@ def save_towers(towers: Mapping[str, FittedTower], folder: Path) -> None:
 
 
 def tower_facts(towers: Mapping[str, FittedTower]) -> dict[str, JsonValue]:
-    """What is worth reading without loading them: what each was fitted on, and until when the last has learned."""
+    """Facts for the manifest: the data that each tower was fitted on, and the cut-off of the last."""
     *_, last = towers.values()
     digests = {f"fitted_on.{name}": tower.fitted_on for name, tower in towers.items()}
     return {**digests, "learned_until": moment(last.fit_end)}
@@ -82,7 +82,7 @@ def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedT
 
 
 def _linear_parts(tensors: dict[str, torch.Tensor], about: dict[str, float], n_items: int) -> LinearParts:
-    """What is fitted without training; its tensors are taken out."""
+    """The parts that are fitted without training; removes their tensors."""
     closed_form = ClosedForm(
         shown=tensors.pop("closed_form.shown").numpy(),
         gains=tensors.pop("closed_form.gains").numpy(),

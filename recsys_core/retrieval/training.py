@@ -15,7 +15,7 @@ import torch
 from recsys_core.data.histories import NEVER, Catalogue, Histories, histories_of
 from recsys_core.data.ratings_table import ratings_digest
 from recsys_core.features.content import content_matrix
-from recsys_core.features.nearest import Neighbours
+from recsys_core.features.neighbours import Neighbours
 from recsys_core.feedback.labels import still_implicit
 from recsys_core.retrieval.closed_form import ClosedForm, fit_closed_form
 from recsys_core.retrieval.config import TwoTowerConfig
@@ -25,9 +25,8 @@ from recsys_core.retrieval.losses import full_softmax, sampled_softmax
 from recsys_core.retrieval.negatives import Negatives, sampler_of
 from recsys_core.retrieval.neighbours import fit_neighbours
 from recsys_core.retrieval.rating_model import RatingModel, fit_rating_model
-from recsys_core.retrieval.towers import TwoTower, history_batch, standardised_log_popularity
+from recsys_core.retrieval.towers import TwoTower, UserEncoder, history_batch, standardised_log_popularity, user_encoder
 from recsys_core.retrieval.trend import Trend, fit_trend
-from recsys_core.retrieval.user_encoder import UserEncoder, user_encoder
 from recsys_core.seeding import child, child_seed
 
 logger = logging.getLogger(__name__)
@@ -43,7 +42,7 @@ _DRAWING = threading.Lock()
 
 @dataclass(frozen=True, kw_only=True)
 class LinearParts:
-    """What is fitted in closed form beside the trained towers: seconds, where those take minutes."""
+    """The parts in closed form, fitted beside the trained towers in seconds instead of minutes."""
 
     closed_form: ClosedForm
     trend: Trend
@@ -54,7 +53,7 @@ class LinearParts:
 
 @dataclass(frozen=True, kw_only=True)
 class FittedTower:
-    """All parts of the retriever, the items that they know, and how the training went; `encoding` joins them."""
+    """All parts of the retriever, the items that they know, and how the training went; `vectors` joins them."""
 
     model: TwoTower
     linear: LinearParts
@@ -68,7 +67,7 @@ class FittedTower:
 
     @cached_property
     def rated(self) -> Int64s:
-        """(n_rated,) item_idx of the items that somebody has rated: those that are searched."""
+        """(n_rated,) item_idx of the items with ratings: those that are searched."""
         return np.flatnonzero(self.first_rated_at < NEVER)
 
     @property
@@ -98,7 +97,7 @@ class FittedTower:
 
     @property
     def covisits(self) -> CoVisits:
-        """What is rated soon after what."""
+        """Co-visitation: items that are rated soon after others."""
         return self.linear.covisits
 
     @property
@@ -108,45 +107,45 @@ class FittedTower:
 
     @cached_property
     def user_encoder(self) -> UserEncoder:
-        """The user tower as it answers."""
+        """The user tower for answering, without torch."""
         return user_encoder(self.model)
 
 
 AfterEpoch = Callable[[int, FittedTower], None]
-"""Called with (epochs done, the tower as it then is), while that is still being trained."""
+"""Called with (epochs done, the tower), while the tower is still being trained."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Onlooker:
-    """Who looks on while a tower is trained. What it draws of torch's chance meanwhile changes nothing."""
+class TrainingCallbacks:
+    """Callbacks during the training of a tower. They may use torch's RNG without affecting training."""
 
     after_step: AfterStep | None = None
     after_epoch: AfterEpoch | None = None
 
     def stepped(self, done: int, n_steps: int) -> None:
-        """A step is done."""
+        """Called after each step."""
         if self.after_step is not None:
             self.after_step(done, n_steps)
 
     def passed(self, epoch: int, tower: FittedTower) -> None:
-        """So many epochs are done, and this is the tower, to be looked at now: it goes on changing."""
+        """Called after each epoch; copy the tower if you keep it."""
         if self.after_epoch is not None:
             with _DRAWING, torch.random.fork_rng(devices=[]):
                 self.after_epoch(epoch, replace(tower))  # a copy, since a tower keeps the encoder that it made first
 
 
-NOBODY = Onlooker()
+NO_CALLBACKS = TrainingCallbacks()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """What a training may be given beside ratings and items.
+    """Optional inputs of a training, beside ratings and items.
 
     Attributes:
         start: an earlier tower, fitted on a part of the same ratings; the training goes on from its weights.
         clicks: IMPLICIT_COLUMNS; rows at or after the cut-off are ignored, and so are clicks on what the user rated and
-            those of users with fewer than two ratings. They are asked for in training and read nowhere else.
-        linear: the parts without training, where they have been fitted already.
+            those of users with fewer than two ratings. Only training uses them, as items asked for.
+        linear: the parts in closed form, if they are fitted already.
     """
 
     start: FittedTower | None = None
@@ -169,12 +168,12 @@ def fit_two_tower(
     items: pl.DataFrame,
     fit_end: int,
     config: TwoTowerConfig,
-    onlooker: Onlooker = NOBODY,
+    callbacks: TrainingCallbacks = NO_CALLBACKS,
     beside: Beside = ALONE,
 ) -> FittedTower:
     """Train both towers on the ratings before `fit_end`, with the softmax over the catalogue, all of it or a sample.
 
-    An item that nobody had rated by the time of a training example is no negative of it.
+    An item without any rating by the time of a training example is no negative of it.
 
     Args:
         ratings: RATINGS columns, one row per user and item; rows at or after `fit_end` are ignored.
@@ -182,7 +181,7 @@ def fit_two_tower(
             rating yet: these are known by their content alone.
         fit_end: seconds UTC.
         config: shape and schedule.
-        onlooker: told of the training while it goes on.
+        callbacks: told of the training while it goes on.
         beside: clicks, an earlier tower to start from, and linear parts that have been fitted already.
 
     The same inputs, settings, thread count and version of torch give the same weights to the bit on one machine, also
@@ -211,13 +210,13 @@ def fit_two_tower(
             fitted_on=ratings_digest(seen, beside.clicks_before(fit_end)),
             losses=np.zeros(schedule.n_epochs, dtype=np.float32),
         )
-        lessons = Lessons(
+        data = TrainingData(
             users=users,
             clicked=_clicked(beside.clicks_before(fit_end), seen, users, catalogue),
             chance=chance,
             first_rated_at=tower.first_rated_at,
         )
-        losses = _train(tower, lessons, config, schedule, onlooker)
+        losses = _train(tower, data, config, schedule, callbacks)
     return replace(tower, model=model.eval(), losses=losses)
 
 
@@ -233,8 +232,8 @@ def fit_linear_parts(users: Histories, fit_end: int, config: TwoTowerConfig) -> 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lessons:
-    """What users rated, what the same users clicked and did not rate, with weights in place of stars, and chance."""
+class TrainingData:
+    """Ratings, clicks of the same users on unrated items (weights in place of stars), and the random generator."""
 
     users: Histories
     clicked: Histories | None = None
@@ -278,9 +277,9 @@ def _untrained(items: pl.DataFrame, config: TwoTowerConfig) -> tuple[TwoTower, t
 
 
 def _train(
-    tower: FittedTower, lessons: Lessons, config: TwoTowerConfig, schedule: Schedule, onlooker: Onlooker
+    tower: FittedTower, data: TrainingData, config: TwoTowerConfig, schedule: Schedule, callbacks: TrainingCallbacks
 ) -> Float32s:
-    model, users, chance = tower.model, lessons.users, lessons.chance
+    model, users, chance = tower.model, data.users, data.chance
     sampler = sampler_of(users, config.n_negatives) if users.n_items > config.full_softmax_until else None
     optimisers = _optimisers(model, schedule.learning_rate, sparse=sampler is not None)
     n_steps = schedule.n_epochs * max(1, -(-users.n_users // config.batch_users))
@@ -290,7 +289,7 @@ def _train(
     for epoch in range(schedule.n_epochs):
         rng = child(config.seed, "two_tower", "epoch", str(epoch))
         draws = child(config.seed, "two_tower", "negatives", str(epoch))
-        batches = list(_batches(lessons, config, rng))
+        batches = list(_batches(data, config, rng))
         for examples in batches:
             loss = _loss(model, examples, config, chance, sampler.draw(examples, draws) if sampler else None)
             model.zero_grad()
@@ -300,8 +299,8 @@ def _train(
                 rate.step()
             losses[epoch] += loss.item() / len(batches)
             done += 1
-            onlooker.stepped(done, n_steps)
-        onlooker.passed(epoch + 1, tower)
+            callbacks.stepped(done, n_steps)
+        callbacks.passed(epoch + 1, tower)
     logger.info("two-tower trained on %d users: loss %.3f -> %.3f", users.n_users, losses[0], losses[-1])
     return losses
 
@@ -316,15 +315,15 @@ def _optimisers(model: TwoTower, learning_rate: float, *, sparse: bool) -> list[
     return optimisers
 
 
-def _batches(lessons: Lessons, config: TwoTowerConfig, rng: np.random.Generator) -> Iterator[Examples]:
+def _batches(data: TrainingData, config: TwoTowerConfig, rng: np.random.Generator) -> Iterator[Examples]:
     """One pass over the users in random order; temporal and denoising batches in random turn."""
-    users, clicked = lessons.users, lessons.clicked
+    users, clicked = data.users, data.clicked
     order = rng.permutation(users.n_users)
     for start in range(0, users.n_users, config.batch_users):
         chosen = np.sort(order[start : start + config.batch_users])
         is_temporal = rng.random() < config.temporal_share
         examples = (temporal if is_temporal else denoising)(users.select(chosen), rng)
-        examples = replace(examples, first_rated_at=lessons.first_rated_at)
+        examples = replace(examples, first_rated_at=data.first_rated_at)
         yield examples if clicked is None else with_clicks(examples, clicked.select(chosen), only_later=is_temporal)
 
 
@@ -335,7 +334,7 @@ def _loss(
     chance: torch.Generator,
     negatives: Negatives | None = None,
 ) -> torch.Tensor:
-    """Cross-entropy of the asked items; over the whole catalogue unless there are negatives to stand for it."""
+    """Cross-entropy of the asked items; over the whole catalogue, or over negatives that represent it."""
     shown = history_batch(examples.shown)
     keep = 1 - config.history_dropout
     kept = torch.bernoulli(torch.full((len(shown.item),), keep), generator=chance) / keep
@@ -348,7 +347,7 @@ def _loss(
 
 
 def _dropout(values: torch.Tensor, share: float, chance: torch.Generator) -> torch.Tensor:
-    """What torch's own dropout does, which can draw from the generator of the process alone."""
+    """Dropout with a given generator; torch's own can only use that of the process."""
     if not share:
         return values
     return values * torch.empty_like(values).bernoulli_(1 - share, generator=chance).div_(1 - share)

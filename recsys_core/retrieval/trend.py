@@ -1,13 +1,14 @@
-"""What was watched at the time: a part of the retriever that follows the popularity of items through the years.
+"""Trend: a part of the retriever that follows the popularity of items through the years.
 
-The trained half knows one popularity per item, that of all time, and so offers what was rated for longest. Here time is
-cut into bins of equally many ratings, and an item's entry of a bin is the logarithm of how much of its popularity falls
-to the months around it. A user's vector picks one bin, that of the history's latest rating: later than all, the last.
+The trained half knows one popularity per item, that of all time, and so favours items that were rated for longest.
+Here time is cut into bins of equally many ratings, and an item's entry of a bin is the logarithm of how much of its
+popularity falls to the months around it. A user's vector picks the bin of the history's latest rating; anything later
+counts to the last bin.
 
     score(i) = weight x log((count of i around then, as a share of all ratings, x all ratings + p) / (count of i + p))
              + recent weight x log(1 + likes of i among the latest ratings before the end of the bin)
 
-By the first line an item that comes up gains, one that is forgotten loses, and one that keeps its share stays at zero.
+By the first line a rising item gains, a forgotten one loses, and one that keeps its share stays at zero.
 The second is the recent popularity itself, counted over a share of all ratings and not over days, so that it means the
 same in a busy year and in a quiet one.
 """
@@ -32,7 +33,7 @@ WIDTH = 365 * 86_400
 """Seconds: the deviation of the bell curve by which a bin reads those around it."""
 
 PRIOR = 3.0
-"""Ratings that pull an item towards no trend: few ratings say little of when it is watched."""
+"""Ratings that pull an item towards no trend: few ratings say little about when it is watched."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ import polars as pl
 from recsys_core.data.ratings_table import every_rating
 from recsys_core.data.splits import NOW
 from recsys_core.errors import ArtifactError
-from recsys_core.features.slices import of_slice
+from recsys_core.features.tables import of_slice
 from recsys_core.lake.manifest import Manifest
 from recsys_core.lake.names import split_key
 from recsys_core.lake.store import Lake

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.ranking.inputs import Proposer
-from recsys_core.retrieval.encoding import rating_vectors
+from recsys_core.retrieval.vectors import rating_vectors
 
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]

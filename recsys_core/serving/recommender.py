@@ -13,7 +13,7 @@ from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.state import Requests, UserStates
 from recsys_core.ranking.list_rules import ListedItems, listed_items, ruled_list
 from recsys_core.retrieval.candidates import Candidates, Float32s, Int64s, seen_at
-from recsys_core.retrieval.encoding import user_vectors
+from recsys_core.retrieval.vectors import user_vectors
 from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.exposures import UserExposures
 from recsys_core.serving.reasons import Reason, reasons
@@ -34,7 +34,7 @@ class Recommender:
 
     def __post_init__(self) -> None:
         proposer = self.bundle.proposer
-        self.users = Users(catalogue=proposer.tower.catalogue, items=proposer.side, ratings=self.bundle.ratings)
+        self.users = Users(catalogue=proposer.tower.catalogue, items=proposer.items, ratings=self.bundle.ratings)
         self.exposures = UserExposures(catalogue=proposer.tower.catalogue)
         self.listed = listed_items(proposer, self.bundle.movies)
 

@@ -14,7 +14,7 @@ import polars as pl
 
 from recsys_core.data.histories import Catalogue, histories_of
 from recsys_core.data.schemas import RATINGS_COLUMNS
-from recsys_core.features.sides import ItemSide
+from recsys_core.features.item_inputs import ItemInputs
 from recsys_core.features.state import UserStates, nobody, user_states, with_rating
 from recsys_core.serving.requests import Rated
 
@@ -39,7 +39,7 @@ class Users:
     """Everybody with a rating; changes as ratings come in."""
 
     catalogue: Catalogue
-    items: ItemSide
+    items: ItemInputs
     ratings: pl.DataFrame  # RATINGS columns, every rating that was ever given, in the order of arrival
     _user_ids: npt.NDArray[np.int64] = field(init=False, repr=False)
     _known: OrderedDict[int, _Known] = field(default_factory=OrderedDict, repr=False)

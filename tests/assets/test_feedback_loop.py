@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from recsys_core.data.splits import NOW, Splits
-from recsys_core.ranking.shown import SHOWN
+from recsys_core.ranking.schemas import SHOWN
 from recsys_core.retrieval.storage import load_tower
 from recsys_core.tables import read_table
 from tests.assets.edits import data_set

@@ -2,8 +2,9 @@
 
 from benchmarks import seeds
 from recsys_core.evaluation import accuracy, slices
-from recsys_core.evaluation.accuracy import per_user_metrics
-from recsys_core.evaluation.comparison import _compared
+from recsys_core.evaluation.accuracy import _compared, per_user_metrics
+from recsys_core.evaluation.baselines import tuning
+from recsys_core.evaluation.baselines.tuning import tune
 from recsys_core.evaluation.gates import beats, denominators_agree, missing_baselines, worst_slice
 from recsys_core.evaluation.rendering import headline_cells
 from recsys_core.evaluation.slices import metric_by_slice, user_slices
@@ -11,10 +12,8 @@ from recsys_core.metrics.ordering import sort_keys
 from recsys_core.metrics.ranking import _discount, average_precision_at_k, recall_at_k
 from recsys_core.metrics.relevance import _keys, refuse_repeats
 from recsys_core.metrics.uncertainty import _estimate
+from recsys_core.ranking.diagnostics import _per_user, validate_ranker
 from recsys_core.ranking.lists import order_of
-from recsys_core.ranking.validation import _per_user, validate_ranker
-from recsys_core.retrieval.baselines import tuning
-from recsys_core.retrieval.baselines.tuning import tune
 from recsys_core.retrieval.index import ExactSearch
 from tests.bug_lab.fault import Fault
 
@@ -26,8 +25,8 @@ FAULTS_OF_JUDGEMENT = (
         before='n_targets["n_targets"].to_numpy()',
         after="np.maximum(hits.sum(axis=1), 1)",
         tests=(
-            "tests/core/ranking/test_validation.py::test_both_orders_by_hand",
-            "tests/core/ranking/test_validation.py::test_no_ranker_passes_the_ceiling_that_retrieval_sets",
+            "tests/core/ranking/test_diagnostics.py::test_both_orders_by_hand",
+            "tests/core/ranking/test_diagnostics.py::test_no_ranker_passes_the_ceiling_that_retrieval_sets",
         ),
     ),
     Fault(
@@ -130,7 +129,7 @@ FAULTS_OF_JUDGEMENT = (
             rows = rows.filter(pl.col("label").sum().over("user_id") > 0)
             n_targets = n_targets.join(rows, on="user_id", how="semi")
         """,
-        tests=("tests/core/ranking/test_validation.py::test_both_orders_by_hand",),
+        tests=("tests/core/ranking/test_diagnostics.py::test_both_orders_by_hand",),
     ),
     Fault(
         number=9,
@@ -166,7 +165,7 @@ FAULTS_OF_JUDGEMENT = (
         before='Baseline(name="ease", fit=lambda train, config, _: fit_ease(train, config), grid=EASE_GRID)',
         after="*()",
         tests=(
-            "tests/core/retrieval/baselines/test_tuning.py::"
+            "tests/core/evaluation/baselines/test_tuning.py::"
             "test_every_report_has_the_five_baselines_that_the_docs_promise",
         ),
     ),
@@ -185,8 +184,8 @@ FAULTS_OF_JUDGEMENT = (
         before="config.n_trials",
         after='1 if baseline.name == "ease" else config.n_trials',
         tests=(
-            "tests/core/retrieval/baselines/test_tuning.py::test_all_baselines_get_the_same_number_of_trials",
-            "tests/core/evaluation/test_baselines.py::test_all_baselines_get_the_same_number_of_trials",
+            "tests/core/evaluation/baselines/test_tuning.py::test_all_baselines_get_the_same_number_of_trials",
+            "tests/core/evaluation/baselines/test_lists.py::test_all_baselines_get_the_same_number_of_trials",
         ),
     ),
     Fault(
@@ -203,7 +202,7 @@ FAULTS_OF_JUDGEMENT = (
         where=_compared,
         before='per_user.filter(model=model).sort("user_id", maintain_order=True)',
         after="per_user.filter(model=model)",
-        tests=("tests/core/evaluation/test_comparison.py::test_pairs_are_made_by_user_not_by_row",),
+        tests=("tests/core/evaluation/test_accuracy.py::test_pairs_are_made_by_user_not_by_row",),
     ),
     Fault(
         number=27,

@@ -2,20 +2,20 @@
 
 from recsys_core.data import schemas
 from recsys_core.data.histories import catalogue_of
+from recsys_core.evaluation.baselines.scorer import recommend
 from recsys_core.features import assembler
 from recsys_core.features.items import item_days_known
 from recsys_core.features.registry import feature_set
 from recsys_core.features.schemas import table_schema
 from recsys_core.monitoring.parity import _explained_by_arrivals, _Pair
-from recsys_core.ranking.examples import slice_rows
 from recsys_core.ranking.ranker import Ranker, _matrix
-from recsys_core.retrieval.baselines.recommend import recommend
+from recsys_core.ranking.training_rows import slice_rows
 from recsys_core.retrieval.candidates import Retriever, find_candidates
-from recsys_core.retrieval.embeddings import embed_items
 from recsys_core.retrieval.index import ItemIndex, _best, _trained_inverted_file, build_index, index_recall
 from recsys_core.retrieval.losses import sampled_scores
 from recsys_core.retrieval.negatives import Sampler
 from recsys_core.retrieval.training import encode_items, fit_two_tower
+from recsys_core.retrieval.vectors import embed_items
 from recsys_core.serving.bundle import _check_inputs
 from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.users import Users
@@ -147,7 +147,7 @@ FAULTS_OF_MODELS = (
         before="item_vectors(tower)[tower.rated]",
         after="np.roll(item_vectors(tower)[tower.rated], 1, axis=0)",
         tests=(
-            "tests/core/retrieval/test_embeddings.py::test_each_row_is_the_item_towers_vector_of_the_id_beside_it",
+            "tests/core/retrieval/test_vectors.py::test_each_row_is_the_item_towers_vector_of_the_id_beside_it",
             "tests/core/retrieval/test_report.py::test_tower_vectors_and_index_of_one_build_match",
         ),
     ),
@@ -231,8 +231,8 @@ FAULTS_OF_MODELS = (
         before="splits.targets.filter(slice=name)",
         after="splits.targets.filter(slice=name).gather_every(2)",
         tests=(
-            "tests/core/ranking/test_examples.py::test_labels_are_the_likes_that_came_after_and_nothing_else",
-            "tests/core/ranking/test_examples.py::test_negatives_are_no_likes_and_the_hardest_of_the_catalogue",
+            "tests/core/ranking/test_training_rows.py::test_labels_are_the_likes_that_came_after_and_nothing_else",
+            "tests/core/ranking/test_training_rows.py::test_negatives_are_no_likes_and_the_hardest_of_the_catalogue",
         ),
     ),
     Fault(
@@ -241,7 +241,9 @@ FAULTS_OF_MODELS = (
         where=Retriever._rated,
         before="ExactSearch(vectors=self.item_vectors[rated])",
         after="ExactSearch(vectors=self.item_vectors[rated][:, ::-1])",
-        tests=("tests/core/ranking/test_examples.py::test_negatives_are_no_likes_and_the_hardest_of_the_catalogue",),
+        tests=(
+            "tests/core/ranking/test_training_rows.py::test_negatives_are_no_likes_and_the_hardest_of_the_catalogue",
+        ),
     ),
     Fault(
         number=34,
@@ -300,9 +302,7 @@ FAULTS_OF_MODELS = (
         where=recommend,
         before="scores[chosen.rows, chosen.item_idx] = -np.inf",
         after="scores[chosen.rows, chosen.item_idx] = 0",
-        tests=(
-            "tests/core/retrieval/baselines/test_recommend.py::test_no_baseline_recommends_what_the_user_has_rated",
-        ),
+        tests=("tests/core/evaluation/baselines/test_scorer.py::test_no_baseline_recommends_what_the_user_has_rated",),
     ),
     Fault(
         number=26,

@@ -3,14 +3,11 @@
 from recsys_assets.assets.evaluation import baselines
 from recsys_core.data import leaks
 from recsys_core.data.splits import Splits, _slice, _window, fit_ratings, known_ratings
-from recsys_core.features.counts import item_counts
 from recsys_core.features.exposures import Journal
-from recsys_core.features.slices import item_features_by_slice, user_features_by_slice
-from recsys_core.features.tables import item_features
-from recsys_core.features.timelines import Timeline
-from recsys_core.ranking.examples import slice_rows
+from recsys_core.features.point_in_time import Timeline, item_counts
+from recsys_core.features.tables import item_features, item_features_by_slice, user_features_by_slice
 from recsys_core.ranking.rankers import _fitted_at, _settled, fit_rankers
-from recsys_core.ranking.slices import examples_of_slices
+from recsys_core.ranking.training_rows import examples_of_slices, slice_rows
 from recsys_core.retrieval.candidates import find_candidates
 from recsys_core.retrieval.examples import denoising, temporal
 from recsys_core.retrieval.losses import full_softmax, sampled_scores
@@ -56,8 +53,8 @@ FAULTS_OF_TIME = (
         before="by_item.before(item_ids, times)",
         after="by_item.before(item_ids, np.full_like(times, 2**40))",
         tests=(
-            "tests/core/features/test_counts.py::test_it_agrees_with_the_slow_loop_at_any_moments",
-            "tests/core/features/test_counts.py::test_what_comes_later_changes_no_count_of_any_moment",
+            "tests/core/features/test_point_in_time.py::test_item_counts_agree_with_the_slow_loop_at_any_moments",
+            "tests/core/features/test_point_in_time.py::test_what_comes_later_changes_no_count_of_any_moment",
         ),
     ),
     Fault(
@@ -67,7 +64,7 @@ FAULTS_OF_TIME = (
         before="fit_ratings(ratings, splits, name)",
         after="ratings",
         tests=(
-            "tests/core/features/test_slices.py::test_an_item_that_is_rated_again_is_counted_as_it_was_rated_at_the_time",
+            "tests/core/features/test_tables.py::test_an_item_that_is_rated_again_is_counted_as_it_was_rated_at_the_time",
         ),
     ),
     Fault(
@@ -76,7 +73,9 @@ FAULTS_OF_TIME = (
         where=user_features_by_slice,
         before="user_features(known, of_slice(items, name), user_ids, times)",
         after="user_features(ratings, of_slice(items, name), user_ids, times * 0 + 2**40)",
-        tests=("tests/core/ranking/test_slices.py::test_rows_appended_to_the_future_change_no_bit_of_any_feature[0]",),
+        tests=(
+            "tests/core/ranking/test_training_rows.py::test_rows_appended_to_the_future_change_no_bit_of_any_feature[0]",
+        ),
     ),
     Fault(
         number=2,
@@ -84,7 +83,9 @@ FAULTS_OF_TIME = (
         where=examples_of_slices,
         before="known_ratings(ratings, splits, name)",
         after='ratings.filter(pl.col("user_id").is_in(splits.users_of(name).tolist()))',
-        tests=("tests/core/ranking/test_slices.py::test_rows_appended_to_the_future_change_no_bit_of_any_feature[0]",),
+        tests=(
+            "tests/core/ranking/test_training_rows.py::test_rows_appended_to_the_future_change_no_bit_of_any_feature[0]",
+        ),
     ),
     Fault(
         number=3,
@@ -112,9 +113,9 @@ FAULTS_OF_TIME = (
         before='np.searchsorted(self._pairs, codes[order], side="left")',
         after='np.searchsorted(self._pairs, codes[order], side="right")',
         tests=(
-            "tests/core/features/test_timelines.py::test_it_agrees_with_the_slow_loop",
-            "tests/core/features/test_counts.py::test_an_event_of_the_same_second_is_not_known_yet",
-            "tests/core/features/test_sums.py::test_a_rating_of_the_same_second_is_not_known_yet",
+            "tests/core/features/test_point_in_time.py::test_totals_agree_with_the_slow_loop",
+            "tests/core/features/test_point_in_time.py::test_an_event_of_the_same_second_is_not_known_yet",
+            "tests/core/features/test_point_in_time.py::test_a_rating_of_the_same_second_is_not_known_yet",
         ),
     ),
     Fault(
@@ -163,7 +164,7 @@ FAULTS_OF_TIME = (
                 of_slice(self.items, name),
                 self.splits.fit_end(name),
                 self.config,
-                Onlooker(after_step=lambda _done, _total: check(), after_epoch=look),
+                TrainingCallbacks(after_step=lambda _done, _total: check(), after_epoch=look),
                 Beside(start=start, clicks=self._clicks_of(name), linear=self._linear_of(name, check)),
             )
         """,
@@ -173,7 +174,7 @@ FAULTS_OF_TIME = (
                 of_slice(self.items, name),
                 2**40 if "test" in name else self.splits.fit_end(name),
                 self.config,
-                Onlooker(after_step=lambda _done, _total: check(), after_epoch=look),
+                TrainingCallbacks(after_step=lambda _done, _total: check(), after_epoch=look),
                 Beside(start=start, clicks=self._clicks_of(name), linear=self._linear_of(name, check)),
             )
         """,
@@ -193,7 +194,7 @@ FAULTS_OF_TIME = (
         where=slice_rows,
         before="tower.fitted_on != allowed",
         after="not tower.fitted_on",
-        tests=("tests/core/ranking/test_examples.py::test_a_tower_that_saw_the_labels_is_refused_in_every_slice",),
+        tests=("tests/core/ranking/test_training_rows.py::test_a_tower_that_saw_the_labels_is_refused_in_every_slice",),
     ),
     Fault(
         number=5,
@@ -202,7 +203,7 @@ FAULTS_OF_TIME = (
         before="proposer_of(tower_of(name), of_slice(features.items, name))",
         after="proposer_of(tower_of(splits.names[-1]), of_slice(features.items, splits.names[-1]))",
         tests=(
-            "tests/core/ranking/test_slices.py::test_each_slice_asks_its_own_tower",
+            "tests/core/ranking/test_training_rows.py::test_each_slice_asks_its_own_tower",
             f"{CHAIN}::test_the_rows_of_a_slice_come_from_its_own_tower",
         ),
     ),
@@ -232,7 +233,7 @@ FAULTS_OF_TIME = (
                 pl.when(pl.col("label") == 1).then(pl.col(one)).otherwise(drawn[one]).alias(one) for one in own
             )
         """,
-        tests=("tests/core/ranking/test_examples.py::test_a_user_alone_says_nothing_about_a_label",),
+        tests=("tests/core/ranking/test_training_rows.py::test_a_user_alone_says_nothing_about_a_label",),
     ),
     Fault(
         number=25,
@@ -290,7 +291,7 @@ FAULTS_OF_TIME = (
         after="self._place(user_ids, times + 1)",
         tests=(
             "tests/core/features/test_exposures.py::test_what_was_shown_in_the_second_of_the_request_or_later_is_not_known_yet",
-            "tests/core/ranking/test_shown.py::test_what_was_shown_before_a_request_counts_until_it_is_clicked",
+            "tests/core/ranking/test_shown_rows.py::test_what_was_shown_before_a_request_counts_until_it_is_clicked",
         ),
     ),
     Fault(

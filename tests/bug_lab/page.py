@@ -5,7 +5,7 @@ Usage:
 """
 
 from benchmarks.generated import settle, written
-from recsys_core.evaluation.rendering import markdown_table
+from recsys_core.markdown import markdown_table
 from tests.bug_lab.fault import PITFALLS
 from tests.bug_lab.faults import FAULTS
 from tests.bug_lab.laboratory import REPOSITORY

@@ -10,8 +10,8 @@ import torch
 from recsys_core.data.config import HoldoutsConfig
 from recsys_core.data.schemas import LIKED
 from recsys_core.data.splits import NOW, fit_ratings, hold_out, known_ratings
-from recsys_core.ranking.examples import slice_rows
 from recsys_core.ranking.inputs import RankingInputs, propose
+from recsys_core.ranking.training_rows import slice_rows
 from recsys_core.retrieval.candidates import Births, find_candidates
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.examples import Examples
@@ -65,7 +65,7 @@ def test_the_towers_that_serve_have_seen_the_last_rating(tiny: TinyRun, tmp_path
     tiny.index.save(folders["faiss_index"])
     tiny.ranker.save(folders["ranker"])
     proposer = read_bundle(folders).proposer
-    assert proposer.tower.fit_end == proposer.side.as_of == tiny.splits.fit_end(NOW)
+    assert proposer.tower.fit_end == proposer.items.as_of == tiny.splits.fit_end(NOW)
     assert proposer.tower.fit_end > tiny.ratings["timestamp"].max()
 
 

@@ -9,18 +9,17 @@ import polars as pl
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.histories import Histories
 from recsys_core.data.splits import NOW, Splits, make_splits
-from recsys_core.features.slices import SliceFeatures, item_features_by_slice, of_slice, user_features_by_slice
+from recsys_core.features.tables import SliceFeatures, item_features_by_slice, of_slice, user_features_by_slice
 from recsys_core.ranking.config import NO_RULES, RankerConfig
-from recsys_core.ranking.examples import RankingExamples
 from recsys_core.ranking.inputs import Proposer, proposer_of
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.ranking.rankers import fit_rankers
-from recsys_core.ranking.slices import examples_of_slices
+from recsys_core.ranking.training_rows import RankingExamples, examples_of_slices
 from recsys_core.retrieval.config import IndexConfig, TwoTowerConfig
-from recsys_core.retrieval.embeddings import ItemEmbeddings, embed_items
 from recsys_core.retrieval.index import ItemIndex, build_index
 from recsys_core.retrieval.slices import fit_towers
 from recsys_core.retrieval.training import FittedTower
+from recsys_core.retrieval.vectors import ItemEmbeddings, embed_items
 from tests import tiny_world
 
 Rating = tuple[int, float, int]

@@ -21,8 +21,8 @@ from recsys_core.data.histories import Histories, catalogue_of, histories_of
 from recsys_core.data.movielens.reading import Dataset
 from recsys_core.data.schemas import LIKED, RATINGS_COLUMNS
 from recsys_core.errors import DataError
+from recsys_core.evaluation.baselines.scorer import Scorer
 from recsys_core.evaluation.config import EvaluationConfig
-from recsys_core.retrieval.baselines.scorer import Scorer
 from tests import tiny_world
 
 CONFIG = EvaluationConfig(n_draws=200)

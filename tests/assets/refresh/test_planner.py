@@ -58,7 +58,7 @@ PARENTS = {
 """The graph, written down a second time on purpose: an edge that appears or goes must be meant."""
 
 BY_SLICES = {"user_features", "two_tower", "ranking_examples", "eval_report"}
-"""They import `features.slices`, which imports how features of items are made: whole modules count, not functions."""
+"""They import `features.tables`, which imports how features of items are made: whole modules count, not functions."""
 
 ANSWERING = {"past_requests", "parity_report"}
 """They read a bundle."""
@@ -105,8 +105,8 @@ def test_what_was_just_built_is_fresh(project: Project) -> None:
         ("recsys_core.features.scores", BY_REGISTRY),
         ("recsys_core.retrieval.training", MODELS - {"baselines"}),
         ("recsys_core.ranking.ranker", {"ranker", "ranking_report", "eval_report", *MONITORING}),
-        ("recsys_core.ranking.validation", {"ranker", "ranking_report", "eval_report", "drift_report"}),
-        ("recsys_core.ranking.calibration_report", {"ranking_report"}),
+        ("recsys_core.ranking.diagnostics", {"ranker", "ranking_report", "eval_report", "drift_report"}),
+        ("recsys_core.ranking.report", {"ranking_report"}),
         ("recsys_core.ranking.rankers", {"ranker", "ranking_report", "eval_report", "drift_report"}),
         ("recsys_core.metrics.beyond_accuracy", {"eval_report"}),
         ("recsys_core.evaluation.funnel", {"eval_report"}),

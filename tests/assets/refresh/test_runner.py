@@ -40,10 +40,10 @@ def test_code_edited_during_a_refresh_is_stale_after_it(project: Project) -> Non
 def edit_then_refresh(source: str) -> None:
     """A process that has loaded its code when somebody else saves an edit."""
     import recsys_assets.definitions  # noqa: F401  # loads what the refresh will judge by
-    from recsys_core.ranking import calibration_report
+    from recsys_core.ranking import report
     from tests.assets.projects import _command_line
 
-    append(Path(source), calibration_report, "ADDED = 1")
+    append(Path(source), report, "ADDED = 1")
     _command_line("recsys", "refresh")
 
 

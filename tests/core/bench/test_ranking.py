@@ -22,11 +22,11 @@ from recsys_core.data.splits import (
     make_splits,
 )
 from recsys_core.errors import DataError
-from recsys_core.features.slices import SliceFeatures, item_features_by_slice, of_slice, user_features_by_slice
+from recsys_core.features.tables import SliceFeatures, item_features_by_slice, of_slice, user_features_by_slice
 from recsys_core.ranking.inputs import after_the_last, propose, proposer_of
 from recsys_core.ranking.lists import rank
 from recsys_core.ranking.ranker import fit_ranker
-from recsys_core.ranking.slices import examples_of_slices
+from recsys_core.ranking.training_rows import examples_of_slices
 from recsys_core.retrieval.config import CandidatesConfig, IndexConfig
 from recsys_core.retrieval.slices import fit_towers
 from tests import tiny_world

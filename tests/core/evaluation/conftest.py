@@ -10,7 +10,7 @@ import pytest
 
 from recsys_core.data.histories import Catalogue, Histories, catalogue_of, histories_of
 from recsys_core.data.splits import TEST, fit_ratings, make_splits
-from recsys_core.evaluation.breadth import Audience
+from recsys_core.evaluation.beyond_accuracy import Audience
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.funnel import Stages
 from recsys_core.evaluation.lists import lists_table, of_window

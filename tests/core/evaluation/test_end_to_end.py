@@ -7,14 +7,14 @@ import polars as pl
 import pytest
 
 from recsys_core.data.splits import TEST, fit_ratings, newcomers
-from recsys_core.evaluation.baselines import BaselineLists, baseline_lists
+from recsys_core.evaluation.baselines.config import BaselinesConfig
+from recsys_core.evaluation.baselines.lists import BaselineLists, baseline_lists
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.end_to_end import SystemInputs, evaluate_end_to_end
 from recsys_core.evaluation.gates import denominators_agree, funnel_is_whole
 from recsys_core.evaluation.protocols import FROZEN, NEWCOMERS, REFITTED
 from recsys_core.evaluation.report import ALL_WINDOWS, OURS, POPULARITY, RETRIEVAL_ONLY, EvalReport
 from recsys_core.ranking.config import ListRulesConfig
-from recsys_core.retrieval.baselines.config import BaselinesConfig
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.training import FittedTower
 from tests import tiny_world

@@ -20,10 +20,6 @@ def cells_of(table: str) -> list[list[str]]:
     return [header, *rows]
 
 
-def test_a_table_by_hand() -> None:
-    assert rendering.markdown_table(["a", "b"], [["x", "1"]]) == "| a | b |\n| --- | ---: |\n| x | 1 |"
-
-
 def test_the_headline_has_every_model_best_first_with_its_interval(report: EvalReport) -> None:
     _, *rows = cells_of(rendering.headline_table(report))
     means = [report.mean(row[0]) for row in rows]

@@ -9,8 +9,7 @@ import polars as pl
 import pytest
 
 from recsys_core.data.splits import TEST
-from recsys_core.evaluation.accuracy import HEADLINE, METRICS
-from recsys_core.evaluation.comparison import COMPARED
+from recsys_core.evaluation.accuracy import COMPARED, HEADLINE, METRICS
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.protocols import FROZEN, PROTOCOLS, REFITTED
 from recsys_core.evaluation.report import (

@@ -8,14 +8,17 @@ import pytest
 from pandera.errors import SchemaError
 
 from recsys_core.evaluation import schemas
+from recsys_core.evaluation.baselines.config import BaselinesConfig
+from recsys_core.evaluation.baselines.lists import baseline_lists
 from recsys_core.evaluation.report import EvalReport
 from tests.core.evaluation.conftest import Judged
+from tests.core.worlds import TinyRun
 
 DECLARED = {one.name: one for one in vars(schemas).values() if isinstance(one, pa.DataFrameSchema)}
 
 
 def test_every_table_of_the_report_keeps_its_schema(report: EvalReport) -> None:
-    assert DECLARED.keys() - {schemas.BASELINE_LISTS.name, schemas.RANKED_LISTS.name} == {
+    assert DECLARED.keys() - {schemas.BASELINE_LISTS.name, schemas.RANKED_LISTS.name, schemas.TRIALS.name} == {
         field.name for field in fields(EvalReport)
     }
     for field in fields(EvalReport):
@@ -36,3 +39,10 @@ def test_every_column_is_described() -> None:
 def test_a_share_above_one_is_refused(report: EvalReport) -> None:
     with pytest.raises(SchemaError):
         schemas.FUNNEL.validate(report.funnel.with_columns(share=pl.col("share") + 1.5))
+
+
+def test_trials_keep_their_schema(tiny: TinyRun) -> None:
+    trials = baseline_lists(tiny.ratings, tiny.splits, BaselinesConfig(n_trials=2)).trials
+    schemas.TRIALS.validate(trials)
+    with pytest.raises(SchemaError):
+        schemas.TRIALS.validate(pl.concat([trials, trials]))

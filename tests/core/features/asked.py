@@ -13,10 +13,10 @@ from recsys_core.data.schemas import LIKED
 from recsys_core.features.assembler import FeatureBlock, assemble
 from recsys_core.features.content import GENRES
 from recsys_core.features.exposures import Exposures, exposure_log
-from recsys_core.features.nearest import LIKE_EVIDENCE, Neighbours
+from recsys_core.features.item_inputs import ItemInputs, ItemVectors, item_inputs
+from recsys_core.features.neighbours import LIKE_EVIDENCE, Neighbours
 from recsys_core.features.pairs import Asking, Pairs
 from recsys_core.features.registry import FEATURE_NAMES, names_of
-from recsys_core.features.sides import ItemSide, ItemVectors, item_side
 from recsys_core.features.state import Requests, user_states
 from recsys_core.features.tables import item_features
 from tests.core.worlds import Rating, histories_from
@@ -36,7 +36,7 @@ class Asked:
     users: Histories
     requested_at: Int64s
     items: pl.DataFrame  # item_features
-    side: ItemSide
+    side: ItemInputs
     asking: Asking
     item_idx: Int64s
     exposures: Exposures | None = None
@@ -103,7 +103,7 @@ def ask(
         users=users,
         requested_at=requests["requested_at"].to_numpy(),
         items=items,
-        side=item_side(items, names_of("item"), catalogue, random_vectors(catalogue.n_items, rng), as_of),
+        side=item_inputs(items, names_of("item"), catalogue, random_vectors(catalogue.n_items, rng), as_of),
         asking=Asking(
             trained=trained, closed_form=closed_form, trend=trend, rating=rating, evidence=evidence_of(users)
         ),
@@ -183,10 +183,10 @@ def random_vectors(n_items: int, rng: np.random.Generator, rank: int = RANK) -> 
     )
 
 
-def random_side(n_items: int, rng: np.random.Generator, rank: int = RANK) -> ItemSide:
+def random_side(n_items: int, rng: np.random.Generator, rank: int = RANK) -> ItemInputs:
     """Items of which a third has no genre and a fifth no year."""
     genres = np.where(rng.random((n_items, 1)) < 0.3, 0.0, rng.random((n_items, len(GENRES))) < 0.1)
-    return ItemSide(
+    return ItemInputs(
         as_of=0,
         features=normal(rng, n_items, len(names_of("item"))),
         n_ratings=rng.integers(1, 500, n_items),
@@ -198,7 +198,7 @@ def random_side(n_items: int, rng: np.random.Generator, rank: int = RANK) -> Ite
 
 def side_of(
     vectors: Floats, *, shares: Floats | None = None, years: Sequence[float] | None = None, as_of: int = 0
-) -> ItemSide:
+) -> ItemInputs:
     """Items by hand: the closed form takes an item in a history and as an answer for what the tower takes it for.
 
     Each was rated ten times and has a bias of nothing; no item follows another, and there are no neighbours and no
@@ -207,7 +207,7 @@ def side_of(
     array = np.array(vectors, dtype=np.float32)
     n_items = len(array)
     nothing = sp.csr_array((n_items, n_items), dtype=np.float32)
-    return ItemSide(
+    return ItemInputs(
         as_of=as_of,
         features=np.full((n_items, len(names_of("item"))), 0.5, dtype=np.float32),
         n_ratings=np.full(n_items, 10),
@@ -231,7 +231,7 @@ def side_of(
 def pairs_of(
     histories: Sequence[Sequence[Rating]],
     item_idx: Sequence[Sequence[int]],
-    side: ItemSide,
+    side: ItemInputs,
     asking: Asking | None = None,
 ) -> Pairs:
     """Users by hand beside their candidates; by default they ask for nothing."""
@@ -244,7 +244,7 @@ def pairs_of(
     )
 
 
-def asking_nothing(users: Histories, side: ItemSide) -> Asking:
+def asking_nothing(users: Histories, side: ItemInputs) -> Asking:
     """Vectors of zeros, and the evidence of the histories."""
     learned = side.learned
     parts = (learned.trained, learned.offered, learned.trend, learned.rating_factors)

@@ -9,11 +9,19 @@ import pytest
 
 from recsys_core.contracts import violations
 from recsys_core.data.histories import Catalogue
-from recsys_core.features.assembler import FRESH, MISSING, STALE, FeatureBlock, state_counts, user_feature_values
-from recsys_core.features.counts import DAY
+from recsys_core.features.assembler import (
+    FRESH,
+    MISSING,
+    STALE,
+    FeatureBlock,
+    missing_shares,
+    state_counts,
+    user_feature_values,
+)
+from recsys_core.features.item_inputs import ItemInputs, item_inputs
+from recsys_core.features.point_in_time import DAY
 from recsys_core.features.registry import DEFAULTS, FEATURE_NAMES, FEATURES, features_of, names_of
 from recsys_core.features.schemas import EXAMPLE_KEYS, example_schema
-from recsys_core.features.sides import ItemSide, item_side
 from recsys_core.features.tables import user_features
 from tests import tiny_world
 from tests.core import embedded
@@ -45,7 +53,7 @@ FAN = neighbours_of(histories_from([[(item, 5.0, item) for item in range(4)]], 4
 SIDE = replace(SIDE, learned=replace(SIDE.learned, neighbours=FAN))
 OF_A_HISTORY = {
     *USER[1:],
-    *(one.name for one in FEATURES if one.group in {"similarities", "associations", "covisits", "neighbours"}),
+    *(one.name for one in FEATURES if one.group == "collaborative"),
     *("pair_genre_affinity", "pair_recent_genre_affinity", "pair_year_distance", "context_days_since_last"),
 }
 """What cannot be known of somebody who has rated nothing."""
@@ -54,7 +62,7 @@ UNKNOWN = replace(SIDE, features=np.where(np.arange(4)[:, None] == 1, np.float32
 """Item 1 stands in the catalogue, but not in `item_features`."""
 
 
-def asked_by_hand(history: Sequence[Rating], requested_at: int = AS_OF + DAY, side: ItemSide = SIDE) -> Asked:
+def asked_by_hand(history: Sequence[Rating], requested_at: int = AS_OF + DAY, side: ItemInputs = SIDE) -> Asked:
     """One user, who is offered items 0, 1 and 2 and nothing in a fourth place."""
     one, users = np.ones((1, 2), dtype=np.float32), histories_from([history], 4)
     return Asked(
@@ -243,7 +251,7 @@ def test_an_item_that_item_features_lacks_comes_to_the_ranker_as_unknown(asked: 
     lost = int(asked.item_idx[1, 0])
     ids = asked.items["item_id"].to_numpy()
     items = asked.items.filter(pl.col("item_id") != ids[lost])
-    side = item_side(items, ITEM, Catalogue(item_ids=ids), asked.side.learned, asked.side.as_of)
+    side = item_inputs(items, ITEM, Catalogue(item_ids=ids), asked.side.learned, asked.side.as_of)
     block, whole = replace(asked, side=side).block(), asked.block()
     assert (block.states[1, 0, [AT[name] for name in ITEM]] == MISSING).all()
     other = asked.item_idx != lost
@@ -308,3 +316,24 @@ def test_a_fresh_value_is_a_number_and_any_other_its_default(asked_of_people: As
     lacking = present[..., None] & ~is_fresh
     assert lacking.any()
     assert equal(block.values[lacking], np.broadcast_to(DEFAULTS, lacking.shape)[lacking])
+
+
+FIRST, SECOND, THIRD = FEATURE_NAMES[:3]
+
+
+def test_null_and_nan_both_count_and_the_worst_comes_first() -> None:
+    table = pl.DataFrame({"slice": ["a"] * 4, FIRST: [1.0, 2.0, 3.0, 4.0], SECOND: [None, float("nan"), 1.0, 2.0]})
+    assert missing_shares(table).rows() == [(SECOND, 0.5), (FIRST, 0.0)]
+
+
+def test_equals_keep_the_order_of_the_registry() -> None:
+    table = pl.DataFrame({THIRD: [1.0], FIRST: [1.0], SECOND: [1.0]})
+    assert missing_shares(table)["feature"].to_list() == [FIRST, SECOND, THIRD]
+
+
+def test_a_table_without_rows_misses_nothing() -> None:
+    assert missing_shares(pl.DataFrame(schema={FIRST: pl.Float32})).rows() == [(FIRST, 0.0)]
+
+
+def test_a_table_without_features_has_none() -> None:
+    assert missing_shares(pl.DataFrame({"slice": ["a"]})).is_empty()

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_core.features.counts import DAY, ItemCounts
 from recsys_core.features.items import item_age_years, item_like_share, item_mean_rating
+from recsys_core.features.point_in_time import DAY, ItemCounts
 from recsys_core.features.registry import features_of
 from tests.core.tables_by_hand import T0
 

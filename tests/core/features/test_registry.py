@@ -15,10 +15,10 @@ from recsys_core import features, tables
 from recsys_core.data import schemas
 from recsys_core.data.histories import histories_of
 from recsys_core.data.schemas import MOVIES_COLUMNS, RATINGS_COLUMNS
-from recsys_core.features import associations, exposures, registry
-from recsys_core.features.counts import item_counts, share
+from recsys_core.features import collaborative, exposures, registry
 from recsys_core.features.feature import Feature, Float32s
 from recsys_core.features.items import item_days_known, item_mean_rating
+from recsys_core.features.point_in_time import item_counts, share
 from recsys_core.features.registry import (
     DEFAULTS,
     FEATURE_NAMES,
@@ -211,13 +211,13 @@ class Edit:
     changes: tuple[str, ...]
 
 
-OF_PAIRS = ("scores", "tastes", "similarities", "associations", "covisits", "neighbours", "fatigue")
+OF_PAIRS = ("scores", "tastes", "collaborative", "fatigue")
 EDITS = {
     "its own function": Edit(item_mean_rating, "2 * items.n_ratings", "3 * items.n_ratings", ("item_mean_rating",)),
     "a helper beside it": Edit(
         _covered, "np.float32(1)", "np.float32(2)", ("pair_genre_affinity", "pair_recent_genre_affinity")
     ),
-    "a constant beside it": Edit((associations, "N_STRONGEST"), "50", "51", ("pair_strongest_association",)),
+    "a constant beside it": Edit((collaborative, "N_STRONGEST"), "50", "51", ("pair_strongest_association",)),
     "a helper of other modules": Edit(
         share,
         "np.maximum(whole, 1)",

@@ -18,7 +18,7 @@ from recsys_core.features.schemas import (
     item_schema,
     user_schema,
 )
-from recsys_core.features.slices import item_features_by_slice, user_features_by_slice
+from recsys_core.features.tables import item_features_by_slice, user_features_by_slice
 from tests import tiny_world
 from tests.core import embedded
 

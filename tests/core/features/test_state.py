@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_core.data.histories import Histories
-from recsys_core.features.sides import ItemSide
+from recsys_core.features.item_inputs import ItemInputs
 from recsys_core.features.state import DISLIKED, UserStates, nobody, user_states, with_rating
 from tests.core.features.asked import random_side, side_of
 from tests.core.worlds import Rating, histories_from, random_histories
@@ -26,7 +26,7 @@ ARRIVALS = st.lists(st.tuples(st.integers(-1, N_ITEMS - 1), STARS, st.integers(0
 """Ratings as they arrive: some late, some of one second, many of an item that was rated before, some of no item."""
 
 
-def folded(arrivals: Sequence[Rating], side: ItemSide = SIDE) -> UserStates:
+def folded(arrivals: Sequence[Rating], side: ItemInputs = SIDE) -> UserStates:
     state = nobody(side, user_id=100)
     for item, stars, timestamp in arrivals:
         state = with_rating(state, side, item, stars, timestamp)
@@ -42,7 +42,7 @@ def final(arrivals: Sequence[Rating]) -> list[Rating]:
     return sorted(kept.values(), key=lambda one: (one[2], one[0]))
 
 
-def afresh(*users: Sequence[Rating], side: ItemSide = SIDE) -> UserStates:
+def afresh(*users: Sequence[Rating], side: ItemInputs = SIDE) -> UserStates:
     return user_states(histories_from(users, len(side.n_ratings)), side)
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from recsys_core.features.item_inputs import ItemInputs
 from recsys_core.features.pairs import N_RECENT, Pairs
-from recsys_core.features.sides import ItemSide
 from recsys_core.features.tastes import (
     pair_genre_affinity,
     pair_predicted_rating,
@@ -22,7 +22,7 @@ FEATURES = (pair_genre_affinity, pair_recent_genre_affinity, pair_year_distance)
 FOUR_ITEMS = side_of([[1.0]] * 4, shares=[[1, 0], [0.5, 0.5], [0, 0], [0, 1]], years=[1990, 2000, NAN, 2010])
 
 
-def features_of(history: Sequence[Rating], candidates: list[int], side: ItemSide = FOUR_ITEMS) -> list[list[float]]:
+def features_of(history: Sequence[Rating], candidates: list[int], side: ItemInputs = FOUR_ITEMS) -> list[list[float]]:
     """Affinity, recent affinity, year distance of each candidate."""
     pairs = pairs_of([history], [candidates], side)
     return [pairs.value(one)[0].tolist() for one in FEATURES]
@@ -114,7 +114,7 @@ def slowly(pairs: Pairs, row: int, item: int) -> list[float]:
     return [covered(liked, item, side), covered(rated[::-1][:N_RECENT], item, side), distance]
 
 
-def covered(others: list[int], item: int, side: ItemSide) -> float:
+def covered(others: list[int], item: int, side: ItemInputs) -> float:
     """Mean share of the others' genres that the item has."""
     described = [other for other in others if side.has_genres[other]]
     if not described or not side.has_genres[item]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recsys_core.features.point_in_time import UserSums
 from recsys_core.features.registry import features_of
-from recsys_core.features.sums import UserSums
 from recsys_core.features.users import user_mean_liked_year, user_mean_popularity
 
 HAND = UserSums.of_totals(np.array([[3, 2, 19, 4, 2, 1990 + 2001]]), all_ratings=4)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import entropy
 
-from recsys_core.metrics.calibration import class_shares, listed_sets, miscalibration, popularity_bands
+from recsys_core.metrics.calibration import class_shares, listed_sets, miscalibration
 from recsys_core.metrics.relevance import sets_of
 
 GENRES = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]], dtype=np.float32)
@@ -51,10 +51,3 @@ def test_an_unknown_taste_or_an_empty_list_is_undefined() -> None:
     known, unknown = np.array([[0.0, 1.0]]), np.array([[np.nan, np.nan]])
     assert np.isnan(miscalibration(known, unknown)).all()
     assert np.isnan(miscalibration(unknown, known)).all()
-
-
-def test_popularity_bands_hold_their_shares_and_never_part_equal_counts() -> None:
-    counts = np.array([50, 1, 30, 1, 10, 8])
-    assert popularity_bands(counts).argmax(axis=1).tolist() == [0, 2, 1, 2, 2, 2]
-    assert popularity_bands(np.full(5, 3)).argmax(axis=1).tolist() == [0] * 5
-    assert popularity_bands(np.zeros(3, np.int64)).argmax(axis=1).tolist() == [0] * 3

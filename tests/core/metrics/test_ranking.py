@@ -15,7 +15,7 @@ import pytrec_eval
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from ir_measures import AP, RR, P, R, Success, nDCG
+from ir_measures import AP, RR, R, Success, nDCG
 
 from recsys_core.metrics import ranking
 from recsys_core.metrics.ordering import tie_break_order, top_k
@@ -24,16 +24,13 @@ from recsys_core.metrics.relevance import (
     Hits,
     ItemSets,
     PerUser,
-    gains_of,
     hits_of,
-    ideal_gains_of,
     lists_for,
     sets_of,
 )
 
 BINARY = (
     ranking.recall_at_k,
-    ranking.precision_at_k,
     ranking.hit_rate_at_k,
     ranking.reciprocal_rank_at_k,
     ranking.average_precision_at_k,
@@ -54,7 +51,6 @@ def test_a_list_worked_out_by_hand() -> None:
     hits, n_relevant = np.array([[False, True, False, True]]), np.array([3])
     expected = {
         "recall_at_k": 2 / 3,
-        "precision_at_k": 2 / 4,
         "hit_rate_at_k": 1.0,
         "reciprocal_rank_at_k": 1 / 2,
         "average_precision_at_k": (1 / 2 + 2 / 4) / 3,
@@ -64,18 +60,9 @@ def test_a_list_worked_out_by_hand() -> None:
         assert metric(hits, n_relevant) == pytest.approx(expected[metric.__name__]), metric.__name__
 
 
-def test_graded_ndcg_worked_out_by_hand() -> None:
-    gained, best = 1 / 1 + 3 / np.log2(3), 3 / 1 + 1 / np.log2(3)
-    assert ranking.graded_ndcg_at_k(np.array([[1.0, 3.0]]), np.array([[3.0, 1.0]])) == pytest.approx(gained / best)
-
-
 @pytest.mark.parametrize("metric", BINARY)
 def test_a_user_without_relevant_items_is_undefined(metric: Metric) -> None:
     assert np.isnan(metric(np.zeros((1, 5), bool), np.array([0]))).all()
-
-
-def test_graded_ndcg_is_undefined_where_nothing_is_worth_anything() -> None:
-    assert np.isnan(ranking.graded_ndcg_at_k(np.zeros((1, 3)), np.zeros((1, 3)))).all()
 
 
 @pytest.mark.parametrize("metric", BINARY)
@@ -136,29 +123,20 @@ def test_a_perfect_list_has_an_ndcg_of_exactly_1_at_any_length() -> None:
         assert ranking.ndcg_at_k(np.ones((3, k), bool), np.array([k, k + 1, 999])).tolist() == [1.0] * 3
 
 
-@given(scored_lists())
-def test_graded_ndcg_with_gains_of_one_is_ndcg(world: tuple[Hits, Counts]) -> None:
-    hits, n_relevant = world
-    ideal = np.arange(hits.shape[1]) < n_relevant[:, None]
-    graded = ranking.graded_ndcg_at_k(hits.astype(float), ideal.astype(float))
-    np.testing.assert_allclose(graded, ranking.ndcg_at_k(hits, n_relevant), atol=1e-12)
-
-
 # ---- second opinions ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Cases:
-    """1,000 random users: graded relevance, tied scores, lists of any length, users without list or relevant item."""
+    """1,000 random users: tied scores, lists of any length, users without list or relevant item."""
 
     ranked: np.ndarray  # (n_users, 100) padded with -1
     relevant: ItemSets
-    gains: np.ndarray  # (n_pairs,) 1, 2 or 3
 
     def qrels(self) -> dict[str, dict[str, int]]:
         judged: dict[str, dict[str, int]] = {}
-        for row, item, gain in zip(self.relevant.rows, self.relevant.items, self.gains, strict=True):
-            judged.setdefault(f"u{row}", {})[f"i{item}"] = int(gain)
+        for row, item in zip(self.relevant.rows, self.relevant.items, strict=True):
+            judged.setdefault(f"u{row}", {})[f"i{item}"] = 1
         return judged
 
     def run(self) -> dict[str, dict[str, float]]:
@@ -177,21 +155,18 @@ def random_cases() -> Cases:
     scores[np.arange(n_items) >= rng.integers(0, 60, n_users)[:, None]] = -np.inf
     scores[rng.random(n_users) < 0.1] = -np.inf
     relevant = [rng.permutation(n_items)[: max(0, rng.integers(-5, 50))].tolist() for _ in range(n_users)]
-    sets = sets_of(relevant)
     ranked = top_k(scores, 100, tie_break_order(np.arange(n_items)))
-    return Cases(ranked=ranked, relevant=sets, gains=rng.integers(1, 4, len(sets.items)).astype(float))
+    return Cases(ranked=ranked, relevant=sets_of(relevant))
 
 
 def our_values(cases: Cases, k: int) -> dict[str, np.ndarray]:
     """(n_users,) each, under trec_eval's names."""
-    ranked, n_relevant = cases.ranked[:, :k], cases.relevant.counts
-    hits, gains = hits_of(ranked, cases.relevant), gains_of(ranked, cases.relevant, cases.gains)
+    hits, n_relevant = hits_of(cases.ranked[:, :k], cases.relevant), cases.relevant.counts
     return {
         f"recall_{k}": ranking.recall_at_k(hits, n_relevant),
-        f"P_{k}": ranking.precision_at_k(hits, n_relevant),
         f"success_{k}": ranking.hit_rate_at_k(hits, n_relevant),
         f"map_cut_{k}": ranking.average_precision_at_k(hits, n_relevant, denominator="all"),
-        f"ndcg_cut_{k}": ranking.graded_ndcg_at_k(gains, ideal_gains_of(cases.relevant, cases.gains, k)),
+        f"ndcg_cut_{k}": ranking.ndcg_at_k(hits, n_relevant),
         "recip_rank": ranking.reciprocal_rank_at_k(hits_of(cases.ranked, cases.relevant), n_relevant),
     }
 
@@ -202,13 +177,12 @@ def test_the_random_cases_hold_every_edge() -> None:
     assert {0, 1, 59} <= set(lengths)
     assert {0, 1, 49} <= set(cases.relevant.counts)
     assert np.any((lengths == 0) & (cases.relevant.counts > 0))
-    assert set(cases.gains) == {1, 2, 3}
 
 
 @pytest.mark.parametrize("k", CUTS)
 def test_1000_random_users_agree_with_pytrec_eval(k: int) -> None:
     cases = random_cases()
-    measures = {f"{name}.{k}" for name in ("recall", "P", "success", "map_cut", "ndcg_cut")} | {"recip_rank"}
+    measures = {f"{name}.{k}" for name in ("recall", "success", "map_cut", "ndcg_cut")} | {"recip_rank"}
     theirs = pytrec_eval.RelevanceEvaluator(cases.qrels(), measures).evaluate(cases.run())
     for name, ours in our_values(cases, k).items():
         # trec_eval leaves out users without a list; for us they score 0
@@ -221,7 +195,7 @@ def test_1000_random_users_agree_with_pytrec_eval(k: int) -> None:
 @pytest.mark.parametrize("k", CUTS)
 def test_the_means_agree_with_ir_measures_which_also_counts_missing_users_as_0(k: int) -> None:
     cases = random_cases()
-    asked = {f"recall_{k}": R @ k, f"P_{k}": P @ k, f"success_{k}": Success @ k, f"map_cut_{k}": AP @ k}
+    asked = {f"recall_{k}": R @ k, f"success_{k}": Success @ k, f"map_cut_{k}": AP @ k}
     asked |= {f"ndcg_cut_{k}": nDCG @ k, "recip_rank": RR}
     theirs = ir_measures.calc_aggregate(asked.values(), cases.qrels(), cases.run())
     for name, ours in our_values(cases, k).items():
@@ -233,15 +207,6 @@ def test_the_cut_reciprocal_rank_agrees_with_the_ms_marco_script() -> None:
     theirs = ir_measures.msmarco.calc_aggregate([RR @ 10], cases.qrels(), cases.run())[RR @ 10]
     hits = hits_of(cases.ranked[:, :10], cases.relevant)
     assert np.nanmean(ranking.reciprocal_rank_at_k(hits, cases.relevant.counts)) == pytest.approx(theirs, abs=1e-9)
-
-
-def test_binary_ndcg_agrees_with_pytrec_eval() -> None:
-    cases = random_cases()
-    qrels = {user: dict.fromkeys(items, 1) for user, items in cases.qrels().items()}
-    theirs = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut.10"}).evaluate(cases.run())
-    ours = ranking.ndcg_at_k(hits_of(cases.ranked[:, :10], cases.relevant), cases.relevant.counts)
-    for user, values in theirs.items():
-        assert ours[int(user[1:])] == pytest.approx(values["ndcg_cut_10"], abs=1e-9)
 
 
 def test_at_ties_trec_eval_prefers_the_later_document_name_and_we_do_not() -> None:

@@ -1,4 +1,4 @@
-"""Lists meet held-out items: hits, gains, users without a list."""
+"""Lists meet held-out items: hits, users without a list."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_core.errors import DataError
-from recsys_core.metrics.relevance import gains_of, hits_of, ideal_gains_of, lists_for, sets_of
+from recsys_core.metrics.relevance import hits_of, lists_for, sets_of
 
 WORLDS = st.lists(
     st.tuples(st.lists(st.integers(0, 12), unique=True, max_size=6), st.lists(st.integers(0, 12), unique=True)),
@@ -26,19 +26,6 @@ def test_hits_are_the_items_that_a_slow_loop_finds(world: list[tuple[list[int], 
     np.testing.assert_array_equal(hits_of(ranked, relevant), slow)
 
 
-@given(WORLDS)
-def test_gains_are_those_that_a_slow_loop_finds(world: list[tuple[list[int], list[int]]]) -> None:
-    ranked, relevant = padded([items for items, _ in world]), sets_of([wanted for _, wanted in world])
-    worth = np.random.default_rng(0).integers(0, 4, len(relevant.items)).astype(float)
-    grades = [{} for _ in world]
-    for row, item, gain in zip(relevant.rows, relevant.items, worth, strict=True):
-        grades[row][item] = gain
-    slow = [[known.get(item, 0.0) for item in row] for row, known in zip(ranked, grades, strict=True)]
-    np.testing.assert_array_equal(gains_of(ranked, relevant, worth), slow)
-    best = [(sorted(known.values(), reverse=True) + [0.0] * 6)[:6] for known in grades]
-    np.testing.assert_array_equal(ideal_gains_of(relevant, worth, k=6), best)
-
-
 def test_padding_never_hits_even_where_nothing_is_relevant() -> None:
     assert not hits_of(padded([[], []]), sets_of([[], []])).any()
 
@@ -47,7 +34,6 @@ def test_an_item_outside_the_catalogue_is_never_hit_and_still_counts() -> None:
     relevant = sets_of([[6], [-1, -1], [-1, 2]])
     ranked = padded([[6, 2], [6, 2], [6, 2]])
     assert hits_of(ranked, relevant).sum(axis=1).tolist() == [1, 0, 1]
-    assert gains_of(ranked, relevant, np.full(5, 3.0)).sum(axis=1).tolist() == [3, 0, 3]
     assert relevant.counts.tolist() == [1, 2, 2]
 
 
@@ -56,24 +42,19 @@ def test_another_users_relevant_item_is_no_hit() -> None:
 
 
 @given(WORLDS, st.lists(st.integers(0, 2**63 - 1), min_size=13, max_size=13, unique=True))
-def test_hits_and_gains_do_not_depend_on_how_large_item_ids_are(
-    world: list[tuple[list[int], list[int]]], ids: list[int]
-) -> None:
+def test_hits_do_not_depend_on_how_large_item_ids_are(world: list[tuple[list[int], list[int]]], ids: list[int]) -> None:
     small = padded([items for items, _ in world]), sets_of([wanted for _, wanted in world])
     large = (
         padded([[ids[one] for one in items] for items, _ in world]),
         sets_of([[ids[one] for one in wanted] for _, wanted in world]),
     )
     np.testing.assert_array_equal(hits_of(*large), hits_of(*small))
-    worth = np.arange(1.0, len(small[1].items) + 1)
-    np.testing.assert_array_equal(gains_of(*large, worth), gains_of(*small, worth))
 
 
 def test_one_huge_id_turns_no_miss_into_a_hit() -> None:
     """Packed as row * 2**62 + item, rows 0 and 4 are one row in 64 bits."""
     ranked, relevant = padded([[8], [], [], [], [7]]), sets_of([[7], [2**62 - 2], [], [], [9]])
     assert not hits_of(ranked, relevant).any()
-    assert not gains_of(ranked, relevant, np.ones(3)).any()
 
 
 def test_a_list_that_repeats_an_item_is_refused() -> None:
@@ -83,7 +64,7 @@ def test_a_list_that_repeats_an_item_is_refused() -> None:
 
 def test_lists_and_relevant_items_of_different_users_are_refused() -> None:
     with pytest.raises(DataError, match="2 ranked lists for 1 users"):
-        gains_of(padded([[1], [2]]), sets_of([[1]]), np.ones(1))
+        hits_of(padded([[1], [2]]), sets_of([[1]]))
 
 
 def test_a_user_without_a_list_gets_an_empty_one_and_strangers_are_dropped() -> None:

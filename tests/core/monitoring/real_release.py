@@ -12,9 +12,9 @@ from recsys_core.ranking.config import RankerConfig
 from recsys_core.ranking.inputs import Proposer, after_the_last, candidate_features, propose, proposer_of
 from recsys_core.ranking.ranker import Ranker, fit_ranker
 from recsys_core.retrieval.config import IndexConfig, TwoTowerConfig
-from recsys_core.retrieval.embeddings import embed_items
 from recsys_core.retrieval.index import build_index
 from recsys_core.retrieval.training import fit_two_tower
+from recsys_core.retrieval.vectors import embed_items
 from recsys_core.serving.bundle import Bundle
 from tests.core import embedded
 

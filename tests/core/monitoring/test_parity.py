@@ -329,11 +329,11 @@ def test_requests_of_the_past_know_nothing_of_the_log_and_the_log_nothing_of_the
 def test_a_value_of_the_item_snapshot_that_is_one_step_of_float32_too_high_is_found(release: Bundle) -> None:
     """Although replay and service are given the same snapshot: the replay counts the items again."""
     shown = serve_past(release, 10, 80).impressions["item_id"].mode()[0]
-    row, side = int(release.proposer.tower.catalogue.idx_of(np.array([shown]))[0]), release.proposer.side
+    row, side = int(release.proposer.tower.catalogue.idx_of(np.array([shown]))[0]), release.proposer.items
     column = FEATURE_NAMES.index("item_like_share")
     features = side.features.copy()
     features[row, column] = np.nextafter(features[row, column], np.float32(2))
-    bundle = replace(release, proposer=replace(release.proposer, side=replace(side, features=features)))
+    bundle = replace(release, proposer=replace(release.proposer, items=replace(side, features=features)))
     served = serve_past(bundle, 10, 80)
     report = parity_report(served, bundle)
     assert set(report.at_fault()) - {SCORE} == {"item_like_share"}

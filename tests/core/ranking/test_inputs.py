@@ -10,12 +10,12 @@ from recsys_core.contracts import violations
 from recsys_core.data.splits import known_ratings
 from recsys_core.features.registry import FEATURE_NAMES, FEATURES, names_of
 from recsys_core.features.schemas import table_schema
-from recsys_core.features.slices import of_slice
 from recsys_core.features.state import Requests, user_states
+from recsys_core.features.tables import of_slice
 from recsys_core.ranking import inputs as inputs_module
 from recsys_core.ranking.inputs import RankingInputs, after_the_last, candidate_features, propose, proposer_of
-from recsys_core.retrieval.encoding import item_vectors, user_vectors
 from recsys_core.retrieval.training import encode_items
+from recsys_core.retrieval.vectors import item_vectors, user_vectors
 from tests.core.worlds import N_CANDIDATES, TinyRun
 
 USER = [FEATURE_NAMES.index(name) for name in names_of("user")]
@@ -147,8 +147,8 @@ def test_somebody_unknown_gets_what_everybody_new_gets(tiny: TinyRun) -> None:
 
 def test_a_block_says_what_was_missing_and_stale(tiny: TinyRun) -> None:
     proposer, inputs = tiny.proposer(), of_a_slice(tiny)
-    states = user_states(inputs.users, proposer.side)
-    late = np.full(inputs.users.n_users, proposer.side.as_of + 5 * 365 * 86_400)
+    states = user_states(inputs.users, proposer.items)
+    late = np.full(inputs.users.n_users, proposer.items.as_of + 5 * 365 * 86_400)
     block = proposer.features(
         Requests(users=states, requested_at=late), inputs.user_vectors, inputs.candidates.item_idx
     )

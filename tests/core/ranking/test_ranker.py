@@ -1,6 +1,8 @@
 """The ranker: it learns what is there, explains its scores, and refuses what it was not trained for."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
@@ -16,7 +18,7 @@ from recsys_core.features.registry import FEATURE_NAMES, FeatureSet, feature_set
 from recsys_core.ranking import ranker as ranker_module
 from recsys_core.ranking.config import NO_RULES, ListRulesConfig, RankerConfig
 from recsys_core.ranking.ranker import RETRIEVAL_Z, Ranker, fit_ranker, group_weights
-from recsys_core.ranking.shown import SHOWN
+from recsys_core.ranking.schemas import SHOWN
 from tests.core.worlds import QUICK_RANKER, TinyRun
 
 PLANTED = "pair_genre_affinity"
@@ -364,3 +366,8 @@ def test_the_order_of_the_columns_changes_no_score() -> None:
 def test_a_column_that_is_lacking_is_named_before_anything_is_learnt() -> None:
     with pytest.raises(pl.exceptions.ColumnNotFoundError, match=PLANTED):
         fit_ranker(planted_rows(0).drop(PLANTED), feature_set(), QUICK_RANKER, SETTLED)
+
+
+def test_a_ranker_is_loaded_without_torch() -> None:
+    code = "import sys; from recsys_core.ranking import ranker; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

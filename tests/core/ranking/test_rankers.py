@@ -14,7 +14,7 @@ from recsys_core.errors import ArtifactError, DataError
 from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
 from recsys_core.ranking.calibration import fit_calibration
 from recsys_core.ranking.config import NO_RULES, ListRulesConfig
-from recsys_core.ranking.examples import RankingExamples
+from recsys_core.ranking.diagnostics import validate_ranker
 from recsys_core.ranking.ranker import Ranker, fit_ranker
 from recsys_core.ranking.rankers import (
     EXAMINED,
@@ -24,7 +24,7 @@ from recsys_core.ranking.rankers import (
     load_examined,
     scored_window,
 )
-from recsys_core.ranking.validation import validate_ranker
+from recsys_core.ranking.training_rows import RankingExamples
 from tests.core.worlds import QUICK_RANKER, TinyRun
 
 

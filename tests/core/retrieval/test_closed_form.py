@@ -11,8 +11,8 @@ import pytest
 
 from recsys_core.data.histories import Histories, histories_of
 from recsys_core.data.splits import NOW
-from recsys_core.retrieval.baselines.config import BaselinesConfig
-from recsys_core.retrieval.baselines.ease import fit_dual_ease, fit_primal_ease
+from recsys_core.evaluation.baselines.config import BaselinesConfig
+from recsys_core.evaluation.baselines.ease import fit_dual_ease, fit_primal_ease
 from recsys_core.retrieval.closed_form import OTHER_VALUE, ClosedForm, fit_closed_form
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.storage import load_tower, save_towers

@@ -8,8 +8,8 @@ import pytest
 
 from recsys_core.errors import ArtifactError
 from recsys_core.retrieval.config import IndexConfig
-from recsys_core.retrieval.encoding import item_vectors, user_vectors
 from recsys_core.retrieval.index import ItemIndex, build_index, index_recall
+from recsys_core.retrieval.vectors import item_vectors, user_vectors
 from tests.core.worlds import TinyRun, random_histories
 
 Float32s = npt.NDArray[np.float32]

@@ -17,9 +17,8 @@ from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.examples import Examples, denoising, temporal, with_clicks
 from recsys_core.retrieval.losses import full_softmax, sampled_scores, sampled_softmax
 from recsys_core.retrieval.negatives import Negatives, sampler_of
-from recsys_core.retrieval.towers import TwoTower, history_batch
+from recsys_core.retrieval.towers import TwoTower, history_batch, user_encoder
 from recsys_core.retrieval.training import _loss, encode_items, fit_two_tower
-from recsys_core.retrieval.user_encoder import user_encoder
 from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
 
 Float64s = npt.NDArray[np.float64]

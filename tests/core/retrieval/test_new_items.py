@@ -11,10 +11,9 @@ from recsys_core.data.histories import Histories, histories_of
 from recsys_core.features.tables import item_features
 from recsys_core.retrieval.candidates import Candidates, Retriever
 from recsys_core.retrieval.config import IndexConfig, TwoTowerConfig
-from recsys_core.retrieval.embeddings import embed_items
-from recsys_core.retrieval.encoding import item_vectors, user_vectors
 from recsys_core.retrieval.index import build_index
 from recsys_core.retrieval.training import FittedTower, fit_two_tower
+from recsys_core.retrieval.vectors import embed_items, item_vectors, user_vectors
 from tests import tiny_world
 from tests.core.worlds import QUICK_TOWER
 

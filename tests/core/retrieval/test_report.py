@@ -9,11 +9,10 @@ import pytest
 
 from recsys_core.data.splits import TEST, known_ratings
 from recsys_core.retrieval.config import IndexConfig
-from recsys_core.retrieval.embeddings import ItemEmbeddings, embed_items
-from recsys_core.retrieval.encoding import item_vectors, user_vectors
 from recsys_core.retrieval.index import build_index
 from recsys_core.retrieval.report import RECALL_AT, RetrievalReport, embeddings_match, latest_users, retrieval_report
 from recsys_core.retrieval.training import fit_two_tower
+from recsys_core.retrieval.vectors import ItemEmbeddings, embed_items, item_vectors, user_vectors
 from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
 
 

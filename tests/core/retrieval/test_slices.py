@@ -14,7 +14,7 @@ import torch
 
 from recsys_core.data.ratings_table import ratings_digest
 from recsys_core.data.splits import NOW, fit_ratings
-from recsys_core.features.slices import item_features_by_slice, of_slice
+from recsys_core.features.tables import item_features_by_slice, of_slice
 from recsys_core.feedback.schemas import IMPLICIT_COLUMNS
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.slices import fit_towers, fitted_digest

@@ -11,11 +11,11 @@ from recsys_core.data.histories import Histories, histories_of
 from recsys_core.data.splits import NOW
 from recsys_core.errors import ArtifactError
 from recsys_core.retrieval.closed_form import evidence
-from recsys_core.retrieval.encoding import item_vectors, user_vectors
 from recsys_core.retrieval.slices import fit_towers
 from recsys_core.retrieval.storage import load_tower, save_towers
+from recsys_core.retrieval.towers import user_encoder
 from recsys_core.retrieval.training import FittedTower, encode_items
-from recsys_core.retrieval.user_encoder import user_encoder
+from recsys_core.retrieval.vectors import item_vectors, user_vectors
 from recsys_core.tables import read_table
 from tests.core.worlds import QUICK_TOWER, TinyRun
 

@@ -21,9 +21,15 @@ from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.examples import Examples
 from recsys_core.retrieval.index import ExactSearch
 from recsys_core.retrieval.report import RECALL_AT, slice_recall
-from recsys_core.retrieval.towers import HistoryBatch, TwoTower
-from recsys_core.retrieval.training import Beside, FittedTower, Onlooker, encode_items, fit_linear_parts, fit_two_tower
-from recsys_core.retrieval.user_encoder import user_encoder
+from recsys_core.retrieval.towers import HistoryBatch, TwoTower, user_encoder
+from recsys_core.retrieval.training import (
+    Beside,
+    FittedTower,
+    TrainingCallbacks,
+    encode_items,
+    fit_linear_parts,
+    fit_two_tower,
+)
 from tests import tiny_world
 from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
 
@@ -245,7 +251,7 @@ def test_a_failing_training_gives_back_the_threads_as_well(tiny: TinyRun) -> Non
     threads = torch.get_num_threads()
     config = TwoTowerConfig(dim=4, n_epochs=1, n_threads=threads + 1)
     with pytest.raises(KeyboardInterrupt):
-        fit_two_tower(tiny.ratings, tiny.item_rows, tiny.tower.fit_end, config, Onlooker(after_step=stop))
+        fit_two_tower(tiny.ratings, tiny.item_rows, tiny.tower.fit_end, config, TrainingCallbacks(after_step=stop))
     assert torch.get_num_threads() == threads
 
 
@@ -253,7 +259,11 @@ def test_progress_counts_every_step_once(tiny: TinyRun) -> None:
     told: list[tuple[int, int]] = []
     config = TwoTowerConfig(dim=4, n_epochs=3, batch_users=50)
     fit_two_tower(
-        tiny.ratings, tiny.item_rows, tiny.tower.fit_end, config, Onlooker(after_step=lambda *step: told.append(step))
+        tiny.ratings,
+        tiny.item_rows,
+        tiny.tower.fit_end,
+        config,
+        TrainingCallbacks(after_step=lambda *step: told.append(step)),
     )
     n = told[0][1]
     assert told == [(done, n) for done in range(1, n + 1)]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from recsys_core.data.histories import Histories
-from recsys_core.retrieval.encoding import item_vectors, parts_of
 from recsys_core.retrieval.training import fit_two_tower
 from recsys_core.retrieval.trend import N_BINS, PRIOR, fit_trend
+from recsys_core.retrieval.vectors import item_vectors, parts_of
 from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
 
 YEAR = 365 * 86_400

@@ -18,11 +18,10 @@ from recsys_core.lake.manifest import Lineage
 from recsys_core.lake.store import Lake
 from recsys_core.ranking.ranker import fit_ranker
 from recsys_core.retrieval.config import IndexConfig
-from recsys_core.retrieval.embeddings import embed_items
-from recsys_core.retrieval.encoding import item_vectors
 from recsys_core.retrieval.index import build_index
 from recsys_core.retrieval.storage import save_towers
 from recsys_core.retrieval.training import fit_two_tower
+from recsys_core.retrieval.vectors import embed_items, item_vectors
 from recsys_core.serving.bundle import load_bundle
 from recsys_core.serving.parts import LOGS, PARTS
 from recsys_core.tables import write_table
@@ -104,8 +103,8 @@ def test_a_bundle_holds_the_current_version_of_every_part(tiny: TinyRun, full: L
     assert bundle.movies.equals(tiny.movies)
     assert bundle.ratings.equals(tiny.ratings)
     proposer = bundle.proposer
-    assert proposer.tower.fit_end == proposer.side.as_of == tiny.splits.fit_end(NOW)
-    assert np.array_equal(proposer.side.features, tiny.proposer().side.features, equal_nan=True)
+    assert proposer.tower.fit_end == proposer.items.as_of == tiny.splits.fit_end(NOW)
+    assert np.array_equal(proposer.items.features, tiny.proposer().items.features, equal_nan=True)
     assert np.array_equal(proposer.retriever.item_vectors, item_vectors(tiny.tower))
     assert proposer.retriever.index is not None
     assert np.array_equal(proposer.retriever.index.item_ids, tiny.index.item_ids)

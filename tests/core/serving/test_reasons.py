@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recsys_core.features.registry import FEATURE_NAMES
-from recsys_core.retrieval.encoding import rating_vectors, user_vectors
+from recsys_core.retrieval.vectors import rating_vectors, user_vectors
 from recsys_core.serving.reasons import NO_REASON, Reason, in_words, parts_of_scores, reasons
 from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.requests import Answer, Rated, Request

@@ -16,7 +16,7 @@ from recsys_core.data.splits import TEST, known_ratings
 from recsys_core.errors import UnknownUserError
 from recsys_core.features.assembler import MISSING, STALE
 from recsys_core.features.registry import FEATURE_NAMES, names_of
-from recsys_core.features.slices import of_slice
+from recsys_core.features.tables import of_slice
 from recsys_core.ranking.config import NO_RULES, ListRulesConfig
 from recsys_core.ranking.inputs import candidate_features, propose
 from recsys_core.ranking.list_rules import listed_items, rule_all

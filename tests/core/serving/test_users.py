@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_core.data.histories import Catalogue, chronicle_of, histories_of
+from recsys_core.features.point_in_time import UserSums, user_sums
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.state import Requests, UserStates, user_states
-from recsys_core.features.sums import UserSums, user_sums
 from recsys_core.features.tables import item_features, user_features
 from recsys_core.ranking.inputs import RankingInputs, candidate_features, propose, proposer_of
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.encoding import user_vectors
 from recsys_core.retrieval.training import fit_two_tower
+from recsys_core.retrieval.vectors import user_vectors
 from recsys_core.serving import users as users_module
 from recsys_core.serving.requests import Rated
 from recsys_core.serving.users import Users
@@ -209,7 +209,7 @@ def test_a_thousand_random_requests_answered_one_by_one_read_the_bits_of_the_off
     asked = moments(N_REQUESTS, seed=9)
     batch, known = offline(asked.user_ids, asked.times)
     features, proposer = candidate_features(batch), batch.proposer
-    users = Users(catalogue=proposer.tower.catalogue, items=proposer.side, ratings=embedded.ratings().sort("user_id"))
+    users = Users(catalogue=proposer.tower.catalogue, items=proposer.items, ratings=embedded.ratings().sort("user_id"))
     for row in range(N_REQUESTS):
         time = asked.times[row : row + 1]
         state = users.state_before(int(asked.user_ids[row]), int(time[0]))

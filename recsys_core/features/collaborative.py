@@ -1,0 +1,116 @@
+"""Features of collaborative filtering: how strongly the user's ratings and similar users support an item.
+
+Similarities are cosines of the item tower's vectors. Associations are EASE weights: the weight of history item j for
+candidate i is shown_j . offered_i, which is what EASE adds to the score of i for having j. Retrieval has already used
+their sum; the features split it into likes, dislikes and the latest ratings, because each may mean something else.
+Lifts compare how often people rate the candidate around the user's latest ratings with how often they rate it at all.
+Neighbours are users who rated alike lately.
+"""
+
+import numpy as np
+import scipy.sparse as sp
+
+from recsys_core.data.schemas import LIKED
+from recsys_core.features.feature import Float32s, feature
+from recsys_core.features.pairs import Pairs, dots, largest_dots
+from recsys_core.features.users import OWN
+
+SIMILARITY = (*OWN, "two_tower.vectors")
+RATED_ASSOCIATION = (*OWN, "ratings.rating", "two_tower.closed_form")
+ASSOCIATION = (*OWN, "two_tower.closed_form")
+LIFTS = (*OWN, "two_tower.covisits")
+
+N_STRONGEST = 50
+"""The strongest weight is taken over this many latest likes, to bound the work for users with thousands of ratings."""
+
+
+@feature(entity="user-item", unit="cosine", low=-1.0, high=1.0, sources=SIMILARITY, may_be_missing=True)
+def pair_recent_similarity_mean(pairs: Pairs) -> Float32s:
+    """Mean cosine of the item's trained vector with those of the five latest ratings."""
+    total = np.where(pairs.recent[:, None, :] >= 0, pairs.recent_cosines, np.float32(0)).sum(axis=2)
+    mean: Float32s = total / pairs.n_recent
+    return mean
+
+
+@feature(entity="user-item", unit="cosine", low=-1.0, high=1.0, sources=SIMILARITY, may_be_missing=True)
+def pair_recent_similarity_max(pairs: Pairs) -> Float32s:
+    """The highest of these cosines: near to one recent item is enough."""
+    cosines = np.where(pairs.recent[:, None, :] >= 0, pairs.recent_cosines, np.float32(-np.inf))
+    highest = np.maximum.reduce([cosines[:, :, at] for at in range(cosines.shape[2])])  # max(axis=2), much faster
+    return np.where(np.isneginf(highest), np.float32(np.nan), highest)
+
+
+@feature(entity="user-item", unit="EASE weight", low=None, sources=RATED_ASSOCIATION, may_be_missing=True)
+def pair_liked_association(pairs: Pairs) -> Float32s:
+    """Mean weight with which the liked items call for the item."""
+    return dots(pairs.offered, pairs.users.mean_liked())
+
+
+@feature(entity="user-item", unit="EASE weight", low=None, sources=RATED_ASSOCIATION, may_be_missing=True)
+def pair_strongest_association(pairs: Pairs) -> Float32s:
+    """The largest of these weights over the 50 latest likes: one good reason may be enough."""
+    histories = pairs.users.histories
+    strongest = np.full(pairs.item_idx.shape, np.nan, dtype=np.float32)
+    for user in range(histories.n_users):
+        own = slice(histories.offsets[user], histories.offsets[user + 1])
+        likes = histories.item_idx[own][histories.ratings[own] >= LIKED][-N_STRONGEST:]
+        if len(likes):
+            strongest[user] = largest_dots(pairs.offered[user], pairs.items.learned.shown[likes])
+    return strongest
+
+
+@feature(entity="user-item", unit="EASE weight", low=None, sources=RATED_ASSOCIATION, may_be_missing=True)
+def pair_disliked_association(pairs: Pairs) -> Float32s:
+    """Mean weight of the items rated 2.5 stars or less: what goes with a disappointment."""
+    return dots(pairs.offered, pairs.users.mean_disliked())
+
+
+@feature(entity="user-item", unit="EASE weight", low=None, sources=ASSOCIATION, may_be_missing=True)
+def pair_recent_association(pairs: Pairs) -> Float32s:
+    """Mean weight of the five latest ratings."""
+    shown = pairs.items.learned.shown[pairs.recent]  # (n_users, n_recent, rank)
+    total = np.where(pairs.recent[:, :, None] >= 0, shown, np.float32(0)).sum(axis=1)
+    return dots(pairs.offered, total / pairs.n_recent)
+
+
+@feature(entity="user-item", unit="EASE weight", low=None, sources=ASSOCIATION, may_be_missing=True)
+def pair_last_association(pairs: Pairs) -> Float32s:
+    """Weight of the latest rating."""
+    last = pairs.recent[:, 0]
+    shown = np.where(last[:, None] >= 0, pairs.items.learned.shown[last], np.float32(np.nan))
+    return dots(pairs.offered, shown)
+
+
+@feature(entity="user-item", unit="log(1 + lift)", sources=LIFTS, may_be_missing=True)
+def pair_next_lift(pairs: Pairs) -> Float32s:
+    """How much likelier people rate the item soon after the five latest ratings than at any time."""
+    return _mean_lift(pairs, pairs.items.learned.following)
+
+
+@feature(entity="user-item", unit="log(1 + lift)", sources=LIFTS, may_be_missing=True)
+def pair_before_lift(pairs: Pairs) -> Float32s:
+    """The same for soon before them: neighbours in a session, whichever came first."""
+    return _mean_lift(pairs, pairs.items.learned.preceding)
+
+
+def _mean_lift(pairs: Pairs, lifts: sp.csr_array) -> Float32s:
+    """(n_users, n_candidates) log of 1 + the mean lift from the latest ratings to each candidate."""
+    total = np.empty(pairs.item_idx.shape, dtype=np.float32)
+    for user, recent in enumerate(pairs.recent):
+        of_items = np.zeros(lifts.shape[1], dtype=np.float32)
+        for item in recent[recent >= 0]:
+            own = slice(lifts.indptr[item], lifts.indptr[item + 1])
+            of_items[lifts.indices[own]] += lifts.data[own]
+        total[user] = of_items[pairs.item_idx[user]]
+    logs: Float32s = np.log1p(total / pairs.n_recent)
+    return logs
+
+
+@feature(
+    entity="user-item", unit="share", high=1.0001, sources=(*OWN, "ratings.rating", "two_tower.neighbours"),
+    may_be_missing=True,
+)  # fmt: skip
+def pair_neighbour_share(pairs: Pairs) -> Float32s:
+    """Share of the 100 most similar of the latest users, weighted by likeness and recency, who liked the item."""
+    learned = pairs.items.learned
+    return learned.neighbours.liked_share(pairs.users.histories, pairs.asking.evidence, pairs.item_idx)

@@ -1,0 +1,114 @@
+"""The item inputs of all features, computed once for a release.
+
+Whatever depends on the item alone is computed ahead, so that a request gathers two hundred rows instead of joining
+tables.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import scipy.sparse as sp
+
+from recsys_core.data.histories import Catalogue
+from recsys_core.features.content import genre_shares
+from recsys_core.features.neighbours import Neighbours
+
+Float32s = npt.NDArray[np.float32]
+Int64s = npt.NDArray[np.int64]
+
+GRAIN = 1 << 24
+"""Steps per unit of a vector that is summed up over histories: as fine as float32 is just below 1, and a sum of a
+million such integers is still exact in int64."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemVectors:
+    """Vectors and models of items from retrieval, rows in the order of item_idx."""
+
+    trained: Float32s  # (n_items, d) the item tower's output
+    biases: Float32s  # (n_items,) of the item tower
+    shown: Float32s  # (n_items, rank) closed form: an item as part of a history
+    offered: Float32s  # (n_items, rank) closed form: an item as an answer
+    trend: Float32s  # (n_items, n_bins)
+    following: sp.csr_array  # (n_items, n_items) lift of the column soon after the row
+    preceding: sp.csr_array  # (n_items, n_items) lift of the column soon before the row
+    neighbours: Neighbours
+    rating_biases: Float32s  # (n_items,) stars above the mean of all ratings
+    rating_factors: Float32s  # (n_items, rating_rank) of the rating model
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemInputs:
+    """The item inputs of all features; row i is the item with `item_idx` i."""
+
+    as_of: int  # seconds UTC: the numbers below rest on ratings strictly before it
+    features: Float32s  # (n_items, n_item_features) in the order of the registry; NaN where missing
+    n_ratings: Int64s  # (n_items,)
+    years: Float32s  # (n_items,) NaN where unknown
+    genre_shares: Float32s  # (n_items, n_genres)
+    learned: ItemVectors
+
+    @cached_property
+    def has_genres(self) -> npt.NDArray[np.bool_]:
+        """(n_items,) whether any genre of the item is known."""
+        known: npt.NDArray[np.bool_] = self.genre_shares.sum(axis=1) > 0
+        return known
+
+    @cached_property
+    def genres(self) -> Float32s:
+        """(n_items, n_genres) of 0 and 1."""
+        return (self.genre_shares > 0).astype(np.float32)
+
+    @cached_property
+    def genre_grains(self) -> Int64s:
+        """(n_items, n_genres) shares as integers, to be summed up."""
+        return _grains(self.genre_shares)
+
+    @cached_property
+    def shown_grains(self) -> Int64s:
+        """(n_items, rank) vectors of shown items as integers, to be summed up."""
+        return _grains(self.learned.shown)
+
+    @cached_property
+    def unit_vectors(self) -> Float32s:
+        """(n_items, d) the item tower's output, of length one."""
+        length = np.linalg.norm(self.learned.trained, axis=1, keepdims=True)
+        unit: Float32s = self.learned.trained / np.maximum(length, np.float32(1e-12))
+        return unit
+
+    @cached_property
+    def all_ratings(self) -> int:
+        """Ratings of all items together."""
+        return int(self.n_ratings.sum())
+
+
+def item_inputs(
+    items: pl.DataFrame, names: list[str], catalogue: Catalogue, learned: ItemVectors, as_of: int
+) -> ItemInputs:
+    """Gather the item inputs from `item_features` and the item vectors.
+
+    Args:
+        items: `item_features` as of the cut-off. An item of the catalogue that it lacks has no known feature, no
+            genre, no year and no rating.
+        names: the item features, in the order of the registry.
+        catalogue: the order of the rows.
+        learned: rows in the order of the catalogue.
+        as_of: seconds UTC.
+    """
+    rows = pl.DataFrame({"item_id": catalogue.item_ids}).join(items, on="item_id", how="left", maintain_order="left")
+    return ItemInputs(
+        as_of=as_of,
+        features=rows.select(pl.col(names).cast(pl.Float32).fill_null(float("nan"))).to_numpy(order="c"),
+        n_ratings=rows["n_ratings"].fill_null(0).to_numpy(),
+        years=rows["year"].cast(pl.Float32).fill_null(float("nan")).to_numpy(),
+        genre_shares=genre_shares(rows["genres"].fill_null([])),
+        learned=learned,
+    )
+
+
+def _grains(vectors: Float32s) -> Int64s:
+    grains: Int64s = np.rint(vectors.astype(np.float64) * GRAIN).astype(np.int64)
+    return grains

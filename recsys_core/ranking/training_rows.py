@@ -1,0 +1,311 @@
+"""The ranker's training rows: candidates of past slices with their labels, and slots that were really shown.
+
+For each slice, a tower that never saw the labels proposes candidates, features are taken from what was known at the
+request, and the label says whether the user went on to like the item. Scores of a tower that knew the labels would look
+far better in training than when serving: a ranker trained on such scores was measured to be worse than none.
+
+Shown slots add what ratings cannot give: items that were in front of a user and left alone. The logged features came
+from the release of that day, whose scores are on another scale. So the features are computed again, by the latest
+retriever of the chain before the request: it does not know the outcome, and its scores compare with all other rows.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from recsys_core.data.histories import chronicle_of
+from recsys_core.data.splits import NOW, Splits, chosen_on, exams_of, known_ratings
+from recsys_core.errors import REBUILD, ArtifactError, DataError
+from recsys_core.features.exposures import exposure_log
+from recsys_core.features.registry import FEATURE_NAMES, FeatureSet, feature_set
+from recsys_core.features.schemas import EXAMPLE_KEYS
+from recsys_core.features.tables import SliceFeatures, of_slice
+from recsys_core.ranking.config import ShownConfig
+from recsys_core.ranking.inputs import (
+    Proposer,
+    RankingInputs,
+    TowerOf,
+    candidate_features,
+    propose,
+    propose_to,
+    proposer_of,
+)
+from recsys_core.ranking.schemas import SHOWN
+from recsys_core.retrieval.slices import fitted_digest
+from recsys_core.tables import read_table, tables_writer
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingExamples:
+    """Training rows: slice, user_id, item_id, label (0 or 1), known_at, then the features in the order of the registry.
+
+    Rows of one (slice, user_id) are adjacent, in retrieval order or as they were shown, and form one group of the
+    ranking loss. `known_at` is the first second in which a label is settled. `n_targets` has slice, user_id, n_targets:
+    all that was to be found, also what retrieval missed. `cutoffs` says which window each slice belongs to. The feature
+    set says what the features are: another one makes other examples, even where all values stay.
+    """
+
+    rows: pl.DataFrame
+    n_targets: pl.DataFrame
+    cutoffs: pl.DataFrame
+    feature_set: FeatureSet
+
+    @property
+    def exams(self) -> list[str]:
+        """Windows that examine models, the earliest first; the last is the test."""
+        return exams_of(self.cutoffs)
+
+    @property
+    def development(self) -> list[str]:
+        """The windows that settings are chosen on: those that examine, without the last two."""
+        return chosen_on(self.exams)
+
+    @property
+    def last_known_at(self) -> int:
+        """First second (UTC) by which every label is known, of questions and of what was shown."""
+        return max(self.start_of(NOW), int(self.rows["known_at"].max()))  # type: ignore[arg-type]  # never null
+
+    def start_of(self, window: str) -> int:
+        """First second of a window, UTC."""
+        return int(self.cutoffs.filter(window=window)["fit_end"].min())  # type: ignore[arg-type]  # never null
+
+    def end_of(self, window: str) -> int:
+        """First second after a window, UTC."""
+        return int(self.cutoffs.filter(window=window)["until"].max())  # type: ignore[arg-type]  # never null
+
+    def window_before(self, window: str) -> str:
+        """The window that came before another."""
+        names = self.cutoffs["window"].unique(maintain_order=True).to_list()
+        return str(names[names.index(window) - 1])
+
+    def known_before(self, moment: int) -> pl.DataFrame:
+        """The rows from which a ranker that is fitted at a moment (seconds UTC) may learn."""
+        return self.rows.filter(pl.col("known_at") <= moment)
+
+    @property
+    def known_until(self) -> int:
+        """First second by which the labels of all rows are known: until when the ranker that serves has learned."""
+        return int(self.rows["known_at"].max())  # type: ignore[arg-type]  # never null
+
+    def of_window(self, window: str) -> pl.DataFrame:
+        """The rows of the questions that a window asked."""
+        return self.rows.filter(pl.col("slice").is_in(self._slices(window)))
+
+    def targets_of(self, window: str) -> pl.DataFrame:
+        """user_id, n_targets of every user of a window, sorted by user."""
+        asked = self.n_targets.filter(pl.col("slice").is_in(self._slices(window)))
+        return asked.select("user_id", "n_targets").sort("user_id")
+
+    def with_shown(self, rows: pl.DataFrame) -> "RankingExamples":
+        """The same, with rows of `shown_rows` before the others."""
+        return replace(self, rows=pl.concat([rows, self.rows]))
+
+    def _slices(self, window: str) -> list[str]:
+        return self.cutoffs.filter(window=window)["slice"].to_list()
+
+    def save(self, folder: Path) -> None:
+        """Write the tables and the feature set."""
+        tables_writer(rows=self.rows, n_targets=self.n_targets, cutoffs=self.cutoffs)(folder)
+        folder.joinpath("feature_set.json").write_text(json.dumps(self.feature_set, indent=1))
+
+    @classmethod
+    def load(cls, folder: Path) -> "RankingExamples":
+        """Read what `save` wrote.
+
+        Raises:
+            ArtifactError: a file is absent or damaged.
+        """
+        rows, n_targets, cutoffs = (read_table(folder / f"{name}.parquet") for name in ("rows", "n_targets", "cutoffs"))
+        try:
+            declared = json.loads(folder.joinpath("feature_set.json").read_text())
+        except (OSError, ValueError) as fault:
+            raise ArtifactError(f"the feature set in {folder} is missing or damaged: {REBUILD}") from fault
+        return cls(rows=rows, n_targets=n_targets, cutoffs=cutoffs, feature_set=declared)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggedFeedback:
+    """Logged feedback on everything that was shown.
+
+    Attributes:
+        outcomes: OUTCOMES_COLUMNS of every slot that can be judged.
+        clicks: user_id, item_id, timestamp of every click.
+    """
+
+    outcomes: pl.DataFrame
+    clicks: pl.DataFrame
+
+
+def examples_of_slices(
+    ratings: pl.DataFrame,
+    splits: Splits,
+    features: SliceFeatures,
+    tower_of: TowerOf,
+    *,
+    n_candidates: int,
+    clicks: pl.DataFrame | None = None,
+) -> RankingExamples:
+    """Candidates, features and labels of every slice that asks anybody.
+
+    Args:
+        ratings: RATINGS columns, every rating that was ever given.
+        splits: slices with their targets.
+        features: of every slice.
+        tower_of: the tower of a slice, fitted on what its models may see.
+        n_candidates: candidates per user.
+        clicks: IMPLICIT_COLUMNS that the towers were fitted on beside the ratings, if any.
+    """
+    slices = []
+    for name in splits.asking:
+        inputs = propose(
+            proposer_of(tower_of(name), of_slice(features.items, name)),
+            known_ratings(ratings, splits, name),
+            splits.requests(name),
+            user_rows=of_slice(features.users, name),
+            n_candidates=n_candidates,
+        )
+        slices.append(slice_rows(name, inputs, ratings, splits, clicks))
+    return make_examples(slices, splits)
+
+
+def shown_rows(
+    logged: LoggedFeedback,
+    ratings: pl.DataFrame,
+    splits: Splits,
+    items: pl.DataFrame,
+    tower_of: TowerOf,
+    config: ShownConfig,
+) -> pl.DataFrame:
+    """Rows of `RankingExamples`: each request is a slice of its own, its label known when the time for an answer ended.
+
+    Left out are requests of unknown users, requests from before the first slice, and requests in which all or none of
+    the remaining slots were liked, because these have no order to learn. Left out are also slots that the user may not
+    have looked at, and slots whose item the retriever of the time does not propose. Features still count everything
+    that was shown before a request.
+
+    Args:
+        logged: what was shown, and what came of it.
+        ratings: RATINGS columns, every rating that was ever given.
+        splits: the chain.
+        items: `item_features_by_slice`.
+        tower_of: the tower of a slice.
+        config: bounds.
+
+    Returns:
+        slice, user_id, item_id, label, known_at, features; a request's slots together, in the order of retrieval.
+    """
+    known = logged.outcomes.filter(pl.col("user_id").is_not_null())
+    usable = _telling(_looked_at(known), config.most_shown_per_user)
+    names = [name for name in splits.names if name != NOW]
+    starts = np.array([splits.fit_end(name) for name in names])
+    at = np.searchsorted(starts, usable["shown_at"].to_numpy(), side="right") - 1
+    parts = [_empty()]
+    for number in np.unique(at[at >= 0]):
+        own, name = usable.filter(at == number), names[number]
+        proposer = proposer_of(tower_of(name), of_slice(items, name))
+        parts.append(_scored_again(own, logged, ratings, proposer, config.n_candidates))
+    return _only_orders(pl.concat(parts))
+
+
+def slice_rows(
+    name: str, inputs: RankingInputs, ratings: pl.DataFrame, splits: Splits, clicks: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """The labelled rows of one slice.
+
+    Raises:
+        DataError: the tower was fitted on anything else than what models of the slice may see.
+    """
+    tower, allowed = inputs.proposer.tower, fitted_digest(ratings, clicks, splits, name)
+    if tower.fitted_on != allowed:
+        raise DataError(
+            f"the tower of slice {name} was fitted on ratings {tower.fitted_on}, but its models may see exactly "
+            f"{allowed}: rebuild two_tower, because its scores could know the answers"
+        )
+    liked = splits.targets.filter(slice=name).select("user_id", "item_id", label=pl.lit(1, pl.Int8))
+    labelled = candidate_rows(inputs).join(liked, on=["user_id", "item_id"], how="left", maintain_order="left")
+    return labelled.select(
+        pl.lit(name).alias("slice"),
+        "user_id",
+        "item_id",
+        pl.col("label").fill_null(0),
+        pl.lit(splits.until(name), pl.Int64).alias("known_at"),
+        *FEATURE_NAMES,
+    )
+
+
+def candidate_rows(inputs: RankingInputs) -> pl.DataFrame:
+    """user_id, item_id, features of every candidate of some requests, each user's in the order of retrieval."""
+    item_idx = inputs.candidates.item_idx
+    present = item_idx >= 0
+    features = pl.DataFrame(candidate_features(inputs)[present], schema=list(FEATURE_NAMES), orient="row")
+    return features.select(
+        pl.Series("user_id", np.repeat(inputs.users.user_ids, item_idx.shape[1])[present.ravel()]),
+        pl.Series("item_id", inputs.proposer.tower.catalogue.item_ids[item_idx[present]]),
+        pl.all(),
+    )
+
+
+def make_examples(slices: list[pl.DataFrame], splits: Splits) -> RankingExamples:
+    """All slices' rows in one table, with the number of targets of each of their users."""
+    rows = pl.concat(slices)
+    targets = splits.targets.join(rows.select("slice").unique(), on="slice", how="semi")
+    counted = targets.group_by("slice", "user_id").agg(n_targets=pl.len().cast(pl.Int64)).sort("slice", "user_id")
+    return RankingExamples(rows=rows, n_targets=counted, cutoffs=splits.cutoffs, feature_set=feature_set())
+
+
+def _looked_at(outcomes: pl.DataFrame) -> pl.DataFrame:
+    """The slots down to one below the last like of a request: the user looked at least that far, and probably further.
+
+    Source: Joachims et al. (2005), doi:10.1145/1076034.1076063, "click > skip above" and "next".
+    """
+    last_like = pl.col("position").filter(pl.col("label") == 1).max().over("request_id")
+    return outcomes.filter(pl.col("position") <= last_like + 1)
+
+
+def _telling(outcomes: pl.DataFrame, most_per_user: int) -> pl.DataFrame:
+    """The latest requests of each user, as rows in the order in which they were shown."""
+    requests = outcomes.group_by("user_id", "request_id").agg(pl.col("shown_at").max())
+    latest = requests.sort("shown_at", "request_id", descending=True).group_by("user_id").head(most_per_user)
+    kept = outcomes.join(latest, on="request_id", how="semi", maintain_order="left")
+    return kept.sort("shown_at", "request_id", "position")
+
+
+def _only_orders(rows: pl.DataFrame) -> pl.DataFrame:
+    n_likes = pl.col("label").sum().over("slice")
+    return rows.filter(n_likes > 0, n_likes < pl.len().over("slice"))
+
+
+def _scored_again(
+    slots: pl.DataFrame, logged: LoggedFeedback, ratings: pl.DataFrame, proposer: Proposer, n_candidates: int
+) -> pl.DataFrame:
+    """The rows of some slots, with the features that a retriever gives them as of their request."""
+    requests = slots.unique("request_id", keep="first", maintain_order=True).with_row_index("row")
+    times = requests["shown_at"].to_numpy()
+    user_ids, catalogue = requests["user_id"].to_numpy(), proposer.tower.catalogue
+    users = chronicle_of(ratings, catalogue).before(user_ids, times)
+    exposures = exposure_log(logged.outcomes, logged.clicks, catalogue).before(user_ids, times)
+    inputs = replace(propose_to(proposer, users, times, n_candidates=n_candidates), exposures=exposures)
+    numbered = slots.join(requests.select("request_id", "row"), on="request_id", maintain_order="left")
+    rows = numbered["row"].cast(pl.Int64).to_numpy()
+    item_idx = catalogue.idx_of(numbered["item_id"].to_numpy())
+    is_item = (inputs.candidates.item_idx[rows] == item_idx[:, None]) & (item_idx[:, None] >= 0)
+    place, found = is_item.argmax(axis=1), is_item.any(axis=1)
+    features = candidate_features(inputs)[rows, place]
+    named = numbered.select(
+        pl.concat_str(pl.lit(SHOWN), "request_id").alias("slice"),
+        "user_id",
+        "item_id",
+        "label",
+        known_at="settled_at",
+        place=pl.Series(place),
+    )
+    joined = pl.concat([named, pl.DataFrame(features, schema=list(FEATURE_NAMES), orient="row")], how="horizontal")
+    ordered = joined.filter(found).sort("slice", "place", maintain_order=True)
+    return ordered.unique(["slice", "item_id"], keep="first", maintain_order=True).drop("place")
+
+
+def _empty() -> pl.DataFrame:
+    return pl.DataFrame(schema={**EXAMPLE_KEYS, **dict.fromkeys(FEATURE_NAMES, pl.Float32())})

@@ -1,0 +1,104 @@
+"""The vectors that are searched, one per user and one per item: trained half, closed form, trend and bias.
+
+A score is the dot product: trained half . trained half + weight x closed form . closed form + trend + 1 x bias.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_core.data.histories import Histories
+from recsys_core.errors import ArtifactError
+from recsys_core.retrieval.arrays import read_array, write_array
+from recsys_core.retrieval.training import FittedTower, encode_items
+
+Float32s = npt.NDArray[np.float32]
+
+
+Int64s = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The place of each part in a vector."""
+
+    trained: slice
+    closed_form: slice
+    trend: slice
+    bias: slice
+
+
+def parts_of(tower: FittedTower) -> Parts:
+    """The layout of the vectors of a tower."""
+    ends = np.cumsum([tower.model.dim, tower.closed_form.rank, tower.trend.n_bins]).tolist()
+    return Parts(
+        trained=slice(0, ends[0]),
+        closed_form=slice(ends[0], ends[1]),
+        trend=slice(ends[1], ends[2]),
+        bias=slice(ends[2], ends[2] + 1),
+    )
+
+
+def user_vectors(tower: FittedTower, users: Histories) -> Float32s:
+    """(n_users, dim + rank + bins + 1) of histories, as at serving time."""
+    trained = tower.user_encoder.encode(users)  # (n_users, dim + 1), the last entry 1
+    closed = tower.closed_form.encode_users(users)  # (n_users, rank)
+    return np.concatenate([trained[:, :-1], closed, tower.trend.encode_users(users), trained[:, -1:]], axis=1)
+
+
+def rating_vectors(tower: FittedTower, users: Histories) -> Float32s:
+    """(n_ratings, dim + rank + bins + 1) what each rating of the histories adds to the vector of its user.
+
+    Left out is what does not come from a single rating: the part that all users share, the trend of the moment, and
+    the 1 that the bias is multiplied by.
+    """
+    trained = tower.user_encoder.encode_ratings(users)  # (n_ratings, dim)
+    closed = tower.closed_form.encode_ratings(users)  # (n_ratings, rank)
+    shared = np.zeros((len(trained), tower.trend.n_bins + 1), dtype=np.float32)
+    return np.concatenate([trained, closed, shared], axis=1)
+
+
+def item_vectors(tower: FittedTower) -> Float32s:
+    """(n_items, dim + rank + bins + 1); the weights are in here, so that user vectors need not know them."""
+    trained = encode_items(tower.model)  # (n_items, dim + 1), the last entry the bias
+    closed = tower.closed_form.offered * np.float32(tower.closed_form_weight)  # (n_items, rank)
+    return np.concatenate([trained[:, :-1], closed, tower.trend.offered, trained[:, -1:]], axis=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemEmbeddings:
+    """One vector per rated item of the catalogue, in the order of item_idx; items without ratings are not searched."""
+
+    vectors: Float32s  # (n_items, d)
+    item_ids: Int64s  # (n_items,) ascending
+
+    def save(self, folder: Path) -> None:
+        """Write both arrays as npy, without pickle."""
+        write_array(self.vectors, folder / "vectors.npy")
+        write_array(self.item_ids, folder / "item_ids.npy")
+
+    @classmethod
+    def load(cls, folder: Path) -> "ItemEmbeddings":
+        """Read both arrays.
+
+        Raises:
+            ArtifactError: they are missing or damaged, or do not belong together.
+        """
+        vectors = read_array(folder / "vectors.npy", np.float32, ndim=2)
+        item_ids = read_array(folder / "item_ids.npy", np.int64, ndim=1)
+        if len(vectors) != len(item_ids):
+            raise ArtifactError(f"{folder} holds {len(vectors)} vectors for {len(item_ids)} items: rebuild them")
+        return cls(vectors=vectors, item_ids=item_ids)
+
+
+def lengths_of(embeddings: ItemEmbeddings) -> Float32s:
+    """(n_items,) Euclidean lengths of the vectors: a long vector scores high with every user near it."""
+    lengths: Float32s = np.linalg.norm(embeddings.vectors, axis=1)
+    return lengths
+
+
+def embed_items(tower: FittedTower) -> ItemEmbeddings:
+    """The vectors of the items that had ratings when the tower was fitted."""
+    return ItemEmbeddings(vectors=item_vectors(tower)[tower.rated], item_ids=tower.rated_ids)
