@@ -15,10 +15,11 @@ import polars as pl
 from recsys_assets.resources import PROJECT, lake_root
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.histories import catalogue_of
+from recsys_core.data.leaks import leaks
 from recsys_core.data.movielens.reading import read_dataset
 from recsys_core.data.movielens.sources import EMBEDDED, locate
 from recsys_core.data.schemas import LIKED
-from recsys_core.data.splits import TEST, fit_ratings, leaks, make_splits
+from recsys_core.data.splits import TEST, fit_ratings, make_splits
 from recsys_core.metrics.beyond_accuracy import gini_of_exposure
 
 pictures = lake_root() / "pictures"

@@ -13,7 +13,7 @@ import yaml
 from recsys_core.data.ratings_table import every_rating, merge_ratings
 from recsys_core.feedback.interactions import read_day
 from recsys_core.feedback.records import Event
-from recsys_core.metrics.ranking import precision_at_k
+from recsys_core.metrics.relevance import sets_of
 from tests.assets.observing import make_by_hand, restore_another
 from tests.assets.projects import DATA_SET, Project
 from tests.assets.refresh.test_planner import skip, write_log
@@ -198,7 +198,7 @@ LATEST = body(
     before="return MERGED_RATINGS.validate(latest)",
     after="latest = latest\nreturn MERGED_RATINGS.validate(latest)",
 )
-PRECISION = body(precision_at_k, before="hits.mean(axis=1)", after="hits.sum(axis=1)")
+UNUSED = body(sets_of, before="np.cumsum([0, *(len(items) for items in sets)], dtype=np.int64)", after="np.zeros(1)")
 READING_DAYS = body(read_day, before="start = start_of(day)", after="day = day\nstart = start_of(day)")
 DEPS = ('["item_embeddings"]', '["item_embeddings", "movies"]')
 READ = (

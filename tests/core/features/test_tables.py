@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from recsys_core.contracts import violations
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.schemas import EARLIEST_TIMESTAMP, LATEST_TIMESTAMP
-from recsys_core.data.splits import TEST, known_ratings, make_splits
+from recsys_core.data.splits import TEST, Splits, fit_ratings, fitted_before, known_ratings, make_splits
 from recsys_core.features.registry import names_of
 from recsys_core.features.schemas import item_schema
 from recsys_core.features.tables import (
