@@ -192,7 +192,7 @@ OPEN_DAY = datetime.fromtimestamp(OPEN_AT, UTC).date().isoformat()
 OPEN = replace(skip("open"), timestamp=OPEN_AT, received_at=OPEN_AT)
 """An event of a day that is over, but within the grace of a week."""
 
-MERGING = body(every_rating, before="return _in_order(base", after="base = base\nreturn _in_order(base")
+MERGING = body(every_rating, before="pl.lit(None, pl.String)", after="pl.lit(None, dtype=pl.String)")
 LATEST = body(
     merge_ratings,
     before="return MERGED_RATINGS.validate(latest)",
