@@ -54,6 +54,7 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_goes_unnoticed(table: pl.DataFrame, tmp_path: Path) -> None:
     """Every third byte in turn: either an error, or a byte without meaning; the footer has no checksum."""
     path = tmp_path / "t.parquet"

@@ -120,6 +120,7 @@ def refit_starts(data: BenchData) -> list[int]:
     return sorted({end, *(max(end, times[len(times) * step // 3]) for step in (1, 2))})
 
 
+@pytest.mark.slow
 def test_by_time_it_gives_what_the_stages_give_and_the_last_models_know_what_was_said_by_then(
     data: BenchData, by_time: pl.DataFrame
 ) -> None:
@@ -155,6 +156,7 @@ def test_what_was_rated_for_the_first_time_since_is_listed_by_the_models_that_we
     assert len(new) > len(late) / 2
 
 
+@pytest.mark.slow
 def test_an_answer_by_time_depends_on_nothing_that_was_said_after_its_request(
     data: BenchData, by_time: pl.DataFrame
 ) -> None:
@@ -174,6 +176,7 @@ def test_an_answer_by_time_depends_on_nothing_that_was_said_after_its_request(
     assert not again.equals(by_time)
 
 
+@pytest.mark.slow
 def test_the_ranker_by_time_learns_from_nothing_but_the_training_data(data: BenchData, by_time: pl.DataFrame) -> None:
     """Who asks first is answered by models that know no context: with all others gone, the lists stay."""
     first = asked_in(data).filter(pl.col("requested_at") < refit_starts(data)[1])
@@ -182,6 +185,7 @@ def test_the_ranker_by_time_learns_from_nothing_but_the_training_data(data: Benc
     assert lists.equals(by_time.join(first, on="user_id", how="semi", maintain_order="left"))
 
 
+@pytest.mark.slow
 def test_whoever_asks_after_the_data_end_is_asked_by_time_and_others_by_user(
     data: BenchData, by_time: pl.DataFrame, by_user: pl.DataFrame
 ) -> None:
@@ -216,6 +220,7 @@ def test_every_list_is_in_order_and_holds_nothing_seen_or_twice(
         assert own["score"].is_sorted(descending=True)
 
 
+@pytest.mark.slow
 def test_the_length_of_the_lists_is_what_is_asked(data: BenchData) -> None:
     short = ranked_lists(data, BY_USER, "retrieval", 5)
     assert short.group_by("user_id").len()["len"].unique().to_list() == [5]
@@ -227,6 +232,7 @@ def test_the_length_of_the_lists_is_what_is_asked(data: BenchData) -> None:
     assert (counts["len"] + counts["seen"]).max() == n_items
 
 
+@pytest.mark.slow
 def test_a_user_whom_nobody_knows_and_an_item_that_nobody_rated(data: BenchData) -> None:
     stranger = data.context.head(1).with_columns(user_id=pl.lit(9_999, pl.Int64), item_id=pl.lit(9_998, pl.Int64))
     asked = replace(data, context=pl.concat([data.context, stranger]))
@@ -235,6 +241,7 @@ def test_a_user_whom_nobody_knows_and_an_item_that_nobody_rated(data: BenchData)
     assert 9_998 not in lists["item_id"].to_list()
 
 
+@pytest.mark.slow
 def test_nothing_is_known_of_the_items_but_their_ratings(data: BenchData) -> None:
     blank = data.movies.with_columns(
         title=pl.lit(""), genres=pl.lit([], pl.List(pl.String)), year=pl.lit(None, pl.Int32)
@@ -246,6 +253,7 @@ def test_nothing_is_known_of_the_items_but_their_ratings(data: BenchData) -> Non
     assert nothing.equals(lists)
 
 
+@pytest.mark.slow
 def test_retrieval_alone_is_the_retrieval_of_the_whole(data: BenchData, by_time: pl.DataFrame) -> None:
     """The same towers, so that what ranking adds is seen: it reorders what they found."""
     alone = ranked_lists(data, BY_TIME, "retrieval", N_CANDIDATES)
@@ -254,6 +262,7 @@ def test_retrieval_alone_is_the_retrieval_of_the_whole(data: BenchData, by_time:
     assert not alone.equals(by_time)
 
 
+@pytest.mark.slow
 def test_without_order_in_time_the_towers_order_stands(data: BenchData, caplog: pytest.LogCaptureFixture) -> None:
     at_once = replace(data, train=data.train.with_columns(timestamp=pl.lit(tiny_world.FIRST_DAY, pl.Int64)))
     with caplog.at_level(logging.WARNING):
@@ -262,6 +271,7 @@ def test_without_order_in_time_the_towers_order_stands(data: BenchData, caplog: 
     assert lists.equals(ranked_lists(at_once, BY_USER, "retrieval", 10))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stars", "n_rows", "sentence"),
     [
@@ -283,6 +293,7 @@ def test_why_there_is_no_ranker_is_what_lacks(
     assert sentence in caplog.text
 
 
+@pytest.mark.slow
 def test_what_tells_no_order_in_time_is_asked_by_user(data: BenchData, by_user: pl.DataFrame) -> None:
     unordered = replace(data, is_ordered=False)
     assert ranked_lists(unordered, replace(BY_TIME, protocol="auto"), "ranking", N_CANDIDATES).equals(by_user)
@@ -290,6 +301,7 @@ def test_what_tells_no_order_in_time_is_asked_by_user(data: BenchData, by_user: 
         ranked_lists(unordered, BY_TIME, "ranking", 5)
 
 
+@pytest.mark.slow
 def test_what_is_done_is_told_as_it_goes(data: BenchData, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         ranked_lists(data, BY_USER, "ranking", 5)
@@ -312,6 +324,7 @@ def test_likes_that_are_never_found_teach_nothing(data: BenchData, caplog: pytes
     assert lists.height == 10 * lists["user_id"].n_unique()
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_lists_and_the_same_one_the_same(data: BenchData, by_user: pl.DataFrame) -> None:
     assert ranked_lists(data, BY_USER, "ranking", N_CANDIDATES).equals(by_user)
     other = replace(BY_USER, two_tower=QUICK_TOWER.model_copy(update={"seed": 3}))

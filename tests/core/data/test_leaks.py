@@ -68,6 +68,7 @@ def test_whatever_is_rated_again_the_slices_are_clean_or_refused(rows: list[tupl
     assert leaks(ratings, splits) == []
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000))
 @settings(max_examples=15)
 def test_a_random_split_is_seen(seed: int) -> None:

@@ -61,6 +61,7 @@ def test_each_target_has_one_fate_and_the_shares_are_whole(judged: Judged, k: in
     assert table["share"].sum() == pytest.approx(1, abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("width", [30, 12, 10])
 def test_hits_are_those_of_the_recall(judging: Judging, seed: int, width: int) -> None:

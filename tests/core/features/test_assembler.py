@@ -144,6 +144,7 @@ def test_the_order_of_the_input_changes_no_bit(asked: Asked) -> None:
     assert equal(again.values, asked.block().values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [900_000_000, 1_100_000_000, 1_400_000_000])
 def test_rows_appended_to_the_future_change_no_bit_of_any_feature(end: int) -> None:
     """Of anybody who was there then, asked at the end of the known past or in the second of a rating before it."""

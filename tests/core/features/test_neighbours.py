@@ -52,6 +52,7 @@ def test_numbers_by_hand() -> None:
     assert share_of(neighbours, [[(0, 4.0, 9)]], [0, 1, 3]) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neighbours", [MANY, random_neighbours(N_ITEMS, RNG, n_users=40)], ids=["many", "few"])
 def test_it_agrees_with_the_slow_loop(neighbours: Neighbours) -> None:
     """Also where there are more neighbours than are asked, and fewer than that."""

@@ -266,6 +266,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project.new(tmp_path_factory.mktemp("sources") / "project")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
 def test_the_code_of_a_feature_is_what_it_reaches_and_not_what_people_read(sources: Project, edit: Edit) -> None:
     before = {name: one["code"] for name, one in feature_set().items()}

@@ -139,6 +139,7 @@ def test_a_row_that_stands_twice_is_seen() -> None:
     assert found(pl.concat([rows({}), rows({"label": 1})])) == ["ranking_examples names one key twice in 2 rows"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("unit", "factor", "typical"),
     [

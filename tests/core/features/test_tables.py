@@ -106,6 +106,7 @@ def test_users_agree_with_the_slow_loop() -> None:
         assert {name: row[name] for name in expected} == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 @given(st.integers(100, 2900), st.integers(0, 1000))
 @settings(max_examples=25)
 def test_what_comes_later_changes_no_bit(days: int, seed: int) -> None:

@@ -140,6 +140,7 @@ def test_an_import_that_breaks_off_can_be_repeated(sqlite: SqliteLog, monkeypatc
     assert imported(sqlite, content).appended.events == Counts(new=BATCH, repeated=BATCH)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)  # each makes a log, and waits for the disk
 @given(
     st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=3), st.integers(0, 3)), max_size=5),

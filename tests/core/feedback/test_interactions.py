@@ -171,6 +171,7 @@ class Listed:
         return len({(one.event_id, one.received_at) for one in self.events}) < len(set(self.events))
 
 
+@pytest.mark.slow
 @settings(max_examples=25)  # each makes files, and waits for the disk as every append does
 @given(DELIVERIES, st.randoms(use_true_random=False), st.integers(1, 3))
 def test_every_delivery_is_accounted_for_and_order_and_files_do_not_matter(

@@ -178,6 +178,7 @@ def test_a_value_that_changed_on_the_disk_is_noticed_when_it_is_read(filled: Pat
     assert len(log.damage()) == 1
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_anywhere_never_passes_for_the_truth(filled: Path) -> None:
     """A hundred and more places in turn: the day is as it was, or refused, or the check of everything tells."""
     log = SqliteLog(filled.parent)

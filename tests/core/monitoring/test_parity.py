@@ -86,6 +86,7 @@ def test_nothing_differs_in_what_came_after_the_models_were_fitted(behind: Bundl
     assert report.is_clean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SKEWS)
 def test_a_skew_of_the_online_side_is_found_and_named_and_nothing_else_is(release: Bundle, name: str) -> None:
     skew: Skew = SKEWS[name]
@@ -100,6 +101,7 @@ def test_a_skew_of_the_online_side_is_found_and_named_and_nothing_else_is(releas
     assert parity_report(serve_past(release, 10, 80), release).is_clean(), "the fault is gone again"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRONG_LISTS)
 def test_a_wrong_list_is_found_and_said_to_be_what_it_is(release: Bundle, name: str) -> None:
     """Each of them served by the recommender itself, before each of eighty ratings."""
@@ -392,6 +394,7 @@ def test_requests_with_histories_of_their_own_are_replayed_too(release: Bundle) 
     assert not parity_report(replace(served, requests=without), release).is_clean(), "the histories are read"
 
 
+@pytest.mark.slow
 def test_of_items_that_were_rated_again_the_rating_known_at_the_request_counts(behind: Bundle) -> None:
     """A fifth of the ratings since the cut-off are of items that their user had rated before; some twice at once."""
     since = behind.ratings.filter(pl.col("timestamp") >= behind.learned_until)

@@ -89,6 +89,7 @@ def test_the_ranker_that_serves_learns_from_everything(tiny: TinyRun) -> None:
     assert np.array_equal(scores_of(replace(tiny.ranker, retrieval_weight=0.0), tiny), scores_of(plain, tiny))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", range(4))
 def test_the_labels_of_a_window_change_no_byte_of_its_ranker_or_an_earlier_one(
     tiny: TinyRun, saved: Saved, at: int

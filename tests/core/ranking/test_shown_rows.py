@@ -290,6 +290,7 @@ def test_with_nothing_shown_the_examples_are_as_they_were(tiny: TinyRun) -> None
     assert tiny.examples.with_shown(none).rows.equals(tiny.examples.rows)
 
 
+@pytest.mark.slow
 def test_the_ranker_learns_from_what_was_shown(tiny: TinyRun) -> None:
     """Of many users, what retrieval puts last was liked: a ranker that learns from that turns round."""
     at = tiny.splits.start_of(TEST)

@@ -273,12 +273,14 @@ def test_over_all_possible_draws_the_sum_and_its_gradient_are_those_of_the_catal
     np.testing.assert_allclose(expected_gradient, gradient(model, full), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_mean_gradient_approaches_that_of_the_full_softmax() -> None:
     few, many = relative_error(20, as_drawn), relative_error(600, as_drawn)
     assert many < 0.04
     assert many < few / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [without_correction, with_flipped_sign])
 def test_without_correction_or_with_its_sign_flipped_the_gradient_is_another(wrong: Change) -> None:
     """However much is drawn: five times the error that the corrected gradient is allowed."""

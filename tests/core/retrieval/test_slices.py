@@ -87,6 +87,7 @@ def test_each_tower_goes_on_from_the_one_before_it(tiny: TinyRun) -> None:
     assert lengths == [QUICK_TOWER.n_epochs, *[QUICK_TOWER.refit_epochs] * (len(tiny.towers) - 1)]
 
 
+@pytest.mark.slow
 def test_the_same_chain_trained_again_gives_the_same_towers_to_the_bit(tiny: TinyRun) -> None:
     """Neither the weights, nor the parts that are fitted beside them, nor the threads and the chance of the process."""
     threads, chance = torch.get_num_threads(), torch.get_rng_state()

@@ -67,6 +67,7 @@ def test_the_losses_of_all_towers_stand_in_one_table(tiny: TinyRun, folder: Path
         assert np.array_equal(own["loss"].to_numpy(), tower.losses)
 
 
+@pytest.mark.slow
 def test_two_fits_with_one_seed_give_identical_files_and_another_seed_others(
     tiny: TinyRun, folder: Path, tmp_path: Path
 ) -> None:

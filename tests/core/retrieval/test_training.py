@@ -234,6 +234,7 @@ def test_a_click_changes_what_a_tower_says_it_was_fitted_on(tiny: TinyRun) -> No
     assert fitted_with(tiny, end, clicks_of([(user, item, end)])).fitted_on == plain
 
 
+@pytest.mark.slow
 def test_training_leaves_the_process_its_threads_and_its_chance(tiny: TinyRun) -> None:
     threads = torch.get_num_threads()
     torch.manual_seed(5)
@@ -244,6 +245,7 @@ def test_training_leaves_the_process_its_threads_and_its_chance(tiny: TinyRun) -
     assert torch.get_num_threads() == threads
 
 
+@pytest.mark.slow
 def test_a_failing_training_gives_back_the_threads_as_well(tiny: TinyRun) -> None:
     def stop(done: int, total: int) -> None:
         raise KeyboardInterrupt
@@ -297,6 +299,7 @@ def test_only_likes_teach_where_other_ratings_weigh_nothing() -> None:
     assert tower.losses.tolist() == [0, 0]
 
 
+@pytest.mark.slow
 def test_a_sample_of_the_catalogue_teaches_the_tiny_world_nearly_as_well(tiny: TinyRun) -> None:
     """Above the size where the whole catalogue is compared; here every catalogue is above it."""
     sampled = QUICK_TOWER.model_copy(update={"full_softmax_until": 0, "n_negatives": 32})

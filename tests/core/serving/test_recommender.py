@@ -123,6 +123,7 @@ def test_a_new_like_moves_the_list_towards_the_movies_of_its_kind(tiny: TinyRun,
     assert np.mean(shares[5.0]) > np.mean(shares[0.5]) + 0.1
 
 
+@pytest.mark.slow
 def test_a_movie_that_was_first_rated_yesterday_can_be_recommended_today() -> None:
     """As after a refit on the log: some have rated a movie that nobody had rated before, the release learned it."""
     ratings, new = tiny_world.ratings(), int(tiny_world.ITEM_IDS[-1])

@@ -167,6 +167,7 @@ GIVEN = st.lists(st.tuples(st.sampled_from([5, 7]), st.integers(1, 4), STARS, st
 """Few items and seconds: nearly every item is rated again, often in the same second."""
 
 
+@pytest.mark.slow
 @given(GIVEN, st.lists(st.integers(-1, 8), min_size=1, max_size=6))
 @settings(max_examples=200)
 def test_states_histories_and_running_totals_agree_on_what_was_rated_again(

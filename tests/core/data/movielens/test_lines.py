@@ -18,6 +18,7 @@ def read(data: bytes, encoding: str = "utf-8", block_bytes: int = 1 << 20) -> tu
     return list(blocks(io.BytesIO(data), "x.csv", encoding, notes, block_bytes=block_bytes)), notes
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(st.characters(exclude_characters="\r\n\0", codec="utf-8"))), st.integers(1, 40))
 def test_blocks_of_any_size_hold_the_same_lines_with_the_same_numbers(lines: list[str], block_bytes: int) -> None:
     text = "".join(f"{line}\n" for line in lines)

@@ -78,6 +78,7 @@ written_times = st.sampled_from(
 written_rows = st.tuples(numbers, numbers, stars, written_times).map(",".join)
 
 
+@pytest.mark.slow
 @given(st.lists(written_rows, min_size=1, max_size=12), st.integers(1, 60))
 def test_the_two_ways_agree_on_written_times(lines: list[str], block_bytes: int) -> None:
     plan = replace(PLAN, has_written_times=True)

@@ -307,6 +307,7 @@ def mutate(data: bytes, changes: list[tuple[str, float, bytes]]) -> bytes:
     return data
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(mutations, st.sampled_from(["ratings", "movies"]))
 def test_any_mutation_is_refused_or_accounted_for(

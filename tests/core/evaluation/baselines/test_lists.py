@@ -92,6 +92,7 @@ def test_all_baselines_get_the_same_number_of_trials(made: BaselineLists) -> Non
     assert made.trials.group_by("model").len()["len"].unique().to_list() == [CONFIG.n_trials]
 
 
+@pytest.mark.slow
 def test_the_settings_are_chosen_on_the_latest_development_windows_alone(
     made: BaselineLists, ratings: pl.DataFrame, splits: Splits
 ) -> None:
