@@ -3,10 +3,10 @@ PYTHON ?= python3.11
 PYTEST ?= -n 2
 BIN := .venv/bin
 
-.PHONY: run test ui check peers lock clean help
+.PHONY: run test test-slow test-all ui check peers lock clean help
 
 help:  ## say what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 run: .venv/installed  ## build everything that is out of date, then show the report
 	@$(BIN)/recsys run
@@ -14,7 +14,13 @@ run: .venv/installed  ## build everything that is out of date, then show the rep
 ui: .venv/installed  ## open the Dagster UI on http://127.0.0.1:3000
 	@$(BIN)/recsys ui
 
-test: .venv/test  ## run the tests
+test: .venv/test  ## run the quick tests, a few minutes
+	@$(BIN)/pytest $(PYTEST) -m "not slow"
+
+test-slow: .venv/test  ## run the tests that take more than a few seconds each
+	@$(BIN)/pytest $(PYTEST) -m slow
+
+test-all: .venv/test  ## run every test, about half an hour
 	@$(BIN)/pytest $(PYTEST)
 
 check: .venv/lint  ## lint, types and import rules
