@@ -14,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from benchmarks.development import Exam, difference, luck, signed
 from recsys_assets.resources import lake_root
+from recsys_core.arrays import Float32s
 from recsys_core.evaluation.accuracy import per_user_metrics
 from recsys_core.evaluation.lists import lists_table, of_window
 from recsys_core.features.registry import names_of
@@ -29,7 +29,6 @@ from recsys_core.ranking.inputs import Proposer, candidate_features, propose, pr
 from recsys_core.ranking.lists import rank_by_features
 from recsys_core.seeding import child
 
-Float32s = npt.NDArray[np.float32]
 YEAR = 365 * 86_400
 ITEM_FEATURES = slice(0, len(names_of("item")))
 

@@ -22,21 +22,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from benchmarks import PROJECT
 from benchmarks.processes import BYTES_PER_UNIT
 from benchmarks.spread import spread_of
+from recsys_core.arrays import Float64s, Int64s
 from recsys_core.data.schemas import MOVIES, MOVIES_COLUMNS, RATINGS, RATINGS_COLUMNS
 from recsys_core.features.content import GENRES
 from recsys_core.features.tables import item_features
 from recsys_core.markdown import markdown_table
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.training import fit_two_tower
-
-Int64s = npt.NDArray[np.int64]
-Float64s = npt.NDArray[np.float64]
 
 SIZES = (100_000, 1_000_000, 5_000_000)
 PER_USER = 100

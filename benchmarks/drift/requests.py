@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from recsys_core.arrays import Float32s
 from recsys_core.data.splits import Splits, known_ratings
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.tables import of_slice
@@ -16,7 +17,6 @@ from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.storage import load_tower
 from recsys_core.tables import read_table
 
-Float32s = npt.NDArray[np.float32]
 Users = npt.NDArray[np.int64]
 
 

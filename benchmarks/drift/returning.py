@@ -4,15 +4,14 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.drift.requests import N_PLACES, Requests, Users, column
+from recsys_core.arrays import Float64s
 from recsys_core.monitoring.config import DriftConfig
 from recsys_core.monitoring.drift import drift_report
 from recsys_core.monitoring.reference import make_reference
 from recsys_core.seeding import child
 
-Float64s = npt.NDArray[np.float64]
 Arrivals = Callable[[np.random.Generator, Users], tuple[Users, Users]]
 """Chance and all users in any order -> the user of each visit, in the reference and in the window."""
 

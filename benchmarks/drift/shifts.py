@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.drift.requests import Float32s, Requests, Users, column
+from benchmarks.drift.requests import Requests, Users, column
+from recsys_core.arrays import Float32s
 from recsys_core.features.registry import FEATURES
 
 NOTHING = "no drift"

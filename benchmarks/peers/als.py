@@ -14,7 +14,8 @@ import numpy as np
 import scipy.sparse as sp
 from pydantic import BaseModel, Field
 
-from recsys_core.data.histories import Float32s, Histories, Int64s
+from recsys_core.arrays import Float32s, Int64s
+from recsys_core.data.histories import Histories
 from recsys_core.evaluation.baselines.scorer import PRIOR_WEIGHT, popularity_prior
 
 

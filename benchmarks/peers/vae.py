@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from pydantic import BaseModel, Field
 
-from recsys_core.data.histories import Float32s, Histories
+from recsys_core.arrays import Float32s
+from recsys_core.data.histories import Histories
 from recsys_core.evaluation.baselines.scorer import PRIOR_WEIGHT, popularity_prior
 
 

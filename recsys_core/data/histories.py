@@ -12,10 +12,8 @@ import numpy.typing as npt
 import polars as pl
 import scipy.sparse as sp
 
+from recsys_core.arrays import Float32s, Int64s
 from recsys_core.data.schemas import LIKED
-
-Int64s = npt.NDArray[np.int64]
-Float32s = npt.NDArray[np.float32]
 
 NEVER = int(np.iinfo(np.int64).max)
 """Later than any second."""

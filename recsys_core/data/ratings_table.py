@@ -3,18 +3,15 @@
 import hashlib
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from recsys_core.arrays import Int64s
 from recsys_core.data.config import RatingsReadingConfig
 from recsys_core.data.movielens.reading import read_ratings
 from recsys_core.data.movielens.sources import locate
 from recsys_core.data.schemas import LIKED, MERGED_RATINGS, MERGED_RATINGS_COLUMNS, RATINGS_COLUMNS
 from recsys_core.days import start_of
 from recsys_core.errors import DataError
-
-Int64s = npt.NDArray[np.int64]
 
 
 def every_rating(base: pl.DataFrame, logged: pl.DataFrame) -> pl.DataFrame:

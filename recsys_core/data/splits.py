@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from recsys_core.arrays import Int64s
 from recsys_core.data.config import HoldoutsConfig, SplitsConfig
-from recsys_core.data.histories import Int64s
 from recsys_core.data.schemas import LIKED, RATINGS_COLUMNS
 from recsys_core.errors import DataError
 from recsys_core.metrics.relevance import ItemSets

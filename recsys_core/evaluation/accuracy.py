@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from recsys_core.arrays import Int64s
 from recsys_core.data.splits import relevant_items
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.lists import lists_array
@@ -14,7 +14,6 @@ from recsys_core.metrics.relevance import Counts, Hits, PerUser, hits_of
 from recsys_core.metrics.uncertainty import Estimate, bootstrap_means, paired_difference, paired_ratio
 from recsys_core.seeding import child
 
-Int64s = npt.NDArray[np.int64]
 Metric = Callable[[Hits, Counts], PerUser]
 
 MAP: Metric = ranking.average_precision_at_k

@@ -1,15 +1,13 @@
 """Ranked lists as tables: the common format in which every model, ours or a baseline, is judged."""
 
 import numpy as np
-import numpy.typing as npt
 import pandera.polars as pa
 import polars as pl
 
+from recsys_core.arrays import Int64s
 from recsys_core.data.histories import Catalogue
 from recsys_core.evaluation.protocols import Questions
 from recsys_core.metrics.relevance import RankedLists, lists_for, refuse_repeats
-
-Int64s = npt.NDArray[np.int64]
 
 RANKED_LISTS_COLUMNS: dict[str, pl.DataType] = {
     "model": pl.String(),

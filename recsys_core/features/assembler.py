@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from recsys_core.features.feature import Float32s
+from recsys_core.arrays import Float32s, Int64s
 from recsys_core.features.pairs import Pairs
 from recsys_core.features.point_in_time import DAY
 from recsys_core.features.registry import DEFAULTS, FEATURE_NAMES, FEATURES, features_of
@@ -17,7 +17,6 @@ from recsys_core.features.state import Requests
 from recsys_core.feedback.values import FRESH, MISSING, STALE
 
 UInt8s = npt.NDArray[np.uint8]
-Int64s = npt.NDArray[np.int64]
 
 _AT = {name: at for at, name in enumerate(FEATURE_NAMES)}
 _ITEM, _USER, _PAIR, _CONTEXT = (features_of(entity) for entity in ("item", "user", "user-item", "context"))

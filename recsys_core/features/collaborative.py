@@ -10,8 +10,9 @@ Neighbours are users who rated alike lately.
 import numpy as np
 import scipy.sparse as sp
 
+from recsys_core.arrays import Float32s
 from recsys_core.data.schemas import LIKED
-from recsys_core.features.feature import Float32s, feature
+from recsys_core.features.feature import feature
 from recsys_core.features.pairs import Pairs, dots, largest_dots
 from recsys_core.features.users import OWN
 

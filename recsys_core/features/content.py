@@ -1,10 +1,9 @@
 """Content of items as vectors: genres and period of release."""
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-Float32s = npt.NDArray[np.float32]
+from recsys_core.arrays import Float32s
 
 GENRES = (
     "Action", "Adventure", "Animation", "Children", "Comedy", "Crime", "Documentary", "Drama", "Fantasy", "Film-Noir",

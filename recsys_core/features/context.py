@@ -5,7 +5,8 @@ Times are UTC: a server that used its own time zone would shift them all.
 
 import numpy as np
 
-from recsys_core.features.feature import LONGEST_DAYS, Float32s, feature
+from recsys_core.arrays import Float32s
+from recsys_core.features.feature import LONGEST_DAYS, feature
 from recsys_core.features.point_in_time import DAY
 from recsys_core.features.state import Requests
 

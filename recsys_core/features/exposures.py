@@ -7,13 +7,11 @@ for any number of requests. A service tracks its users one by one instead (`serv
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from recsys_core.arrays import Int64s
 from recsys_core.data.histories import Catalogue, offsets_of, places_of
 from recsys_core.days import DAY_S
-
-Int64s = npt.NDArray[np.int64]
 
 FATIGUE_DAYS = 30
 """Days for which it counts that an item was shown: chosen, not measured, since MovieLens has no impressions."""

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from recsys_core.arrays import Float32s
 from recsys_core.features.exposures import FATIGUE_S
-from recsys_core.features.feature import Float32s, feature
+from recsys_core.features.feature import feature
 from recsys_core.features.pairs import Pairs
 
 EXPOSURES = (

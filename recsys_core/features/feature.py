@@ -12,9 +12,9 @@ from types import ModuleType
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-Float32s = npt.NDArray[np.float32]
+from recsys_core.arrays import Float32s
+
 Entity = Literal["item", "user", "user-item", "context"]
 Inputs = TypeVar("Inputs")
 Function = Callable[[Inputs], Float32s]

@@ -12,12 +12,10 @@ import numpy.typing as npt
 import polars as pl
 import scipy.sparse as sp
 
+from recsys_core.arrays import Float32s, Int64s
 from recsys_core.data.histories import Catalogue
 from recsys_core.features.content import genre_shares
 from recsys_core.features.neighbours import Neighbours
-
-Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
 
 GRAIN = 1 << 24
 """Steps per unit of a vector that is summed up over histories: as fine as float32 is just below 1, and a sum of a

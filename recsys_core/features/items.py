@@ -6,8 +6,9 @@ They move slowly and are the same for all users, so they are counted once, as of
 import numpy as np
 import polars as pl
 
+from recsys_core.arrays import Float32s
 from recsys_core.data.schemas import PREVIEW_YEARS
-from recsys_core.features.feature import CENTURIES, LONGEST_DAYS, Float32s, feature
+from recsys_core.features.feature import CENTURIES, LONGEST_DAYS, feature
 from recsys_core.features.point_in_time import DAY, ItemCounts, ratio, share
 
 RATINGS = ("ratings.item_id", "ratings.timestamp")

@@ -4,13 +4,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
+from recsys_core.arrays import Float32s, Float64s, Int64s
 from recsys_core.data.histories import Histories
-
-Float32s = npt.NDArray[np.float32]
-Float64s = npt.NDArray[np.float64]
-Int64s = npt.NDArray[np.int64]
 
 N_NEAREST = 100
 """Users who vote: 30 are too few, and further ones are hardly similar."""

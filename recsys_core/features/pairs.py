@@ -4,15 +4,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
+from recsys_core.arrays import Bools, Float32s, Int64s
 from recsys_core.features.exposures import Exposures
-from recsys_core.features.feature import Feature, Float32s
+from recsys_core.features.feature import Feature
 from recsys_core.features.item_inputs import ItemInputs
 from recsys_core.features.state import UserStates
-
-Int64s = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 N_RECENT = 5
 """Ratings that count as the current session: the ablations moved little between 3 and 10."""

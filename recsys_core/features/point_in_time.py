@@ -14,10 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from recsys_core.arrays import Float32s, Int64s
 from recsys_core.data.schemas import LIKED
-
-Int64s = npt.NDArray[np.int64]
-Float32s = npt.NDArray[np.float32]
 
 DAY = 86_400
 """Seconds."""

@@ -6,7 +6,8 @@ computed here from the vectors and not taken from the index, whose last bits dep
 
 import numpy as np
 
-from recsys_core.features.feature import Float32s, feature
+from recsys_core.arrays import Float32s
+from recsys_core.features.feature import feature
 from recsys_core.features.pairs import Pairs, dots
 
 VECTORS = ("two_tower.vectors", "ratings.timestamp")

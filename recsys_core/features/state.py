@@ -10,14 +10,13 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from recsys_core.arrays import Float32s, Int64s
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.features.exposures import Exposures
 from recsys_core.features.item_inputs import GRAIN, ItemInputs
 from recsys_core.features.point_in_time import UserSums, counted
 
-Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
 Column = TypeVar("Column", Float32s, Int64s)
 
 DISLIKED = 2.5

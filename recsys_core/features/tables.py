@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 import numpy as np
 import polars as pl
 
+from recsys_core.arrays import Int64s
 from recsys_core.data.schemas import PREVIEW_YEARS
 from recsys_core.data.splits import Splits, fit_ratings, known_ratings
 from recsys_core.features import items as of_items
 from recsys_core.features import users as of_users
 from recsys_core.features.feature import declared_in
-from recsys_core.features.point_in_time import Int64s, item_counts, user_sums
+from recsys_core.features.point_in_time import item_counts, user_sums
 
 NEW_YEARS = 2
 """A movie without ratings counts as new in the calendar year (UTC) of its release and in the next."""

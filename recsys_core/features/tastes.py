@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from recsys_core.features.feature import CENTURIES, Float32s, feature
+from recsys_core.arrays import Float32s
+from recsys_core.features.feature import CENTURIES, feature
 from recsys_core.features.pairs import Pairs, dots
 from recsys_core.features.users import OWN, user_mean_liked_year
 

@@ -3,7 +3,8 @@
 They are computed at the request, from integer sums that each new rating updates, so they are never stale.
 """
 
-from recsys_core.features.feature import Float32s, feature
+from recsys_core.arrays import Float32s
+from recsys_core.features.feature import feature
 from recsys_core.features.point_in_time import UserSums, ratio
 
 OWN = ("ratings.user_id", "ratings.timestamp")

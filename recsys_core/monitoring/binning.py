@@ -8,9 +8,9 @@ share (0 in a column of counts, both values of a yes-or-no) has a bin of its own
 import numpy as np
 import numpy.typing as npt
 
-from recsys_core.monitoring.sample import Float32s, Sample
+from recsys_core.arrays import Float32s, Float64s
+from recsys_core.monitoring.sample import Sample
 
-Float64s = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int32]
 """(n_clusters, n_columns, n_bins): how many rows of a cluster lie in a bin of a column; the last bin is missing."""
 

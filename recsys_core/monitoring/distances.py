@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from recsys_core.monitoring.binning import Counts, Float64s
+from recsys_core.arrays import Float64s
+from recsys_core.monitoring.binning import Counts
 
 Shares = Float64s
 """(..., n_bins): sums to 1; the last bin is missing."""

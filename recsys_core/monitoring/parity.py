@@ -15,11 +15,11 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import JsonValue
 
+from recsys_core.arrays import Bools, Float32s
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.feedback.exposures import Exposed, shown_slots
 from recsys_core.monitoring.replay import (
     NOTHING,
-    Bools,
     Replay,
     Replayed,
     happened,
@@ -27,7 +27,7 @@ from recsys_core.monitoring.replay import (
     with_arrivals,
     with_late_events,
 )
-from recsys_core.monitoring.sample import SCORE, Float32s
+from recsys_core.monitoring.sample import SCORE
 from recsys_core.monitoring.schemas import PARITY_ABOUT, PARITY_COLUMNS, PARITY_LISTS
 from recsys_core.monitoring.served import Served
 from recsys_core.serving.bundle import Bundle

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from recsys_core.arrays import Float32s
 from recsys_core.errors import DataError
 from recsys_core.monitoring.binning import Counts, cluster_counts, fitted_edges
 from recsys_core.monitoring.config import DriftConfig
-from recsys_core.monitoring.sample import Float32s, Sample
+from recsys_core.monitoring.sample import Sample
 from recsys_core.seeding import child
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from recsys_core.arrays import Bools, Float32s, Float64s, Int64s
 from recsys_core.data.histories import Chronicle, chronicle_of
 from recsys_core.data.schemas import RATINGS_COLUMNS
 from recsys_core.features.exposures import ExposureLog, exposure_log
@@ -19,7 +19,6 @@ from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.tables import item_features, user_features
 from recsys_core.feedback.exposures import Exposed, shown_slots
 from recsys_core.feedback.parsing import read_history
-from recsys_core.monitoring.sample import Float32s
 from recsys_core.monitoring.served import Served
 from recsys_core.ranking.config import ListRulesConfig
 from recsys_core.ranking.inputs import Proposer, RankingInputs, candidate_features, propose_to, proposer_of
@@ -31,9 +30,6 @@ from recsys_core.side_by_side import Check, side_by_side
 BATCH = 1_024
 """Requests replayed together: bounds the memory at so many blocks of features, twice, for two batches run at a time."""
 
-Bools = npt.NDArray[np.bool_]
-Float64s = npt.NDArray[np.float64]
-Int64s = npt.NDArray[np.int64]
 
 SHOWN_UNCLICKED = FEATURE_NAMES.index("pair_shown_unclicked")
 

@@ -9,11 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from recsys_core.arrays import Float32s, Int64s
 from recsys_core.errors import DataError
 from recsys_core.features.registry import FEATURE_NAMES
-
-Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
 
 SCORE = "score"
 """Name of the column that holds the ranker's score, beside the features."""

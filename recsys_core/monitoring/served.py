@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from recsys_core.arrays import Float32s
 from recsys_core.features.assembler import UInt8s
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.feedback.deduplication import rows_until
@@ -16,7 +17,7 @@ from recsys_core.feedback.parsing import read_history
 from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, has_features, unpack_features
 from recsys_core.feedback.set_aside import without
 from recsys_core.feedback.values import FRESH, MISSING, STALE
-from recsys_core.monitoring.sample import Float32s, Sample, scored_sample
+from recsys_core.monitoring.sample import Sample, scored_sample
 from recsys_core.serving.requests import Rated, Request
 from recsys_core.tables import load_tables, save_tables
 

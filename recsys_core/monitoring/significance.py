@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from recsys_core.monitoring.binning import Float64s
+from recsys_core.arrays import Float64s
 from recsys_core.monitoring.distances import Shares, largest_gap
 
 BATCH = 250

@@ -15,10 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
+from recsys_core.arrays import Float32s, Float64s
 from recsys_core.errors import REBUILD, ArtifactError
 
-Float32s = npt.NDArray[np.float32]
-Float64s = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.integer]
 
 FILE = "calibration.json"

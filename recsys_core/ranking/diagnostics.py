@@ -7,10 +7,10 @@ round is a prefix of the finished one: the learning curve needs no callback duri
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from scipy.stats import rankdata
 
+from recsys_core.arrays import Float32s
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.metrics.ranking import average_precision_at_k, ndcg_at_k
 from recsys_core.ranking.ranker import Ranker
@@ -40,9 +40,6 @@ def validate_ranker(ranker: Ranker, examples: RankingExamples, window: str, k: i
     scored = rows.select("user_id", "label", score=ranker.score(rows.select(FEATURE_NAMES).to_numpy()))
     by_score = scored.sort("user_id", "score", descending=[False, True], maintain_order=True)
     return pl.concat([_per_user("retrieval", scored, n_targets, k), _per_user("ranking", by_score, n_targets, k)])
-
-
-Float32s = npt.NDArray[np.float32]
 
 
 def importance(ranker: Ranker, features: Float32s, seed: int = 17) -> pl.DataFrame:

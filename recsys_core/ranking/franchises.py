@@ -11,9 +11,9 @@ import unicodedata
 from collections.abc import Callable, Iterable
 
 import numpy as np
-import numpy.typing as npt
 
-Int64s = npt.NDArray[np.int64]
+from recsys_core.arrays import Int64s
+
 Rule = Callable[[str], str]
 
 _ARTICLES = "The|An?|La|Le|Les|L'|Il|El|Los|Las|Das|Der|Die"

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from recsys_core.arrays import Float32s, Int64s
 from recsys_core.data.histories import Histories, histories_of
 from recsys_core.features.assembler import FeatureBlock, assemble
 from recsys_core.features.exposures import Exposures
@@ -24,9 +24,6 @@ from recsys_core.retrieval.closed_form import evidence
 from recsys_core.retrieval.index import ItemIndex
 from recsys_core.retrieval.training import FittedTower
 from recsys_core.retrieval.vectors import Parts, parts_of, user_vectors
-
-Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
 
 TowerOf = Callable[[str], FittedTower]
 """The tower of a slice, by the slice's name."""

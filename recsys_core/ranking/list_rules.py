@@ -12,17 +12,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from recsys_core.arrays import Float32s, Int64s
 from recsys_core.ranking.config import ListRulesConfig
 from recsys_core.ranking.franchises import franchise_numbers
 from recsys_core.ranking.inputs import Proposer
 from recsys_core.ranking.lists import order_of
 from recsys_core.retrieval.candidates import Candidates
-
-Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
 
 POOL = 50
 """First candidates by score that diversity may reorder. Later ones score no better than the worst of them, and a

@@ -1,14 +1,11 @@
 """Candidates and a ranker -> the ordered list that a user sees."""
 
 import numpy as np
-import numpy.typing as npt
 
+from recsys_core.arrays import Float32s, Int64s
 from recsys_core.ranking.inputs import RankingInputs, candidate_features
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.candidates import Candidates
-
-Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
 
 
 def rank(ranker: Ranker, inputs: RankingInputs) -> Candidates:

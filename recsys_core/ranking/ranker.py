@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import xgboost as xgb
 from threadpoolctl import threadpool_limits
 
+from recsys_core.arrays import Float32s, Float64s
 from recsys_core.days import DAY_S
 from recsys_core.errors import REBUILD, ArtifactError, DataError
 from recsys_core.features.registry import FEATURE_NAMES, FeatureSet, differences, feature_set_version
@@ -24,9 +24,6 @@ from recsys_core.ranking.config import NO_RULES, ListRulesConfig, RankerConfig
 from recsys_core.ranking.schemas import is_shown
 from recsys_core.seeding import child_seed
 from recsys_core.side_by_side import Check
-
-Float32s = npt.NDArray[np.float32]
-Float64s = npt.NDArray[np.float64]
 
 LEAST_ROUNDS = 100
 """Trees, however little there is to learn from: on a few hundred questions 50 order a little worse, 150 alike."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from recsys_core.features.registry import FEATURE_NAMES
@@ -30,8 +29,6 @@ from recsys_core.ranking.rankers import scored_window
 from recsys_core.ranking.training_rows import RankingExamples
 from recsys_core.seeding import child
 from recsys_core.tables import load_tables, save_tables
-
-Float64s = npt.NDArray[np.float64]
 
 CALIBRATED, BASE_RATE = "calibrated", "base rate"
 """Forecasts: the curve over the score; and one constant, the share of likes among the rows of the other half."""

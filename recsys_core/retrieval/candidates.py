@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
+from recsys_core.arrays import Bools, Float32s, Int64s
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.days import DAY_S
@@ -21,10 +21,6 @@ from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.index import BATCH, ExactSearch, ItemIndex, Searchable, build_index
 from recsys_core.retrieval.training import FittedTower
 from recsys_core.retrieval.vectors import item_vectors
-
-Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,18 +17,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 from threadpoolctl import threadpool_limits
 
+from recsys_core.arrays import Float32s, Float64s
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.recency import places_back
 from recsys_core.seeding import child
-
-Float32s = npt.NDArray[np.float32]
-Float64s = npt.NDArray[np.float64]
 
 OTHER_VALUE = 0.3
 """Weight in X of a rating below a like, which weighs 1: having watched is weak evidence of interest."""

@@ -15,15 +15,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
+from recsys_core.arrays import Bools, Float32s, Float64s, Int64s
 from recsys_core.data.histories import Histories
-
-Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
-Float64s = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 WINDOW = 10
 """Ratings after an item that count as next: 5 order a little worse, 20 too."""

@@ -11,12 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from recsys_core.arrays import Bools, Float32s, Int64s
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
-
-Bools = npt.NDArray[np.bool_]
-Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
 
 NEXT_SHARE = 0.15
 """Share of a history, right after the cut, that a temporal example asks for: the same sitting, mostly."""

@@ -6,15 +6,11 @@ from typing import Protocol
 
 import faiss
 import numpy as np
-import numpy.typing as npt
 
+from recsys_core.arrays import Float32s, Int64s
 from recsys_core.errors import REBUILD, ArtifactError
 from recsys_core.retrieval.arrays import read_array, write_array
 from recsys_core.retrieval.config import IndexConfig
-
-Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
-
 
 # For large batches FAISS switches to BLAS, which sums in another order: the neighbours of a user would then depend on
 # how many others ask at once. Without it, one user alone and a thousand together get the same bits.

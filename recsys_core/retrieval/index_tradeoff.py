@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator
 
 import faiss
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from recsys_core.arrays import Float32s
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.index import ItemIndex, build_index, index_recall
 from recsys_core.seeding import child
 
-Float32s = npt.NDArray[np.float32]
 Clock = Callable[[], float]
 """Seconds that only ever rise, such as `time.perf_counter`."""
 

@@ -11,14 +11,10 @@ history does not, so the expected number of draws is known exactly and need not 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from recsys_core.arrays import Bools, Float64s, Int64s
 from recsys_core.data.histories import Histories
 from recsys_core.retrieval.examples import Examples
-
-Bools = npt.NDArray[np.bool_]
-Int64s = npt.NDArray[np.int64]
-Float64s = npt.NDArray[np.float64]
 
 UNIFORM_SHARE = 0.25
 """Share of the draws that come from the whole catalogue; on the shipped data 2 % to 50 % are alike."""

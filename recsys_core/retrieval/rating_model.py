@@ -11,15 +11,13 @@ ranker weighs for itself. Biases shrunk as in Koren (2009), doi:10.1145/1644873.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from recsys_core.arrays import Float32s
 from recsys_core.data.histories import Histories
 from recsys_core.retrieval.closed_form import largest_factors
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.seeding import child
-
-Float32s = npt.NDArray[np.float32]
 
 ITEM_SHRINK, USER_SHRINK = 10.0, 5.0
 """Ratings of the mean that a bias starts from: few ratings say little."""

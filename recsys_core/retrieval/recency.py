@@ -7,11 +7,9 @@ vector. Ratings of one second share a place, because their order carries no mean
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from recsys_core.arrays import Int64s
 from recsys_core.data.histories import Histories
-
-Int64s = npt.NDArray[np.int64]
 
 AGE_LIMITS = np.array([600, 3_600, 86_400, 7 * 86_400, 30 * 86_400, 182 * 86_400, 365 * 86_400, 3 * 365 * 86_400])
 """Seconds: ten minutes, an hour, a day, a week, a month, half a year, a year, three years."""

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from recsys_core.data.histories import Histories, histories_of
@@ -17,8 +16,6 @@ from recsys_core.retrieval.index import ItemIndex, index_recall
 from recsys_core.retrieval.training import FittedTower
 from recsys_core.retrieval.vectors import ItemEmbeddings, item_vectors, user_vectors
 from recsys_core.tables import load_tables, save_tables
-
-Float32s = npt.NDArray[np.float32]
 
 RECALL_AT = (10, 20, 50, 100, 200, 500)
 INDEX_RECALL_AT = 100

@@ -19,11 +19,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from recsys_core.arrays import Float32s, Int64s
 from recsys_core.data.histories import Histories
 from recsys_core.retrieval.recency import N_AGES, N_PLACES, recency
-
-Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
 
 PER_ITEM = ("rated.weight", "offered.weight", "item_bias")
 """Parameters with a row per item."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import torch
 
+from recsys_core.arrays import Float32s, Int64s
 from recsys_core.data.histories import NEVER, Catalogue, Histories, histories_of
 from recsys_core.data.ratings_table import ratings_digest
 from recsys_core.features.content import content_matrix
@@ -31,8 +31,6 @@ from recsys_core.seeding import child, child_seed
 
 logger = logging.getLogger(__name__)
 
-Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
 AfterStep = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 

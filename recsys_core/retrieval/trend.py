@@ -16,16 +16,12 @@ same in a busy year and in a quiet one.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from recsys_core.arrays import Float32s, Float64s, Int64s
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.retrieval.closed_form import evidence
 from recsys_core.retrieval.config import TwoTowerConfig
-
-Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
-Float64s = npt.NDArray[np.float64]
 
 N_BINS = 32
 

@@ -7,17 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from recsys_core.arrays import Float32s, Int64s
 from recsys_core.data.histories import Histories
 from recsys_core.errors import ArtifactError
 from recsys_core.retrieval.arrays import read_array, write_array
 from recsys_core.retrieval.training import FittedTower, encode_items
-
-Float32s = npt.NDArray[np.float32]
-
-
-Int64s = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)

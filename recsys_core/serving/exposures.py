@@ -7,14 +7,12 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from recsys_core.arrays import Int64s
 from recsys_core.data.histories import Catalogue
 from recsys_core.features.exposures import FATIGUE_S, Exposures, Marks
 from recsys_core.feedback.exposures import Exposed
 from recsys_core.serving.requests import Clicked, Shown
-
-Int64s = npt.NDArray[np.int64]
 
 
 @dataclass(kw_only=True)

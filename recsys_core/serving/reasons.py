@@ -12,15 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from recsys_core.arrays import Float32s, Int64s
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.ranking.inputs import Proposer
 from recsys_core.retrieval.vectors import rating_vectors
-
-Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
 
 MOST_NAMED = 2
 """Reasons that are put into words: a third one mostly adds little, and nobody reads it."""

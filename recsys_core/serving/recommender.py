@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from recsys_core.arrays import Float32s, Int64s
 from recsys_core.data.histories import Histories
 from recsys_core.errors import UnknownUserError
 from recsys_core.features.assembler import state_counts
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.state import Requests, UserStates
 from recsys_core.ranking.list_rules import ListedItems, listed_items, ruled_list
-from recsys_core.retrieval.candidates import Candidates, Float32s, Int64s, seen_at
+from recsys_core.retrieval.candidates import Candidates, seen_at
 from recsys_core.retrieval.vectors import user_vectors
 from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.exposures import UserExposures

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from recsys_core.arrays import Float32s, Int64s
 from recsys_core.features.assembler import UInt8s
-from recsys_core.features.feature import Float32s
 from recsys_core.ranking.config import ListRulesConfig
-
-Int64s = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

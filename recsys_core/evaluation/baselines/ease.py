@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 
-from recsys_core.data.histories import Float32s, Histories
+from recsys_core.arrays import Float32s
+from recsys_core.data.histories import Histories
 from recsys_core.evaluation.baselines.config import BaselinesConfig, Input
 from recsys_core.evaluation.baselines.scorer import PRIOR_WEIGHT, Scorer, input_matrix, popularity_prior
 

@@ -22,12 +22,12 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from threadpoolctl import threadpool_limits
 
-from recsys_core.data.histories import Float32s, Histories, Int64s
+from recsys_core.arrays import Float32s, Float64s, Int64s
+from recsys_core.data.histories import Histories
 from recsys_core.evaluation.baselines.config import BaselinesConfig, Input
 from recsys_core.evaluation.baselines.scorer import PRIOR_WEIGHT, input_matrix, popularity_prior
 from recsys_core.seeding import child
 
-Float64s = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
 IALS_GRID = tuple(

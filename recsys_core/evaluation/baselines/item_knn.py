@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from recsys_core.data.histories import Float32s, Histories
+from recsys_core.arrays import Float32s
+from recsys_core.data.histories import Histories
 from recsys_core.evaluation.baselines.config import BaselinesConfig, Input
 from recsys_core.evaluation.baselines.scorer import PRIOR_WEIGHT, input_matrix, popularity_prior
 from recsys_core.metrics.ordering import TieBreak, sort_keys, tie_break_order

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys_core.data.histories import Float32s, Histories
+from recsys_core.arrays import Float32s
+from recsys_core.data.histories import Histories
 from recsys_core.evaluation.baselines.config import BaselinesConfig
 from recsys_core.evaluation.baselines.scorer import input_matrix, popularity_prior
 

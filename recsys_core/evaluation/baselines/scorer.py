@@ -5,7 +5,8 @@ from typing import Protocol
 import numpy as np
 import scipy.sparse as sp
 
-from recsys_core.data.histories import Float32s, Histories
+from recsys_core.arrays import Float32s
+from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.evaluation.baselines.config import Input
 from recsys_core.metrics.ordering import TieBreak, tie_break_order, top_k

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pytest
 
+from recsys_core.arrays import Int64s
 from recsys_core.data.histories import Catalogue, Histories, catalogue_of, histories_of
 from recsys_core.data.splits import TEST, fit_ratings, make_splits
 from recsys_core.evaluation.beyond_accuracy import Audience
@@ -20,7 +20,6 @@ from recsys_core.features.tables import item_features
 from tests import tiny_world
 from tests.core.worlds import QUICK_SPLITS
 
-Int64s = npt.NDArray[np.int64]
 Judging = Callable[..., "Judged"]
 
 N_FOUND = 30

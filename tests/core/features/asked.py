@@ -8,6 +8,7 @@ import numpy.typing as npt
 import polars as pl
 import scipy.sparse as sp
 
+from recsys_core.arrays import Float32s, Int64s
 from recsys_core.data.histories import Catalogue, Histories, histories_of
 from recsys_core.data.schemas import LIKED
 from recsys_core.features.assembler import FeatureBlock, assemble
@@ -21,8 +22,6 @@ from recsys_core.features.state import Requests, user_states
 from recsys_core.features.tables import item_features
 from tests.core.worlds import Rating, histories_from
 
-Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
 Floats = Sequence[Sequence[float]]
 
 DIM, RANK, N_BINS, RATING_RANK = 17, 9, 4, 5

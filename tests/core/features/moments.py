@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from recsys_core.arrays import Int64s
 from tests.core import embedded
-
-Int64s = npt.NDArray[np.int64]
 
 NEAR = (-1, 0, 1, 30 * 86_400, 365 * 86_400)
 """Seconds from a rating to a moment at which a count may change: ties, and the ends of the windows."""

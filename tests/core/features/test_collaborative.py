@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 import scipy.sparse as sp
 
+from recsys_core.arrays import Float32s
 from recsys_core.data.histories import Histories
 from recsys_core.features.collaborative import (
     N_STRONGEST,
@@ -82,7 +83,6 @@ def test_cosines_agree_with_the_slow_loop(asked_of_people: Asked) -> None:
                 assert found == pytest.approx(expected, abs=1e-5, nan_ok=True)
 
 
-Float32s = npt.NDArray[np.float32]
 N_ASSOCIATED = 150
 RNG = np.random.default_rng(0)
 ASSOCIATED = random_side(N_ASSOCIATED, RNG)

@@ -6,8 +6,9 @@ from dataclasses import FrozenInstanceError, fields
 import numpy as np
 import pytest
 
+from recsys_core.arrays import Float32s
 from recsys_core.features import tastes
-from recsys_core.features.feature import MISSING, Feature, Float32s, declared_in, feature
+from recsys_core.features.feature import MISSING, Feature, declared_in, feature
 
 FOR_PEOPLE = {"owner"}
 """What may change without another feature: whom to ask."""

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recsys_core.features.feature import Feature, Float32s
+from recsys_core.arrays import Float32s
+from recsys_core.features.feature import Feature
 from recsys_core.features.pairs import N_RECENT, Pairs, dots, latest
 from recsys_core.features.registry import features_of
 from tests.core.features.asked import Asked, equal, normal, pairs_of, random_side, side_of

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from recsys_core import features, tables
+from recsys_core.arrays import Float32s
 from recsys_core.data import schemas
 from recsys_core.data.histories import histories_of
 from recsys_core.data.schemas import MOVIES_COLUMNS, RATINGS_COLUMNS
 from recsys_core.features import collaborative, exposures, registry
-from recsys_core.features.feature import Feature, Float32s
+from recsys_core.features.feature import Feature
 from recsys_core.features.items import item_days_known, item_mean_rating
 from recsys_core.features.point_in_time import item_counts, share
 from recsys_core.features.registry import (

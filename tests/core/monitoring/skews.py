@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from functools import wraps
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
+from recsys_core.arrays import Float32s, Int64s
 from recsys_core.features import assembler, pairs, state
 from recsys_core.features.exposures import Exposures
 from recsys_core.features.feature import Feature
@@ -15,9 +15,6 @@ from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.state import Requests, UserStates
 from recsys_core.serving.exposures import UserExposures
 from recsys_core.serving.users import Users
-
-Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
 
 OF_ITEMS = frozenset(names_of("item"))
 OF_TIME = frozenset({"context_hour"})

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pytest
 from threadpoolctl import threadpool_limits
 
+from recsys_core.arrays import Float32s
 from recsys_core.data.ratings_table import every_rating
 from recsys_core.data.schemas import MAX_ID, RATINGS_COLUMNS
 from recsys_core.features import state
@@ -35,8 +35,6 @@ from tests.core.monitoring.skews import OF_ITEMS, SKEWS, Skew
 from tests.core.monitoring.wrong_lists import WRONG_LISTS, WrongList
 from tests.core.tables_by_hand import shuffled
 from tests.core.worlds import random_histories
-
-Float32s = npt.NDArray[np.float32]
 
 STRANGER = 10**6
 OTHER = 14

@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recsys_core.arrays import Float32s, Int64s
 from recsys_core.data.schemas import RATINGS_COLUMNS
 from recsys_core.feedback.records import REQUESTS_TABLE
 from recsys_core.feedback.records import Request as RequestRecord
@@ -30,9 +30,6 @@ from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.requests import Request
 from tests.core.monitoring.answers import served_to
 from tests.core.worlds import N_CANDIDATES, TinyRun
-
-Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
 
 T0 = 1_500_000_000
 

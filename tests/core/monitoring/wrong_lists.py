@@ -4,17 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
+from recsys_core.arrays import Float32s, Int64s
 from recsys_core.monitoring.parity import ABSENT, N_SLOTS, PLACE
 from recsys_core.ranking import list_rules
 from recsys_core.ranking.lists import order_of
 from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.requests import Answer, Request
 
-Float32s = npt.NDArray[np.float32]
-Int64s = npt.NDArray[np.int64]
 Inject = Callable[[pytest.MonkeyPatch], None]
 
 PROBABILITY, RANK, SCORE, RETRIEVAL_SCORE = "probability", "retrieval rank", "score", "retrieval score"

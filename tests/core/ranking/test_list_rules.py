@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from recsys_core.arrays import Float32s
 from recsys_core.ranking.config import NO_RULES, ListRulesConfig
 from recsys_core.ranking.list_rules import (
     DIVERSITY,
@@ -28,7 +29,6 @@ from recsys_core.ranking.lists import order_of
 from recsys_core.retrieval.candidates import Candidates
 from tests.core.worlds import TinyRun
 
-Float32s = npt.NDArray[np.float32]
 Case = tuple[npt.NDArray[np.int64], Float32s, ListedItems, int, Float32s]
 
 N_ITEMS = 90

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pytest
 
+from recsys_core.arrays import Float32s
 from recsys_core.data.histories import NEVER, Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.days import DAY_S
@@ -16,7 +16,6 @@ from recsys_core.retrieval.index import ExactSearch, build_index
 from recsys_core.retrieval.training import first_rated_at
 from tests.core.worlds import TinyRun, histories_from, pairs_of, random_histories
 
-Float32s = npt.NDArray[np.float32]
 Propose = Callable[..., Candidates]
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 
+from recsys_core.arrays import Float64s
 from recsys_core.data.histories import Histories, histories_of
 from recsys_core.data.splits import NOW
 from recsys_core.evaluation.baselines.config import BaselinesConfig
@@ -19,7 +20,6 @@ from recsys_core.retrieval.storage import load_tower, save_towers
 from tests import tiny_world
 from tests.core.worlds import Rating, TinyRun, histories_from, random_histories
 
-Float64s = npt.NDArray[np.float64]
 FEW_USERS, MANY_USERS = random_histories(0, n_users=15, n_items=40), random_histories(1, n_users=90, n_items=40)
 STRANGERS = random_histories(2, n_users=20, n_items=40)
 PLAIN = TwoTowerConfig(closed_form_recency=0)

@@ -6,13 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from recsys_core.arrays import Float32s
 from recsys_core.errors import ArtifactError
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.index import ItemIndex, build_index, index_recall
 from recsys_core.retrieval.vectors import item_vectors, user_vectors
 from tests.core.worlds import TinyRun, random_histories
 
-Float32s = npt.NDArray[np.float32]
 INVERTED = IndexConfig(flat_until=0)
 
 

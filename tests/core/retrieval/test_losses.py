@@ -12,6 +12,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from recsys_core.arrays import Float64s
 from recsys_core.data.histories import Histories
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.examples import Examples, denoising, temporal, with_clicks
@@ -21,7 +22,6 @@ from recsys_core.retrieval.towers import TwoTower, history_batch, user_encoder
 from recsys_core.retrieval.training import _loss, encode_items, fit_two_tower
 from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
 
-Float64s = npt.NDArray[np.float64]
 Change = Callable[[Negatives], Negatives]
 
 WEIGHT = 0.1

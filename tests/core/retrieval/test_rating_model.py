@@ -1,15 +1,14 @@
 """Predicted stars."""
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
+from recsys_core.arrays import Float64s
 from recsys_core.data.histories import Histories
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.rating_model import ITEM_SHRINK, USER_SHRINK, RatingModel, fit_rating_model
 from tests.core.worlds import histories_from, random_histories
 
-Float64s = npt.NDArray[np.float64]
 CONFIG = TwoTowerConfig(rating_dim=8, rating_l2=5.0)
 USERS = random_histories(1, n_users=90, n_items=40)
 STRANGERS = random_histories(2, n_users=20, n_items=40)

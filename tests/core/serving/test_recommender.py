@@ -6,10 +6,10 @@ from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pytest
 
+from recsys_core.arrays import Float32s
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import RATINGS_COLUMNS
 from recsys_core.data.splits import TEST, known_ratings
@@ -29,8 +29,6 @@ from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.requests import Answer, Clicked, Rated, Request
 from tests import tiny_world
 from tests.core.worlds import N_CANDIDATES, TinyRun, run_tiny_world
-
-Float32s = npt.NDArray[np.float32]
 
 DAY = tiny_world.DAY
 STRANGER = 10**6

@@ -4,12 +4,12 @@ from dataclasses import fields
 from random import Random
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recsys_core.arrays import Int64s
 from recsys_core.data.histories import Catalogue, chronicle_of, histories_of
 from recsys_core.features.point_in_time import UserSums, user_sums
 from recsys_core.features.registry import FEATURE_NAMES
@@ -26,8 +26,6 @@ from tests.core import embedded
 from tests.core.features.asked import random_side
 from tests.core.features.moments import moments
 from tests.core.tables_by_hand import T0, ratings_of, shuffled
-
-Int64s = npt.NDArray[np.int64]
 
 N_ITEMS = 12
 SIDE = random_side(N_ITEMS, np.random.default_rng(0))

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
+from recsys_core.arrays import Float64s
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.histories import Histories, catalogue_of, histories_of
 from recsys_core.data.splits import TEST, fit_ratings, known_ratings, make_splits, relevant_items
@@ -17,8 +17,6 @@ from recsys_core.evaluation.baselines.scorer import PRIOR_WEIGHT, input_matrix, 
 from recsys_core.metrics.ranking import ndcg_at_k
 from recsys_core.metrics.relevance import hits_of
 from tests import tiny_world
-
-Float64s = npt.NDArray[np.float64]
 
 WEIGHT, L2 = 0.2, 0.05
 CONFIG = BaselinesConfig(ials_dim=6, ials_unobserved_weight=WEIGHT, ials_l2=L2, ials_n_sweeps=5)
