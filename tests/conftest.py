@@ -66,14 +66,18 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
 
 
 @pytest.fixture(scope="session")
-def built(once: Once) -> Built:
-    """The embedded data with the smoke settings, built by the real command line. Read it, do not change it."""
+def built(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The embedded data with the smoke settings, built by the real command line. Read it, do not change it.
+
+    Each worker has a copy of its own: what one test asks of it must not meet what another asks.
+    """
 
     def build(root: Path) -> str:
         return json.dumps(asdict(Project.new(root).subprocess("-m", "recsys_assets.cli", "run")))
 
     root, first = once("built", build)
-    return Built(project=Project(root=root), first=Answer(**json.loads(first)))
+    own = Project(root=root).copy(tmp_path_factory.mktemp("built"))
+    return Built(project=own, first=Answer(**json.loads(first)))
 
 
 @pytest.fixture

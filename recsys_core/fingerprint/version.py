@@ -4,6 +4,7 @@ import hashlib
 import importlib.metadata
 import inspect
 import json
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -66,11 +67,17 @@ def _reached(function: Callable[..., object], packages: Sequence[str]) -> list[R
     function = inspect.unwrap(function)
     name, module = getattr(function, "__qualname__", repr(function)).partition(".")[0], function.__module__
     path = _file_of(function)
-    program = _program(tuple(packages), module.partition(".")[0], path.parent)
-    if name not in program.add(module, path).binding:
-        raise ValueError(f"{module} defines no {name} by a statement of its own: only named functions have a version")
-    return reached(program, module, name)
+    with _one_at_a_time:
+        program = _program(tuple(packages), module.partition(".")[0], path.parent)
+        if name not in program.add(module, path).binding:
+            raise ValueError(
+                f"{module} defines no {name} by a statement of its own: only named functions have a version"
+            )
+        return reached(program, module, name)
 
+
+_one_at_a_time = threading.Lock()
+"""A program is filled while it is asked, and threads that load a ranker ask for the versions of its features."""
 
 _programs: dict[tuple[tuple[str, ...], str, Path], Program] = {}
 

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -104,7 +105,8 @@ class Project:
 
     def call(self, function: Callable[..., None], *arguments: str) -> Answer:
         """Run a function of a module of tests in a forked process; what it imports of ours is the project's."""
-        out, err = self.root / "out.txt", self.root / "err.txt"
+        said = Path(tempfile.mkdtemp(prefix="said-", dir=self.root))
+        out, err = said / "out.txt", said / "err.txt"
         settled = (str(self.source), self.environment, str(out), str(err))
         process = _warm.Process(target=_in_child, args=(settled, function.__module__, function.__name__, arguments))
         process.start()

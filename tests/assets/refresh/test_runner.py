@@ -43,7 +43,7 @@ def edit_then_refresh(source: str) -> None:
     from recsys_core.ranking import report
     from tests.assets.projects import _command_line
 
-    append(Path(source), report, "ADDED = 1")
+    append(Path(source), report, "[].append(1)")
     _command_line("recsys", "refresh")
 
 

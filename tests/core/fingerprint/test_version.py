@@ -7,12 +7,17 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from recsys_core.evaluation.end_to_end import evaluate_end_to_end
 from recsys_core.fingerprint import code_version, definitions_reached
 from recsys_core.fingerprint import version as fingerprint
+from recsys_core.monitoring.parity import parity_report
+from recsys_core.ranking.ranker import fit_ranker
+from recsys_core.retrieval.candidates import find_candidates
 
 FILES = {
     "core/__init__.py": '"""The core."""\nORDER = []\nORDER.append(1)\nUNREAD = 5\n',
@@ -262,3 +267,17 @@ def test_a_version_that_is_known_takes_milliseconds() -> None:
     for _ in range(20):
         version("cleaned")
     assert (time.process_time() - started) / 20 < 0.01
+
+
+def test_threads_may_ask_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when several rankers are loaded at a time: what is known of the sources is filled while it is asked."""
+    functions = [find_candidates, fit_ranker, evaluate_end_to_end, parity_report] * 4
+    alone = [code_version(one, parameters={}, libraries=[]) for one in functions]
+    monkeypatch.setattr(fingerprint, "_programs", {})
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            assert list(threads.map(lambda one: code_version(one, parameters={}, libraries=[]), functions)) == alone
+    finally:
+        sys.setswitchinterval(before)
