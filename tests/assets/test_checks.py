@@ -371,6 +371,7 @@ def test_drift_and_too_few_users_to_tell_are_warned_of(
     assert ("not judged" in str(result.metadata["verdict"].value)) == (not is_judged)
 
 
+@pytest.mark.slow
 def test_a_day_that_waits_turns_the_check_of_the_log_red_and_a_silent_one_does_not(project: Project) -> None:
     name = "every_closed_day_is_ingested"
     write_log(project, [skip("a"), replace(skip("b"), received_at=skip().received_at + 2 * DAY_S)])

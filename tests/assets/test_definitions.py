@@ -19,6 +19,7 @@ GRAPH = defs.resolve_asset_graph()
 NODES = {key.to_user_string(): GRAPH.get(key) for key in GRAPH.get_all_asset_keys()}
 
 
+@pytest.mark.slow
 def test_loading_imports_none_of_the_heavy_libraries() -> None:
     heavy = ("torch", "faiss", "xgboost", "matplotlib", "scipy")
     code = f"import sys, json, recsys_assets.definitions; print(json.dumps([m for m in {heavy} if m in sys.modules]))"
@@ -26,6 +27,7 @@ def test_loading_imports_none_of_the_heavy_libraries() -> None:
     assert json.loads(done.stdout) == []
 
 
+@pytest.mark.slow
 def test_the_bytes_of_artifacts_do_not_depend_on_the_number_of_cores() -> None:
     """Linear algebra runs on one thread, whatever the environment says: sums of floats depend on their order."""
     code = (

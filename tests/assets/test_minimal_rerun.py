@@ -76,7 +76,6 @@ class Edit:
     certain: Reasons = field(default_factory=dict)  # what the plan must say before, without what is to be waited for
     built: set[str] = field(default_factory=set)  # what must be made
     ui_knows: bool = True  # whether Dagster's pages mark it before anybody tells them
-    slow: bool = False
 
 
 ROOT = "ROOT"
@@ -86,6 +85,16 @@ OTHER_DATA = f'parameters changed: dataset: "ml-latest-small-2016" -> "{ROOT}/mi
 CODE = ["code changed"]
 NEW_FAISS = f'libraries changed: faiss-cpu: "{importlib.metadata.version("faiss-cpu")}" -> "99.0"'
 READ_BY_FAISS = {"faiss_index", "retrieval_report", "eval_report", "past_requests", "parity_report"}
+
+QUICK = {
+    "a function beside it, which one asset alone uses",
+    "a function that no asset uses, in a module that five use",
+    "a parameter, to no effect on the bytes",
+    "a deleted artifact",
+    "an asset made again by hand, to the same bytes",
+    "a dependency added to an asset",
+}
+"""One edit of each kind, for the quick tests."""
 
 EDITS = [
     Edit(what="docstrings", make=rewrite(other_docstrings)),
@@ -127,7 +136,6 @@ EDITS = [
         make=setting("ranker", n_rounds=11),
         certain={"ranker": ["parameters changed: n_rounds: 10 -> 11"]},
         built={"ranker"} | below("ranker"),
-        slow=True,
     ),
     Edit(
         what="a parameter, changed and changed back",
@@ -144,7 +152,6 @@ EDITS = [
         make=install("faiss-cpu", "99.0"),
         certain={name: [NEW_FAISS] for name in READ_BY_FAISS},
         built=READ_BY_FAISS,
-        slow=True,
     ),
     Edit(
         what="a new day of skips",
@@ -157,7 +164,6 @@ EDITS = [
         make=log(*SKIPS, on_next_day(replace(rating("late"), timestamp=1_300_000_000))),
         certain={NEXT_DAY: ["missing"], HEAD: [f"input {NEXT_DAY} added"]},
         built={NEXT_DAY, HEAD} | below(HEAD),
-        slow=True,
     ),
     Edit(what="the log of an old day, delivered again in another order", make=log(*reversed(SKIPS), SKIPS[0])),
     Edit(
@@ -188,7 +194,6 @@ EDITS = [
         ),
         certain={DAY: [f"input log/{DAY[-10:]} changed"]},
         built={DAY, HEAD},
-        slow=True,
     ),
     Edit(what="an old day ingested again, to the same bytes", make=by_hand("interactions", DAY[-10:])),
     Edit(
@@ -207,7 +212,6 @@ EDITS = [
         },
         # Nobody answered, so that what was shown teaches no order: the examples come out the same.
         built={"parity_report", "drift_report", "impression_outcomes", "implicit_feedback", "ranking_examples"},
-        slow=True,
     ),
     Edit(
         what="a corrupted artifact",
@@ -264,7 +268,6 @@ EDITS = [
         make=data_set(n_ratings=60_000),
         certain={"raw_data": [OTHER_DATA, "input source changed"]},
         built={"raw_data"} | below("raw_data"),
-        slow=True,
     ),
     Edit(
         what="two edits at once, in two places",
@@ -335,7 +338,7 @@ def in_the_words_of_the_ui(plan: Said) -> Said:
 
 
 @pytest.mark.parametrize(
-    "edit", [pytest.param(one, marks=[pytest.mark.slow] if one.slow else [], id=one.what) for one in EDITS]
+    "edit", [pytest.param(one, marks=[] if one.what in QUICK else [pytest.mark.slow], id=one.what) for one in EDITS]
 )
 def test_what_is_made_after_an_edit_is_what_was_foretold_and_what_must_be(project: Project, edit: Edit) -> None:
     edit.make(project)

@@ -64,6 +64,7 @@ def test_while_nobody_asks_the_last_two_examined_windows_are_compared(built: Bui
     assert built.project.manifest("drift_report")["lineage"]["facts"]["source"] == EXAMINED
 
 
+@pytest.mark.slow
 def test_a_request_of_a_day_that_is_not_over_makes_nothing_stale(project: Project) -> None:
     assert project.recsys("recommend", "--user", "15").code == 0
     assert project.call(log_answers, str(int(time.time())), "3", "0").code == 0

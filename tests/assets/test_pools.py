@@ -28,6 +28,7 @@ def hold_for_long(root: str, pool: str, ready: Any) -> None:
         time.sleep(60)
 
 
+@pytest.mark.slow
 def test_a_pool_is_held_by_one_process_and_released_by_its_death(tmp_path: Path) -> None:
     ready, waited = fork.Event(), []
     process = fork.Process(target=hold_for_long, args=(str(tmp_path), TRAINING, ready))

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.assets.edits import DECLARING_MOVIES
 from tests.assets.projects import Project
 
@@ -43,6 +45,7 @@ def test_dagster_knows_each_artifact_by_its_content_hash(project: Project) -> No
     assert counted == {name: [1, version] for name, version in project.versions().items()}
 
 
+@pytest.mark.slow
 def test_a_dependency_that_is_not_read_is_refused(project: Project) -> None:
     """Its version would be missing in the lineage, so that the asset would be out of date for ever."""
     before = project.versions()
@@ -51,6 +54,7 @@ def test_a_dependency_that_is_not_read_is_refused(project: Project) -> None:
     assert project.versions() == before
 
 
+@pytest.mark.slow
 def test_the_launchpad_refuses_what_is_out_of_bounds(project: Project) -> None:
     answer = project.call(materialize, "ranker", json.dumps({"n_rounds": 0}))
     assert answer.code != 0
@@ -84,6 +88,7 @@ def read_undeclared() -> None:
     dg.materialize([sneaky], run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}})
 
 
+@pytest.mark.slow
 def test_an_asset_cannot_read_what_it_does_not_declare(project: Project) -> None:
     answer = project.call(read_undeclared)
     assert answer.out.splitlines() == [

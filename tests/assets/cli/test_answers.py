@@ -15,6 +15,7 @@ from tests.assets.projects import REPOSITORY, Answer, Project
 from tests.conftest import Built
 
 
+@pytest.mark.slow
 def test_recommendations_are_new_to_the_user_and_in_order(built: Built) -> None:
     answer = built.project.recsys("recommend", "--user", "1", "-k", "20", "--json").json()
     seen = pl.read_parquet(built.project.folder("ratings") / "ratings.parquet").filter(user_id=1)["item_id"].to_list()
@@ -25,6 +26,7 @@ def test_recommendations_are_new_to_the_user_and_in_order(built: Built) -> None:
     assert scores == sorted(scores, reverse=True)
 
 
+@pytest.mark.slow
 def test_every_movie_says_how_likely_a_like_is(built: Built) -> None:
     answer = built.project.recsys("recommend", "--user", "1", "-k", "5", "--json").json()
     chances = [one["probability"] for one in answer]
@@ -50,6 +52,7 @@ def test_an_id_beyond_what_the_log_takes_is_refused_before_anything_is_loaded(tm
         assert str(MAX_ID) in refused.err
 
 
+@pytest.mark.slow
 def test_somebody_new_gets_recommendations_without_what_they_named(built: Built) -> None:
     arguments = ("recommend", "--like", "1", "--like", "3114", "--json")
     answer = built.project.recsys(*arguments).json()
@@ -57,6 +60,7 @@ def test_somebody_new_gets_recommendations_without_what_they_named(built: Built)
     assert not {one["item_id"] for one in answer} & {1, 3114}
 
 
+@pytest.mark.slow
 def test_an_explanation_names_features_and_how_far_they_moved_the_movie(built: Built) -> None:
     plain = built.project.recsys("recommend", "--user", "1", "-k", "3").out
     explained = built.project.recsys("recommend", "--user", "1", "-k", "3", "--explain").out
@@ -65,6 +69,7 @@ def test_an_explanation_names_features_and_how_far_they_moved_the_movie(built: B
     assert len(re.findall(r"[+-]\d\.\d\d \w+: ", explained)) == 9
 
 
+@pytest.mark.slow
 def test_every_movie_comes_with_its_reasons_in_words_and_in_json(built: Built) -> None:
     answer = built.project.recsys("recommend", "--user", "1", "-k", "5", "--json").json()
     rated = {one["item_id"]: one for one in built.project.recsys("user", "1", "--json").json()}
@@ -82,6 +87,7 @@ def test_every_movie_comes_with_its_reasons_in_words_and_in_json(built: Built) -
     assert nobody[0]["because"] == "because many like it: nothing that you rated speaks for it"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", ["40", "80"])
 def test_in_a_narrow_terminal_no_value_of_an_explanation_is_broken(built: Built, columns: str) -> None:
     command = [sys.executable, "-m", "recsys_assets.cli", "recommend", "--user", "1", "--explain"]
@@ -92,6 +98,7 @@ def test_in_a_narrow_terminal_no_value_of_an_explanation_is_broken(built: Built,
     assert len(re.findall(r"score -?\d+\.\d\d, base -?\d+\.\d\d$", shown.stdout, re.M)) == 10
 
 
+@pytest.mark.slow
 def test_what_a_user_rated_is_shown_latest_first(built: Built) -> None:
     own = pl.read_parquet(built.project.folder("ratings") / "ratings.parquet").filter(user_id=1)
     rows = built.project.recsys("user", "1", "--json").json()
@@ -105,6 +112,7 @@ def test_what_a_user_rated_is_shown_latest_first(built: Built) -> None:
     assert "no user 999999 has rated anything: ids run from 1 to 671" in built.project.recsys("user", "999999").sentence
 
 
+@pytest.mark.slow
 def test_an_explanation_names_the_list_rule_that_moved_a_movie(project: Project, built: Built) -> None:
     """Only where a rule is on, and only for what it moved."""
     moved = re.compile(r"no\. \d+ by score, moved by the rule of diversity")
@@ -119,6 +127,7 @@ def test_an_explanation_names_the_list_rule_that_moved_a_movie(project: Project,
     assert "moved by" not in project.recsys("recommend", "--user", "1").out
 
 
+@pytest.mark.slow
 def test_a_title_in_square_brackets_is_shown_whole(project: Project) -> None:
     from recsys_core.serving.descriptions import describe
 
@@ -156,6 +165,7 @@ def test_a_user_may_name_likes_beyond_their_ratings(built: Built) -> None:
     assert with_like != plain
 
 
+@pytest.mark.slow
 def test_an_unknown_user_is_answered_and_told_that_nothing_is_known(built: Built) -> None:
     note = "nothing is known of this user by then: this is what everybody new gets"
     answer = built.project.recsys("recommend", "--user", "999999")
@@ -165,12 +175,14 @@ def test_an_unknown_user_is_answered_and_told_that_nothing_is_known(built: Built
     assert built.project.recsys("recommend", "--user", "-1").code == 2
 
 
+@pytest.mark.slow
 def test_who_asks_before_their_first_rating_gets_what_everybody_new_gets(built: Built) -> None:
     early = built.project.recsys("recommend", "--user", "1", "--at", "1995-01-01", "--json")
     other = built.project.recsys("recommend", "--user", "999999", "--at", "1995-01-01", "--json")
     assert ids(early) == ids(other) != ids(built.project.recsys("recommend", "--user", "1", "--json"))
 
 
+@pytest.mark.slow
 def test_numbers_that_are_too_old_at_the_request_are_named(built: Built) -> None:
     err = built.project.recsys("recommend", "--user", "1", "--at", "2040-01-01").err
     assert "too old by then, so that defaults stand for them: item_age_years, item_days_known" in err
@@ -182,6 +194,7 @@ def times_shown(answer: Answer) -> dict[int, float]:
     return {one["item_id"]: one["features"]["pair_shown_unclicked"] for one in answer.json()}
 
 
+@pytest.mark.slow
 def test_what_was_shown_today_counts_in_the_next_answer(project: Project) -> None:
     """Nothing is ingested in between, and somebody else was shown nothing."""
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%d")
@@ -195,6 +208,7 @@ def test_what_was_shown_today_counts_in_the_next_answer(project: Project) -> Non
     assert set(times_shown(other).values()) == {0.0}
 
 
+@pytest.mark.slow
 def test_where_the_log_cannot_be_read_nothing_counts_as_shown_and_a_note_says_so(project: Project) -> None:
     damaged = project.lake / "log" / "writer-000.sqlite"
     damaged.parent.mkdir(exist_ok=True)
@@ -205,6 +219,7 @@ def test_where_the_log_cannot_be_read_nothing_counts_as_shown_and_a_note_says_so
     assert "what this user was shown before counts for nothing here" in " ".join(answer.err.split())
 
 
+@pytest.mark.slow
 def test_an_unknown_movie_beside_a_known_one_is_named(built: Built) -> None:
     """It was dropped without a word."""
     answer = built.project.recsys("recommend", "--like", "318", "--like", "99999999", "--json")
@@ -248,6 +263,7 @@ def test_the_new_rating_of_the_readme_leaves_no_answer_degraded(project: Project
     assert [one["item_id"] for one in project.recsys("user", "672", "--json").json()] == [318]
 
 
+@pytest.mark.slow
 def test_a_time_with_an_offset_is_converted(built: Built) -> None:
     """It was taken for the same hour in UTC."""
     ask = ("recommend", "--user", "1", "--json", "--at")
@@ -256,6 +272,7 @@ def test_a_time_with_an_offset_is_converted(built: Built) -> None:
     assert elsewhere != built.project.recsys(*ask, "2010-01-17T12:00:00").json()
 
 
+@pytest.mark.slow
 def test_fewer_movies_than_were_asked_for_come_with_the_reason(built: Built) -> None:
     few = built.project.recsys("recommend", "--user", "1", "-k", "200", "--json")
     n = len(few.json())

@@ -25,6 +25,7 @@ def test_every_check_is_listed_once_worst_first_with_what_it_found(built: Built)
     assert (known["verdict"], known["is_blocking"], known["found"]["n_ratings_of_unknown"]) == ("passed", False, 0)
 
 
+@pytest.mark.slow
 def test_what_did_not_pass_is_shown_with_its_values_and_what_did_in_a_line(built: Built) -> None:
     found = built.project.recsys("checks", "--json").json()
     shown = built.project.recsys("checks").out
@@ -40,6 +41,7 @@ def test_what_did_not_pass_is_shown_with_its_values_and_what_did_in_a_line(built
             assert all(f"\n  {name}: " in after for name in one["found"])
 
 
+@pytest.mark.slow
 def test_of_a_lake_in_which_nothing_ran_no_check_has_passed(tmp_path: Path) -> None:
     project = Project.new(tmp_path / "project")
     found = project.recsys("checks", "--json").json()

@@ -87,6 +87,7 @@ def test_a_lake_that_may_not_be_written_is_one_sentence(unbuilt: Project, unwrit
     assert "check the permissions" in sentence or "restore ml-latest-small-2016.zip" in sentence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["artifacts", "drafts", "locks", "log", "raw"])
 def test_a_file_in_the_place_of_a_folder_of_the_lake_is_one_sentence(fresh: Project, name: str) -> None:
     shutil.rmtree(fresh.lake / name, ignore_errors=True)
@@ -97,6 +98,7 @@ def test_a_file_in_the_place_of_a_folder_of_the_lake_is_one_sentence(fresh: Proj
     assert str(fresh.lake / name) in answer.sentence
 
 
+@pytest.mark.slow
 def test_the_shipped_data_set_is_offered_to_another_lake_and_copied_there(unbuilt: Project, tmp_path: Path) -> None:
     def ask(*words: str) -> Answer:
         environment = unbuilt.environment | {"PYTHONPATH": str(PROJECT), "RECSYS_LAKE": str(tmp_path / "elsewhere")}
@@ -119,6 +121,7 @@ def test_the_shipped_data_set_is_offered_to_another_lake_and_copied_there(unbuil
     assert ask("refresh", "--plan").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", ["schedules/schedules.db", "history/runs.db", "history/runs/index.db"])
 def test_a_damaged_database_of_dagster_is_one_sentence_and_its_remedy_helps(fresh: Project, database: str) -> None:
     assert fresh.recsys("backfill", "2020-01-01").code == 0
@@ -130,6 +133,7 @@ def test_a_damaged_database_of_dagster_is_one_sentence_and_its_remedy_helps(fres
     assert fresh.recsys("backfill", "2020-01-01").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_results_that_cannot_be_written_are_one_sentence(unbuilt: Project, unbuffered: str) -> None:
     if not Path("/dev/full").exists():
@@ -169,6 +173,7 @@ def test_threads_that_polars_cannot_start_are_one_sentence(unbuilt: Project) -> 
     assert "POLARS_MAX_THREADS is '0': expected a whole number" in said.sentence
 
 
+@pytest.mark.slow
 def test_a_relative_home_of_dagster_is_meant_from_here(fresh: Project) -> None:
     assert shell(fresh, "recsys backfill 2020-01-01", DAGSTER_HOME="home").code == 0
     assert (fresh.root / "home" / "dagster.yaml").is_file()

@@ -127,6 +127,7 @@ def test_a_whole_log_is_told_to_be_whole_and_a_damaged_one_fails(bare: Project) 
     assert sentence in bare.recsys("log", "verify").out
 
 
+@pytest.mark.slow
 def test_a_log_that_lost_a_file_is_refused_until_the_loss_is_accepted(bare: Project) -> None:
     bare.recsys("log", "append", lines_in(bare, line(1), line(2)))
     (bare.lake / "log" / "writer-000.sqlite").unlink()
@@ -140,6 +141,7 @@ def test_a_log_that_lost_a_file_is_refused_until_the_loss_is_accepted(bare: Proj
     assert "no loss to accept" in bare.recsys("log", "accept-loss").out
 
 
+@pytest.mark.slow
 def test_a_day_is_not_ingested_again_with_less_before_that_is_accepted(project: Project) -> None:
     """A log that is gone with all that lay beside it looks like a new one: the lake knows better."""
     shutil.rmtree(project.lake / "log", ignore_errors=True)
@@ -184,6 +186,7 @@ def test_a_url_that_names_no_postgres_is_one_sentence(bare: Project, monkeypatch
     assert "only postgresql:// is known" in bare.recsys("log", "stats").sentence
 
 
+@pytest.mark.slow
 def test_a_log_in_postgresql_is_planned_from_as_one_in_the_lake_is(
     project: Project, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +218,7 @@ def test_the_month_that_is_played_makes_the_data_set_whole_again(bare: Project, 
     assert bare.recsys("log", "demo").sentence.startswith("recsys: the release knows 327 of the 327 ratings")
 
 
+@pytest.mark.slow
 def test_without_ratings_that_are_held_back_there_is_nothing_to_play(project: Project) -> None:
     said = project.recsys("log", "demo").sentence
     assert "recsys_assets/presets/demo.yaml" in said

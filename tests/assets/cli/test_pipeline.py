@@ -46,6 +46,7 @@ def test_the_plan_is_a_table_for_people(project: Project) -> None:
     assert "parameters changed: n_rounds: 10 -> 11" in lines[1]
 
 
+@pytest.mark.slow
 def test_settings_that_differ_from_the_last_build_are_named(project: Project) -> None:
     """Before anything is built: a forgotten --settings trains everything anew."""
     note = "note: the last build had other settings (then -> now): "
@@ -84,6 +85,7 @@ def test_status_of_an_empty_lake_lists_what_is_missing(tmp_path: Path) -> None:
     assert status["learned_until"] is None
 
 
+@pytest.mark.slow
 def test_status_says_until_when_the_models_that_serve_have_learned(built: Built) -> None:
     """Without a log that is the second after the last rating."""
     last = built.project.manifest("ratings")["lineage"]["data_until"]
@@ -92,6 +94,7 @@ def test_status_says_until_when_the_models_that_serve_have_learned(built: Built)
     assert learned_until in built.project.recsys("status").out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["run"], ["refresh"], ["refresh", "--plan"], ["status"]])
 def test_without_the_data_set_one_sentence_says_how_to_get_it(tmp_path: Path, command: list[str]) -> None:
     project = Project.new(tmp_path / "project")
@@ -100,6 +103,7 @@ def test_without_the_data_set_one_sentence_says_how_to_get_it(tmp_path: Path, co
     assert f"restore {DATA_SET} from this project's repository" in answer.sentence
 
 
+@pytest.mark.slow
 def test_a_zip_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     project = Project.new(tmp_path / "project")
     mine = tmp_path / "mine.zip"

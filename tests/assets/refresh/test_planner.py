@@ -92,6 +92,7 @@ def test_what_was_just_built_is_fresh(project: Project) -> None:
     assert project.plan() == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "changed"),
     [
@@ -136,6 +137,7 @@ def test_a_changed_asset_function_makes_that_asset_alone_stale(project: Project)
     assert plan.keys() == {"splits"} | below("splits")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asset", "field", "before", "after"),
     [
@@ -171,6 +173,7 @@ def test_a_setting_spelt_out_as_its_default_changes_nothing(project: Project) ->
     assert project.plan() == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["flipped bit", "cut short", "file gone", "version gone", "pointer gone"])
 def test_damage_of_any_kind_is_seen_before_anything_is_rebuilt(project: Project, fault: str) -> None:
     folder = project.folder("item_embeddings")
@@ -199,6 +202,7 @@ def test_a_day_that_is_not_over_is_left_alone(project: Project) -> None:
     assert project.plan() == {}
 
 
+@pytest.mark.slow
 def test_a_day_that_is_over_stays_open_for_its_grace(project: Project) -> None:
     """Yesterday has been over for less than two days, whatever the time is now."""
     yesterday = int(time.time()) - 86_400
@@ -217,6 +221,7 @@ def test_a_damaged_log_is_named_before_anything_is_rebuilt(project: Project) -> 
     assert f"{file}: file is not a database" in project.recsys("refresh", "--plan").sentence
 
 
+@pytest.mark.slow
 def test_a_year_of_logs_is_planned_in_well_under_a_second(tmp_path: Path) -> None:
     """365 days of 300 events each, written by three processes' files; one query a file, not one a day."""
     days = range(365)
@@ -232,6 +237,7 @@ def test_a_year_of_logs_is_planned_in_well_under_a_second(tmp_path: Path) -> Non
     assert len(versions) == 365
 
 
+@pytest.mark.slow
 def test_another_source_is_seen_by_its_bytes(project: Project, tmp_path: Path) -> None:
     mine = tmp_path / "mine.zip"
     mine.write_bytes((project.lake / "raw" / DATA_SET).read_bytes())

@@ -85,6 +85,7 @@ def refresh_and_tell(tell: Callable[[Any, list[str]], None]) -> None:
         refresh(defs.get_repository_def(), lake, opened, on_wave=lambda wave, _plan: tell(lake, wave))
 
 
+@pytest.mark.slow
 def test_a_refresh_that_was_killed_between_two_waves_is_gone_on_with(project: Project) -> None:
     change(project, "past_requests", k=9)
     assert project.call(die_before_the_second_wave).code == -signal.SIGKILL
@@ -108,6 +109,7 @@ def die_before_the_second_wave() -> None:
     refresh_and_tell(tell)
 
 
+@pytest.mark.slow
 def test_what_was_published_by_a_killed_run_is_noted_by_the_next_refresh(project: Project) -> None:
     change(project, "past_requests", k=9)
     assert project.call(die_between_publishing_and_noting, "past_requests").code == -signal.SIGKILL
@@ -145,6 +147,7 @@ def test_a_lost_event_log_is_noted_again_and_nothing_is_rebuilt(project: Project
     assert seen.plan_after == seen.ui_after == {}
 
 
+@pytest.mark.slow
 def test_a_refresh_without_work_leaves_no_trace(project: Project) -> None:
     before = project.call(print_last_event).out
     assert project.refresh() == []
@@ -159,6 +162,7 @@ def print_last_event() -> None:
         print(opened.event_log_storage.get_maximum_record_id())  # noqa: T201
 
 
+@pytest.mark.slow
 def test_an_asset_that_a_trial_left_red_is_green_after_a_refresh_that_has_nothing_to_do(project: Project) -> None:
     before, after = json.loads(project.call(fail_a_trial_then_refresh).out)
     assert before > 0, "the latest run failed after the latest materialization, which the UI shows in red"
@@ -310,6 +314,7 @@ def print_rows() -> None:
     print(json.dumps(told))  # noqa: T201
 
 
+@pytest.mark.slow
 def test_a_range_is_one_run_with_a_row_count_and_a_version_of_each_day(bare: Project) -> None:
     write_days(bare)
     assert bare.recsys("backfill", DAYS[0], DAYS[-1], "--json").json() == {"days": DAYS}
@@ -321,6 +326,7 @@ def test_a_range_is_one_run_with_a_row_count_and_a_version_of_each_day(bare: Pro
     assert {day: version for day, (_, version) in told.items()} == {day: one[:12] for day, one in versions.items()}
 
 
+@pytest.mark.slow
 def test_one_run_for_all_days_and_a_run_for_each_make_the_same_tables(bare: Project) -> None:
     write_days(bare)
     for day in DAYS:
@@ -331,6 +337,7 @@ def test_one_run_for_all_days_and_a_run_for_each_make_the_same_tables(bare: Proj
     assert days_of(bare) == one_by_one, "and a day that is read again comes out the same"
 
 
+@pytest.mark.slow
 def test_a_refresh_reads_each_stretch_of_new_days_in_one_run(project: Project) -> None:
     write_days(project)
     built = project.refresh()
@@ -338,6 +345,7 @@ def test_a_refresh_reads_each_stretch_of_new_days_in_one_run(project: Project) -
     assert runs_of(project) == [DAYS[:2], DAYS[3:]]
 
 
+@pytest.mark.slow
 def test_gaps_are_told_until_the_days_are_ingested(bare: Project) -> None:
     assert "no gaps" in bare.recsys("log", "gaps").out
     write_days(bare)
@@ -354,6 +362,7 @@ def test_gaps_are_told_until_the_days_are_ingested(bare: Project) -> None:
     assert "not ingested" not in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("days", "said"),
     [
@@ -367,6 +376,7 @@ def test_a_range_that_is_none_is_refused_with_the_remedy(bare: Project, days: tu
     assert f"recsys: {said}" in bare.recsys("backfill", *days).sentence
 
 
+@pytest.mark.slow
 def test_a_day_of_rubbish_stops_the_range_and_what_was_read_before_it_stays(bare: Project) -> None:
     bare.settings.write_text("interactions:\n  max_bad_share: 0.1\n")
     write_days(bare, on_day(1, click("b", item=4)))  # another event of that day's id "b"
