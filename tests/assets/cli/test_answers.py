@@ -251,9 +251,9 @@ def test_parts_that_do_not_belong_together_are_refused(project: Project) -> None
 
 
 @pytest.mark.slow
-def test_the_new_rating_of_the_readme_leaves_no_answer_degraded(project: Project) -> None:
+def test_the_new_rating_of_the_guide_leaves_no_answer_degraded(project: Project) -> None:
     """Item features ended with the data set, years before that rating: every answer had defaults, and no remedy."""
-    (line,) = re.findall(r'^\{"event_id".*\}$', (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.M)
+    (line,) = re.findall(r'^\{"event_id".*\}$', (REPOSITORY / "docs" / "guide.md").read_text(encoding="utf-8"), re.M)
     (project.root / "events.jsonl").write_text(line + "\n")
     assert project.recsys("log", "append", str(project.root / "events.jsonl")).code == 0
     assert project.recsys("refresh").code == 0
