@@ -17,20 +17,16 @@ from pathlib import Path
 import dagster as dg
 
 from benchmarks import PROJECT
-from benchmarks.generated import settle, written
+from benchmarks.generated import text_table, write_or_check, written
 from recsys_assets.asset_specs import ASSET_SPECS
 from recsys_assets.definitions import defs
 from recsys_core import STAGES
-from recsys_core.markdown import markdown_table
 
 PAGE = PROJECT / "docs" / "architecture.md"
 COMMAND = "benchmarks.architecture"
 PRODUCT = ("recsys_core", "recsys_assets")
 GROUPED = "recsys_core"
 """Its loose modules are one box, below everything else. Those of the other lie above and below its packages."""
-
-EMPTY = {"recsys_assets"}
-"""Has no modules in its own box, only an `__init__` for all of them."""
 
 OUTSIDE = {"source": "data set", "log": "event log"}
 """What assets read that is not in the lake, as the picture calls it."""
@@ -87,11 +83,11 @@ def imports() -> dict[str, set[str]]:
     """Which package imports which, by all import statements, those within functions included."""
     found: dict[str, set[str]] = {}
     for product in PRODUCT:
-        for path in sorted((PROJECT / product).rglob("*.py")):
+        for path in sorted(set((PROJECT / product).rglob("*.py")) - {PROJECT / product / "__init__.py"}):
             own = unit_of(".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__"))
             others = {unit_of(module) for module in _imported(path)}
             found.setdefault(own, set()).update(others - {own})
-    return {unit: targets - EMPTY for unit, targets in found.items() if unit not in EMPTY}
+    return {unit: targets & found.keys() for unit, targets in found.items()}
 
 
 def without_detours(arrows: Arrows) -> dict[str, set[str]]:
@@ -124,7 +120,7 @@ def table() -> str:
             elif (path / "__init__.py").is_file():
                 n_modules = sum(found.stem != "__init__" for found in path.rglob("*.py"))
                 rows.append([f"`{product}/{path.name}/`", str(n_modules), _first_sentence(path / "__init__.py")])
-    return markdown_table(["package", "modules", "holds"], rows).replace("---:", "---")
+    return text_table(["package", "modules", "holds"], rows)
 
 
 def _imported(path: Path) -> Iterator[str]:
@@ -160,17 +156,5 @@ def _first_sentence(path: Path) -> str:
     return re.sub(r"^Stage \d, \w+: ", "", first)
 
 
-def main(arguments: list[str]) -> int:
-    """Write or check; returns the exit status."""
-    differing, only_check = settle({PAGE: page()}, check="--check" in arguments), "--check" in arguments
-    if not differing:
-        print("the pictures are up to date")
-    elif only_check:
-        print(f"{PAGE.name}: differs from the code; run python -m {COMMAND}")
-    else:
-        print(f"written: {PAGE.name}")
-    return 1 if differing and only_check else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(write_or_check({PAGE: page()}, sys.argv[1:], usage=__doc__, command=COMMAND))

@@ -1,7 +1,9 @@
 """Texts with generated parts: what stands between a pair of markers is made by a command, all else by people."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from recsys_core.markdown import markdown_table
 
 
 def markers(name: str, command: str) -> tuple[str, str]:
@@ -41,3 +43,34 @@ def settle(texts: Mapping[Path, str], *, check: bool) -> list[Path]:
         for path in differing:
             path.write_text(texts[path], encoding="utf-8")
     return differing
+
+
+def text_table(header: list[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table of text, all columns to the left."""
+    return markdown_table(header, [list(row) for row in rows]).replace("---:", "---")
+
+
+def write_or_check(texts: Mapping[Path, str], arguments: list[str], *, usage: str | None, command: str) -> int:
+    """What a command that writes pages does: write those that differ, or with `--check` only say so.
+
+    Args:
+        texts: each page as it should be.
+        arguments: of the command line.
+        usage: printed where the arguments are others.
+        command: the module to run, as in `python -m`.
+
+    Returns:
+        The exit status: 1 where a check found a difference, 2 for wrong usage.
+    """
+    if set(arguments) - {"--check"}:
+        print(usage)
+        return 2
+    differing = settle(texts, check=bool(arguments))
+    names = ", ".join(path.name for path in differing)
+    if not differing:
+        print("the pages are up to date")
+    elif arguments:
+        print(f"{names}: differs from the code; run python -m {command}")
+    else:
+        print(f"written: {names}")
+    return 1 if differing and arguments else 0

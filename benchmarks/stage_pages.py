@@ -18,12 +18,11 @@ import pydantic
 
 from benchmarks import PROJECT
 from benchmarks.architecture import assets_in_order, name_of
-from benchmarks.generated import settle, written
+from benchmarks.generated import text_table, write_or_check, written
 from recsys_assets.asset_specs import ASSET_SPECS
 from recsys_core import STAGES
 from recsys_core.features.feature import Feature, declared_in
 from recsys_core.features.registry import GROUPS
-from recsys_core.markdown import markdown_table
 
 PAGES = PROJECT / "docs" / "stages"
 GROUP_PAGES = PROJECT / "docs" / "features"
@@ -52,7 +51,7 @@ def settings_part(stage: str) -> str:
     tables = []
     for rows, assets in assets_by_rows.items():
         names = " and ".join(f"`{asset}`" for asset in assets)
-        tables.append(f"Of {names}:\n\n{_left(['setting', 'default', 'allowed', 'why'], rows)}")
+        tables.append(f"Of {names}:\n\n{text_table(['setting', 'default', 'allowed', 'why'], rows)}")
     return "\n\n".join(tables) or "None: what this stage does follows from the artifacts that it reads."
 
 
@@ -62,7 +61,7 @@ def features_part() -> str:
         (f"[{name_of_group(group)}](../features/{name_of_group(group)}.md)", purpose_of(group), _names(group))
         for group in GROUPS
     )
-    return _left(["group", "measures", "features"], rows)
+    return text_table(["group", "measures", "features"], rows)
 
 
 def group_pages() -> dict[Path, str]:
@@ -74,7 +73,9 @@ def group_page(group: ModuleType) -> str:
     """All that is declared of the features of a group."""
     name = name_of_group(group)
     title, _, rest = (inspect.getdoc(group) or "").partition("\n")
-    sections = [f"## `{one.name}`\n\n{one.description}\n\n{_left(['', ''], _facts(one))}" for one in declared_in(group)]
+    sections = [
+        f"## `{one.name}`\n\n{one.description}\n\n{text_table(['', ''], _facts(one))}" for one in declared_in(group)
+    ]
     source = f"Declared and computed in `recsys_core/features/{name}.py`, one function each. Back to [features]"
     return (
         "\n\n".join(
@@ -147,26 +148,5 @@ def _range(low: float | None, high: float | None) -> str:
     return f"{low:g} to {high:g}" if high is not None and low is not None else f"from {low:g}"
 
 
-def _left(header: list[str], rows: tuple[tuple[str, ...], ...]) -> str:
-    """A table of text, all columns to the left."""
-    return markdown_table(header, [list(row) for row in rows]).replace("---:", "---")
-
-
-def main(arguments: list[str]) -> int:
-    """Write or check; returns the exit status."""
-    if set(arguments) - {"--check"}:
-        print(__doc__)
-        return 2
-    differing = settle(pages(), check=bool(arguments))
-    names = ", ".join(path.name for path in differing)
-    if not differing:
-        print("the stage pages are up to date")
-    elif arguments:
-        print(f"{names}: differs from the declared settings or features; run python -m {COMMAND}")
-    else:
-        print(f"written: {names}")
-    return 1 if differing and arguments else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(write_or_check(pages(), sys.argv[1:], usage=__doc__, command=COMMAND))

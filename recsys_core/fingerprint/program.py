@@ -65,7 +65,7 @@ class Program:
         self._calling: dict[str, dict[Place, Links]] = {}
 
     def is_current(self) -> bool:
-        """Whether every file is still as it was read, and no other has come to be."""
+        """Whether every file is as it was read, and no file was added that names would now lead to."""
         are_in_place = all(locations_of(name) == found for name, found in self._tops.items())
         return are_in_place and all(
             find(name) is None if read is None else read[0].is_file() and stamp_of(read[0]) == read[1]

@@ -4,8 +4,7 @@ Usage:
     python -m tests.bug_lab.page  # write it anew
 """
 
-from benchmarks.generated import settle, written
-from recsys_core.markdown import markdown_table
+from benchmarks.generated import settle, text_table, written
 from tests.bug_lab.fault import PITFALLS
 from tests.bug_lab.faults import FAULTS
 from tests.bug_lab.laboratory import REPOSITORY
@@ -30,7 +29,7 @@ def table() -> str:
         ]
         for fault in FAULTS
     ]
-    return markdown_table(["number", "pitfall", "fault injected", "test that goes red"], rows).replace("---:", "---")
+    return text_table(["number", "pitfall", "fault injected", "test that goes red"], rows)
 
 
 def function_of(test: str) -> str:
