@@ -81,7 +81,7 @@ class ItemIndex:
         item_ids = read_array(folder / "item_ids.npy", np.int64, ndim=1)
         if len(item_ids) != index.ntotal:
             raise ArtifactError(
-                f"the index in {folder} holds {index.ntotal} vectors for {len(item_ids)} items: rebuild it"
+                f"the index in {folder} holds {index.ntotal} vectors for {len(item_ids)} items: {REBUILD}"
             )
         return cls(faiss_index=index, item_ids=item_ids)
 
