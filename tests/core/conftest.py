@@ -5,9 +5,24 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from tests.core.worlds import TinyRun, run_tiny_world
+from recsys_core.data.splits import Splits, make_splits
+from tests import tiny_world
+from tests.core.worlds import QUICK_SPLITS, TinyRun, run_tiny_world
+
+
+@pytest.fixture(scope="session")
+def ratings() -> pl.DataFrame:
+    """Of the tiny world."""
+    return tiny_world.ratings()
+
+
+@pytest.fixture(scope="session")
+def splits(ratings: pl.DataFrame) -> Splits:
+    """The tiny world as a short chain of windows."""
+    return make_splits(ratings, QUICK_SPLITS)
 
 
 @pytest.fixture(scope="session")

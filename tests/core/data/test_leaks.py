@@ -22,16 +22,6 @@ TEACHING, EARLY, LATE = "window_1_2", "window_2_1", "test_1"
 """Slices of the tiny world that ask somebody."""
 
 
-@pytest.fixture(scope="module")
-def ratings() -> pl.DataFrame:
-    return tiny_world.ratings()
-
-
-@pytest.fixture(scope="module")
-def splits(ratings: pl.DataFrame) -> Splits:
-    return make_splits(ratings, QUICK_SPLITS)
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_nothing_leaks_in_the_tiny_world(seed: int) -> None:
     ratings = tiny_world.ratings(seed)

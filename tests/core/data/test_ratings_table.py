@@ -43,11 +43,6 @@ NOTHING = pl.DataFrame(schema=RATINGS_COLUMNS)
 TWO = ((11, 5_000, 1_300_000_000, 0.5), (14, 5_007, 1_300_000_009, 1.0))
 
 
-@pytest.fixture(scope="module")
-def ratings() -> pl.DataFrame:
-    return tiny_world.ratings()
-
-
 def clicks_of(*rows: tuple[int, int, int, float]) -> pl.DataFrame:
     """(user_id, item_id, timestamp, weight)."""
     full = [(user, item, at, None, f"e{n}", None, weight) for n, (user, item, at, weight) in enumerate(rows)]

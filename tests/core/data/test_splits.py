@@ -32,11 +32,6 @@ DAY = 86_400
 
 
 @pytest.fixture(scope="module")
-def ratings() -> pl.DataFrame:
-    return tiny_world.ratings()
-
-
-@pytest.fixture(scope="module")
 def splits(ratings: pl.DataFrame) -> Splits:
     return make_splits(ratings, SplitsConfig())
 

@@ -4,20 +4,8 @@ import polars as pl
 import pytest
 
 from recsys_core.data.schemas import LIKED
-from recsys_core.data.splits import NOW, TEST, Splits, make_splits
+from recsys_core.data.splits import NOW, TEST, Splits
 from recsys_core.evaluation.protocols import FROZEN, NEWCOMERS, PROTOCOLS, REFITTED, Examination, Questions
-from tests import tiny_world
-from tests.core.worlds import QUICK_SPLITS
-
-
-@pytest.fixture(scope="module")
-def ratings() -> pl.DataFrame:
-    return tiny_world.ratings()
-
-
-@pytest.fixture(scope="module")
-def splits(ratings: pl.DataFrame) -> Splits:
-    return make_splits(ratings, QUICK_SPLITS)
 
 
 @pytest.fixture(scope="module")

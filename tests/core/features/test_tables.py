@@ -25,7 +25,6 @@ from tests import tiny_world
 from tests.core import embedded
 from tests.core.features.moments import futures, moments
 from tests.core.tables_by_hand import T0, every_rating_of, movies_of, ratings_of, shuffled
-from tests.core.worlds import QUICK_SPLITS
 
 AS_OF = tiny_world.FIRST_DAY + 2000 * tiny_world.DAY
 DAY = tiny_world.DAY
@@ -231,16 +230,6 @@ def test_a_rating_of_the_last_second_that_is_believed_breaks_no_bound() -> None:
     spread = ratings_of([(1, 1, 4.0, EARLIEST_TIMESTAMP - T0), (1, 2, 4.0, LATEST_TIMESTAMP - T0)])
     items = item_features(spread, movies_of([(1, [], 1870), (2, [], 2100)]), LATEST_TIMESTAMP + 1)
     assert violations(items.select(pl.lit("now").alias("slice"), pl.all()), item_schema()) == []
-
-
-@pytest.fixture(scope="module")
-def ratings() -> pl.DataFrame:
-    return tiny_world.ratings()
-
-
-@pytest.fixture(scope="module")
-def splits(ratings: pl.DataFrame) -> Splits:
-    return make_splits(ratings, QUICK_SPLITS)
 
 
 @pytest.fixture(scope="module")

@@ -6,26 +6,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from recsys_core.data.splits import TEST, Splits, fit_ratings, make_splits
+from recsys_core.data.splits import TEST, Splits, fit_ratings
 from recsys_core.evaluation.baselines.config import BaselinesConfig
 from recsys_core.evaluation.baselines.lists import LIST_LENGTH, BaselineLists, baseline_lists
 from recsys_core.evaluation.baselines.tuning import BASELINES
 from recsys_core.evaluation.protocols import NEWCOMERS, PROTOCOLS, Examination, Questions
 from recsys_core.evaluation.schemas import BASELINE_LISTS
 from tests import tiny_world
-from tests.core.worlds import QUICK_SPLITS
 
 CONFIG = BaselinesConfig(n_trials=2)
-
-
-@pytest.fixture(scope="module")
-def ratings() -> pl.DataFrame:
-    return tiny_world.ratings()
-
-
-@pytest.fixture(scope="module")
-def splits(ratings: pl.DataFrame) -> Splits:
-    return make_splits(ratings, QUICK_SPLITS)
 
 
 @pytest.fixture(scope="module")
