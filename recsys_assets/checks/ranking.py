@@ -14,9 +14,9 @@ curve that is wrong, not for bad luck."""
 @dg.asset_check(asset="ranking_examples", blocking=True)
 def features_keep_their_contract(lake: LakeResource) -> dg.AssetCheckResult:
     """Every feature lies within its declared bounds and is missing only where that is declared."""
-    from recsys_core.contracts import violations
     from recsys_core.features.schemas import example_schema
     from recsys_core.ranking.training_rows import RankingExamples
+    from recsys_core.schema_errors import violations
 
     rows = RankingExamples.load(lake.store.open("ranking_examples")).rows
     return result_of(violations(rows, example_schema()), rows.height)

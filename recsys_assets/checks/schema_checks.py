@@ -25,7 +25,7 @@ def schema_check(asset: str) -> Callable[[Callable[[], "pa.DataFrameSchema"]], d
     def declare(schema: Callable[[], "pa.DataFrameSchema"]) -> dg.AssetChecksDefinition:
         @dg.asset_check(asset=asset, name=schema.__name__, description=inspect.getdoc(schema), blocking=True)
         def check(lake: LakeResource) -> dg.AssetCheckResult:
-            from recsys_core.contracts import violations
+            from recsys_core.schema_errors import violations
             from recsys_core.tables import read_table
 
             table = read_table(lake.store.open(asset) / f"{asset}.parquet")

@@ -13,13 +13,13 @@ from recsys_core.evaluation.funnel import Stages
 from recsys_core.evaluation.protocols import Examination, Questions
 from recsys_core.evaluation.report import Answered, EvalReport, evaluate
 from recsys_core.features.tables import of_slice
+from recsys_core.parallel import StopCheck, run_in_parallel
 from recsys_core.ranking.inputs import Proposer, TowerOf, propose, proposer_of
 from recsys_core.ranking.list_rules import ListedItems, listed_items, rule_all
 from recsys_core.ranking.lists import rank
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.candidates import Retriever, seen_at
 from recsys_core.retrieval.config import IndexConfig
-from recsys_core.side_by_side import Check, side_by_side
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +40,11 @@ def evaluate_end_to_end(inputs: SystemInputs, config: EvaluationConfig) -> EvalR
     """Answer every user of every window that examines, as serving would have, and judge the answers."""
     examination = Examination.of(inputs.ratings, inputs.splits)
     tasks = [partial(_answers_of, inputs, examination, name) for name in examination.slices]
-    answered = [one for answers in side_by_side(tasks, at_once=2) for one in answers]
+    answered = [one for answers in run_in_parallel(tasks, at_once=2) for one in answers]
     return evaluate(answered, inputs.baselines.lists, config)
 
 
-def _answers_of(inputs: SystemInputs, examination: Examination, name: str, check: Check) -> list[Answered]:
+def _answers_of(inputs: SystemInputs, examination: Examination, name: str, check: StopCheck) -> list[Answered]:
     """The answers of the models of one slice."""
     check()
     items, tower = of_slice(inputs.items, name), inputs.tower_of(name)

@@ -20,12 +20,12 @@ from recsys_core.features.tables import item_features, user_features
 from recsys_core.feedback.exposures import Exposed, shown_slots
 from recsys_core.feedback.parsing import read_history
 from recsys_core.monitoring.served import Served
+from recsys_core.parallel import StopCheck, run_in_parallel
 from recsys_core.ranking.config import ListRulesConfig
 from recsys_core.ranking.inputs import Proposer, RankingInputs, candidate_features, propose_to, proposer_of
 from recsys_core.ranking.list_rules import ListedItems, listed_items, ruled_list
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.serving.bundle import Bundle
-from recsys_core.side_by_side import Check, side_by_side
 
 BATCH = 1_024
 """Requests replayed together: bounds the memory at so many blocks of features, twice, for two batches run at a time."""
@@ -255,11 +255,11 @@ class _Batches:
         n_requests = self.asked.height
         found = Replayed.empty(n_requests, len(self.slots.rows))
 
-        def fill(start: int, check: Check) -> None:
+        def fill(start: int, check: StopCheck) -> None:
             check()
             self._fill(found, slice(start, min(start + BATCH, n_requests)))
 
-        side_by_side([partial(fill, start) for start in range(0, n_requests, BATCH)], at_once=2)
+        run_in_parallel([partial(fill, start) for start in range(0, n_requests, BATCH)], at_once=2)
         return replace(found, probabilities=self.replay.ranker.probability(found.scores))
 
     def _fill(self, found: Replayed, batch: slice) -> None:

@@ -19,11 +19,11 @@ from recsys_core.arrays import Float32s, Float64s
 from recsys_core.days import DAY_S
 from recsys_core.errors import REBUILD, ArtifactError, DataError
 from recsys_core.features.registry import FEATURE_NAMES, FeatureSet, differences, feature_set_version
+from recsys_core.parallel import StopCheck
 from recsys_core.ranking.calibration import Calibration, load_calibration, save_calibration
 from recsys_core.ranking.config import NO_RULES, ListRulesConfig, RankerConfig
 from recsys_core.ranking.schemas import is_shown
 from recsys_core.seeding import child_seed
-from recsys_core.side_by_side import Check
 
 LEAST_ROUNDS = 100
 """Trees, however little there is to learn from: on a few hundred questions 50 order a little worse, 150 alike."""
@@ -123,7 +123,7 @@ class Ranker:
 
 
 def fit_ranker(
-    rows: pl.DataFrame, feature_set: FeatureSet, config: RankerConfig, moment: int, check: Check = lambda: None
+    rows: pl.DataFrame, feature_set: FeatureSet, config: RankerConfig, moment: int, check: StopCheck = lambda: None
 ) -> Ranker:
     """Train on rows of `RankingExamples`, whose features are those of a set.
 
@@ -182,7 +182,7 @@ def group_weights(rows: pl.DataFrame, config: RankerConfig, moment: int) -> pl.D
 class _Checked(xgb.callback.TrainingCallback):
     """Calls a check before each tree."""
 
-    def __init__(self, check: Check) -> None:
+    def __init__(self, check: StopCheck) -> None:
         self.check = check
 
     def before_iteration(self, model: xgb.Booster, epoch: int, evals_log: dict[str, Any]) -> bool:

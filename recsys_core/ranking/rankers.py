@@ -16,12 +16,12 @@ from pydantic import JsonValue
 
 from recsys_core.data.splits import TEST
 from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
+from recsys_core.parallel import StopCheck, run_in_parallel
 from recsys_core.ranking.calibration import Calibration, fit_calibration
 from recsys_core.ranking.config import ListRulesConfig, RankerConfig
 from recsys_core.ranking.diagnostics import validate_ranker
 from recsys_core.ranking.ranker import Ranker, fit_ranker
 from recsys_core.ranking.training_rows import RankingExamples
-from recsys_core.side_by_side import Check, side_by_side
 
 EXAMINED = "examined_"
 """Prefix of the folder of a window's ranker."""
@@ -82,7 +82,7 @@ def fit_rankers(examples: RankingExamples, config: RankerConfig, rules: ListRule
     windows = examples.exams
     moments = [*(examples.start_of(window) for window in windows), examples.last_known_at]
     tasks = [partial(_fitted_at, moment, examples, config) for moment in moments]
-    *raw, last = side_by_side(tasks, at_once=2)
+    *raw, last = run_in_parallel(tasks, at_once=2)
     examined: dict[str, Ranker] = {}
     for window, ranker in zip(windows, raw, strict=True):
         examined[window] = _settled(ranker, examined, examples, tuple(examined), rules)
@@ -95,7 +95,7 @@ def scored_window(ranker: Ranker, examples: RankingExamples, window: str) -> pl.
     return rows.select("user_id", "label", score=ranker.score(rows.select(FEATURE_NAMES).to_numpy()))
 
 
-def _fitted_at(moment: int, examples: RankingExamples, config: RankerConfig, check: Check) -> Ranker:
+def _fitted_at(moment: int, examples: RankingExamples, config: RankerConfig, check: StopCheck) -> Ranker:
     return fit_ranker(examples.known_before(moment), examples.feature_set, config, moment, check)
 
 

@@ -17,6 +17,7 @@ from recsys_core.data.histories import Catalogue, histories_of
 from recsys_core.data.ratings_table import ratings_digest
 from recsys_core.data.splits import Splits, fit_ratings
 from recsys_core.features.tables import of_slice
+from recsys_core.parallel import POLL_S, StopCheck, run_in_parallel
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.training import (
     AfterEpoch,
@@ -27,7 +28,6 @@ from recsys_core.retrieval.training import (
     fit_linear_parts,
     fit_two_tower,
 )
-from recsys_core.side_by_side import POLL_S, Check, side_by_side
 
 
 def fit_towers(
@@ -51,8 +51,8 @@ def fit_towers(
     chain = _Chain(ratings=ratings, items=items, splits=splits, config=config, watch=watch, clicks=clicks)
     # Each training sets this limit for itself, but it is one for all threads: who ends first must not lift it.
     with threadpool_limits(limits=config.n_threads, user_api="blas"):
-        tasks: list[Callable[[Check], None]] = [partial(chain.fit_linear, name) for name in splits.names]
-        side_by_side([chain.train, *tasks], at_once=2)
+        tasks: list[Callable[[StopCheck], None]] = [partial(chain.fit_linear, name) for name in splits.names]
+        run_in_parallel([chain.train, *tasks], at_once=2)
     return chain.towers
 
 
@@ -76,7 +76,7 @@ class _Chain:
     _linear: dict[str, LinearParts] = field(default_factory=dict)
     _is_fitted: threading.Condition = field(default_factory=threading.Condition)
 
-    def train(self, check: Check) -> None:
+    def train(self, check: StopCheck) -> None:
         """Every tower, one after the other."""
         start = None
         for name in self.splits.names:
@@ -90,7 +90,7 @@ class _Chain:
                 Beside(start=start, clicks=self._clicks_of(name), linear=self._linear_of(name, check)),
             )
 
-    def fit_linear(self, name: str, check: Check) -> None:
+    def fit_linear(self, name: str, check: StopCheck) -> None:
         """The linear parts of one slice."""
         check()
         catalogue = Catalogue(item_ids=of_slice(self.items, name)["item_id"].to_numpy())
@@ -100,7 +100,7 @@ class _Chain:
             self._linear[name] = parts
             self._is_fitted.notify_all()
 
-    def _linear_of(self, name: str, check: Check) -> LinearParts:
+    def _linear_of(self, name: str, check: StopCheck) -> LinearParts:
         with self._is_fitted:
             while name not in self._linear:
                 check()

@@ -28,7 +28,7 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "feedback/postgres_tables.py": "tested through what reads and fills them: test_postgres_log, test_log",
     "fingerprint/program.py": "tested through what it leads to: test_reach",
     "arrays.py": "types; mypy checks them where they are used",
-    "contracts.py": "tested with the schemas that features declare: test_schemas",
+    "schema_errors.py": "tested with the schemas that features declare: test_schemas",
     "serving/parts.py": "names; test_bundle reads by them",
     "serving/requests.py": "plain data without behaviour; test_recommender asks and answers with it",
     "lake/locks.py": "tested through what it guards: test_store, test_drafts, test_collection",

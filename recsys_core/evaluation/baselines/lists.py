@@ -16,7 +16,7 @@ from recsys_core.evaluation.lists import RANKED_LISTS_COLUMNS, lists_table, of_w
 from recsys_core.evaluation.protocols import FROZEN, Examination
 from recsys_core.metrics.ordering import tie_break_order
 from recsys_core.metrics.relevance import ItemSets
-from recsys_core.side_by_side import Check, side_by_side
+from recsys_core.parallel import StopCheck, run_in_parallel
 from recsys_core.tables import load_tables, save_tables
 
 LIST_LENGTH = 200
@@ -58,10 +58,10 @@ def baseline_lists(ratings: pl.DataFrame, splits: Splits, config: BaselinesConfi
     tuned = tune_all([_tuning_task(ratings, splits, window) for window in windows], config)
     examination = Examination.of(ratings, splits)
     tasks = [partial(_lists_of, examination, name, tuned.best) for name in examination.slices]
-    return BaselineLists(lists=pl.concat(side_by_side(tasks, at_once=2)), trials=tuned.table())
+    return BaselineLists(lists=pl.concat(run_in_parallel(tasks, at_once=2)), trials=tuned.table())
 
 
-def _lists_of(examination: Examination, name: str, config: BaselinesConfig, check: Check) -> pl.DataFrame:
+def _lists_of(examination: Examination, name: str, config: BaselinesConfig, check: StopCheck) -> pl.DataFrame:
     """protocol, window, RANKED_LISTS of the users whom the models of a slice answer."""
     train, catalogue = _fit_data(examination.ratings, examination.splits, name)
     tie_break, tables = tie_break_order(catalogue.item_ids), [_NO_LISTS]

@@ -29,7 +29,7 @@ from recsys_core.evaluation.baselines.popularity import (
 from recsys_core.evaluation.baselines.scorer import Scorer, recommend
 from recsys_core.metrics.ranking import ndcg_at_k, recall_at_k
 from recsys_core.metrics.relevance import ItemSets, hits_of
-from recsys_core.side_by_side import Check, side_by_side
+from recsys_core.parallel import StopCheck, run_in_parallel
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def tune(baseline: Baseline, tasks: Sequence[TuningTask], config: BaselinesConfi
     tries = [partial(_try, baseline, settings, tasks, config) for settings in baseline.grid[: config.n_trials]]
     # iALS sets this limit for itself, but it is one for all threads: the trial that ends first must not lift it.
     with threadpool_limits(limits=1, user_api="blas"):
-        trials = tuple(side_by_side(tries, at_once=2))
+        trials = tuple(run_in_parallel(tries, at_once=2))
     best = max(trials, key=lambda trial: getattr(trial, config.selection_metric))
     logger.info("%s: best of %d trials is %s", baseline.name, len(trials), best)
     return TuningResult(best=with_settings(config, best.settings), trials=trials)
@@ -136,7 +136,7 @@ def with_settings(config: BaselinesConfig, settings: Settings) -> BaselinesConfi
 
 
 def _try(
-    baseline: Baseline, settings: Settings, tasks: Sequence[TuningTask], config: BaselinesConfig, check: Check
+    baseline: Baseline, settings: Settings, tasks: Sequence[TuningTask], config: BaselinesConfig, check: StopCheck
 ) -> Trial:
     ndcg, recall = [], []
     for task in tasks:

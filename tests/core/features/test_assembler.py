@@ -7,7 +7,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys_core.contracts import violations
 from recsys_core.data.histories import Catalogue
 from recsys_core.features.assembler import (
     FRESH,
@@ -23,6 +22,7 @@ from recsys_core.features.point_in_time import DAY
 from recsys_core.features.registry import DEFAULTS, FEATURE_NAMES, FEATURES, features_of, names_of
 from recsys_core.features.schemas import EXAMPLE_KEYS, example_schema
 from recsys_core.features.tables import user_features
+from recsys_core.schema_errors import violations
 from tests import tiny_world
 from tests.core import embedded
 from tests.core.features.asked import Asked, ask, asking_nothing, column, equal, neighbours_of, side_of

@@ -6,7 +6,6 @@ import pandera.polars as pa
 import polars as pl
 import pytest
 
-from recsys_core.contracts import violations
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.splits import make_splits
 from recsys_core.features.registry import FEATURE_NAMES, FEATURES, features_of, names_of
@@ -19,6 +18,7 @@ from recsys_core.features.schemas import (
     user_schema,
 )
 from recsys_core.features.tables import item_features_by_slice, user_features_by_slice
+from recsys_core.schema_errors import violations
 from tests import tiny_world
 from tests.core import embedded
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_core.contracts import violations
 from recsys_core.data.config import SplitsConfig
 from recsys_core.data.schemas import EARLIEST_TIMESTAMP, LATEST_TIMESTAMP
 from recsys_core.data.splits import TEST, Splits, fit_ratings, fitted_before, known_ratings, make_splits
@@ -21,6 +20,7 @@ from recsys_core.features.tables import (
     user_features,
     user_features_by_slice,
 )
+from recsys_core.schema_errors import violations
 from tests import tiny_world
 from tests.core import embedded
 from tests.core.features.moments import futures, moments

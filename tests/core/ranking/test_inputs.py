@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys_core.contracts import violations
 from recsys_core.data.splits import known_ratings
 from recsys_core.features.registry import FEATURE_NAMES, FEATURES, names_of
 from recsys_core.features.schemas import table_schema
@@ -16,6 +15,7 @@ from recsys_core.ranking import inputs as inputs_module
 from recsys_core.ranking.inputs import RankingInputs, after_the_last, candidate_features, propose, proposer_of
 from recsys_core.retrieval.training import encode_items
 from recsys_core.retrieval.vectors import item_vectors, user_vectors
+from recsys_core.schema_errors import violations
 from tests.core.worlds import N_CANDIDATES, TinyRun
 
 USER = [FEATURE_NAMES.index(name) for name in names_of("user")]

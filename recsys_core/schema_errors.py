@@ -1,4 +1,4 @@
-"""What a table breaks of its schema, in sentences that a person can read."""
+"""Explain in sentences where a table breaks its schema."""
 
 import pandera.polars as pa
 import polars as pl
