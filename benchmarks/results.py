@@ -4,7 +4,7 @@ Usage:
     python -m benchmarks.results          # write them anew
     python -m benchmarks.results --check  # exit with 1 where a page says something else
 
-What is between the markers is replaced; the rest of a page is left alone.
+The command replaces the text between the markers and leaves the rest of a page alone.
 """
 
 import sys
@@ -35,26 +35,26 @@ def headline(report: EvalReport) -> str:
     asked = report.per_user.filter(protocol=REFITTED, model=OURS)
     n_windows, n_users = asked["window"].n_unique(), asked["user_id"].n_unique()
     return (
-        f"{n_windows} windows, {n_users} users who answer {asked.height} questions, {asked['n_targets'].sum():,} "
-        f"liked movies to find. Means over all questions, with 95 % bootstrap intervals over users:\n\n"
+        f"{n_windows} windows, {n_users} users, {asked.height} queries, {asked['n_targets'].sum():,} "
+        f"held-out likes. Means over all queries, with 95 % bootstrap intervals over users:\n\n"
         f"{headline_table(report)}"
     )
 
 
 def all_tables(report: EvalReport) -> str:
-    """The headline, our leads, window by window, and what became of the likes of the test."""
+    """The headline, our leads, each window, and the funnel of the test window."""
     return "\n\n".join(
         [
             headline(report),
-            f"`{OURS}` against each other model, paired by question (a difference is beyond chance where its interval "
+            f"`{OURS}` against each other model, paired by query (a difference is beyond chance where its interval "
             "excludes 0, a ratio where it excludes 1):",
             comparison_table(report),
-            "NDCG@10 window by window, each by models that were fitted before they were asked; then all windows by "
-            "models that stay as they were when the window began (frozen), and for users without any history "
+            "NDCG@10 by window, with models that are refitted within the window. The last two rows pool all windows: "
+            "with models fitted at the start of each window (frozen), and for users without any history "
             "(newcomers):",
             windows_table(report),
-            f"What became of the {report.fates.height:,} liked movies of the test on their way to the ten places of "
-            f"`{OURS}`:",
+            f"The {report.fates.height:,} held-out likes of the test window, by the stage of `{OURS}` that lost or "
+            "found each:",
             funnel_table(report),
         ]
     )
@@ -70,7 +70,7 @@ def current_report(lake: Path | None = None) -> EvalReport:
 
 
 def faults(report: EvalReport) -> list[str]:
-    """What the pages say otherwise than the report does, as sentences."""
+    """The differences between the pages and the report, as sentences."""
     return [
         f"{path.name}: {one}"
         for path, part in parts(report).items()

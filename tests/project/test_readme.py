@@ -11,7 +11,7 @@ from benchmarks.generated import found
 from benchmarks.results import COMMAND, PAGE, PART, README, current_report, faults
 from recsys_core import STAGES
 
-TOLD = """6 windows, 500 users who answer 600 questions.
+TOLD = """6 windows, 500 users, 600 queries.
 
 | model | ndcg@10 | hit@10 |
 | --- | ---: | ---: |
@@ -39,7 +39,7 @@ def test_the_results_are_those_of_the_evaluation_report(current_lake: Path) -> N
 
 def test_no_figure_stands_without_its_interval_and_the_number_of_users() -> None:
     short, whole = (found(page.read_text(encoding="utf-8"), PART, COMMAND) for page in (README, PAGE))
-    assert re.match(r"\d+ windows, [\d,]+ users who answer [\d,]+ questions, [\d,]+\s+liked movies", short)
+    assert re.match(r"\d+ windows, [\d,]+ users, [\d,]+ queries, [\d,]+ held-out likes", short)
     assert whole.startswith(short), "both pages were written at once"
     told = figures(whole)
     pooled = {key: figure for key, figure in told.items() if key[0] in {"model", "against"}}
