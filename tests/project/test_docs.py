@@ -143,8 +143,9 @@ def test_the_tour_follows_a_rating_that_exists_by_links_to_code() -> None:
     assert f"in line 16,151:\n\n```text\n{rating}\n```" in tour
     user, _, _, asked_at = rating.split(",")
     own = [int(line.rpartition(",")[2]) for line in lines if line.startswith(f"{user},")]
-    assert f"the {len(own)} ratings of this user" in tour
-    assert f"The {sum(at < int(asked_at) for at in own)} ratings before it are the history" in tour
+    prose = " ".join(tour.split())
+    assert f"the {len(own)} ratings of this user" in prose
+    assert f"The {sum(at < int(asked_at) for at in own)} ratings before it are the history" in prose
 
 
 def test_the_event_of_the_tour_is_one() -> None:
