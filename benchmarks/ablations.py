@@ -25,12 +25,12 @@ from recsys_core.markdown import markdown_table
 from recsys_core.metrics.uncertainty import seed_spread
 from recsys_core.ranking.config import NO_RULES, RankerConfig
 from recsys_core.ranking.diagnostics import validate_ranker
-from recsys_core.ranking.inputs import propose, proposer_of
+from recsys_core.ranking.inputs import generate_candidates, generator_of
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.ranking.rankers import fit_rankers, scored_window
 from recsys_core.ranking.training_rows import RankingExamples
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.slices import fit_towers
+from recsys_core.retrieval.slices import fit_retrieval_models
 
 Setting = Mapping[str, float]
 
@@ -93,12 +93,12 @@ RANKER: Sequence[Setting] = (
 def tower_answers(tables: Tables, setting: Setting) -> pl.DataFrame:
     """window, user_id, NDCG@10 and recall@100 of retrieval alone, all parts together."""
     splits, items = until_development_ends(tables.splits), tables.features.items
-    towers = fit_towers(tables.ratings, items, splits, TwoTowerConfig.model_validate(setting))
+    models = fit_retrieval_models(tables.ratings, items, splits, TwoTowerConfig.model_validate(setting))
     answered = []
     for name, asked in development_questions(tables.ratings, tables.splits):
-        proposer = proposer_of(towers[name], of_slice(items, name))
-        inputs = propose(proposer, asked.known, asked.requests, n_candidates=100)
-        found, catalogue = inputs.candidates.item_idx, towers[name].catalogue
+        generator = generator_of(models[name], of_slice(items, name))
+        inputs = generate_candidates(generator, asked.known, asked.requests, n_candidates=100)
+        found, catalogue = inputs.candidates.item_idx, models[name].catalogue
         lists = lists_table("retrieval", inputs.users.user_ids, found, catalogue)
         answered.append(of_window(asked, per_user_metrics(lists, asked.targets)).select(*KEYS, "ndcg@10", "recall@100"))
     return pl.concat(answered)

@@ -25,7 +25,7 @@ from recsys_core.features.registry import names_of
 from recsys_core.features.tables import item_features
 from recsys_core.lake.store import Lake
 from recsys_core.markdown import markdown_table
-from recsys_core.ranking.inputs import Proposer, candidate_features, propose, proposer_of
+from recsys_core.ranking.inputs import CandidateGenerator, candidate_features, generate_candidates, generator_of
 from recsys_core.ranking.lists import rank_by_features
 from recsys_core.seeding import child
 
@@ -42,11 +42,11 @@ def asked(
     as_of: int | None = None,
 ) -> pl.DataFrame:
     """Every user's metrics, with other items, other histories, edited features, or items of another date."""
-    proposer: Proposer = proposer_of(exam.tower, exam.items if items is None else items)
+    generator: CandidateGenerator = generator_of(exam.model, exam.items if items is None else items)
     if as_of is not None:
-        proposer = replace(proposer, items=replace(proposer.items, as_of=as_of))
-    inputs = propose(
-        proposer,
+        generator = replace(generator, items=replace(generator.items, as_of=as_of))
+    inputs = generate_candidates(
+        generator,
         exam.questions.known if known is None else known,
         exam.questions.requests,
         n_candidates=exam.ranker.n_candidates,
@@ -55,7 +55,7 @@ def asked(
     if edit is not None:
         edit(features)
     ranked = rank_by_features(exam.ranker, inputs.candidates, features)
-    lists = lists_table("ours", inputs.users.user_ids, ranked.item_idx, exam.tower.catalogue)
+    lists = lists_table("ours", inputs.users.user_ids, ranked.item_idx, exam.model.catalogue)
     return of_window(exam.questions, per_user_metrics(lists, exam.questions.targets))
 
 

@@ -16,8 +16,8 @@ from recsys_core.lake.store import Lake
 from recsys_core.metrics.uncertainty import Estimate, paired_difference
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.ranking.rankers import load_examined
-from recsys_core.retrieval.storage import load_tower
-from recsys_core.retrieval.training import FittedTower
+from recsys_core.retrieval.storage import load_retrieval_model
+from recsys_core.retrieval.training import RetrievalModel
 from recsys_core.seeding import child
 from recsys_core.tables import read_table
 
@@ -34,7 +34,7 @@ class Exam:
     movies: pl.DataFrame
     questions: Questions
     items: pl.DataFrame  # item_features as of the cut-off
-    tower: FittedTower
+    model: RetrievalModel
     ranker: Ranker
 
     @classmethod
@@ -52,7 +52,7 @@ class Exam:
                 movies=movies,
                 questions=one,
                 items=of_slice(items, name),
-                tower=load_tower(lake.open("two_tower"), name),
+                model=load_retrieval_model(lake.open("two_tower"), name),
                 ranker=load_examined(lake.open("ranker"), one.window),
             )
             for name, one in development_questions(ratings, splits)

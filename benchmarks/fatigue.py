@@ -42,7 +42,7 @@ from recsys_core.metrics.uncertainty import paired_difference
 from recsys_core.ranking.config import ListRulesConfig, ShownConfig
 from recsys_core.ranking.ranker import Ranker, fit_ranker
 from recsys_core.ranking.training_rows import LoggedFeedback, RankingExamples, shown_rows
-from recsys_core.retrieval.storage import load_tower
+from recsys_core.retrieval.storage import load_retrieval_model
 from recsys_core.seeding import child
 from recsys_core.serving.bundle import Bundle, load_bundle
 from recsys_core.serving.demonstration import DemoLog, demo_log
@@ -136,7 +136,7 @@ def lessons_of(log: DemoLog, bundle: Bundle, lake: Lake) -> RankingExamples:
         ratings,
         Splits.load(lake.open("splits")),
         items,
-        lambda name: load_tower(lake.open("two_tower"), name),
+        lambda name: load_retrieval_model(lake.open("two_tower"), name),
         ShownConfig(n_candidates=bundle.ranker.n_candidates),
     )
     print(f"{shown['slice'].n_unique()} requests of {shown['user_id'].n_unique()} users teach, {shown.height} rows")

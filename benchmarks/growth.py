@@ -7,8 +7,8 @@ Each run makes synthetic interactions from a seed and trains on them in a proces
 interactions each on average, some many more; the catalogue grows with the root of the interactions, as large as the
 shipped data's where they are as many; popularity follows Zipf's law. Nothing is to be learned: only the cost counts.
 
-Counted are the CPU seconds of `fit_two_tower`, both halves, without the making of the data, and the greatest memory of
-the process, with it. The exponent is the slope of log CPU seconds over log interactions, by least squares over all
+It counts the CPU seconds of `fit_retrieval_model` without the making of the data, and the greatest memory of the
+process with it. The exponent is the slope of log CPU seconds over log interactions, by least squares over all
 runs: 1 is linear growth. All sizes train the same few epochs.
 """
 
@@ -33,7 +33,7 @@ from recsys_core.features.content import GENRES
 from recsys_core.features.tables import item_features
 from recsys_core.markdown import markdown_table
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.training import fit_two_tower
+from recsys_core.retrieval.training import fit_retrieval_model
 
 SIZES = (100_000, 1_000_000, 5_000_000)
 PER_USER = 100
@@ -119,7 +119,7 @@ def _trained(n: int, seed: int, config: TwoTowerConfig) -> tuple[pl.DataFrame, i
     end = int(ratings["timestamp"].to_numpy().max()) + 1
     items = item_features(ratings, movies_of(ratings, seed), end)
     started = time.process_time()
-    fit_two_tower(ratings, items, end, config)
+    fit_retrieval_model(ratings, items, end, config)
     return ratings, len(items), time.process_time() - started
 
 

@@ -30,7 +30,7 @@ from recsys_core.lake.store import Lake
 from recsys_core.markdown import markdown_table
 from recsys_core.metrics.beyond_accuracy import intra_list_diversity
 from recsys_core.ranking.config import NO_RULES, ListRulesConfig
-from recsys_core.ranking.inputs import RankingInputs, propose, proposer_of
+from recsys_core.ranking.inputs import RankingInputs, generate_candidates, generator_of
 from recsys_core.ranking.list_rules import ListedItems, listed_items, rule_all, ruled_list
 from recsys_core.ranking.lists import rank
 from recsys_core.retrieval.candidates import Candidates
@@ -58,14 +58,14 @@ class Judge:
     @classmethod
     def of(cls, exam: Exam) -> "Judge":
         """Of the questions of one slice."""
-        proposer = proposer_of(exam.tower, exam.items)
+        generator = generator_of(exam.model, exam.items)
         asked = exam.questions
-        inputs = propose(proposer, asked.known, asked.requests, n_candidates=exam.ranker.n_candidates)
+        inputs = generate_candidates(generator, asked.known, asked.requests, n_candidates=exam.ranker.n_candidates)
         return cls(
             exam=exam,
             inputs=inputs,
             ranked=rank(exam.ranker, inputs),
-            items=listed_items(proposer, exam.movies),
+            items=listed_items(generator, exam.movies),
             genres=genre_matrix(exam.items["genres"]),
         )
 
@@ -80,7 +80,7 @@ class Judge:
         """
         items = replace(self.items, vectors=_units(self.genres)) if by_genres else self.items
         item_idx = rule_all(self.ranked, items, rules).item_idx
-        lists = lists_table("ours", self.inputs.users.user_ids, item_idx, self.exam.tower.catalogue)
+        lists = lists_table("ours", self.inputs.users.user_ids, item_idx, self.exam.model.catalogue)
         metrics = per_user_metrics(lists, self.exam.questions.targets).sort("user_id")
         first = item_idx[:, :K]
         vectors = self.items.vectors[first]

@@ -31,7 +31,7 @@ from recsys_core.lake.store import Lake
 from recsys_core.markdown import markdown_table
 from recsys_core.monitoring.parity import parity_report
 from recsys_core.monitoring.past import serve_past
-from recsys_core.ranking.inputs import Proposer
+from recsys_core.ranking.inputs import CandidateGenerator
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.candidates import Retriever
 from recsys_core.retrieval.vectors import user_vectors
@@ -47,7 +47,7 @@ STAGES: dict[str, tuple[Any, str]] = {
     "state of the user": (Users, "state_before"),
     "user vector": (recommender, "user_vectors"),
     "candidates": (Retriever, "candidates"),
-    "features of the candidates": (Proposer, "features"),
+    "features of the candidates": (CandidateGenerator, "features"),
     "ranker": (Ranker, "score"),
     "whole answer": (Recommender, "answer"),
 }
@@ -103,12 +103,12 @@ def stage_table(times: Times) -> str:
 def block_of(bundle: Bundle, history: str, state: UserStates) -> Block:
     """The time of one block of features for a user."""
     times: list[float] = []
-    proposer = bundle.proposer
-    vectors = user_vectors(proposer.tower, state.histories)
+    generator = bundle.generator
+    vectors = user_vectors(generator.model, state.histories)
     asked_at = state.histories.timestamps[-1:] + 1
-    item_idx = proposer.retriever.candidates(vectors, state.histories, asked_at, N_CANDIDATES).item_idx
+    item_idx = generator.retriever.candidates(vectors, state.histories, asked_at, N_CANDIDATES).item_idx
     requests = Requests(users=state, requested_at=asked_at)
-    run = _timed(proposer.features, times)
+    run = _timed(generator.features, times)
     for _ in range(N_REPEATS):
         run(requests, vectors, item_idx)
     n_ratings, n_candidates = len(state.histories.item_idx), int((item_idx >= 0).sum())

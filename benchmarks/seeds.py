@@ -31,7 +31,7 @@ from recsys_core.ranking.config import NO_RULES, RankerConfig
 from recsys_core.ranking.rankers import fit_rankers
 from recsys_core.ranking.training_rows import examples_of_slices
 from recsys_core.retrieval.config import CandidatesConfig, IndexConfig, TwoTowerConfig
-from recsys_core.retrieval.slices import fit_towers
+from recsys_core.retrieval.slices import fit_retrieval_models
 from recsys_core.tables import read_table
 
 
@@ -68,9 +68,9 @@ class Tables:
 def figures(tables: Tables, seed: int) -> dict[str, float]:
     """Every figure of one seed, by "windows model metric"."""
     ratings, splits, features = tables.ratings, tables.splits, tables.features
-    towers = fit_towers(ratings, features.items, splits, TwoTowerConfig.model_validate({"seed": seed}))
+    models = fit_retrieval_models(ratings, features.items, splits, TwoTowerConfig.model_validate({"seed": seed}))
     examples = examples_of_slices(
-        ratings, splits, features, towers.__getitem__, n_candidates=CandidatesConfig().n_candidates
+        ratings, splits, features, models.__getitem__, n_candidates=CandidatesConfig().n_candidates
     )
     rankers = fit_rankers(examples, RankerConfig.model_validate({"seed": seed}), NO_RULES)
     inputs = SystemInputs(
@@ -78,7 +78,7 @@ def figures(tables: Tables, seed: int) -> dict[str, float]:
         splits=splits,
         items=features.items,
         movies=tables.movies,
-        tower_of=towers.__getitem__,
+        model_of=models.__getitem__,
         ranker_of=rankers.examined.__getitem__,
         index=IndexConfig(),
         baselines=tables.baselines,

@@ -33,7 +33,7 @@ from recsys_core.retrieval.candidates import find_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.index import ExactSearch
 from recsys_core.retrieval.recency import AGE_LIMITS
-from recsys_core.retrieval.training import fit_two_tower
+from recsys_core.retrieval.training import fit_retrieval_model
 from recsys_core.retrieval.vectors import item_vectors, parts_of, user_vectors
 
 pictures = lake_root() / "pictures"
@@ -42,10 +42,10 @@ data = read_dataset(locate(EMBEDDED, PROJECT / "data_lake" / "raw"))
 ratings, movies, splits = data.ratings, data.movies, make_splits(data.ratings, SplitsConfig())
 first = splits.slices_of(splits.development[-1])[0]
 items = item_features(ratings, movies, splits.fit_end(first))
-tower = fit_two_tower(ratings, items, splits.fit_end(first), TwoTowerConfig())
-parts, vectors = parts_of(tower), item_vectors(tower)
+model = fit_retrieval_model(ratings, items, splits.fit_end(first), TwoTowerConfig())
+parts, vectors = parts_of(model), item_vectors(model)
 n_trained, n_closed = vectors[:, parts.trained].shape[1], vectors[:, parts.closed_form].shape[1]
-print(f"{tower.catalogue.n_items:,} movies, vectors of {n_trained} trained numbers, {n_closed} of EASE, trend and bias")
+print(f"{model.catalogue.n_items:,} movies, vectors of {n_trained} trained numbers, {n_closed} of EASE, trend and bias")
 
 # %% [markdown]
 # ## The loss
@@ -55,11 +55,11 @@ print(f"{tower.catalogue.n_items:,} movies, vectors of {n_trained} trained numbe
 
 # %%
 plt.figure()
-plt.plot(range(1, len(tower.losses) + 1), tower.losses)
-plt.axhline(np.log(tower.catalogue.n_items), linestyle=":")
+plt.plot(range(1, len(model.losses) + 1), model.losses)
+plt.axhline(np.log(model.catalogue.n_items), linestyle=":")
 plt.gca().set(xlabel="epoch", ylabel="loss", title="Training loss; dotted: guessing")
 plt.savefig(pictures / "02_loss.png")
-print(f"guessing {np.log(tower.catalogue.n_items):.2f}, first epoch {tower.losses[0]:.2f}, last {tower.losses[-1]:.2f}")
+print(f"guessing {np.log(model.catalogue.n_items):.2f}, first epoch {model.losses[0]:.2f}, last {model.losses[-1]:.2f}")
 
 # %% [markdown]
 # ## How much is found among the first k?
@@ -71,22 +71,22 @@ print(f"guessing {np.log(tower.catalogue.n_items):.2f}, first epoch {tower.losse
 
 # %%
 (asked,) = [one for one in Examination.of(ratings, splits).questions(first) if one.protocol == FROZEN]
-users = histories_of(asked.known, tower.catalogue, asked.requests["user_id"].to_numpy())
+users = histories_of(asked.known, model.catalogue, asked.requests["user_id"].to_numpy())
 wanted = relevant_items(asked.targets, users.user_ids)
-asking = user_vectors(tower, users)
+asking = user_vectors(model, users)
 trained_half, closed_form, trend = asking.copy(), asking.copy(), asking.copy()
 trained_half[:, parts.closed_form] = trained_half[:, parts.trend] = 0
 closed_form[:, parts.trained] = closed_form[:, parts.trend] = closed_form[:, parts.bias] = 0
 trend[:, parts.trained] = trend[:, parts.closed_form] = trend[:, parts.bias] = 0
 queries = {"all parts": asking, "trained half": trained_half, "closed form": closed_form, "trend": trend}
 found = {name: find_candidates(ExactSearch(vectors=vectors), own, users, 500).item_idx for name, own in queries.items()}
-train = histories_of(fit_ratings(ratings, splits, first), tower.catalogue)
+train = histories_of(fit_ratings(ratings, splits, first), model.catalogue)
 popular = recommend(fit_popularity(train, BaselinesConfig()), users, 500)
 ks = (10, 20, 50, 100, 200, 500)
 print(f"{len(users.user_ids)} users")
 plt.figure()
 for name, lists in (*found.items(), ("popularity", popular)):
-    hits = hits_of(np.where(lists >= 0, tower.catalogue.item_ids[lists], -1), wanted)
+    hits = hits_of(np.where(lists >= 0, model.catalogue.item_ids[lists], -1), wanted)
     recall = [float(recall_at_k(hits[:, :k], wanted.counts).mean()) for k in ks]
     plt.plot(ks, recall, marker="o", label=name)
     print(f"{name:<12}", "  ".join(f"recall@{k} {value:.3f}" for k, value in zip(ks, recall, strict=True)))
@@ -105,8 +105,8 @@ bare = vectors[:, parts.trained] / np.linalg.norm(vectors[:, parts.trained], axi
 titles = dict(zip(movies["item_id"], movies["title"], strict=True))
 for title in ("Godfather, The", "Toy Story", "Lord of the Rings: The Two Towers, The"):
     item_id = movies.filter(title=title)["item_id"].item()
-    near = np.argsort(-(bare @ bare[tower.catalogue.idx_of(np.array([item_id]))[0]]))[1:6]
-    print(f"{title}: " + "; ".join(titles[int(one)] for one in tower.catalogue.item_ids[near]))
+    near = np.argsort(-(bare @ bare[model.catalogue.idx_of(np.array([item_id]))[0]]))[1:6]
+    print(f"{title}: " + "; ".join(titles[int(one)] for one in model.catalogue.item_ids[near]))
 
 # %% [markdown]
 # ## What counts in a history?
@@ -116,8 +116,8 @@ for title in ("Godfather, The", "Toy Story", "Lord of the Rings: The Two Towers,
 
 # %%
 with torch.inference_mode():
-    by_stars = tower.model.rating_weight.numpy()
-    by_place, by_age = torch.exp(tower.model.place_bias).numpy(), torch.exp(tower.model.age_bias).numpy()
+    by_stars = model.towers.rating_weight.numpy()
+    by_place, by_age = torch.exp(model.towers.place_bias).numpy(), torch.exp(model.towers.age_bias).numpy()
 _, axes = plt.subplots(1, 3, figsize=(11, 3), layout="constrained")
 axes[0].bar(RATING_STEPS, by_stars, width=0.4)
 axes[0].set(xlabel="stars", title="weight of a rating")

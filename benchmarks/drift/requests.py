@@ -12,9 +12,9 @@ from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.tables import of_slice
 from recsys_core.lake.store import Lake
 from recsys_core.monitoring.sample import Sample, scored_sample
-from recsys_core.ranking.inputs import candidate_features, propose, proposer_of
+from recsys_core.ranking.inputs import candidate_features, generate_candidates, generator_of
 from recsys_core.ranking.ranker import Ranker
-from recsys_core.retrieval.storage import load_tower
+from recsys_core.retrieval.storage import load_retrieval_model
 from recsys_core.tables import read_table
 
 Users = npt.NDArray[np.int64]
@@ -58,13 +58,13 @@ def read_requests(lake: Lake) -> Requests:
     ranker = Ranker.load(lake.open("ranker"))
     features, earlier = [], []
     for (name,), own in latest_questions(splits).group_by("slice", maintain_order=True):
-        tower = load_tower(lake.open("two_tower"), str(name))
-        proposer = proposer_of(tower, of_slice(items, str(name)))
+        model = load_retrieval_model(lake.open("two_tower"), str(name))
+        generator = generator_of(model, of_slice(items, str(name)))
         requests = own.select("user_id", requested_at="cut")
         known = known_ratings(ratings, splits, str(name)).join(own, on="user_id", how="semi")
         place = pl.col("timestamp").rank("ordinal").over("user_id")
         now, then = (
-            propose(proposer, table, requests, n_candidates=ranker.n_candidates)
+            generate_candidates(generator, table, requests, n_candidates=ranker.n_candidates)
             for table in (known, known.filter(place <= pl.len().over("user_id") // 2))
         )
         both = [(one.candidates.item_idx[:, :N_PLACES] >= 0).all(axis=1) for one in (now, then)]

@@ -64,7 +64,7 @@ def eval_report(context: dg.AssetExecutionContext, config: EvalReportRun, lake: 
     from recsys_core.evaluation.end_to_end import SystemInputs, evaluate_end_to_end
     from recsys_core.ranking.rankers import load_examined
     from recsys_core.retrieval.config import IndexConfig
-    from recsys_core.retrieval.storage import load_tower
+    from recsys_core.retrieval.storage import load_retrieval_model
 
     run = AssetRun(context, lake, config)
     splits = Splits.load(run.folder("splits"), with_test_targets=True)
@@ -73,7 +73,7 @@ def eval_report(context: dg.AssetExecutionContext, config: EvalReportRun, lake: 
         splits=splits,
         items=run.table("item_features"),
         movies=run.table("movies"),
-        tower_of=partial(load_tower, run.folder("two_tower")),
+        model_of=partial(load_retrieval_model, run.folder("two_tower")),
         ranker_of=partial(load_examined, run.folder("ranker")),
         index=IndexConfig.model_validate(run.settings_of("faiss_index")),
         baselines=BaselineLists.load(run.folder("baselines")),

@@ -43,16 +43,16 @@ def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesR
     from recsys_core.features.tables import SliceFeatures
     from recsys_core.ranking.schemas import is_shown
     from recsys_core.ranking.training_rows import LoggedFeedback, examples_of_slices, shown_rows
-    from recsys_core.retrieval.storage import load_tower
+    from recsys_core.retrieval.storage import load_retrieval_model
 
     run = AssetRun(context, lake, config)
     ratings = run.table("ratings", "every_rating")
     splits = Splits.load(run.folder("splits"), with_test_targets=True)
     features = SliceFeatures(items=run.table("item_features"), users=run.table("user_features"))
-    tower_of, clicks = partial(load_tower, run.folder("two_tower")), run.table("implicit_feedback")
-    asked = examples_of_slices(ratings, splits, features, tower_of, n_candidates=config.n_candidates, clicks=clicks)
+    model_of, clicks = partial(load_retrieval_model, run.folder("two_tower")), run.table("implicit_feedback")
+    asked = examples_of_slices(ratings, splits, features, model_of, n_candidates=config.n_candidates, clicks=clicks)
     logged = LoggedFeedback(outcomes=run.table("impression_outcomes"), clicks=clicks)
-    examples = asked.with_shown(shown_rows(logged, ratings, splits, features.items, tower_of, config))
+    examples = asked.with_shown(shown_rows(logged, ratings, splits, features.items, model_of, config))
     return run.publish(
         examples.save,
         times=splits.targets["timestamp"],

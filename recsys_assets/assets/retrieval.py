@@ -43,19 +43,19 @@ def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: Lake
     from functools import partial
 
     from recsys_core.data.splits import Splits
-    from recsys_core.retrieval.slices import fit_towers
-    from recsys_core.retrieval.storage import save_towers, tower_facts
+    from recsys_core.retrieval.slices import fit_retrieval_models
+    from recsys_core.retrieval.storage import retrieval_facts, save_retrieval_models
 
     run = AssetRun(context, lake, config)
     ratings, splits = run.table("ratings", "every_rating"), Splits.load(run.folder("splits"))
     items, clicks = run.table("item_features"), run.table("implicit_feedback")
     curve = validation_curve(ratings, splits, config, run.tell)
-    towers = fit_towers(ratings, items, splits, config, curve, clicks)
+    models = fit_retrieval_models(ratings, items, splits, config, curve, clicks)
     return run.publish(
-        partial(save_towers, towers),
-        times=ratings.filter(ratings["timestamp"] < max(tower.fit_end for tower in towers.values()))["timestamp"],
-        facts=tower_facts(towers),
-        metadata=training_metadata(towers, curve),
+        partial(save_retrieval_models, models),
+        times=ratings.filter(ratings["timestamp"] < max(model.fit_end for model in models.values()))["timestamp"],
+        facts=retrieval_facts(models),
+        metadata=training_metadata(models, curve),
     )
 
 
@@ -66,11 +66,11 @@ def item_embeddings(context: dg.AssetExecutionContext, lake: LakeResource) -> Pu
     They are the same for every user, so they are computed once and not at each request.
     """
     from recsys_core.data.splits import NOW
-    from recsys_core.retrieval.storage import load_tower
+    from recsys_core.retrieval.storage import load_retrieval_model
     from recsys_core.retrieval.vectors import embed_items
 
     run = AssetRun(context, lake)
-    embeddings = embed_items(load_tower(run.folder("two_tower"), NOW))
+    embeddings = embed_items(load_retrieval_model(run.folder("two_tower"), NOW))
     n_items, d = embeddings.vectors.shape
     facts = {"n_items": n_items, "n_dimensions": d}
     return run.publish(embeddings.save, facts=facts, metadata=embeddings_metadata(embeddings))
@@ -103,12 +103,12 @@ def retrieval_report(context: dg.AssetExecutionContext, lake: LakeResource) -> P
     from recsys_core.data.splits import NOW, Splits
     from recsys_core.retrieval.index import ItemIndex
     from recsys_core.retrieval.report import retrieval_report as make_report
-    from recsys_core.retrieval.storage import load_tower
+    from recsys_core.retrieval.storage import load_retrieval_model
 
     run = AssetRun(context, lake)
     ratings, splits = run.table("ratings", "every_rating"), Splits.load(run.folder("splits"))
-    tower_of = partial(load_tower, run.folder("two_tower"))
-    report = make_report(ratings, splits, tower_of, ItemIndex.load(run.folder("faiss_index")))
+    model_of = partial(load_retrieval_model, run.folder("two_tower"))
+    report = make_report(ratings, splits, model_of, ItemIndex.load(run.folder("faiss_index")))
     return run.publish(
-        report.save, facts=report.headline(), metadata=retrieval_metadata(report, ratings, tower_of(NOW))
+        report.save, facts=report.headline(), metadata=retrieval_metadata(report, ratings, model_of(NOW))
     )

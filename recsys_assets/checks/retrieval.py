@@ -31,14 +31,14 @@ def towers_number_the_items_as_the_features(lake: LakeResource) -> dg.AssetCheck
     """Row n of a tower's items and row n of its slice's features are the same movie, in every slice."""
     from recsys_core.data.splits import Splits
     from recsys_core.features.tables import of_slice
-    from recsys_core.retrieval.storage import load_tower
+    from recsys_core.retrieval.storage import load_retrieval_model
     from recsys_core.tables import read_table
 
     items, folder = read_table(lake.store.open("item_features") / "item_features.parquet"), lake.store.open("two_tower")
     wrong = [
         name
         for name in Splits.load(lake.store.open("splits")).names
-        if load_tower(folder, name).catalogue.item_ids.tolist() != of_slice(items, name)["item_id"].to_list()
+        if load_retrieval_model(folder, name).catalogue.item_ids.tolist() != of_slice(items, name)["item_id"].to_list()
     ]
     return dg.AssetCheckResult(passed=not wrong, metadata={"slices_at_fault": dg.MetadataValue.json(wrong)})
 
@@ -49,13 +49,13 @@ def index_belongs_to_the_towers(lake: LakeResource) -> dg.AssetCheckResult:
     from recsys_core.data.splits import NOW
     from recsys_core.retrieval.index import ItemIndex
     from recsys_core.retrieval.report import embeddings_match
-    from recsys_core.retrieval.storage import load_tower
+    from recsys_core.retrieval.storage import load_retrieval_model
     from recsys_core.retrieval.vectors import ItemEmbeddings
 
     difference = embeddings_match(
         ItemEmbeddings.load(lake.store.open("item_embeddings")),
         ItemIndex.load(lake.store.open("faiss_index")),
-        load_tower(lake.store.open("two_tower"), NOW),
+        load_retrieval_model(lake.store.open("two_tower"), NOW),
     )
     return dg.AssetCheckResult(passed=difference <= LARGEST_DIFFERENCE, metadata={"largest_difference": difference})
 

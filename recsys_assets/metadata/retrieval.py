@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # these pull in torch and faiss, which must not slow the load
     from recsys_core.retrieval.config import TwoTowerConfig
     from recsys_core.retrieval.index import ItemIndex
     from recsys_core.retrieval.report import RetrievalReport
-    from recsys_core.retrieval.training import FittedTower
+    from recsys_core.retrieval.training import RetrievalModel
     from recsys_core.retrieval.validation_curve import ValidationCurve
     from recsys_core.retrieval.vectors import ItemEmbeddings
 
@@ -40,14 +40,14 @@ def validation_curve(
     return ValidationCurve(ratings=ratings, splits=splits, n_epochs=config.refit_epochs, tell=tell)
 
 
-def training_metadata(towers: Mapping[str, "FittedTower"], curve: "ValidationCurve") -> Metadata:
+def training_metadata(models: Mapping[str, "RetrievalModel"], curve: "ValidationCurve") -> Metadata:
     """Loss of every tower by epoch, and what the tower of the last development slice found meanwhile."""
     points = curve.points()
-    first, *others = towers.items()
+    first, *others = models.items()
 
     def draw_loss(axes: "Axes") -> None:
-        name, tower = first
-        axes.plot(range(1, len(tower.losses) + 1), tower.losses, color=INK, label=f"first tower ({name})")
+        name, model = first
+        axes.plot(range(1, len(model.losses) + 1), model.losses, color=INK, label=f"first tower ({name})")
         for at, (_, refit) in enumerate(others):
             label = "refits, each from the tower before" if not at else None
             axes.plot(range(1, len(refit.losses) + 1), refit.losses, color=ACCENT, linewidth=0.7, label=label)
@@ -58,14 +58,14 @@ def training_metadata(towers: Mapping[str, "FittedTower"], curve: "ValidationCur
         axes.plot(points["epoch"].to_list(), points["recall"].to_list(), marker="o", markersize=4, color=ALARM)
         axes.set(xlabel="epoch of a refit", ylabel="recall@100, last development slice", xlim=(0, None))
 
-    last, best = list(towers.values())[-1], points.sort("recall", descending=True, maintain_order=True).row(0)
+    last, best = list(models.values())[-1], points.sort("recall", descending=True, maintain_order=True).row(0)
     return {
         "loss": float(last.losses[-1]),
         "validation_recall@100": points["recall"][-1],
         "best_validation_recall@100": best[1],
         "best_epoch": best[0],
         "n_items": last.catalogue.n_items,
-        "n_towers": len(towers),
+        "n_towers": len(models),
         "training": picture(draw_loss, draw_recall),
     }
 
@@ -92,7 +92,7 @@ def index_metadata(index: "ItemIndex") -> Metadata:
     }
 
 
-def retrieval_metadata(report: "RetrievalReport", ratings: pl.DataFrame, tower: "FittedTower") -> Metadata:
+def retrieval_metadata(report: "RetrievalReport", ratings: pl.DataFrame, model: "RetrievalModel") -> Metadata:
     """Recall against the number of candidates, and recall against time of other indexes over the same vectors."""
     from recsys_core.retrieval.index_tradeoff import index_tradeoff
     from recsys_core.retrieval.report import latest_users
@@ -100,8 +100,8 @@ def retrieval_metadata(report: "RetrievalReport", ratings: pl.DataFrame, tower: 
     from recsys_core.retrieval.vectors import embed_items, user_vectors
 
     means = report.recall.group_by("k").agg(pl.col("recall").mean()).sort("k")
-    queries = user_vectors(tower, latest_users(ratings, tower))
-    tried = index_tradeoff(embed_items(tower).vectors, queries, time.perf_counter)
+    queries = user_vectors(model, latest_users(ratings, model))
+    tried = index_tradeoff(embed_items(model).vectors, queries, time.perf_counter)
 
     def draw_recall(axes: "Axes") -> None:
         axes.plot(means["k"].to_list(), means["recall"].to_list(), marker="o", markersize=4)

@@ -27,14 +27,14 @@ from recsys_core.features.tables import (
     user_features_by_slice,
 )
 from recsys_core.ranking.config import RankerConfig
-from recsys_core.ranking.inputs import RankingInputs, after_the_last, propose, proposer_of
+from recsys_core.ranking.inputs import RankingInputs, after_the_last, generate_candidates, generator_of
 from recsys_core.ranking.lists import rank
 from recsys_core.ranking.ranker import Ranker, fit_ranker
 from recsys_core.ranking.training_rows import examples_of_slices
 from recsys_core.retrieval.candidates import Candidates
 from recsys_core.retrieval.config import CandidatesConfig, IndexConfig, TwoTowerConfig
-from recsys_core.retrieval.slices import fit_towers
-from recsys_core.retrieval.training import AfterEpoch, FittedTower
+from recsys_core.retrieval.slices import fit_retrieval_models
+from recsys_core.retrieval.training import AfterEpoch, RetrievalModel
 
 logger = logging.getLogger(__name__)
 
@@ -89,8 +89,8 @@ def ranked_lists(data: BenchData, settings: BenchSettings, stage: Stage, k: int)
     splits = chained(past, answering)  # also for retrieval alone: its towers are those of the whole system
     logger.info("fitting retrieval %d times, on %d ratings", len(splits.names), ratings.height)
     items = item_features_by_slice(ratings, data.movies, splits)
-    towers = fit_towers(ratings, items, splits, settings.two_tower, watch=_tell_epochs)
-    ranker = _ranker(ratings, past, items, towers, settings) if stage == "ranking" else None
+    models = fit_retrieval_models(ratings, items, splits, settings.two_tower, watch=_tell_epochs)
+    ranker = _ranker(ratings, past, items, models, settings) if stage == "ranking" else None
     starts = np.array([answering.fit_end(name) for name in answering.names])
     # Who asks before the first of them is answered by the first: its models are what there is.
     at = np.maximum(np.searchsorted(starts, asked["requested_at"].to_numpy(), side="right") - 1, 0)
@@ -98,9 +98,9 @@ def ranked_lists(data: BenchData, settings: BenchSettings, stage: Stage, k: int)
     for number in np.unique(at):
         name, own = answering.names[number], asked.filter(at == number)
         logger.info("listing items for %d of %d users", own.height, asked.height)
-        proposer = proposer_of(towers[name], of_slice(items, name))
-        inputs = propose(
-            replace(proposer, retriever=proposer.retriever.with_index(settings.index)),
+        generator = generator_of(models[name], of_slice(items, name))
+        inputs = generate_candidates(
+            replace(generator, retriever=generator.retriever.with_index(settings.index)),
             data.context.join(own, on="user_id", how="semi"),
             own,
             n_candidates=max(k, settings.candidates.n_candidates),
@@ -116,7 +116,7 @@ def ranked_lists(data: BenchData, settings: BenchSettings, stage: Stage, k: int)
 def _tell_epochs(name: str) -> AfterEpoch:
     """Says now and then how far a training is: the first of a large table takes minutes."""
 
-    def tell(epoch: int, _tower: FittedTower) -> None:
+    def tell(epoch: int, _model: RetrievalModel) -> None:
         if epoch % TOLD_EPOCHS == 0:
             logger.info("retrieval %s: epoch %d", name, epoch)
 
@@ -150,7 +150,7 @@ def _refits(asked: pl.DataFrame, end: int, n: int) -> Splits:
 
 
 def _ranker(
-    ratings: pl.DataFrame, past: Splits, items: pl.DataFrame, towers: dict[str, FittedTower], settings: BenchSettings
+    ratings: pl.DataFrame, past: Splits, items: pl.DataFrame, models: dict[str, RetrievalModel], settings: BenchSettings
 ) -> Ranker | None:
     if past.users.is_empty():
         logger.warning("%s to learn a ranking from: the order is retrieval's", _what_lacks(ratings, settings.holdouts))
@@ -158,7 +158,7 @@ def _ranker(
     logger.info("fitting the ranker, by the likes of %d users", past.users["user_id"].n_unique())
     features = SliceFeatures(items=items, users=user_features_by_slice(ratings, items, past))
     examples = examples_of_slices(
-        ratings, past, features, towers.__getitem__, n_candidates=settings.candidates.n_candidates
+        ratings, past, features, models.__getitem__, n_candidates=settings.candidates.n_candidates
     )
     if not examples.rows["label"].sum():
         logger.warning("retrieval found none of the likes to learn a ranking from: the order is retrieval's")
@@ -182,7 +182,7 @@ def _table(ordered: Candidates, inputs: RankingInputs, data: BenchData, k: int) 
     item_idx, scores = ordered.item_idx[:, :k], ordered.scores[:, :k]
     present = item_idx >= 0
     rows, places = np.nonzero(present)
-    items = inputs.proposer.tower.catalogue.item_ids[item_idx[present]]
+    items = inputs.generator.model.catalogue.item_ids[item_idx[present]]
     return pl.DataFrame(
         {
             "user_id": as_they_came(inputs.users.user_ids[rows], data.user_ids),

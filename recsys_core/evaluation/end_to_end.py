@@ -14,7 +14,7 @@ from recsys_core.evaluation.protocols import Examination, Questions
 from recsys_core.evaluation.report import Answered, EvalReport, evaluate
 from recsys_core.features.tables import of_slice
 from recsys_core.parallel import StopCheck, run_in_parallel
-from recsys_core.ranking.inputs import Proposer, TowerOf, propose, proposer_of
+from recsys_core.ranking.inputs import CandidateGenerator, ModelOf, generate_candidates, generator_of
 from recsys_core.ranking.list_rules import ListedItems, listed_items, rule_all
 from recsys_core.ranking.lists import rank
 from recsys_core.ranking.ranker import Ranker
@@ -30,7 +30,7 @@ class SystemInputs:
     splits: Splits  # with the test's targets
     items: pl.DataFrame  # item_features_by_slice
     movies: pl.DataFrame  # MOVIES
-    tower_of: TowerOf
+    model_of: ModelOf
     ranker_of: Callable[[str], Ranker]  # by window
     index: IndexConfig
     baselines: BaselineLists
@@ -47,10 +47,10 @@ def evaluate_end_to_end(inputs: SystemInputs, config: EvaluationConfig) -> EvalR
 def _answers_of(inputs: SystemInputs, examination: Examination, name: str, check: StopCheck) -> list[Answered]:
     """The answers of the models of one slice."""
     check()
-    items, tower = of_slice(inputs.items, name), inputs.tower_of(name)
-    exact = proposer_of(tower, items)
+    items, model = of_slice(inputs.items, name), inputs.model_of(name)
+    exact = generator_of(model, items)
     models = _Models(
-        proposer=replace(exact, retriever=exact.retriever.with_index(inputs.index)),
+        generator=replace(exact, retriever=exact.retriever.with_index(inputs.index)),
         exact=exact.retriever,
         ranker=inputs.ranker_of(inputs.splits.window_of(name)),
         listed=listed_items(exact, inputs.movies),
@@ -64,7 +64,7 @@ def _answers_of(inputs: SystemInputs, examination: Examination, name: str, check
 class _Models:
     """The models of a slice."""
 
-    proposer: Proposer
+    generator: CandidateGenerator
     exact: Retriever  # the same without an index
     ranker: Ranker
     listed: ListedItems
@@ -73,8 +73,8 @@ class _Models:
 
     def answer(self, questions: Questions) -> Answered:
         n_candidates, rules = self.ranker.n_candidates, self.ranker.list_rules
-        proposed = propose(
-            self.proposer,
+        proposed = generate_candidates(
+            self.generator,
             questions.known,
             questions.requests,
             n_candidates=n_candidates,
@@ -87,7 +87,7 @@ class _Models:
             questions=questions,
             stages=Stages(
                 users=proposed.users,
-                catalogue=self.proposer.tower.catalogue,
+                catalogue=self.generator.model.catalogue,
                 exact=exact.item_idx,
                 found=proposed.candidates.item_idx,
                 ranked=ranked.item_idx,

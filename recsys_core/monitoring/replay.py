@@ -22,7 +22,13 @@ from recsys_core.feedback.parsing import read_history
 from recsys_core.monitoring.served import Served
 from recsys_core.parallel import StopCheck, run_in_parallel
 from recsys_core.ranking.config import ListRulesConfig
-from recsys_core.ranking.inputs import Proposer, RankingInputs, candidate_features, propose_to, proposer_of
+from recsys_core.ranking.inputs import (
+    CandidateGenerator,
+    RankingInputs,
+    candidate_features,
+    generate_candidates_for,
+    generator_of,
+)
 from recsys_core.ranking.list_rules import ListedItems, listed_items, ruled_list
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.serving.bundle import Bundle
@@ -99,7 +105,7 @@ class Replay:
     """The other road to an answer of one release."""
 
     items: pl.DataFrame  # item_features, counted again
-    proposer: Proposer
+    generator: CandidateGenerator
     ranker: Ranker
     listed: ListedItems
 
@@ -121,11 +127,11 @@ class Replay:
         exposed = exposed or replace(Exposed.nothing(), shown=shown_slots(served.impressions))
         batches = _Batches(
             replay=self,
-            known=chronicle_of(known, self.proposer.tower.catalogue),
+            known=chronicle_of(known, self.generator.model.catalogue),
             asked=asked,
             user_values=users.select(names_of("user")).to_numpy(),
-            slots=_Slots.of(served, self.proposer),
-            exposed=exposure_log(exposed.shown, exposed.clicks, self.proposer.tower.catalogue),
+            slots=_Slots.of(served, self.generator),
+            exposed=exposure_log(exposed.shown, exposed.clicks, self.generator.model.catalogue),
             as_arrived=as_arrived,
         )
         return batches.answered()
@@ -133,14 +139,14 @@ class Replay:
 
 def replay_of(bundle: Bundle) -> Replay:
     """The release with its item features counted again, as of its cut-off, from the raw ratings."""
-    tower = bundle.proposer.tower
+    model = bundle.generator.model
     # As the pipeline reads them: of a user and item the latest rating before the cut-off.
-    known = bundle.ratings.filter(pl.col("timestamp") < tower.fit_end)
+    known = bundle.ratings.filter(pl.col("timestamp") < model.fit_end)
     merged = known.unique(["user_id", "item_id"], keep="last", maintain_order=True)
-    items = item_features(merged, bundle.movies, tower.fit_end)
-    proposer = proposer_of(tower, items, bundle.proposer.retriever.index)
-    listed = listed_items(proposer, bundle.movies)
-    return Replay(items=items, proposer=proposer, ranker=bundle.ranker, listed=listed)
+    items = item_features(merged, bundle.movies, model.fit_end)
+    generator = generator_of(model, items, bundle.generator.retriever.index)
+    listed = listed_items(generator, bundle.movies)
+    return Replay(items=items, generator=generator, ranker=bundle.ranker, listed=listed)
 
 
 def shown_places(
@@ -228,13 +234,13 @@ class _Slots:
     places: Int64s  # position - 1
 
     @classmethod
-    def of(cls, served: Served, proposer: Proposer) -> "_Slots":
+    def of(cls, served: Served, generator: CandidateGenerator) -> "_Slots":
         numbered = served.requests.select("request_id").with_row_index("row")
         shown = served.impressions.select("request_id", "item_id", "position")
         slots = shown.join(numbered, on="request_id", how="left", maintain_order="left")
         return cls(
             rows=slots["row"].cast(pl.Int64).to_numpy(),
-            item_idx=proposer.tower.catalogue.idx_of(slots["item_id"].to_numpy()),
+            item_idx=generator.model.catalogue.idx_of(slots["item_id"].to_numpy()),
             places=slots["position"].to_numpy() - 1,
         )
 
@@ -292,7 +298,7 @@ class _Batches:
         """
         places = np.minimum(self.slots.places[own], shown.shape[1] - 1)
         belongs = (shown[rows, places] != NOT_SHOWN) & (places == self.slots.places[own])
-        item_ids = self.replay.proposer.tower.catalogue.item_ids
+        item_ids = self.replay.generator.model.catalogue.item_ids
         return np.where(belongs, item_ids[listed[rows, places]], NOTHING)
 
     def _inputs(self, batch: slice) -> RankingInputs:
@@ -302,8 +308,8 @@ class _Batches:
         # A history that came with a request is one of ratings: whatever the user was shown counts all the same.
         user_ids = asked["user_id"].fill_null(-1).to_numpy()
         arrived_before = (asked["served_at"] // 1_000_000).to_numpy() if self.as_arrived else None
-        inputs = propose_to(
-            replay.proposer,
+        inputs = generate_candidates_for(
+            replay.generator,
             self.known.before(asked["who"].to_numpy(), times),
             times,
             user_values=self.user_values[batch],

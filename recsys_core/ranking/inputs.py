@@ -1,7 +1,7 @@
 """The inputs of ranking: users, their candidates, and the features of both.
 
 Training rows, evaluation and serving share everything below: one path from a history to the ranker's numbers. A
-`Proposer` holds everything that depends on the items alone; it is made once for any number of requests.
+`CandidateGenerator` holds everything that depends on the items alone; it is made once for any number of requests.
 """
 
 from collections.abc import Callable
@@ -22,10 +22,10 @@ from recsys_core.features.state import Requests, UserStates, user_states
 from recsys_core.retrieval.candidates import Candidates, Retriever, seen_at
 from recsys_core.retrieval.closed_form import evidence
 from recsys_core.retrieval.index import ItemIndex
-from recsys_core.retrieval.training import FittedTower
+from recsys_core.retrieval.training import RetrievalModel
 from recsys_core.retrieval.vectors import Parts, parts_of, user_vectors
 
-TowerOf = Callable[[str], FittedTower]
+ModelOf = Callable[[str], RetrievalModel]
 """The tower of a slice, by the slice's name."""
 
 BATCH = 256
@@ -33,21 +33,21 @@ BATCH = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proposer:
+class CandidateGenerator:
     """A tower made ready to answer: its items as they are searched, and as features read them."""
 
     retriever: Retriever
     items: ItemInputs
 
     @property
-    def tower(self) -> FittedTower:
+    def model(self) -> RetrievalModel:
         """The tower that encodes users and items."""
-        return self.retriever.tower
+        return self.retriever.model
 
     @cached_property
     def parts(self) -> Parts:
         """The place of each part in a user's vector."""
-        return parts_of(self.tower)
+        return parts_of(self.model)
 
     def features(
         self, requests: Requests, vectors: Float32s, item_idx: Int64s, user_values: Float32s | None = None
@@ -62,9 +62,9 @@ class Proposer:
         """
         asking = Asking(
             trained=vectors[:, self.parts.trained],
-            closed_form=vectors[:, self.parts.closed_form] * np.float32(self.tower.closed_form_weight),
+            closed_form=vectors[:, self.parts.closed_form] * np.float32(self.model.closed_form_weight),
             trend=vectors[:, self.parts.trend],
-            rating=self.tower.rating_model.encode_users(requests.users.histories),
+            rating=self.model.rating_model.encode_users(requests.users.histories),
             evidence=evidence(requests.users.histories).astype(np.float32),
         )
         pairs = Pairs(
@@ -77,7 +77,7 @@ class Proposer:
 class RankingInputs:
     """Some requests after retrieval."""
 
-    proposer: Proposer
+    generator: CandidateGenerator
     users: Histories
     requested_at: Int64s  # (n_users,) seconds UTC
     user_vectors: Float32s  # (n_users, d)
@@ -86,34 +86,34 @@ class RankingInputs:
     exposures: Exposures | None = None  # None: nothing was ever shown to anybody, as to the users of a window
 
 
-def proposer_of(tower: FittedTower, items: pl.DataFrame, index: ItemIndex | None = None) -> Proposer:
-    """Make a tower ready.
+def generator_of(model: RetrievalModel, items: pl.DataFrame, index: ItemIndex | None = None) -> CandidateGenerator:
+    """Make a retrieval model ready.
 
     Args:
-        tower: encodes both sides.
-        items: `item_features` as of the tower's `fit_end`.
+        model: encodes users and items.
+        items: `item_features` as of the model's `fit_end`.
         index: of the rated items, searched where given; otherwise the search is exact.
     """
-    retriever, parts = Retriever.of(tower, index), parts_of(tower)
+    retriever, parts = Retriever.of(model, index), parts_of(model)
     vectors = retriever.item_vectors
     learned = ItemVectors(
         trained=np.ascontiguousarray(vectors[:, parts.trained]),
         biases=np.ascontiguousarray(vectors[:, parts.bias][:, 0]),
-        shown=tower.closed_form.shown,
-        offered=tower.closed_form.offered,
-        trend=tower.trend.offered,
-        following=tower.covisits.matrix,
-        preceding=tower.covisits.reverse,
-        neighbours=tower.neighbours,
-        rating_biases=tower.rating_model.biases,
-        rating_factors=tower.rating_model.factors,
+        shown=model.closed_form.shown,
+        offered=model.closed_form.offered,
+        trend=model.trend.offered,
+        following=model.covisits.matrix,
+        preceding=model.covisits.reverse,
+        neighbours=model.neighbours,
+        rating_biases=model.rating_model.biases,
+        rating_factors=model.rating_model.factors,
     )
-    inputs = item_inputs(items, names_of("item"), tower.catalogue, learned, tower.fit_end)
-    return Proposer(retriever=retriever, items=inputs)
+    inputs = item_inputs(items, names_of("item"), model.catalogue, learned, model.fit_end)
+    return CandidateGenerator(retriever=retriever, items=inputs)
 
 
-def propose(
-    proposer: Proposer,
+def generate_candidates(
+    generator: CandidateGenerator,
     known: pl.DataFrame,
     requested_at: pl.DataFrame,
     *,
@@ -124,7 +124,7 @@ def propose(
     """Encode users and find their candidates.
 
     Args:
-        proposer: answers.
+        generator: answers.
         known: user_id, item_id, rating, timestamp: all that is known of each user at the request.
         requested_at: user_id, requested_at (seconds UTC); users without any known rating included.
         user_rows: `user_features` at the request, where they have been computed already.
@@ -132,9 +132,9 @@ def propose(
         rewatch_after_days: as in `seen_at`.
     """
     asking = requested_at.sort("user_id")
-    users = histories_of(known, proposer.tower.catalogue, asking["user_id"].to_numpy())
-    return propose_to(
-        proposer,
+    users = histories_of(known, generator.model.catalogue, asking["user_id"].to_numpy())
+    return generate_candidates_for(
+        generator,
         users,
         asking["requested_at"].to_numpy(),
         user_values=None if user_rows is None else _values_of(users, user_rows),
@@ -143,8 +143,8 @@ def propose(
     )
 
 
-def propose_to(
-    proposer: Proposer,
+def generate_candidates_for(
+    generator: CandidateGenerator,
     users: Histories,
     requested_at: Int64s,
     *,
@@ -152,23 +152,23 @@ def propose_to(
     n_candidates: int,
     rewatch_after_days: int | None = None,
 ) -> RankingInputs:
-    """`propose` to users whose histories at the request are known; a user may ask several times.
+    """`generate_candidates` to users whose histories at the request are known; a user may ask several times.
 
     Args:
-        proposer: answers.
+        generator: answers.
         users: all that is known of each at the request.
         requested_at: (n_users,) seconds UTC.
         user_values: (n_users, n_user_features), where they have been computed already.
         n_candidates: how many candidates per user.
         rewatch_after_days: as in `seen_at`.
     """
-    vectors, seen = user_vectors(proposer.tower, users), seen_at(users, requested_at, rewatch_after_days)
+    vectors, seen = user_vectors(generator.model, users), seen_at(users, requested_at, rewatch_after_days)
     return RankingInputs(
-        proposer=proposer,
+        generator=generator,
         users=users,
         requested_at=requested_at,
         user_vectors=vectors,
-        candidates=proposer.retriever.candidates(vectors, seen, requested_at, n_candidates),
+        candidates=generator.retriever.candidates(vectors, seen, requested_at, n_candidates),
         user_values=user_values,
     )
 
@@ -189,9 +189,9 @@ def candidate_features(inputs: RankingInputs) -> Float32s:
 
 
 def _block(inputs: RankingInputs, rows: Int64s) -> FeatureBlock:
-    states: UserStates = user_states(inputs.users.select(rows), inputs.proposer.items)
+    states: UserStates = user_states(inputs.users.select(rows), inputs.generator.items)
     exposures = None if inputs.exposures is None else inputs.exposures.select(rows)
-    return inputs.proposer.features(
+    return inputs.generator.features(
         Requests(users=states, requested_at=inputs.requested_at[rows], exposures=exposures),
         inputs.user_vectors[rows],
         inputs.candidates.item_idx[rows],

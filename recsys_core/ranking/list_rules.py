@@ -17,7 +17,7 @@ import polars as pl
 from recsys_core.arrays import Float32s, Int64s
 from recsys_core.ranking.config import ListRulesConfig
 from recsys_core.ranking.franchises import franchise_numbers
-from recsys_core.ranking.inputs import Proposer
+from recsys_core.ranking.inputs import CandidateGenerator
 from recsys_core.ranking.lists import order_of
 from recsys_core.retrieval.candidates import Candidates
 
@@ -46,11 +46,11 @@ class ListedItems:
         return franchise_numbers(self.titles)
 
 
-def listed_items(proposer: Proposer, movies: pl.DataFrame) -> ListedItems:
-    """The items of a proposer's catalogue; one that the movies (MOVIES) lack has no title."""
-    item_ids = pl.DataFrame({"item_id": proposer.tower.catalogue.item_ids})
+def listed_items(generator: CandidateGenerator, movies: pl.DataFrame) -> ListedItems:
+    """The items of a generator's catalogue; one that the movies (MOVIES) lack has no title."""
+    item_ids = pl.DataFrame({"item_id": generator.model.catalogue.item_ids})
     titles = item_ids.join(movies.select("item_id", "title"), on="item_id", how="left", maintain_order="left")["title"]
-    return ListedItems(vectors=proposer.items.unit_vectors, titles=titles.fill_null("").to_list())
+    return ListedItems(vectors=generator.items.unit_vectors, titles=titles.fill_null("").to_list())
 
 
 @dataclass(frozen=True, kw_only=True)

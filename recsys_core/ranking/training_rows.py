@@ -25,13 +25,13 @@ from recsys_core.features.schemas import EXAMPLE_KEYS
 from recsys_core.features.tables import SliceFeatures, of_slice
 from recsys_core.ranking.config import ShownConfig
 from recsys_core.ranking.inputs import (
-    Proposer,
+    CandidateGenerator,
+    ModelOf,
     RankingInputs,
-    TowerOf,
     candidate_features,
-    propose,
-    propose_to,
-    proposer_of,
+    generate_candidates,
+    generate_candidates_for,
+    generator_of,
 )
 from recsys_core.ranking.schemas import SHOWN
 from recsys_core.retrieval.slices import fitted_digest
@@ -143,7 +143,7 @@ def examples_of_slices(
     ratings: pl.DataFrame,
     splits: Splits,
     features: SliceFeatures,
-    tower_of: TowerOf,
+    model_of: ModelOf,
     *,
     n_candidates: int,
     clicks: pl.DataFrame | None = None,
@@ -154,14 +154,14 @@ def examples_of_slices(
         ratings: RATINGS columns, every rating that was ever given.
         splits: slices with their targets.
         features: of every slice.
-        tower_of: the tower of a slice, fitted on what its models may see.
+        model_of: the tower of a slice, fitted on what its models may see.
         n_candidates: candidates per user.
         clicks: IMPLICIT_COLUMNS that the towers were fitted on beside the ratings, if any.
     """
     slices = []
     for name in splits.asking:
-        inputs = propose(
-            proposer_of(tower_of(name), of_slice(features.items, name)),
+        inputs = generate_candidates(
+            generator_of(model_of(name), of_slice(features.items, name)),
             known_ratings(ratings, splits, name),
             splits.requests(name),
             user_rows=of_slice(features.users, name),
@@ -176,7 +176,7 @@ def shown_rows(
     ratings: pl.DataFrame,
     splits: Splits,
     items: pl.DataFrame,
-    tower_of: TowerOf,
+    model_of: ModelOf,
     config: ShownConfig,
 ) -> pl.DataFrame:
     """Rows of `RankingExamples`: each request is a slice of its own, its label known when the time for an answer ended.
@@ -191,7 +191,7 @@ def shown_rows(
         ratings: RATINGS columns, every rating that was ever given.
         splits: the chain.
         items: `item_features_by_slice`.
-        tower_of: the tower of a slice.
+        model_of: the tower of a slice.
         config: bounds.
 
     Returns:
@@ -205,8 +205,8 @@ def shown_rows(
     parts = [_empty()]
     for number in np.unique(at[at >= 0]):
         own, name = usable.filter(at == number), names[number]
-        proposer = proposer_of(tower_of(name), of_slice(items, name))
-        parts.append(_scored_again(own, logged, ratings, proposer, config.n_candidates))
+        generator = generator_of(model_of(name), of_slice(items, name))
+        parts.append(_scored_again(own, logged, ratings, generator, config.n_candidates))
     return _only_orders(pl.concat(parts))
 
 
@@ -218,10 +218,10 @@ def slice_rows(
     Raises:
         DataError: the tower was fitted on anything else than what models of the slice may see.
     """
-    tower, allowed = inputs.proposer.tower, fitted_digest(ratings, clicks, splits, name)
-    if tower.fitted_on != allowed:
+    model, allowed = inputs.generator.model, fitted_digest(ratings, clicks, splits, name)
+    if model.fitted_on != allowed:
         raise DataError(
-            f"the tower of slice {name} was fitted on ratings {tower.fitted_on}, but its models may see exactly "
+            f"the tower of slice {name} was fitted on ratings {model.fitted_on}, but its models may see exactly "
             f"{allowed}: rebuild two_tower, because its scores could know the answers"
         )
     liked = splits.targets.filter(slice=name).select("user_id", "item_id", label=pl.lit(1, pl.Int8))
@@ -243,7 +243,7 @@ def candidate_rows(inputs: RankingInputs) -> pl.DataFrame:
     features = pl.DataFrame(candidate_features(inputs)[present], schema=list(FEATURE_NAMES), orient="row")
     return features.select(
         pl.Series("user_id", np.repeat(inputs.users.user_ids, item_idx.shape[1])[present.ravel()]),
-        pl.Series("item_id", inputs.proposer.tower.catalogue.item_ids[item_idx[present]]),
+        pl.Series("item_id", inputs.generator.model.catalogue.item_ids[item_idx[present]]),
         pl.all(),
     )
 
@@ -279,15 +279,15 @@ def _only_orders(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _scored_again(
-    slots: pl.DataFrame, logged: LoggedFeedback, ratings: pl.DataFrame, proposer: Proposer, n_candidates: int
+    slots: pl.DataFrame, logged: LoggedFeedback, ratings: pl.DataFrame, generator: CandidateGenerator, n_candidates: int
 ) -> pl.DataFrame:
     """The rows of some slots, with the features that a retriever gives them as of their request."""
     requests = slots.unique("request_id", keep="first", maintain_order=True).with_row_index("row")
     times = requests["shown_at"].to_numpy()
-    user_ids, catalogue = requests["user_id"].to_numpy(), proposer.tower.catalogue
+    user_ids, catalogue = requests["user_id"].to_numpy(), generator.model.catalogue
     users = chronicle_of(ratings, catalogue).before(user_ids, times)
     exposures = exposure_log(logged.outcomes, logged.clicks, catalogue).before(user_ids, times)
-    inputs = replace(propose_to(proposer, users, times, n_candidates=n_candidates), exposures=exposures)
+    inputs = replace(generate_candidates_for(generator, users, times, n_candidates=n_candidates), exposures=exposures)
     numbered = slots.join(requests.select("request_id", "row"), on="request_id", maintain_order="left")
     rows = numbered["row"].cast(pl.Int64).to_numpy()
     item_idx = catalogue.idx_of(numbered["item_id"].to_numpy())

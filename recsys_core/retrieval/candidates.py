@@ -19,7 +19,7 @@ from recsys_core.data.schemas import LIKED
 from recsys_core.days import DAY_S
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.index import BATCH, ExactSearch, ItemIndex, Searchable, build_index
-from recsys_core.retrieval.training import FittedTower
+from recsys_core.retrieval.training import RetrievalModel
 from recsys_core.retrieval.vectors import item_vectors
 
 
@@ -81,14 +81,14 @@ class Retriever:
         index: of the rated items, in their order; None: the search is exact.
     """
 
-    tower: FittedTower
+    model: RetrievalModel
     item_vectors: Float32s
     index: ItemIndex | None
 
     @classmethod
-    def of(cls, tower: FittedTower, index: ItemIndex | None = None) -> "Retriever":
+    def of(cls, model: RetrievalModel, index: ItemIndex | None = None) -> "Retriever":
         """Make a tower's items ready."""
-        return cls(tower=tower, item_vectors=item_vectors(tower), index=index)
+        return cls(model=model, item_vectors=item_vectors(model), index=index)
 
     def candidates(self, vectors: Float32s, seen: Histories, requested_at: Int64s, n: int) -> Candidates:
         """The best items of each user: rated ones by score, and behind them new ones, in the places kept for those.
@@ -100,8 +100,8 @@ class Retriever:
                 from before the tower's `fit_end` gets no new items: what was new then is known by now.
             n: candidates per user, new ones included.
         """
-        is_now = requested_at >= self.tower.fit_end
-        n_new = min(int(self.tower.new_item_share * n), len(self.tower.new)) if is_now.any() else 0
+        is_now = requested_at >= self.model.fit_end
+        n_new = min(int(self.model.new_item_share * n), len(self.model.new)) if is_now.any() else 0
         rated = self._among_rated(vectors, seen, requested_at, n - n_new)
         if not n_new:
             return rated
@@ -110,31 +110,31 @@ class Retriever:
         return _joined(rated, new)
 
     def _among_rated(self, vectors: Float32s, seen: Histories, requested_at: Int64s, n: int) -> Candidates:
-        tower = self.tower
+        model = self.model
         is_past = len(requested_at) > 0 and int(requested_at.min()) <= self._last_birth
-        births = Births(first_rated_at=tower.first_rated_at, requested_at=requested_at) if is_past else None
+        births = Births(first_rated_at=model.first_rated_at, requested_at=requested_at) if is_past else None
         return find_candidates(self._rated, vectors, seen, n, births)
 
     @cached_property
     def _last_birth(self) -> int:
-        return int(self.tower.first_rated_at[self.tower.rated].max(initial=0))
+        return int(self.model.first_rated_at[self.model.rated].max(initial=0))
 
     def with_index(self, config: IndexConfig) -> "Retriever":
         """The same, searched by an index that is built here."""
-        vectors = self.item_vectors[self.tower.rated]
-        return replace(self, index=build_index(vectors, self.tower.rated_ids, config))
+        vectors = self.item_vectors[self.model.rated]
+        return replace(self, index=build_index(vectors, self.model.rated_ids, config))
 
     @cached_property
     def _rated(self) -> "_Part":
-        rated = self.tower.rated
+        rated = self.model.rated
         index = ExactSearch(vectors=self.item_vectors[rated]) if self.index is None else self.index
         return _Part(searched=index, item_idx=rated)
 
     @cached_property
     def _new(self) -> "_Part":
-        new = self.tower.new
+        new = self.model.new
         exact = IndexConfig(flat_until=max(len(new), IndexConfig().flat_until))
-        index = build_index(self.item_vectors[new], self.tower.catalogue.item_ids[new], exact)
+        index = build_index(self.item_vectors[new], self.model.catalogue.item_ids[new], exact)
         return _Part(searched=index, item_idx=new)
 
 

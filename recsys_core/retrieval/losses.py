@@ -41,7 +41,7 @@ def full_softmax(
 
 
 def sampled_softmax(
-    user_vectors: torch.Tensor, model: TwoTower, examples: Examples, negatives: Negatives, other_weight: float
+    user_vectors: torch.Tensor, towers: TwoTower, examples: Examples, negatives: Negatives, other_weight: float
 ) -> torch.Tensor:
     """`full_softmax`, its sum over the catalogue estimated; nothing here is as large as the catalogue.
 
@@ -53,12 +53,12 @@ def sampled_softmax(
 
     Args:
         user_vectors: (n_users, dim + 1).
-        model: gives the vectors of the items needed, and of no other.
+        towers: give the vectors of the items needed, and of no other.
         examples: what was shown and what was asked.
         negatives: drawn for this batch.
         other_weight: weight of a rating below a like.
     """
-    scores = sampled_scores(user_vectors, model, examples, negatives)
+    scores = sampled_scores(user_vectors, towers, examples, negatives)
     n_asked = len(examples.asked.item_idx)
     picked = scores.own[:n_asked] - scores.log_sum(scores.own_rows[:n_asked])
     return _mean_loss(picked, examples, other_weight)
@@ -86,14 +86,14 @@ class SampledScores:
 
 
 def sampled_scores(
-    user_vectors: torch.Tensor, model: TwoTower, examples: Examples, negatives: Negatives
+    user_vectors: torch.Tensor, towers: TwoTower, examples: Examples, negatives: Negatives
 ) -> SampledScores:
     """Scores of what each user rated and was not shown, and corrected ones of what was drawn."""
     own_items = torch.cat([torch.from_numpy(examples.asked.item_idx), torch.from_numpy(negatives.later_items)])
     own_rows = torch.cat([torch.from_numpy(examples.asked.rows), torch.from_numpy(negatives.later_rows)])
     drawn = torch.from_numpy(negatives.item_idx)
     needed, place = torch.unique(torch.cat([own_items, drawn]), return_inverse=True)
-    vectors = model.items(needed)  # (n_needed, dim + 1)
+    vectors = towers.items(needed)  # (n_needed, dim + 1)
     n_own = len(own_items)
     correction = torch.from_numpy(negatives.n_drawn / negatives.n_expected).log().float()  # (n_negatives,)
     corrected = user_vectors @ vectors[place[n_own:]].T + correction

@@ -13,7 +13,7 @@ from recsys_core.metrics.ranking import recall_at_k
 from recsys_core.metrics.relevance import hits_of
 from recsys_core.retrieval.candidates import Retriever
 from recsys_core.retrieval.index import ItemIndex, index_recall
-from recsys_core.retrieval.training import FittedTower
+from recsys_core.retrieval.training import RetrievalModel
 from recsys_core.retrieval.vectors import ItemEmbeddings, item_vectors, user_vectors
 from recsys_core.tables import load_tables, save_tables
 
@@ -61,43 +61,43 @@ class RetrievalReport:
 
 
 def retrieval_report(
-    ratings: pl.DataFrame, splits: Splits, tower_of: Callable[[str], FittedTower], index: ItemIndex
+    ratings: pl.DataFrame, splits: Splits, model_of: Callable[[str], RetrievalModel], index: ItemIndex
 ) -> RetrievalReport:
     """Recall of the towers of the development windows, and of the serving tower's index for the latest users.
 
     Args:
         ratings: RATINGS columns, every rating that was ever given.
         splits: with the targets of the development windows.
-        tower_of: the tower of a slice.
+        model_of: the tower of a slice.
         index: of the serving tower.
     """
-    serving = tower_of(NOW)
+    serving = model_of(NOW)
     users = latest_users(ratings, serving)
     found = index_recall(index, item_vectors(serving)[serving.rated], user_vectors(serving, users), INDEX_RECALL_AT)
     names = [name for window in splits.development for name in splits.slices_of(window)]
     asking = [name for name in names if name in splits.asking]
     return RetrievalReport(
-        recall=pl.concat([slice_recall(ratings, splits, tower_of(name), name) for name in asking]),
+        recall=pl.concat([slice_recall(ratings, splits, model_of(name), name) for name in asking]),
         index_recall=pl.DataFrame({"user_id": users.user_ids, "recall": found}),
     )
 
 
-def latest_users(ratings: pl.DataFrame, tower: FittedTower, n: int = N_LATEST) -> Histories:
+def latest_users(ratings: pl.DataFrame, model: RetrievalModel, n: int = N_LATEST) -> Histories:
     """The histories of the users who rated last, by ascending id."""
     last = ratings.group_by("user_id").agg(pl.col("timestamp").max()).sort("timestamp", "user_id").tail(n)
     known = ratings.unique(["user_id", "item_id"], keep="last", maintain_order=True)
-    return histories_of(known, tower.catalogue, last["user_id"].sort().to_numpy())
+    return histories_of(known, model.catalogue, last["user_id"].sort().to_numpy())
 
 
-def embeddings_match(embeddings: ItemEmbeddings, index: ItemIndex, tower: FittedTower, n: int = 100) -> float:
+def embeddings_match(embeddings: ItemEmbeddings, index: ItemIndex, model: RetrievalModel, n: int = 100) -> float:
     """Largest difference between the index's scores and the towers' dot products, over n random items as queries.
 
     It is 0 up to rounding when tower, vectors and index belong together; any mix-up of ids or versions makes it large,
     and infinite where ids or shapes differ.
     """
-    exact = item_vectors(tower)[tower.rated]  # by itself, so that a fault of `embed_items` cannot agree with itself
+    exact = item_vectors(model)[model.rated]  # by itself, so that a fault of `embed_items` cannot agree with itself
     if not (
-        np.array_equal(embeddings.item_ids, tower.rated_ids)
+        np.array_equal(embeddings.item_ids, model.rated_ids)
         and np.array_equal(index.item_ids, embeddings.item_ids)
         and embeddings.vectors.shape == exact.shape == (index.n_items, index.faiss_index.d)
     ):
@@ -108,13 +108,13 @@ def embeddings_match(embeddings: ItemEmbeddings, index: ItemIndex, tower: Fitted
     return float(np.abs(scores - expected)[item_idx >= 0].max())  # an inverted file may find fewer
 
 
-def slice_recall(ratings: pl.DataFrame, splits: Splits, tower: FittedTower, name: str) -> pl.DataFrame:
+def slice_recall(ratings: pl.DataFrame, splits: Splits, model: RetrievalModel, name: str) -> pl.DataFrame:
     """k, slice, user_id, recall: the tower's candidates, by exact search, for the users of a slice."""
-    users = histories_of(known_ratings(ratings, splits, name), tower.catalogue, splits.users_of(name))
-    n = min(max(RECALL_AT), tower.catalogue.n_items)
+    users = histories_of(known_ratings(ratings, splits, name), model.catalogue, splits.users_of(name))
+    n = min(max(RECALL_AT), model.catalogue.n_items)
     requested_at = splits.requests(name).sort("user_id")["requested_at"].to_numpy()
-    candidates = Retriever.of(tower).candidates(user_vectors(tower, users), users, requested_at, n)
-    ids = np.where(candidates.item_idx >= 0, tower.catalogue.item_ids[candidates.item_idx], -1)
+    candidates = Retriever.of(model).candidates(user_vectors(model, users), users, requested_at, n)
+    ids = np.where(candidates.item_idx >= 0, model.catalogue.item_ids[candidates.item_idx], -1)
     relevant = relevant_items(splits.targets.filter(slice=name), users.user_ids)
     hits = hits_of(ids, relevant)
     return pl.concat(

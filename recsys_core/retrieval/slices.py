@@ -22,22 +22,22 @@ from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.training import (
     AfterEpoch,
     Beside,
-    FittedTower,
     LinearParts,
+    RetrievalModel,
     TrainingCallbacks,
     fit_linear_parts,
-    fit_two_tower,
+    fit_retrieval_model,
 )
 
 
-def fit_towers(
+def fit_retrieval_models(
     ratings: pl.DataFrame,
     items: pl.DataFrame,
     splits: Splits,
     config: TwoTowerConfig,
     watch: Callable[[str], AfterEpoch | None] | None = None,
     clicks: pl.DataFrame | None = None,
-) -> dict[str, FittedTower]:
+) -> dict[str, RetrievalModel]:
     """A retriever for each slice, by name, in the order of the chain.
 
     Args:
@@ -53,7 +53,7 @@ def fit_towers(
     with threadpool_limits(limits=config.n_threads, user_api="blas"):
         tasks: list[Callable[[StopCheck], None]] = [partial(chain.fit_linear, name) for name in splits.names]
         run_in_parallel([chain.train, *tasks], at_once=2)
-    return chain.towers
+    return chain.models
 
 
 def fitted_digest(ratings: pl.DataFrame, clicks: pl.DataFrame | None, splits: Splits, name: str) -> str:
@@ -72,7 +72,7 @@ class _Chain:
     config: TwoTowerConfig
     watch: Callable[[str], AfterEpoch | None] | None
     clicks: pl.DataFrame | None
-    towers: dict[str, FittedTower] = field(default_factory=dict)
+    models: dict[str, RetrievalModel] = field(default_factory=dict)
     _linear: dict[str, LinearParts] = field(default_factory=dict)
     _is_fitted: threading.Condition = field(default_factory=threading.Condition)
 
@@ -81,7 +81,7 @@ class _Chain:
         start = None
         for name in self.splits.names:
             look = None if self.watch is None else self.watch(name)
-            start = self.towers[name] = fit_two_tower(
+            start = self.models[name] = fit_retrieval_model(
                 fit_ratings(self.ratings, self.splits, name),
                 of_slice(self.items, name),
                 self.splits.fit_end(name),

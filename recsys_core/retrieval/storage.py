@@ -19,32 +19,32 @@ from recsys_core.retrieval.closed_form import ClosedForm
 from recsys_core.retrieval.covisits import CoVisits
 from recsys_core.retrieval.rating_model import RatingModel
 from recsys_core.retrieval.towers import TwoTower
-from recsys_core.retrieval.training import FittedTower, LinearParts
+from recsys_core.retrieval.training import LinearParts, RetrievalModel
 from recsys_core.retrieval.trend import Trend
 from recsys_core.tables import write_table
 
 
-def save_towers(towers: Mapping[str, FittedTower], folder: Path) -> None:
+def save_retrieval_models(models: Mapping[str, RetrievalModel], folder: Path) -> None:
     """Write `<slice>.safetensors` per tower, and the loss of every epoch in `training.parquet`."""
-    for name, tower in towers.items():
-        _save(tower, folder / f"{name}.safetensors")
+    for name, model in models.items():
+        _save(model, folder / f"{name}.safetensors")
     curves = [
-        pl.DataFrame({"epoch": np.arange(1, len(tower.losses) + 1), "loss": tower.losses}).select(
+        pl.DataFrame({"epoch": np.arange(1, len(model.losses) + 1), "loss": model.losses}).select(
             pl.lit(name).alias("slice"), "epoch", "loss"
         )
-        for name, tower in towers.items()
+        for name, model in models.items()
     ]
     write_table(pl.concat(curves), folder / "training.parquet")
 
 
-def tower_facts(towers: Mapping[str, FittedTower]) -> dict[str, JsonValue]:
+def retrieval_facts(models: Mapping[str, RetrievalModel]) -> dict[str, JsonValue]:
     """Facts for the manifest: the data that each tower was fitted on, and the cut-off of the last."""
-    *_, last = towers.values()
-    digests = {f"fitted_on.{name}": tower.fitted_on for name, tower in towers.items()}
+    *_, last = models.values()
+    digests = {f"fitted_on.{name}": model.fitted_on for name, model in models.items()}
     return {**digests, "learned_until": moment(last.fit_end)}
 
 
-def load_tower(folder: Path, name: str) -> FittedTower:
+def load_retrieval_model(folder: Path, name: str) -> RetrievalModel:
     """The tower of one slice, ready to encode.
 
     Raises:
@@ -55,21 +55,21 @@ def load_tower(folder: Path, name: str) -> FittedTower:
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # the handle is no mapping
             about = json.loads(file.metadata()["tower"])
-        return _tower(tensors, about)
+        return _model(tensors, about)
     # The last four are a header that is still readable but names other tensors, sizes or keys.
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as fault:
         raise ArtifactError(f"{path} is missing or damaged: {REBUILD}") from fault
 
 
-def _tower(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> FittedTower:
+def _model(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> RetrievalModel:
     item_ids, losses = tensors.pop("item_ids").numpy(), tensors.pop("losses").numpy()
     first_rated_at = tensors.pop("first_rated_at").numpy()
     linear = _linear_parts(tensors, about, len(item_ids))
     with torch.device("meta"):  # no initial weights are drawn: all of them are replaced
-        model = TwoTower(tensors["content"].numpy(), tensors["log_popularity"].numpy(), int(about["dim"]))
-    model.load_state_dict(tensors, assign=True)
-    return FittedTower(
-        model=model.eval(),
+        towers = TwoTower(tensors["content"].numpy(), tensors["log_popularity"].numpy(), int(about["dim"]))
+    towers.load_state_dict(tensors, assign=True)
+    return RetrievalModel(
+        towers=towers.eval(),
         linear=linear,
         closed_form_weight=about["closed_form_weight"],
         new_item_share=about["new_item_share"],
@@ -112,33 +112,33 @@ def _linear_parts(tensors: dict[str, torch.Tensor], about: dict[str, float], n_i
     )
 
 
-def _save(tower: FittedTower, path: Path) -> None:
-    tensors = {name: tensor.contiguous() for name, tensor in tower.model.state_dict().items()}
-    tensors["item_ids"] = torch.tensor(tower.catalogue.item_ids)
-    tensors["first_rated_at"] = torch.from_numpy(tower.first_rated_at)
-    tensors["losses"] = torch.from_numpy(tower.losses)
-    tensors["closed_form.shown"] = torch.from_numpy(tower.closed_form.shown)
-    tensors["closed_form.gains"] = torch.from_numpy(tower.closed_form.gains)
-    tensors["trend.starts"] = torch.from_numpy(tower.trend.starts)
-    tensors["trend.offered"] = torch.from_numpy(tower.trend.offered)
-    tensors["covisits.offsets"] = torch.from_numpy(tower.covisits.offsets)
-    tensors["covisits.followers"] = torch.from_numpy(tower.covisits.followers.astype(np.int32))  # half the bytes
-    tensors["covisits.lifts"] = torch.from_numpy(tower.covisits.lifts)
-    tensors["neighbours.offsets"] = torch.from_numpy(tower.neighbours.offsets)
-    tensors["neighbours.item_idx"] = torch.from_numpy(tower.neighbours.item_idx.astype(np.int32))  # half the bytes
-    tensors["neighbours.evidence"] = torch.from_numpy(tower.neighbours.evidence)
-    tensors["neighbours.recency"] = torch.from_numpy(tower.neighbours.recency)
-    tensors["rating_model.biases"] = torch.from_numpy(tower.rating_model.biases)
-    tensors["rating_model.factors"] = torch.from_numpy(tower.rating_model.factors)
-    tensors["rating_model.gains"] = torch.from_numpy(tower.rating_model.gains)
+def _save(model: RetrievalModel, path: Path) -> None:
+    tensors = {name: tensor.contiguous() for name, tensor in model.towers.state_dict().items()}
+    tensors["item_ids"] = torch.tensor(model.catalogue.item_ids)
+    tensors["first_rated_at"] = torch.from_numpy(model.first_rated_at)
+    tensors["losses"] = torch.from_numpy(model.losses)
+    tensors["closed_form.shown"] = torch.from_numpy(model.closed_form.shown)
+    tensors["closed_form.gains"] = torch.from_numpy(model.closed_form.gains)
+    tensors["trend.starts"] = torch.from_numpy(model.trend.starts)
+    tensors["trend.offered"] = torch.from_numpy(model.trend.offered)
+    tensors["covisits.offsets"] = torch.from_numpy(model.covisits.offsets)
+    tensors["covisits.followers"] = torch.from_numpy(model.covisits.followers.astype(np.int32))  # half the bytes
+    tensors["covisits.lifts"] = torch.from_numpy(model.covisits.lifts)
+    tensors["neighbours.offsets"] = torch.from_numpy(model.neighbours.offsets)
+    tensors["neighbours.item_idx"] = torch.from_numpy(model.neighbours.item_idx.astype(np.int32))  # half the bytes
+    tensors["neighbours.evidence"] = torch.from_numpy(model.neighbours.evidence)
+    tensors["neighbours.recency"] = torch.from_numpy(model.neighbours.recency)
+    tensors["rating_model.biases"] = torch.from_numpy(model.rating_model.biases)
+    tensors["rating_model.factors"] = torch.from_numpy(model.rating_model.factors)
+    tensors["rating_model.gains"] = torch.from_numpy(model.rating_model.gains)
     about = {
-        "dim": tower.model.dim,
-        "fit_end": tower.fit_end,
-        "fitted_on": tower.fitted_on,
-        "closed_form_weight": tower.closed_form_weight,
-        "new_item_share": tower.new_item_share,
-        "closed_form_recency": tower.closed_form.recency_power,
-        "rating_mean": tower.rating_model.mean,
+        "dim": model.towers.dim,
+        "fit_end": model.fit_end,
+        "fitted_on": model.fitted_on,
+        "closed_form_weight": model.closed_form_weight,
+        "new_item_share": model.new_item_share,
+        "closed_form_recency": model.closed_form.recency_power,
+        "rating_mean": model.rating_model.mean,
     }
     # One metadata entry, because safetensors writes several in an order that changes from run to run.
     save_file(tensors, path, metadata={"tower": json.dumps(about, sort_keys=True)})

@@ -187,15 +187,15 @@ class UserEncoder:
         return weight, np.sqrt(amount + np.float32(1))
 
 
-def user_encoder(model: TwoTower) -> UserEncoder:
+def user_encoder(towers: TwoTower) -> UserEncoder:
     """Take what answering needs out of a trained model."""
     with torch.inference_mode():
         return UserEncoder(
-            rated=(model.rated.weight + model.content_rated(model.content)).numpy(),
-            rating_weight=model.rating_weight.numpy(),
-            place_bias=model.place_bias.numpy(),
-            age_bias=model.age_bias.numpy(),
-            everyone=model.everyone.numpy(),
+            rated=(towers.rated.weight + towers.content_rated(towers.content)).numpy(),
+            rating_weight=towers.rating_weight.numpy(),
+            place_bias=towers.place_bias.numpy(),
+            age_bias=towers.age_bias.numpy(),
+            everyone=towers.everyone.numpy(),
         )
 
 

@@ -50,10 +50,10 @@ class LinearParts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FittedTower:
+class RetrievalModel:
     """All parts of the retriever, the items that they know, and how the training went; `vectors` joins them."""
 
-    model: TwoTower
+    towers: TwoTower
     linear: LinearParts
     closed_form_weight: float
     catalogue: Catalogue
@@ -106,10 +106,10 @@ class FittedTower:
     @cached_property
     def user_encoder(self) -> UserEncoder:
         """The user tower for answering, without torch."""
-        return user_encoder(self.model)
+        return user_encoder(self.towers)
 
 
-AfterEpoch = Callable[[int, FittedTower], None]
+AfterEpoch = Callable[[int, RetrievalModel], None]
 """Called with (epochs done, the tower), while the tower is still being trained."""
 
 
@@ -125,11 +125,11 @@ class TrainingCallbacks:
         if self.after_step is not None:
             self.after_step(done, n_steps)
 
-    def passed(self, epoch: int, tower: FittedTower) -> None:
+    def passed(self, epoch: int, model: RetrievalModel) -> None:
         """Called after each epoch; copy the tower if you keep it."""
         if self.after_epoch is not None:
             with _DRAWING, torch.random.fork_rng(devices=[]):
-                self.after_epoch(epoch, replace(tower))  # a copy, since a tower keeps the encoder that it made first
+                self.after_epoch(epoch, replace(model))  # a copy, since a tower keeps the encoder that it made first
 
 
 NO_CALLBACKS = TrainingCallbacks()
@@ -146,7 +146,7 @@ class Beside:
         linear: the parts in closed form, if they are fitted already.
     """
 
-    start: FittedTower | None = None
+    start: RetrievalModel | None = None
     clicks: pl.DataFrame | None = None
     linear: LinearParts | None = None
 
@@ -161,14 +161,14 @@ class Beside:
 ALONE = Beside()
 
 
-def fit_two_tower(
+def fit_retrieval_model(
     ratings: pl.DataFrame,
     items: pl.DataFrame,
     fit_end: int,
     config: TwoTowerConfig,
     callbacks: TrainingCallbacks = NO_CALLBACKS,
     beside: Beside = ALONE,
-) -> FittedTower:
+) -> RetrievalModel:
     """Train both towers on the ratings before `fit_end`, with the softmax over the catalogue, all of it or a sample.
 
     An item without any rating by the time of a training example is no negative of it.
@@ -192,13 +192,13 @@ def fit_two_tower(
     schedule = Schedule.of(config, is_refit=beside.start is not None)
     users = users.select(np.flatnonzero(users.lengths >= 2))  # one rating cannot be both question and answer
     with _threads(config.n_threads):
-        model, chance = _untrained(items, config)
+        towers, chance = _untrained(items, config)
         if beside.start is not None:
-            model.start_from(beside.start.model, catalogue.idx_of(beside.start.catalogue.item_ids))
+            towers.start_from(beside.start.towers, catalogue.idx_of(beside.start.catalogue.item_ids))
         first = first_rated_at(seen, catalogue)
-        model.forget(np.flatnonzero(first == NEVER))  # no gradient reaches them: they are no negatives either
-        tower = FittedTower(
-            model=model,
+        towers.forget(np.flatnonzero(first == NEVER))  # no gradient reaches them: they are no negatives either
+        model = RetrievalModel(
+            towers=towers,
             linear=linear,
             closed_form_weight=config.closed_form_weight,
             catalogue=catalogue,
@@ -212,10 +212,10 @@ def fit_two_tower(
             users=users,
             clicked=_clicked(beside.clicks_before(fit_end), seen, users, catalogue),
             chance=chance,
-            first_rated_at=tower.first_rated_at,
+            first_rated_at=model.first_rated_at,
         )
-        losses = _train(tower, data, config, schedule, callbacks)
-    return replace(tower, model=model.eval(), losses=losses)
+        losses = _train(model, data, config, schedule, callbacks)
+    return replace(model, towers=towers.eval(), losses=losses)
 
 
 def fit_linear_parts(users: Histories, fit_end: int, config: TwoTowerConfig) -> LinearParts:
@@ -270,16 +270,16 @@ def _untrained(items: pl.DataFrame, config: TwoTowerConfig) -> tuple[TwoTower, t
     popularity = standardised_log_popularity(items["n_likes"].to_numpy())
     with _DRAWING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(child_seed(config.seed, "two_tower", "torch"))
-        model = TwoTower(content_matrix(items), popularity, config.dim)
-        return model, torch.Generator().set_state(torch.get_rng_state())
+        towers = TwoTower(content_matrix(items), popularity, config.dim)
+        return towers, torch.Generator().set_state(torch.get_rng_state())
 
 
 def _train(
-    tower: FittedTower, data: TrainingData, config: TwoTowerConfig, schedule: Schedule, callbacks: TrainingCallbacks
+    model: RetrievalModel, data: TrainingData, config: TwoTowerConfig, schedule: Schedule, callbacks: TrainingCallbacks
 ) -> Float32s:
-    model, users, chance = tower.model, data.users, data.chance
+    towers, users, chance = model.towers, data.users, data.chance
     sampler = sampler_of(users, config.n_negatives) if users.n_items > config.full_softmax_until else None
-    optimisers = _optimisers(model, schedule.learning_rate, sparse=sampler is not None)
+    optimisers = _optimisers(towers, schedule.learning_rate, sparse=sampler is not None)
     n_steps = schedule.n_epochs * max(1, -(-users.n_users // config.batch_users))
     rates = [torch.optim.lr_scheduler.LambdaLR(one, lambda step: 1 - step / n_steps) for one in optimisers]
     losses = np.zeros(schedule.n_epochs, dtype=np.float32)
@@ -289,8 +289,8 @@ def _train(
         draws = child(config.seed, "two_tower", "negatives", str(epoch))
         batches = list(_batches(data, config, rng))
         for examples in batches:
-            loss = _loss(model, examples, config, chance, sampler.draw(examples, draws) if sampler else None)
-            model.zero_grad()
+            loss = _loss(towers, examples, config, chance, sampler.draw(examples, draws) if sampler else None)
+            towers.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch ships no annotation for it
             for optimiser, rate in zip(optimisers, rates, strict=True):
                 optimiser.step()
@@ -298,15 +298,15 @@ def _train(
             losses[epoch] += loss.item() / len(batches)
             done += 1
             callbacks.stepped(done, n_steps)
-        callbacks.passed(epoch + 1, tower)
+        callbacks.passed(epoch + 1, model)
     logger.info("two-tower trained on %d users: loss %.3f -> %.3f", users.n_users, losses[0], losses[-1])
     return losses
 
 
-def _optimisers(model: TwoTower, learning_rate: float, *, sparse: bool) -> list[torch.optim.Optimizer]:
+def _optimisers(towers: TwoTower, learning_rate: float, *, sparse: bool) -> list[torch.optim.Optimizer]:
     """Adam; where a step touches few items, the tables of items get one that leaves the other rows alone."""
-    tables = [model.rated.weight, model.offered.weight] if sparse else []
-    rest = [one for one in model.parameters() if not any(one is table for table in tables)]
+    tables = [towers.rated.weight, towers.offered.weight] if sparse else []
+    rest = [one for one in towers.parameters() if not any(one is table for table in tables)]
     optimisers: list[torch.optim.Optimizer] = [torch.optim.Adam(rest, lr=learning_rate)]
     if tables:
         optimisers.append(torch.optim.SparseAdam(tables, lr=learning_rate))
@@ -326,7 +326,7 @@ def _batches(data: TrainingData, config: TwoTowerConfig, rng: np.random.Generato
 
 
 def _loss(
-    model: TwoTower,
+    towers: TwoTower,
     examples: Examples,
     config: TwoTowerConfig,
     chance: torch.Generator,
@@ -336,12 +336,12 @@ def _loss(
     shown = history_batch(examples.shown)
     keep = 1 - config.history_dropout
     kept = torch.bernoulli(torch.full((len(shown.item),), keep), generator=chance) / keep
-    vectors = model.users(shown, kept, only_needed=negatives is not None)  # (n_users, dim + 1)
+    vectors = towers.users(shown, kept, only_needed=negatives is not None)  # (n_users, dim + 1)
     body = _dropout(vectors[:, :-1], config.vector_dropout, chance)
     vectors = torch.cat([body, vectors[:, -1:]], dim=1)
     if negatives is None:
-        return full_softmax(vectors, model.items(), examples, config.other_weight)
-    return sampled_softmax(vectors, model, examples, negatives, config.other_weight)
+        return full_softmax(vectors, towers.items(), examples, config.other_weight)
+    return sampled_softmax(vectors, towers, examples, negatives, config.other_weight)
 
 
 def _dropout(values: torch.Tensor, share: float, chance: torch.Generator) -> torch.Tensor:
@@ -370,7 +370,7 @@ def first_rated_at(ratings: pl.DataFrame, catalogue: Catalogue) -> Int64s:
     return first
 
 
-def encode_items(model: TwoTower) -> Float32s:
+def encode_items(towers: TwoTower) -> Float32s:
     """(n_items, dim + 1) item vectors."""
     with torch.inference_mode():
-        return model.items().numpy()
+        return towers.items().numpy()

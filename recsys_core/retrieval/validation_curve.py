@@ -12,7 +12,7 @@ import polars as pl
 
 from recsys_core.data.splits import Splits
 from recsys_core.retrieval.report import slice_recall
-from recsys_core.retrieval.training import AfterEpoch, FittedTower
+from recsys_core.retrieval.training import AfterEpoch, RetrievalModel
 
 N_LOOKS = 12
 """Looks per training, at one tower of several: enough points for a curve, and a small part of the time."""
@@ -23,7 +23,7 @@ POINTS_COLUMNS: dict[str, pl.DataType] = {"epoch": pl.Int64(), "recall": pl.Floa
 
 @dataclass(kw_only=True)
 class ValidationCurve:
-    """To be handed to `fit_towers`, which it watches; it looks at the tower of the last development slice alone.
+    """A callback for `fit_retrieval_models` that measures the model of the last development slice.
 
     Attributes:
         ratings: RATINGS columns, every rating that was ever given.
@@ -49,11 +49,11 @@ class ValidationCurve:
         own = self.splits.slices_of(self.splits.development[-1])
         return [name for name in self.splits.asking if name in own][-1]
 
-    def _look(self, epoch: int, tower: FittedTower) -> None:
+    def _look(self, epoch: int, model: RetrievalModel) -> None:
         """Take a point, if it is time to."""
         every = max(1, self.n_epochs // N_LOOKS)
         if epoch % every == 0 or epoch == self.n_epochs:
-            recall = slice_recall(self.ratings, self.splits, tower, self._watched).filter(k=RECALL_AT)["recall"]
+            recall = slice_recall(self.ratings, self.splits, model, self._watched).filter(k=RECALL_AT)["recall"]
             self._points.append((epoch, float(recall.to_numpy().mean())))
 
     def points(self) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from recsys_core.arrays import Float32s, Int64s
 from recsys_core.data.histories import Histories
 from recsys_core.errors import ArtifactError
 from recsys_core.retrieval.arrays import read_array, write_array
-from recsys_core.retrieval.training import FittedTower, encode_items
+from recsys_core.retrieval.training import RetrievalModel, encode_items
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +25,9 @@ class Parts:
     bias: slice
 
 
-def parts_of(tower: FittedTower) -> Parts:
+def parts_of(model: RetrievalModel) -> Parts:
     """The layout of the vectors of a tower."""
-    ends = np.cumsum([tower.model.dim, tower.closed_form.rank, tower.trend.n_bins]).tolist()
+    ends = np.cumsum([model.towers.dim, model.closed_form.rank, model.trend.n_bins]).tolist()
     return Parts(
         trained=slice(0, ends[0]),
         closed_form=slice(ends[0], ends[1]),
@@ -36,30 +36,30 @@ def parts_of(tower: FittedTower) -> Parts:
     )
 
 
-def user_vectors(tower: FittedTower, users: Histories) -> Float32s:
+def user_vectors(model: RetrievalModel, users: Histories) -> Float32s:
     """(n_users, dim + rank + bins + 1) of histories, as at serving time."""
-    trained = tower.user_encoder.encode(users)  # (n_users, dim + 1), the last entry 1
-    closed = tower.closed_form.encode_users(users)  # (n_users, rank)
-    return np.concatenate([trained[:, :-1], closed, tower.trend.encode_users(users), trained[:, -1:]], axis=1)
+    trained = model.user_encoder.encode(users)  # (n_users, dim + 1), the last entry 1
+    closed = model.closed_form.encode_users(users)  # (n_users, rank)
+    return np.concatenate([trained[:, :-1], closed, model.trend.encode_users(users), trained[:, -1:]], axis=1)
 
 
-def rating_vectors(tower: FittedTower, users: Histories) -> Float32s:
+def rating_vectors(model: RetrievalModel, users: Histories) -> Float32s:
     """(n_ratings, dim + rank + bins + 1) what each rating of the histories adds to the vector of its user.
 
     Left out is what does not come from a single rating: the part that all users share, the trend of the moment, and
     the 1 that the bias is multiplied by.
     """
-    trained = tower.user_encoder.encode_ratings(users)  # (n_ratings, dim)
-    closed = tower.closed_form.encode_ratings(users)  # (n_ratings, rank)
-    shared = np.zeros((len(trained), tower.trend.n_bins + 1), dtype=np.float32)
+    trained = model.user_encoder.encode_ratings(users)  # (n_ratings, dim)
+    closed = model.closed_form.encode_ratings(users)  # (n_ratings, rank)
+    shared = np.zeros((len(trained), model.trend.n_bins + 1), dtype=np.float32)
     return np.concatenate([trained, closed, shared], axis=1)
 
 
-def item_vectors(tower: FittedTower) -> Float32s:
+def item_vectors(model: RetrievalModel) -> Float32s:
     """(n_items, dim + rank + bins + 1); the weights are in here, so that user vectors need not know them."""
-    trained = encode_items(tower.model)  # (n_items, dim + 1), the last entry the bias
-    closed = tower.closed_form.offered * np.float32(tower.closed_form_weight)  # (n_items, rank)
-    return np.concatenate([trained[:, :-1], closed, tower.trend.offered, trained[:, -1:]], axis=1)
+    trained = encode_items(model.towers)  # (n_items, dim + 1), the last entry the bias
+    closed = model.closed_form.offered * np.float32(model.closed_form_weight)  # (n_items, rank)
+    return np.concatenate([trained[:, :-1], closed, model.trend.offered, trained[:, -1:]], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +94,6 @@ def lengths_of(embeddings: ItemEmbeddings) -> Float32s:
     return lengths
 
 
-def embed_items(tower: FittedTower) -> ItemEmbeddings:
+def embed_items(model: RetrievalModel) -> ItemEmbeddings:
     """The vectors of the items that had ratings when the tower was fitted."""
-    return ItemEmbeddings(vectors=item_vectors(tower)[tower.rated], item_ids=tower.rated_ids)
+    return ItemEmbeddings(vectors=item_vectors(model)[model.rated], item_ids=model.rated_ids)

@@ -18,10 +18,10 @@ from recsys_core.features.tables import of_slice
 from recsys_core.lake.manifest import Manifest
 from recsys_core.lake.names import split_key
 from recsys_core.lake.store import Lake
-from recsys_core.ranking.inputs import Proposer, proposer_of
+from recsys_core.ranking.inputs import CandidateGenerator, generator_of
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.index import ItemIndex
-from recsys_core.retrieval.storage import load_tower
+from recsys_core.retrieval.storage import load_retrieval_model
 from recsys_core.serving.parts import LOGS, PARTS
 from recsys_core.tables import read_table
 
@@ -32,7 +32,7 @@ class Bundle:
 
     movies: pl.DataFrame
     ratings: pl.DataFrame  # every rating known, also those that a later one replaced
-    proposer: Proposer
+    generator: CandidateGenerator
     ranker: Ranker
     versions: dict[str, str]  # part -> version
 
@@ -45,7 +45,7 @@ class Bundle:
     @property
     def learned_until(self) -> int:
         """First second, UTC, that its models have not learned from: ratings since then change histories alone."""
-        return self.proposer.tower.fit_end
+        return self.generator.model.fit_end
 
 
 def load_bundle(lake: Lake) -> Bundle:
@@ -67,10 +67,10 @@ def read_bundle(folders: Mapping[str, Path]) -> Bundle:
     Raises:
         ArtifactError: a part is missing or damaged, or numbers the items otherwise than another.
     """
-    tower, index = load_tower(folders["two_tower"], NOW), ItemIndex.load(folders["faiss_index"])
+    model, index = load_retrieval_model(folders["two_tower"], NOW), ItemIndex.load(folders["faiss_index"])
     items = of_slice(read_table(folders["item_features"] / "item_features.parquet"), NOW)
-    _check_numbering("faiss_index", index.item_ids, tower.rated_ids)
-    _check_numbering("item_features", items["item_id"].to_numpy(), tower.catalogue.item_ids)
+    _check_numbering("faiss_index", index.item_ids, model.rated_ids)
+    _check_numbering("item_features", items["item_id"].to_numpy(), model.catalogue.item_ids)
     ranker = Ranker.load(folders["ranker"])
     # The rows of a request are few: on a busy machine threads would wait for each other for many times as long as the
     # work takes, whoever loads this (`python -m benchmarks.parity`). The scores have the same bits.
@@ -78,7 +78,7 @@ def read_bundle(folders: Mapping[str, Path]) -> Bundle:
     return Bundle(
         movies=read_table(folders["movies"] / "movies.parquet"),
         ratings=every_rating(*(read_table(folders[name] / f"{name}.parquet") for name in LOGS)),
-        proposer=proposer_of(tower, items, index),
+        generator=generator_of(model, items, index),
         ranker=ranker,
         versions={part: folder.name for part, folder in folders.items()},
     )

@@ -16,7 +16,7 @@ import numpy as np
 from recsys_core.arrays import Float32s, Int64s
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
-from recsys_core.ranking.inputs import Proposer
+from recsys_core.ranking.inputs import CandidateGenerator
 from recsys_core.retrieval.vectors import rating_vectors
 
 MOST_NAMED = 2
@@ -38,33 +38,35 @@ class Reason:
     lift: float  # what it adds to the retrieval score of this movie, above what it adds to the mean candidate
 
 
-def parts_of_scores(proposer: Proposer, user: Histories, item_idx: Int64s) -> Float32s:
+def parts_of_scores(generator: CandidateGenerator, user: Histories, item_idx: Int64s) -> Float32s:
     """(n_items, n_ratings) what each rating of one user adds to the retrieval score of some items.
 
     Args:
-        proposer: the release's.
+        generator: the release's.
         user: one user's history.
         item_idx: (n_items,) of the catalogue.
     """
-    added = rating_vectors(proposer.tower, user)
-    parts: Float32s = proposer.retriever.item_vectors[item_idx] @ added.T
+    added = rating_vectors(generator.model, user)
+    parts: Float32s = generator.retriever.item_vectors[item_idx] @ added.T
     return parts
 
 
-def reasons(proposer: Proposer, user: Histories, item_idx: Int64s, candidates: Int64s) -> list[tuple[Reason, ...]]:
+def reasons(
+    generator: CandidateGenerator, user: Histories, item_idx: Int64s, candidates: Int64s
+) -> list[tuple[Reason, ...]]:
     """Of each item the ratings that spoke for it, the strongest first; none where no rating did.
 
     Args:
-        proposer: the release's.
+        generator: the release's.
         user: one user's history at the request.
         item_idx: (n_items,) of the catalogue: what is to be explained.
         candidates: (n_candidates,) what else retrieval found for this request.
     """
     if not len(user.item_idx):
         return [()] * len(item_idx)
-    usual = parts_of_scores(proposer, user, candidates).mean(axis=0, dtype=np.float64)
-    lifts = parts_of_scores(proposer, user, item_idx) - usual
-    item_ids = proposer.tower.catalogue.item_ids
+    usual = parts_of_scores(generator, user, candidates).mean(axis=0, dtype=np.float64)
+    lifts = parts_of_scores(generator, user, item_idx) - usual
+    item_ids = generator.model.catalogue.item_ids
     return [
         tuple(
             Reason(

@@ -34,10 +34,10 @@ class Recommender:
     listed: ListedItems = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        proposer = self.bundle.proposer
-        self.users = Users(catalogue=proposer.tower.catalogue, items=proposer.items, ratings=self.bundle.ratings)
-        self.exposures = UserExposures(catalogue=proposer.tower.catalogue)
-        self.listed = listed_items(proposer, self.bundle.movies)
+        generator = self.bundle.generator
+        self.users = Users(catalogue=generator.model.catalogue, items=generator.items, ratings=self.bundle.ratings)
+        self.exposures = UserExposures(catalogue=generator.model.catalogue)
+        self.listed = listed_items(generator, self.bundle.movies)
 
     def answer(self, request: Request) -> Answer:
         """The k best unseen items for whoever asks, best first, then reordered by the list rules that are on.
@@ -47,11 +47,11 @@ class Recommender:
         to order.
         """
         state = self._state(request)
-        proposer, ranker = self.bundle.proposer, self.bundle.ranker
+        generator, ranker = self.bundle.generator, self.bundle.ranker
         exposures = self.exposures.before(request.user_id, request.requested_at)
         requests = Requests(users=state, requested_at=exposures.requested_at, exposures=exposures)
         vectors, candidates = self._retrieved(state.histories, requests.requested_at)
-        block = proposer.features(requests, vectors, candidates.item_idx)
+        block = generator.features(requests, vectors, candidates.item_idx)
         present = candidates.item_idx[0] >= 0
         item_idx, features = candidates.item_idx[0, present], block.values[0, present]
         scores, shown_unclicked = ranker.score(features), features[:, SHOWN_UNCLICKED]
@@ -59,7 +59,7 @@ class Recommender:
         best = final.places
         return Answer(
             request=request,
-            item_ids=proposer.tower.catalogue.item_ids[item_idx[best]],
+            item_ids=generator.model.catalogue.item_ids[item_idx[best]],
             scores=scores[best],
             probabilities=ranker.probability(scores[best]),
             retrieval_ranks=np.flatnonzero(present)[best] + 1,
@@ -77,11 +77,11 @@ class Recommender:
 
         They are of what is known now of the time of the request: ask before anything further is observed.
         """
-        proposer, request = self.bundle.proposer, answer.request
+        generator, request = self.bundle.generator, answer.request
         user = self._state(request).histories
         _, candidates = self._retrieved(user, np.array([request.requested_at]))
         found = candidates.item_idx[0]
-        return reasons(proposer, user, proposer.tower.catalogue.idx_of(answer.item_ids), found[found >= 0])
+        return reasons(generator, user, generator.model.catalogue.idx_of(answer.item_ids), found[found >= 0])
 
     def observe(self, user_id: int, what: Rated | Shown | Clicked) -> None:
         """Take in a rating, what an answer showed, or a click: requests after it know it."""
@@ -121,10 +121,10 @@ class Recommender:
 
     def _retrieved(self, user: Histories, requested_at: Int64s) -> tuple[Float32s, Candidates]:
         """The vector of one user, and what the ranker is given to order."""
-        proposer, ranker = self.bundle.proposer, self.bundle.ranker
-        vectors = user_vectors(proposer.tower, user)
+        generator, ranker = self.bundle.generator, self.bundle.ranker
+        vectors = user_vectors(generator.model, user)
         seen = seen_at(user, requested_at, ranker.list_rules.rewatch_after_days)
-        return vectors, proposer.retriever.candidates(vectors, seen, requested_at, ranker.n_candidates)
+        return vectors, generator.retriever.candidates(vectors, seen, requested_at, ranker.n_candidates)
 
     def _state(self, request: Request) -> UserStates:
         state = self.users.state_before(request.user_id, request.requested_at)

@@ -13,7 +13,7 @@ import torch
 
 from recsys_core.data.splits import NOW, Splits
 from recsys_core.ranking.schemas import SHOWN
-from recsys_core.retrieval.storage import load_tower
+from recsys_core.retrieval.storage import load_retrieval_model
 from recsys_core.tables import read_table
 from tests.assets.edits import data_set
 from tests.assets.projects import Project
@@ -122,7 +122,9 @@ def rating_line(user: int, item: int, stars: float) -> str:
 
 def weights(project: Project, name: str) -> torch.Tensor:
     """All that was trained of a tower, in one row."""
-    return torch.cat([one.flatten() for one in load_tower(project.folder("two_tower"), name).model.parameters()])
+    return torch.cat(
+        [one.flatten() for one in load_retrieval_model(project.folder("two_tower"), name).towers.parameters()]
+    )
 
 
 def shown_of(project: Project) -> pl.DataFrame:

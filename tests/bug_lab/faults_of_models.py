@@ -14,7 +14,7 @@ from recsys_core.retrieval.candidates import Retriever, find_candidates
 from recsys_core.retrieval.index import ItemIndex, _best, _trained_inverted_file, build_index, index_recall
 from recsys_core.retrieval.losses import sampled_scores
 from recsys_core.retrieval.negatives import Sampler
-from recsys_core.retrieval.training import encode_items, fit_two_tower
+from recsys_core.retrieval.training import encode_items, fit_retrieval_model
 from recsys_core.retrieval.vectors import embed_items
 from recsys_core.serving.bundle import _check_inputs
 from recsys_core.serving.recommender import Recommender
@@ -58,10 +58,10 @@ FAULTS_OF_SAMPLING = (
         number=15,
         what="the exported bias carries a correction for popularity",
         where=encode_items,
-        before="return model.items().numpy()",
+        before="return towers.items().numpy()",
         after="""
-            vectors = model.items().numpy()
-            vectors[:, -1] -= model.log_popularity.numpy()
+            vectors = towers.items().numpy()
+            vectors[:, -1] -= towers.log_popularity.numpy()
             return vectors
         """,
         tests=("tests/core/retrieval/test_losses.py::test_the_serving_score_is_the_plain_dot_product",),
@@ -144,8 +144,8 @@ FAULTS_OF_MODELS = (
         number=19,
         what="ids lie one row beside their vectors",
         where=embed_items,
-        before="item_vectors(tower)[tower.rated]",
-        after="np.roll(item_vectors(tower)[tower.rated], 1, axis=0)",
+        before="item_vectors(model)[model.rated]",
+        after="np.roll(item_vectors(model)[model.rated], 1, axis=0)",
         tests=(
             "tests/core/retrieval/test_vectors.py::test_each_row_is_the_item_towers_vector_of_the_id_beside_it",
             "tests/core/retrieval/test_report.py::test_tower_vectors_and_index_of_one_build_match",
@@ -248,7 +248,7 @@ FAULTS_OF_MODELS = (
     Fault(
         number=34,
         what="a new item keeps the vector that was drawn for it",
-        where=fit_two_tower,
+        where=fit_retrieval_model,
         before="np.flatnonzero(first == NEVER)",
         after="np.flatnonzero(first == NEVER)[:0]",
         tests=("tests/core/retrieval/test_new_items.py::test_what_a_new_item_is_worth_is_said_by_its_content_alone",),
@@ -257,7 +257,7 @@ FAULTS_OF_MODELS = (
         number=34,
         what="new items compete with rated ones by score",
         where=Retriever.candidates,
-        before="n_new = min(int(self.tower.new_item_share * n), len(self.tower.new)) if is_now.any() else 0",
+        before="n_new = min(int(self.model.new_item_share * n), len(self.model.new)) if is_now.any() else 0",
         after="n_new = 0",
         tests=(
             "tests/core/retrieval/test_new_items.py::test_new_items_take_their_share_of_the_places_and_no_other",

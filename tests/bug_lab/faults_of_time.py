@@ -159,7 +159,7 @@ FAULTS_OF_TIME = (
         what="the towers of the test window are fitted on its answers",
         where=_Chain.train,
         before="""
-            fit_two_tower(
+            fit_retrieval_model(
                 fit_ratings(self.ratings, self.splits, name),
                 of_slice(self.items, name),
                 self.splits.fit_end(name),
@@ -169,7 +169,7 @@ FAULTS_OF_TIME = (
             )
         """,
         after="""
-            fit_two_tower(
+            fit_retrieval_model(
                 self.ratings if "test" in name else fit_ratings(self.ratings, self.splits, name),
                 of_slice(self.items, name),
                 2**40 if "test" in name else self.splits.fit_end(name),
@@ -192,16 +192,16 @@ FAULTS_OF_TIME = (
         number=5,
         what="any tower may score the ranker's rows",
         where=slice_rows,
-        before="tower.fitted_on != allowed",
-        after="not tower.fitted_on",
+        before="model.fitted_on != allowed",
+        after="not model.fitted_on",
         tests=("tests/core/ranking/test_training_rows.py::test_a_tower_that_saw_the_labels_is_refused_in_every_slice",),
     ),
     Fault(
         number=5,
         what="the tower that serves proposes for the windows of the past",
         where=examples_of_slices,
-        before="proposer_of(tower_of(name), of_slice(features.items, name))",
-        after="proposer_of(tower_of(splits.names[-1]), of_slice(features.items, splits.names[-1]))",
+        before="generator_of(model_of(name), of_slice(features.items, name))",
+        after="generator_of(model_of(splits.names[-1]), of_slice(features.items, splits.names[-1]))",
         tests=(
             "tests/core/ranking/test_training_rows.py::test_each_slice_asks_its_own_tower",
             f"{CHAIN}::test_the_rows_of_a_slice_come_from_its_own_tower",
@@ -298,8 +298,8 @@ FAULTS_OF_TIME = (
         number=31,
         what="the towers of the last window serve",
         where=read_bundle,
-        before='load_tower(folders["two_tower"], NOW)',
-        after='load_tower(folders["two_tower"], "test_2")',
+        before='load_retrieval_model(folders["two_tower"], NOW)',
+        after='load_retrieval_model(folders["two_tower"], "test_2")',
         tests=(f"{CHAIN}::test_the_towers_that_serve_have_seen_the_last_rating",),
     ),
     Fault(

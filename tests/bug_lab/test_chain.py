@@ -10,7 +10,7 @@ import torch
 from recsys_core.data.config import HoldoutsConfig
 from recsys_core.data.schemas import LIKED
 from recsys_core.data.splits import NOW, fit_ratings, hold_out, known_ratings
-from recsys_core.ranking.inputs import RankingInputs, propose
+from recsys_core.ranking.inputs import RankingInputs, generate_candidates
 from recsys_core.ranking.training_rows import slice_rows
 from recsys_core.retrieval.candidates import Births, find_candidates
 from recsys_core.retrieval.config import IndexConfig
@@ -19,7 +19,7 @@ from recsys_core.retrieval.index import ExactSearch, build_index
 from recsys_core.retrieval.losses import full_softmax, sampled_scores
 from recsys_core.retrieval.negatives import sampler_of
 from recsys_core.retrieval.slices import fitted_digest
-from recsys_core.retrieval.storage import save_towers
+from recsys_core.retrieval.storage import save_retrieval_models
 from recsys_core.retrieval.towers import TwoTower
 from recsys_core.serving.bundle import read_bundle
 from recsys_core.tables import write_table
@@ -37,13 +37,13 @@ def tiny() -> TinyRun:
 
 def asked(tiny: TinyRun, name: str) -> RankingInputs:
     known, requests = known_ratings(tiny.ratings, tiny.splits, name), tiny.splits.requests(name)
-    return propose(tiny.proposer(name), known, requests, n_candidates=N_CANDIDATES)
+    return generate_candidates(tiny.generator(name), known, requests, n_candidates=N_CANDIDATES)
 
 
 def test_each_tower_was_fitted_on_exactly_what_its_slice_may_see(tiny: TinyRun) -> None:
-    for name, tower in tiny.towers.items():
-        assert tower.fitted_on == fitted_digest(tiny.ratings, None, tiny.splits, name)
-        assert tower.fit_end == tiny.splits.fit_end(name)
+    for name, model in tiny.models.items():
+        assert model.fitted_on == fitted_digest(tiny.ratings, None, tiny.splits, name)
+        assert model.fit_end == tiny.splits.fit_end(name)
 
 
 def test_the_rows_of_a_slice_come_from_its_own_tower(tiny: TinyRun) -> None:
@@ -61,12 +61,12 @@ def test_the_towers_that_serve_have_seen_the_last_rating(tiny: TinyRun, tmp_path
         folder.mkdir()
     for name, table in tables.items():
         write_table(table, folders[name] / f"{name}.parquet")
-    save_towers(tiny.towers, folders["two_tower"])
+    save_retrieval_models(tiny.models, folders["two_tower"])
     tiny.index.save(folders["faiss_index"])
     tiny.ranker.save(folders["ranker"])
-    proposer = read_bundle(folders).proposer
-    assert proposer.tower.fit_end == proposer.items.as_of == tiny.splits.fit_end(NOW)
-    assert proposer.tower.fit_end > tiny.ratings["timestamp"].max()
+    generator = read_bundle(folders).generator
+    assert generator.model.fit_end == generator.items.as_of == tiny.splits.fit_end(NOW)
+    assert generator.model.fit_end > tiny.ratings["timestamp"].max()
 
 
 def test_a_hold_out_hides_its_likes_from_its_models(tiny: TinyRun) -> None:
@@ -100,9 +100,9 @@ def test_an_item_that_nobody_had_rated_yet_is_no_negative() -> None:
 
 def test_an_item_that_nobody_had_rated_yet_is_no_sampled_negative_either() -> None:
     users = histories_from([[(0, 5.0, 100), (1, 5.0, 200)], [(0, 5.0, 900), (1, 5.0, 950)]], 4)
-    examples, model = unborn_for_one(), TwoTower(np.zeros((4, 1), np.float32), np.zeros(4, np.float32), 2)
+    examples, towers = unborn_for_one(), TwoTower(np.zeros((4, 1), np.float32), np.zeros(4, np.float32), 2)
     negatives = sampler_of(users, 8).weighed(examples, np.array([0, 1]), np.array([2, 3]))
-    drawn = sampled_scores(torch.ones((2, 3)), model, examples, negatives).drawn
+    drawn = sampled_scores(torch.ones((2, 3)), towers, examples, negatives).drawn
     place = negatives.item_idx.tolist().index(3)
     assert torch.isinf(drawn[:, place]).tolist() == [True, False]
 

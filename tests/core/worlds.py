@@ -11,14 +11,14 @@ from recsys_core.data.histories import Histories
 from recsys_core.data.splits import NOW, Splits, make_splits
 from recsys_core.features.tables import SliceFeatures, item_features_by_slice, of_slice, user_features_by_slice
 from recsys_core.ranking.config import NO_RULES, RankerConfig
-from recsys_core.ranking.inputs import Proposer, proposer_of
+from recsys_core.ranking.inputs import CandidateGenerator, generator_of
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.ranking.rankers import fit_rankers
 from recsys_core.ranking.training_rows import RankingExamples, examples_of_slices
 from recsys_core.retrieval.config import IndexConfig, TwoTowerConfig
 from recsys_core.retrieval.index import ItemIndex, build_index
-from recsys_core.retrieval.slices import fit_towers
-from recsys_core.retrieval.training import FittedTower
+from recsys_core.retrieval.slices import fit_retrieval_models
+from recsys_core.retrieval.training import RetrievalModel
 from recsys_core.retrieval.vectors import ItemEmbeddings, embed_items
 from tests import tiny_world
 
@@ -26,7 +26,7 @@ Rating = tuple[int, float, int]
 """item_idx, stars, timestamp."""
 
 QUICK_SPLITS = SplitsConfig(first_share=0.3, n_windows=5, n_refits=2, n_teaching=1)
-QUICK_TOWER = TwoTowerConfig(dim=16, n_epochs=25, refit_epochs=10, refit_learning_rate=0.01, batch_users=32)
+QUICK_TRAINING = TwoTowerConfig(dim=16, n_epochs=25, refit_epochs=10, refit_learning_rate=0.01, batch_users=32)
 QUICK_RANKER = RankerConfig(n_rounds=40, min_child_weight=1.0)
 N_CANDIDATES = 20
 
@@ -68,7 +68,7 @@ class TinyRun:
     splits: Splits
     items: pl.DataFrame  # item_features_by_slice
     users: pl.DataFrame  # user_features_by_slice
-    towers: dict[str, FittedTower]
+    models: dict[str, RetrievalModel]
     embeddings: ItemEmbeddings
     index: ItemIndex
     examples: RankingExamples
@@ -76,9 +76,9 @@ class TinyRun:
     examined: dict[str, Ranker]  # by window
 
     @property
-    def tower(self) -> FittedTower:
+    def model(self) -> RetrievalModel:
         """The tower that serves."""
-        return self.towers[NOW]
+        return self.models[NOW]
 
     @property
     def item_rows(self) -> pl.DataFrame:
@@ -96,9 +96,9 @@ class TinyRun:
         own = self.splits.slices_of(self.splits.development[-1])
         return [name for name in self.splits.asking if name in own][-1]
 
-    def proposer(self, name: str = NOW, *, indexed: bool = False) -> Proposer:
+    def generator(self, name: str = NOW, *, indexed: bool = False) -> CandidateGenerator:
         """The tower of a slice, made ready; the search is exact but for the serving tower with its index."""
-        return proposer_of(self.towers[name], of_slice(self.items, name), self.index if indexed else None)
+        return generator_of(self.models[name], of_slice(self.items, name), self.index if indexed else None)
 
 
 def run_tiny_world(ratings: pl.DataFrame | None = None) -> TinyRun:
@@ -106,10 +106,10 @@ def run_tiny_world(ratings: pl.DataFrame | None = None) -> TinyRun:
     splits = make_splits(ratings, QUICK_SPLITS)
     items = item_features_by_slice(ratings, movies, splits)
     users = user_features_by_slice(ratings, items, splits)
-    towers = fit_towers(ratings, items, splits, QUICK_TOWER)
-    embeddings = embed_items(towers[NOW])
+    models = fit_retrieval_models(ratings, items, splits, QUICK_TRAINING)
+    embeddings = embed_items(models[NOW])
     features = SliceFeatures(items=items, users=users)
-    examples = examples_of_slices(ratings, splits, features, towers.__getitem__, n_candidates=N_CANDIDATES)
+    examples = examples_of_slices(ratings, splits, features, models.__getitem__, n_candidates=N_CANDIDATES)
     rankers = fit_rankers(examples, QUICK_RANKER, NO_RULES)
     return TinyRun(
         ratings=ratings,
@@ -117,7 +117,7 @@ def run_tiny_world(ratings: pl.DataFrame | None = None) -> TinyRun:
         splits=splits,
         items=items,
         users=users,
-        towers=towers,
+        models=models,
         embeddings=embeddings,
         index=build_index(embeddings.vectors, embeddings.item_ids, IndexConfig()),
         examples=examples,

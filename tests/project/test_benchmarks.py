@@ -195,7 +195,7 @@ def test_each_stage_of_every_answer_is_timed_once_and_then_no_more() -> None:
     bundle = Bundle(
         movies=tiny.movies,
         ratings=tiny.ratings,
-        proposer=tiny.proposer(indexed=True),
+        generator=tiny.generator(indexed=True),
         ranker=tiny.ranker,
         versions={"ranker": "r1"},
     )

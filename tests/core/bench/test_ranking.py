@@ -23,19 +23,19 @@ from recsys_core.data.splits import (
 )
 from recsys_core.errors import DataError
 from recsys_core.features.tables import SliceFeatures, item_features_by_slice, of_slice, user_features_by_slice
-from recsys_core.ranking.inputs import after_the_last, propose, proposer_of
+from recsys_core.ranking.inputs import after_the_last, generate_candidates, generator_of
 from recsys_core.ranking.lists import rank
 from recsys_core.ranking.ranker import fit_ranker
 from recsys_core.ranking.training_rows import examples_of_slices
 from recsys_core.retrieval.config import CandidatesConfig, IndexConfig
-from recsys_core.retrieval.slices import fit_towers
+from recsys_core.retrieval.slices import fit_retrieval_models
 from tests import tiny_world
-from tests.core.worlds import N_CANDIDATES, QUICK_RANKER, QUICK_SPLITS, QUICK_TOWER
+from tests.core.worlds import N_CANDIDATES, QUICK_RANKER, QUICK_SPLITS, QUICK_TRAINING
 
 BY_TIME = BenchSettings(
     holdouts=HoldoutsConfig(),
     splits=SplitsConfig(first_share=0.3, n_windows=4, n_refits=1, n_teaching=1),
-    two_tower=QUICK_TOWER,
+    two_tower=QUICK_TRAINING,
     index=IndexConfig(),
     candidates=CandidatesConfig(n_candidates=N_CANDIDATES),
     ranker=QUICK_RANKER,
@@ -85,14 +85,14 @@ def by_hand(data: BenchData, ratings: pl.DataFrame, past: Splits, answering: Spl
     """The stages as the assets call them: the lists of those who ask the last of some slices."""
     splits, name = chained(past, answering), answering.names[-1]
     items = item_features_by_slice(ratings, data.movies, splits)
-    towers = fit_towers(ratings, items, splits, QUICK_TOWER)
+    models = fit_retrieval_models(ratings, items, splits, QUICK_TRAINING)
     features = SliceFeatures(items=items, users=user_features_by_slice(ratings, items, past))
-    examples = examples_of_slices(ratings, past, features, towers.__getitem__, n_candidates=N_CANDIDATES)
+    examples = examples_of_slices(ratings, past, features, models.__getitem__, n_candidates=N_CANDIDATES)
     ranker = fit_ranker(examples.rows, examples.feature_set, QUICK_RANKER, past.last_until)
     is_later = pl.col("requested_at") >= answering.fit_end(name)
     asked = asked_in(data) if len(answering.names) == 1 else asked_in(data).filter(is_later)
-    inputs = propose(
-        proposer_of(towers[name], of_slice(items, name)),
+    inputs = generate_candidates(
+        generator_of(models[name], of_slice(items, name)),
         data.context.join(asked, on="user_id", how="semi"),
         asked,
         n_candidates=N_CANDIDATES,
@@ -101,7 +101,7 @@ def by_hand(data: BenchData, ratings: pl.DataFrame, past: Splits, answering: Spl
     return pl.DataFrame(
         {
             "user_id": np.repeat(inputs.users.user_ids, N_CANDIDATES),
-            "item_id": towers[name].catalogue.item_ids[ordered.item_idx].ravel(),
+            "item_id": models[name].catalogue.item_ids[ordered.item_idx].ravel(),
             "score": ordered.scores.ravel(),
         }
     )
@@ -311,7 +311,7 @@ def test_what_is_done_is_told_as_it_goes(data: BenchData, caplog: pytest.LogCapt
 
 
 def test_likes_that_are_never_found_teach_nothing(data: BenchData, caplog: pytest.LogCaptureFixture) -> None:
-    """Everybody's last like is a movie that nobody else rated, so that no tower can propose it."""
+    """Everybody's last like is a movie that nobody else rated, so that no model can propose it."""
     last = data.train.group_by("user_id").agg(pl.col("timestamp").max() + 1).sort("user_id").with_row_index()
     item_id = 9_000 + pl.col("index").cast(pl.Int64)
     own = last.select("user_id", item_id=item_id, rating=pl.lit(5.0, pl.Float32), timestamp="timestamp")
@@ -327,5 +327,5 @@ def test_likes_that_are_never_found_teach_nothing(data: BenchData, caplog: pytes
 @pytest.mark.slow
 def test_another_seed_gives_other_lists_and_the_same_one_the_same(data: BenchData, by_user: pl.DataFrame) -> None:
     assert ranked_lists(data, BY_USER, "ranking", N_CANDIDATES).equals(by_user)
-    other = replace(BY_USER, two_tower=QUICK_TOWER.model_copy(update={"seed": 3}))
+    other = replace(BY_USER, two_tower=QUICK_TRAINING.model_copy(update={"seed": 3}))
     assert not ranked_lists(data, other, "ranking", N_CANDIDATES).equals(by_user)

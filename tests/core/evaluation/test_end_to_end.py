@@ -16,7 +16,7 @@ from recsys_core.evaluation.protocols import FROZEN, NEWCOMERS, REFITTED
 from recsys_core.evaluation.report import ALL_WINDOWS, OURS, POPULARITY, RETRIEVAL_ONLY, EvalReport
 from recsys_core.ranking.config import ListRulesConfig
 from recsys_core.retrieval.config import IndexConfig
-from recsys_core.retrieval.training import FittedTower
+from recsys_core.retrieval.training import RetrievalModel
 from tests import tiny_world
 from tests.core.evaluation.conftest import Judged
 from tests.core.worlds import TinyRun, run_tiny_world
@@ -30,7 +30,7 @@ def inputs_of(run: TinyRun, baselines: BaselineLists) -> SystemInputs:
         splits=run.splits,
         items=run.items,
         movies=run.movies,
-        tower_of=run.towers.__getitem__,
+        model_of=run.models.__getitem__,
         ranker_of=run.examined.__getitem__,
         index=IndexConfig(),
         baselines=baselines,
@@ -114,15 +114,15 @@ def test_the_answers_do_not_depend_on_the_targets(inputs: SystemInputs, whole: E
 
 
 def test_each_window_is_answered_by_its_own_ranker_and_each_slice_by_its_own_tower(inputs: SystemInputs) -> None:
-    towers: list[str] = []
+    models: list[str] = []
     windows: list[str] = []
     spied = replace(
         inputs,
-        tower_of=lambda name: (towers.append(name), inputs.tower_of(name))[1],
+        model_of=lambda name: (models.append(name), inputs.model_of(name))[1],
         ranker_of=lambda window: (windows.append(window), inputs.ranker_of(window))[1],
     )
     evaluate_end_to_end(spied, CONFIG)
-    assert sorted(towers) == sorted(inputs.splits.exam_slices), "the tower that serves knows the answers"
+    assert sorted(models) == sorted(inputs.splits.exam_slices), "the tower that serves knows the answers"
     assert set(windows) == set(inputs.splits.exams)
 
 
@@ -130,14 +130,14 @@ def test_frozen_answers_are_those_of_the_models_of_the_first_step(inputs: System
     """With the later steps' models damaged, they stay as they are; refitted answers do not."""
     firsts = [inputs.splits.slices_of(window)[0] for window in inputs.splits.exams]
 
-    def tower_of(name: str) -> FittedTower:
-        tower = inputs.tower_of(name)
+    def model_of(name: str) -> RetrievalModel:
+        model = inputs.model_of(name)
         if name in firsts:
-            return tower
-        closed_form = replace(tower.closed_form, gains=-tower.closed_form.gains)
-        return replace(tower, linear=replace(tower.linear, closed_form=closed_form))
+            return model
+        closed_form = replace(model.closed_form, gains=-model.closed_form.gains)
+        return replace(model, linear=replace(model.linear, closed_form=closed_form))
 
-    report = evaluate_end_to_end(replace(inputs, tower_of=tower_of), CONFIG)
+    report = evaluate_end_to_end(replace(inputs, model_of=model_of), CONFIG)
     same, other = (one.per_user.filter(protocol=FROZEN) for one in (report, whole))
     assert same.equals(other)
     assert not report.per_user.filter(protocol=REFITTED).equals(whole.per_user.filter(protocol=REFITTED))

@@ -20,7 +20,7 @@ def release(tiny: TinyRun) -> Bundle:
     return Bundle(
         movies=tiny.movies,
         ratings=tiny.ratings,
-        proposer=tiny.proposer(indexed=True),
+        generator=tiny.generator(indexed=True),
         ranker=tiny.ranker,
         versions={"ranker": "r1", "base_ratings": "b1"},
     )
@@ -30,7 +30,7 @@ def release(tiny: TinyRun) -> Bundle:
 def behind(tiny: TinyRun, release: Bundle) -> Bundle:
     """A release whose models were fitted before the test window: its last ratings came later. Read, do not change."""
     fitted = tiny.splits.slices_of(TEST)[0]
-    return replace(release, proposer=tiny.proposer(fitted), versions={"ranker": "r1", "two_tower": fitted})
+    return replace(release, generator=tiny.generator(fitted), versions={"ranker": "r1", "two_tower": fitted})
 
 
 @pytest.fixture(scope="session")

@@ -329,11 +329,11 @@ def test_requests_of_the_past_know_nothing_of_the_log_and_the_log_nothing_of_the
 def test_a_value_of_the_item_snapshot_that_is_one_step_of_float32_too_high_is_found(release: Bundle) -> None:
     """Although replay and service are given the same snapshot: the replay counts the items again."""
     shown = serve_past(release, 10, 80).impressions["item_id"].mode()[0]
-    row, side = int(release.proposer.tower.catalogue.idx_of(np.array([shown]))[0]), release.proposer.items
+    row, side = int(release.generator.model.catalogue.idx_of(np.array([shown]))[0]), release.generator.items
     column = FEATURE_NAMES.index("item_like_share")
     features = side.features.copy()
     features[row, column] = np.nextafter(features[row, column], np.float32(2))
-    bundle = replace(release, proposer=replace(release.proposer, items=replace(side, features=features)))
+    bundle = replace(release, generator=replace(release.generator, items=replace(side, features=features)))
     served = serve_past(bundle, 10, 80)
     report = parity_report(served, bundle)
     assert set(report.at_fault()) - {SCORE} == {"item_like_share"}
@@ -452,7 +452,7 @@ def test_where_all_requests_have_one_id_nothing_is_proven(release: Bundle, past:
 
 def test_late_requests_read_stale_item_features_on_both_sides(release: Bundle) -> None:
     """Four years after the cut-off the declared age of item features has passed, and defaults stand in."""
-    at = release.proposer.tower.fit_end + 1_462 * DAY
+    at = release.generator.model.fit_end + 1_462 * DAY
     requests = [Request(request_id=f"r{user}", requested_at=at, user_id=user, k=5) for user in (11, 14, STRANGER)]
     served = served_to(Recommender(bundle=release), requests)
     assert np.isnan(served.features()[:, FEATURE_NAMES.index("item_like_share")]).all()
@@ -501,7 +501,7 @@ def test_slots_with_another_number_of_features_are_counted_and_break_nothing(rel
 
 def test_the_greatest_of_all_user_ids_may_rate_and_ask(release: Bundle) -> None:
     greatest = MAX_ID
-    since = release.ratings.filter(pl.col("timestamp") >= release.proposer.tower.fit_end)
+    since = release.ratings.filter(pl.col("timestamp") >= release.generator.model.fit_end)
     rating = since.head(1).with_columns(user_id=pl.lit(greatest, pl.Int64))
     bundle = replace(release, ratings=pl.concat([release.ratings, rating]).sort("timestamp", maintain_order=True))
     recommender = Recommender(bundle=bundle)
@@ -547,7 +547,7 @@ def test_an_item_that_the_replay_does_not_propose_is_absent(release: Bundle, pas
 def test_an_unknown_item_beside_places_without_a_candidate_is_absent(release: Bundle) -> None:
     """Whoever has rated nearly everything has fewer candidates than there are places, and neither has a number."""
     recommender = Recommender(bundle=release)
-    items = release.proposer.tower.catalogue.item_ids[:-3].tolist()
+    items = release.generator.model.catalogue.item_ids[:-3].tolist()
     history = recommender.somebody_who_likes(items, recommender.now)
     served = served_to(recommender, [Request(request_id="r", requested_at=recommender.now, history=history)])
     assert served.impressions.height == 3

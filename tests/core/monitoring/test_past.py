@@ -98,10 +98,10 @@ def test_without_a_rating_nothing_is_asked(release: Bundle) -> None:
 
 
 def test_the_release_is_left_as_it_was(release: Bundle) -> None:
-    ratings, features = release.ratings.clone(), release.proposer.items.features.copy()
+    ratings, features = release.ratings.clone(), release.generator.items.features.copy()
     first, second = (serve_past(release, 5, 40) for _ in range(2))
     assert release.ratings.equals(ratings)
-    assert np.array_equal(release.proposer.items.features, features, equal_nan=True)
+    assert np.array_equal(release.generator.items.features, features, equal_nan=True)
     assert first.impressions.equals(second.impressions)
 
 

@@ -23,7 +23,7 @@ from recsys_core.monitoring.replay import (
 )
 from recsys_core.monitoring.served import Served
 from recsys_core.ranking.config import NO_RULES
-from recsys_core.ranking.inputs import proposer_of
+from recsys_core.ranking.inputs import generator_of
 from recsys_core.ranking.list_rules import ListedItems
 from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.recommender import Recommender
@@ -162,7 +162,7 @@ def test_asked_as_it_had_arrived_a_request_knows_nothing_that_came_later(release
 
 def test_items_are_counted_from_the_ratings_and_not_taken_from_the_release(tiny: TinyRun, release: Bundle) -> None:
     harmed = tiny.item_rows.with_columns(item_like_share=pl.lit(0.25, pl.Float32))
-    other = replace(release, proposer=proposer_of(tiny.tower, harmed, tiny.index))
+    other = replace(release, generator=generator_of(tiny.model, harmed, tiny.index))
     assert replay_of(other).items.equals(replay_of(release).items)
     assert replay_of(release).items["item_like_share"].n_unique() > 5
 

@@ -262,9 +262,9 @@ def test_the_lists_of_many_users_are_those_of_each() -> None:
 
 
 def test_items_are_described_in_the_order_of_the_catalogue(tiny: TinyRun) -> None:
-    catalogue, proposer = tiny.tower.catalogue, tiny.proposer()
+    catalogue, generator = tiny.model.catalogue, tiny.generator()
     unknown = int(catalogue.item_ids[3])
-    items = listed_items(proposer, tiny.movies.reverse().filter(pl.col("item_id") != unknown))
+    items = listed_items(generator, tiny.movies.reverse().filter(pl.col("item_id") != unknown))
     titles = dict(tiny.movies.select("item_id", "title").iter_rows()) | {unknown: ""}
     assert list(items.titles) == [titles[item_id] for item_id in catalogue.item_ids.tolist()]
     np.testing.assert_allclose(np.linalg.norm(items.vectors, axis=1), 1, rtol=1e-5)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from recsys_core.data.splits import known_ratings
-from recsys_core.ranking.inputs import RankingInputs, candidate_features, propose
+from recsys_core.ranking.inputs import RankingInputs, candidate_features, generate_candidates
 from recsys_core.ranking.lists import rank
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.candidates import Candidates
@@ -24,7 +24,9 @@ class Constant(Ranker):
 @pytest.fixture(scope="module")
 def inputs(tiny: TinyRun) -> RankingInputs:
     known = known_ratings(tiny.ratings, tiny.splits, tiny.asked)
-    return propose(tiny.proposer(indexed=True), known, tiny.splits.requests(tiny.asked), n_candidates=N_CANDIDATES)
+    return generate_candidates(
+        tiny.generator(indexed=True), known, tiny.splits.requests(tiny.asked), n_candidates=N_CANDIDATES
+    )
 
 
 def test_a_list_is_the_candidates_by_the_rankers_score(tiny: TinyRun, inputs: RankingInputs) -> None:

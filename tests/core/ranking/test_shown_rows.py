@@ -16,11 +16,11 @@ from recsys_core.feedback.labels import outcomes
 from recsys_core.feedback.records import pack_features
 from recsys_core.feedback.schemas import CLICKS_COLUMNS, IMPRESSIONS_COLUMNS, LOGGED_COLUMNS, OUTCOMES_COLUMNS
 from recsys_core.ranking.config import ShownConfig
-from recsys_core.ranking.inputs import candidate_features, propose
+from recsys_core.ranking.inputs import candidate_features, generate_candidates
 from recsys_core.ranking.ranker import fit_ranker
 from recsys_core.ranking.schemas import SHOWN, is_shown
 from recsys_core.ranking.training_rows import LoggedFeedback, shown_rows
-from recsys_core.retrieval.training import FittedTower
+from recsys_core.retrieval.training import RetrievalModel
 from tests.core.worlds import N_CANDIDATES, QUICK_RANKER, TinyRun
 
 Slot = dict[str, Any]
@@ -38,8 +38,8 @@ def proposed(tiny: TinyRun, user_id: int, at: int, name: str) -> tuple[list[int]
     """What the retriever of a slice proposes a user at a moment, best first, and the features of these."""
     known = tiny.ratings.filter(pl.col("timestamp") < at, user_id=user_id)
     asked = pl.DataFrame({"user_id": [user_id], "requested_at": [at]})
-    inputs = propose(tiny.proposer(name), known, asked, n_candidates=N_CANDIDATES)
-    ids = tiny.towers[name].catalogue.item_ids[inputs.candidates.item_idx[0]].tolist()
+    inputs = generate_candidates(tiny.generator(name), known, asked, n_candidates=N_CANDIDATES)
+    ids = tiny.models[name].catalogue.item_ids[inputs.candidates.item_idx[0]].tolist()
     return ids, pl.DataFrame(candidate_features(inputs)[0], schema=list(FEATURE_NAMES), orient="row")
 
 
@@ -79,7 +79,7 @@ def slots(tiny: TinyRun, user: int | None, items: list[int], labels: list[int], 
 
 def rows_of(tiny: TinyRun, *requests: list[Slot], config: ShownConfig = CONFIG) -> pl.DataFrame:
     table = pl.DataFrame([slot for request in requests for slot in request], schema=OUTCOMES_COLUMNS)
-    return shown_rows(unclicked(table), tiny.ratings, tiny.splits, tiny.items, tiny.towers.__getitem__, config)
+    return shown_rows(unclicked(table), tiny.ratings, tiny.splits, tiny.items, tiny.models.__getitem__, config)
 
 
 def unclicked(table: pl.DataFrame) -> LoggedFeedback:
@@ -115,23 +115,23 @@ def test_the_tower_is_the_latest_that_was_fitted_before_the_request(tiny: TinyRu
     """At its very first second a slice's tower answers, one second earlier the one before; `now` never does."""
     asked: list[str] = []
 
-    def tower_of(name: str) -> FittedTower:
+    def model_of(name: str) -> RetrievalModel:
         asked.append(name)
-        return tiny.towers[name]
+        return tiny.models[name]
 
-    def tower_at(moment: int) -> list[str]:
+    def model_at(moment: int) -> list[str]:
         asked.clear()
         table = pl.DataFrame(slots(tiny, user, [1, 2], [0, 1], shown_at=moment), schema=OUTCOMES_COLUMNS)
-        shown_rows(unclicked(table), tiny.ratings, tiny.splits, tiny.items, tower_of, CONFIG)
+        shown_rows(unclicked(table), tiny.ratings, tiny.splits, tiny.items, model_of, CONFIG)
         return list(asked)
 
     names = [name for name in tiny.splits.names if name != NOW]
-    assert tower_at(tiny.splits.fit_end(names[0]) - 1) == []
-    assert tower_at(tiny.splits.fit_end(names[0])) == names[:1]
+    assert model_at(tiny.splits.fit_end(names[0]) - 1) == []
+    assert model_at(tiny.splits.fit_end(names[0])) == names[:1]
     for earlier, name in pairwise(names):
-        assert tower_at(tiny.splits.fit_end(name) - 1) == [earlier]
-        assert tower_at(tiny.splits.fit_end(name)) == [name]
-    assert tower_at(tiny.splits.last_until + 365 * DAY_S) == names[-1:]
+        assert model_at(tiny.splits.fit_end(name) - 1) == [earlier]
+        assert model_at(tiny.splits.fit_end(name)) == [name]
+    assert model_at(tiny.splits.last_until + 365 * DAY_S) == names[-1:]
 
 
 def test_what_came_after_a_request_changes_none_of_its_features(tiny: TinyRun, user: int, offered: list[int]) -> None:
@@ -142,7 +142,7 @@ def test_what_came_after_a_request_changes_none_of_its_features(tiny: TinyRun, u
     )
     past = tiny.ratings.filter(pl.col("timestamp") < moment_of(tiny))
     logged = unclicked(pl.DataFrame(request, schema=OUTCOMES_COLUMNS))
-    again = shown_rows(logged, pl.concat([past, later]), tiny.splits, tiny.items, tiny.towers.__getitem__, CONFIG)
+    again = shown_rows(logged, pl.concat([past, later]), tiny.splits, tiny.items, tiny.models.__getitem__, CONFIG)
     assert again.equals(rows_of(tiny, request))
 
 
@@ -163,7 +163,7 @@ def test_what_was_shown_before_a_request_counts_until_it_is_clicked(
     def counted(*clicks: tuple[int, int]) -> list[float]:
         rows = [(user, item, at - ago, None, f"c{n}", at + DAY_S) for n, (item, ago) in enumerate(clicks)]
         told = LoggedFeedback(outcomes=table, clicks=pl.DataFrame(rows, schema=CLICKS_COLUMNS, orient="row"))
-        found = shown_rows(told, tiny.ratings, tiny.splits, tiny.items, tiny.towers.__getitem__, CONFIG)
+        found = shown_rows(told, tiny.ratings, tiny.splits, tiny.items, tiny.models.__getitem__, CONFIG)
         assert found["slice"].unique().to_list() == [f"{SHOWN}r1"]
         return found["pair_shown_unclicked"].to_list()
 
@@ -264,7 +264,7 @@ def test_a_click_that_comes_later_changes_the_label_and_never_when_it_is_known(
         )
         table = outcomes(impressions, clicks, ratings)
         told = LoggedFeedback(outcomes=table, clicks=clicks)
-        rows = shown_rows(told, tiny.ratings, tiny.splits, tiny.items, tiny.towers.__getitem__, CONFIG)
+        rows = shown_rows(told, tiny.ratings, tiny.splits, tiny.items, tiny.models.__getitem__, CONFIG)
         assert set(rows["known_at"]) == {moment_of(tiny) + answer_s}
         return dict(rows.select("item_id", "label").iter_rows())
 

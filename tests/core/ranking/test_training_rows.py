@@ -15,7 +15,7 @@ from recsys_core.data.splits import NOW, TEST, fit_ratings, known_ratings
 from recsys_core.errors import ArtifactError, DataError
 from recsys_core.features.registry import FEATURE_NAMES, feature_set, names_of
 from recsys_core.features.tables import SliceFeatures, item_features_by_slice, of_slice, user_features_by_slice
-from recsys_core.ranking.inputs import RankingInputs, propose
+from recsys_core.ranking.inputs import RankingInputs, generate_candidates
 from recsys_core.ranking.training_rows import RankingExamples, examples_of_slices, make_examples, slice_rows
 from recsys_core.retrieval.candidates import Candidates
 from tests import tiny_world
@@ -25,7 +25,9 @@ from tests.core.worlds import N_CANDIDATES, QUICK_SPLITS, TinyRun
 @pytest.fixture(scope="module")
 def inputs(tiny: TinyRun) -> RankingInputs:
     known = known_ratings(tiny.ratings, tiny.splits, tiny.asked)
-    return propose(tiny.proposer(tiny.asked), known, tiny.splits.requests(tiny.asked), n_candidates=N_CANDIDATES)
+    return generate_candidates(
+        tiny.generator(tiny.asked), known, tiny.splits.requests(tiny.asked), n_candidates=N_CANDIDATES
+    )
 
 
 def test_labels_are_the_likes_that_came_after_and_nothing_else(tiny: TinyRun, inputs: RankingInputs) -> None:
@@ -42,7 +44,7 @@ def test_rows_are_each_users_candidates_in_the_order_of_retrieval(tiny: TinyRun,
     rows = slice_rows(tiny.asked, inputs, tiny.ratings, tiny.splits)
     assert rows.columns == ["slice", "user_id", "item_id", "label", "known_at", *FEATURE_NAMES]
     assert rows["user_id"].unique(maintain_order=True).to_list() == inputs.users.user_ids.tolist()
-    ids = tiny.towers[tiny.asked].catalogue.item_ids
+    ids = tiny.models[tiny.asked].catalogue.item_ids
     for row, user_id in enumerate(inputs.users.user_ids.tolist()):
         own = rows.filter(user_id=user_id)
         assert own["item_id"].to_list() == ids[inputs.candidates.item_idx[row]].tolist()
@@ -74,7 +76,7 @@ def test_a_tower_that_saw_the_labels_is_refused_in_every_slice(tiny: TinyRun) ->
     for name in tiny.splits.asking:
         known = known_ratings(tiny.ratings, tiny.splits, name)
         honest, leaky = (
-            propose(tiny.proposer(which), known, tiny.splits.requests(name), n_candidates=N_CANDIDATES)
+            generate_candidates(tiny.generator(which), known, tiny.splits.requests(name), n_candidates=N_CANDIDATES)
             for which in (name, NOW)
         )
         slice_rows(name, honest, tiny.ratings, tiny.splits)
@@ -168,7 +170,7 @@ def test_negatives_are_no_likes_and_the_hardest_of_the_catalogue(tiny: TinyRun, 
     until = tiny.splits.until(tiny.asked)
     negatives = rows.filter(label=0)
     assert negatives.join(liked.filter(pl.col("timestamp") < until), on=["user_id", "item_id"], how="semi").is_empty()
-    scores = inputs.user_vectors @ inputs.proposer.retriever.item_vectors.T  # (n_users, n_items)
+    scores = inputs.user_vectors @ inputs.generator.retriever.item_vectors.T  # (n_users, n_items)
     offered = inputs.candidates.item_idx
     rated = inputs.users.seen().toarray() > 0
     for user in range(inputs.users.n_users):
@@ -215,7 +217,7 @@ def test_every_slice_that_asks_gives_rows_and_the_last_none(tiny: TinyRun) -> No
 def test_the_targets_of_the_test_change_no_row_of_any_other_window(tiny: TinyRun) -> None:
     tests = tiny.splits.slices_of(TEST)
     without = replace(tiny.splits, targets=tiny.splits.targets.filter(~pl.col("slice").is_in(tests)))
-    again = examples_of_slices(tiny.ratings, without, tiny.features, tiny.towers.__getitem__, n_candidates=N_CANDIDATES)
+    again = examples_of_slices(tiny.ratings, without, tiny.features, tiny.models.__getitem__, n_candidates=N_CANDIDATES)
     others = [name for name in tiny.splits.asking if name not in tests]
     assert again.rows.filter(pl.col("slice").is_in(others)).equals(rows_before(tiny, others))
     assert again.rows.drop("label").equals(tiny.examples.rows.drop("label"))
@@ -228,7 +230,7 @@ def test_each_slice_asks_its_own_tower(tiny: TinyRun) -> None:
         tiny.ratings,
         tiny.splits,
         tiny.features,
-        lambda name: (asked.append(name), tiny.towers[name])[1],
+        lambda name: (asked.append(name), tiny.models[name])[1],
         n_candidates=10,
     )
     assert asked == tiny.splits.asking
@@ -237,7 +239,7 @@ def test_each_slice_asks_its_own_tower(tiny: TinyRun) -> None:
 def test_a_tower_of_another_slice_is_refused(tiny: TinyRun) -> None:
     first = tiny.splits.asking[0]
     with pytest.raises(DataError, match=f"the tower of slice {first} was fitted on ratings"):
-        examples_of_slices(tiny.ratings, tiny.splits, tiny.features, lambda _: tiny.towers[tiny.asked], n_candidates=10)
+        examples_of_slices(tiny.ratings, tiny.splits, tiny.features, lambda _: tiny.models[tiny.asked], n_candidates=10)
 
 
 def future(fit_end: int) -> pl.DataFrame:
@@ -258,7 +260,7 @@ def test_rows_appended_to_the_future_change_no_bit_of_any_feature(tiny: TinyRun,
     items = item_features_by_slice(altered, tiny.movies, splits)
     users = user_features_by_slice(altered, items, splits)
     features = SliceFeatures(items=items, users=users)
-    again = examples_of_slices(altered, splits, features, tiny.towers.__getitem__, n_candidates=N_CANDIDATES)
+    again = examples_of_slices(altered, splits, features, tiny.models.__getitem__, n_candidates=N_CANDIDATES)
     for name in names:
         assert of_slice(items, name).equals(of_slice(tiny.items, name))
         assert of_slice(users, name).equals(of_slice(tiny.users, name))

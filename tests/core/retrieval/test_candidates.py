@@ -16,7 +16,7 @@ from recsys_core.retrieval.index import ExactSearch, build_index
 from recsys_core.retrieval.training import first_rated_at
 from tests.core.worlds import TinyRun, histories_from, pairs_of, random_histories
 
-Propose = Callable[..., Candidates]
+Find = Callable[..., Candidates]
 
 
 def exact_candidates(
@@ -38,8 +38,8 @@ def by_inverted_file(
     return find_candidates(build_index(items, np.arange(len(items)), config), queries, users, n, births)
 
 
-EXACT_PATHS = pytest.mark.parametrize("propose", [exact_candidates, by_flat_index])
-ALL_PATHS = pytest.mark.parametrize("propose", [exact_candidates, by_flat_index, by_inverted_file])
+EXACT_PATHS = pytest.mark.parametrize("find", [exact_candidates, by_flat_index])
+ALL_PATHS = pytest.mark.parametrize("find", [exact_candidates, by_flat_index, by_inverted_file])
 
 
 def normal(seed: int, *shape: int) -> Float32s:
@@ -47,29 +47,29 @@ def normal(seed: int, *shape: int) -> Float32s:
 
 
 @EXACT_PATHS
-def test_candidates_by_hand(propose: Propose) -> None:
+def test_candidates_by_hand(find: Find) -> None:
     items = np.array([[5], [4], [3], [2], [1]], dtype=np.float32)
     users = histories_from([[(0, 5.0, 1), (2, 1.0, 2)], [], [(item, 3.0, item) for item in range(5)]], n_items=5)
-    found = propose(items, np.array([[1], [-1], [1]], dtype=np.float32), users, 4)
+    found = find(items, np.array([[1], [-1], [1]], dtype=np.float32), users, 4)
     assert found.item_idx.tolist() == [[1, 3, 4, -1], [4, 3, 2, 1], [-1, -1, -1, -1]]
     assert found.scores.tolist() == [[4, 2, 1, -np.inf], [-1, -2, -3, -4], [-np.inf] * 4]
 
 
 @ALL_PATHS
 @pytest.mark.parametrize("seed", range(5))
-def test_no_rated_item_is_ever_a_candidate(propose: Propose, seed: int) -> None:
+def test_no_rated_item_is_ever_a_candidate(find: Find, seed: int) -> None:
     """Whatever its stars; users with up to all but one item rated, many to a batch."""
     users = random_histories(seed, n_users=700, n_items=60)
-    found = propose(normal(seed, 60, 8), normal(seed + 99, 700, 8), users, 20)
+    found = find(normal(seed, 60, 8), normal(seed + 99, 700, 8), users, 20)
     rows, places = np.nonzero(found.item_idx >= 0)
     assert not pairs_of(users) & set(zip(rows.tolist(), found.item_idx[rows, places].tolist(), strict=True))
 
 
 @ALL_PATHS
-def test_lists_hold_no_item_twice_fall_in_score_and_end_in_padding(propose: Propose) -> None:
+def test_lists_hold_no_item_twice_fall_in_score_and_end_in_padding(find: Find) -> None:
     users = random_histories(1, n_users=100, n_items=60)
     items, queries = normal(2, 60, 8), normal(3, 100, 8)
-    found = propose(items, queries, users, 30)
+    found = find(items, queries, users, 30)
     for user in range(100):
         n = int((found.item_idx[user] >= 0).sum())
         listed, scores = found.item_idx[user, :n], found.scores[user, :n]
@@ -81,17 +81,17 @@ def test_lists_hold_no_item_twice_fall_in_score_and_end_in_padding(propose: Prop
 
 
 @EXACT_PATHS
-def test_all_unseen_items_come_back_where_the_user_has_rated_nearly_all(propose: Propose) -> None:
+def test_all_unseen_items_come_back_where_the_user_has_rated_nearly_all(find: Find) -> None:
     users = random_histories(4, n_users=50, n_items=25)
-    found = propose(normal(4, 25, 8), normal(5, 50, 8), users, 20)
+    found = find(normal(4, 25, 8), normal(5, 50, 8), users, 20)
     assert np.array_equal((found.item_idx >= 0).sum(axis=1), np.minimum(25 - users.lengths, 20))
 
 
 @EXACT_PATHS
-def test_who_has_rated_the_best_items_still_gets_a_full_list(propose: Propose) -> None:
+def test_who_has_rated_the_best_items_still_gets_a_full_list(find: Find) -> None:
     items = np.arange(100, 0, -1, dtype=np.float32)[:, None]
     users = histories_from([[(item, 5.0, item) for item in range(60)]], n_items=100)
-    assert propose(items, np.ones((1, 1), dtype=np.float32), users, 10).item_idx[0].tolist() == list(range(60, 70))
+    assert find(items, np.ones((1, 1), dtype=np.float32), users, 10).item_idx[0].tolist() == list(range(60, 70))
 
 
 def test_both_searches_agree() -> None:
@@ -103,12 +103,12 @@ def test_both_searches_agree() -> None:
 
 
 @EXACT_PATHS
-def test_a_users_candidates_do_not_depend_on_who_asks_beside_them(propose: Propose) -> None:
+def test_a_users_candidates_do_not_depend_on_who_asks_beside_them(find: Find) -> None:
     users = random_histories(8, n_users=600, n_items=80)
     items, queries = normal(8, 80, 8), normal(9, 600, 8)
-    together = propose(items, queries, users, 30)
+    together = find(items, queries, users, 30)
     for user in (0, 17, 599):
-        alone = propose(items, queries[[user]], users.select(np.array([user])), 30)
+        alone = find(items, queries[[user]], users.select(np.array([user])), 30)
         assert np.array_equal(alone.item_idx[0], together.item_idx[user])
         np.testing.assert_allclose(alone.scores[0], together.scores[user], rtol=1e-5, atol=1e-5)
 
@@ -162,11 +162,11 @@ def test_the_day_of_return_counts_to_the_second() -> None:
 
 
 @ALL_PATHS
-def test_what_may_be_watched_again_is_a_candidate_by_its_score(propose: Propose) -> None:
+def test_what_may_be_watched_again_is_a_candidate_by_its_score(find: Find) -> None:
     items = np.array([[5], [4], [3]], dtype=np.float32)
     users = histories_from([[(0, 5.0, 1_000), (1, 2.0, 1_000)]], n_items=3)
     seen = seen_at(users, np.array([1_000 + DAY_S]), 1)
-    found = propose(items, np.ones((1, 1), dtype=np.float32), seen, 3).item_idx.tolist()
+    found = find(items, np.ones((1, 1), dtype=np.float32), seen, 3).item_idx.tolist()
     assert found == [[0, 2, -1]]
 
 
@@ -174,21 +174,21 @@ def test_what_may_be_watched_again_is_a_candidate_by_its_score(propose: Propose)
 
 
 @EXACT_PATHS
-def test_an_item_first_rated_at_or_after_the_request_is_no_candidate(propose: Propose) -> None:
+def test_an_item_first_rated_at_or_after_the_request_is_no_candidate(find: Find) -> None:
     """Each user asks a second later than the one before; item 0 comes out in second 10, item 1 in second 11."""
     items = np.array([[5], [4], [3]], dtype=np.float32)
     births = Births(first_rated_at=np.array([10, 11, 0]), requested_at=np.array([10, 11, 12]))
-    found = propose(items, np.ones((3, 1), dtype=np.float32), histories_from([[], [], []], 3), 3, births)
+    found = find(items, np.ones((3, 1), dtype=np.float32), histories_from([[], [], []], 3), 3, births)
     assert found.item_idx.tolist() == [[2, -1, -1], [0, 2, -1], [0, 1, 2]]
     assert np.isneginf(found.scores[found.item_idx < 0]).all()
 
 
 @ALL_PATHS
 @pytest.mark.parametrize("seed", range(3))
-def test_neither_seen_nor_unborn_items_are_ever_candidates(propose: Propose, seed: int) -> None:
+def test_neither_seen_nor_unborn_items_are_ever_candidates(find: Find, seed: int) -> None:
     users, rng = random_histories(seed, n_users=300, n_items=60), np.random.default_rng(seed)
     births = Births(first_rated_at=rng.integers(0, 100, 60), requested_at=rng.integers(0, 120, 300))
-    found = propose(normal(seed, 60, 8), normal(seed + 99, 300, 8), users, 20, births)
+    found = find(normal(seed, 60, 8), normal(seed + 99, 300, 8), users, 20, births)
     rows, places = np.nonzero(found.item_idx >= 0)
     listed = found.item_idx[rows, places]
     assert (births.first_rated_at[listed] < births.requested_at[rows]).all()
@@ -196,40 +196,40 @@ def test_neither_seen_nor_unborn_items_are_ever_candidates(propose: Propose, see
 
 
 @EXACT_PATHS
-def test_all_others_come_back_however_many_are_unborn(propose: Propose) -> None:
+def test_all_others_come_back_however_many_are_unborn(find: Find) -> None:
     users, rng = random_histories(4, n_users=50, n_items=25), np.random.default_rng(4)
     births = Births(first_rated_at=rng.integers(0, 100, 25), requested_at=rng.integers(0, 120, 50))
-    found = propose(normal(4, 25, 8), normal(5, 50, 8), users, 20, births)
+    found = find(normal(4, 25, 8), normal(5, 50, 8), users, 20, births)
     seen = users.seen().toarray() > 0
     open_to = ~seen & (births.first_rated_at < births.requested_at[:, None])
     assert np.array_equal((found.item_idx >= 0).sum(axis=1), np.minimum(open_to.sum(axis=1), 20))
 
 
 @EXACT_PATHS
-def test_a_users_candidates_do_not_depend_on_when_others_ask(propose: Propose) -> None:
+def test_a_users_candidates_do_not_depend_on_when_others_ask(find: Find) -> None:
     """Whoever asks early makes the search of a batch fetch more, so that enough is left for them."""
     users, rng = random_histories(8, n_users=600, n_items=80), np.random.default_rng(8)
     items, queries = normal(8, 80, 8), normal(9, 600, 8)
     births = Births(first_rated_at=rng.integers(0, 100, 80), requested_at=rng.integers(0, 120, 600))
-    together = propose(items, queries, users, 30, births)
+    together = find(items, queries, users, 30, births)
     for user in range(0, 600, 40):
         own = np.array([user])
         at_the_time = Births(first_rated_at=births.first_rated_at, requested_at=births.requested_at[own])
-        alone = propose(items, queries[own], users.select(own), 30, at_the_time)
+        alone = find(items, queries[own], users.select(own), 30, at_the_time)
         assert np.array_equal(alone.item_idx[0], together.item_idx[user])
         np.testing.assert_allclose(alone.scores[0], together.scores[user], rtol=1e-5, atol=1e-5)
 
 
 def test_an_item_without_a_rating_is_never_found_among_the_rated(tiny: TinyRun) -> None:
-    tower = tiny.tower
-    born = first_rated_at(tiny.ratings.filter(pl.col("item_id") != tower.catalogue.item_ids[3]), tower.catalogue)
+    model = tiny.model
+    born = first_rated_at(tiny.ratings.filter(pl.col("item_id") != model.catalogue.item_ids[3]), model.catalogue)
     assert np.flatnonzero(born == NEVER).tolist() == [3]
-    births = Births(first_rated_at=born, requested_at=np.array([tower.fit_end + 10**9]))
+    births = Births(first_rated_at=born, requested_at=np.array([model.fit_end + 10**9]))
     assert np.flatnonzero(births.is_unborn(0)).tolist() == [3]
 
 
 def test_the_towers_know_when_their_items_were_first_rated(tiny: TinyRun) -> None:
     first = dict(tiny.ratings.group_by("item_id").agg(pl.col("timestamp").min()).rows())
-    for tower in tiny.towers.values():
-        assert tower.first_rated_at.tolist() == [first[item] for item in tower.catalogue.item_ids.tolist()]
-        assert tower.first_rated_at.max() < tower.fit_end
+    for model in tiny.models.values():
+        assert model.first_rated_at.tolist() == [first[item] for item in model.catalogue.item_ids.tolist()]
+        assert model.first_rated_at.max() < model.fit_end

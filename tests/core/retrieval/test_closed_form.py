@@ -16,7 +16,7 @@ from recsys_core.evaluation.baselines.config import BaselinesConfig
 from recsys_core.evaluation.baselines.ease import fit_dual_ease, fit_primal_ease
 from recsys_core.retrieval.closed_form import OTHER_VALUE, ClosedForm, fit_closed_form
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.storage import load_tower, save_towers
+from recsys_core.retrieval.storage import load_retrieval_model, save_retrieval_models
 from tests import tiny_world
 from tests.core.worlds import Rating, TinyRun, histories_from, random_histories
 
@@ -82,7 +82,7 @@ def test_user_vectors_order_the_items_as_ease_does() -> None:
 
 def test_few_factors_keep_most_of_it(tiny: TinyRun) -> None:
     """The four camps of the tiny world fit into a tenth of the factors."""
-    users = histories_of(tiny.ratings, tiny.tower.catalogue)
+    users = histories_of(tiny.ratings, tiny.model.catalogue)
     few, full = (
         fit_closed_form(users, PLAIN.model_copy(update={"closed_form_dim": dim, "closed_form_l2": 50.0}))
         for dim in (8, 1024)
@@ -124,8 +124,8 @@ def test_a_dislike_counts_a_part_of_a_like_when_answering() -> None:
 
 def test_each_users_scores_deviate_by_one(tiny: TinyRun) -> None:
     """Whether the history has one rating or fifty; somebody without any gets nothing."""
-    form = tiny.tower.closed_form
-    users = histories_of(tiny.ratings, tiny.tower.catalogue)
+    form = tiny.model.closed_form
+    users = histories_of(tiny.ratings, tiny.model.catalogue)
     short = histories_from([[(4, 5.0, 1)], [(4, 0.5, 1)], []], n_items=users.n_items)
     for some in (users, short):
         found = (form.encode_users(some) @ form.offered.T).std(axis=1)
@@ -179,18 +179,18 @@ def test_there_are_as_many_factors_as_asked_for_or_as_there_can_be(dim: int) -> 
 
 
 def test_two_fits_give_the_same_bytes_whatever_the_order_of_the_rows(tiny: TinyRun) -> None:
-    ratings, catalogue = tiny_world.ratings(), tiny.tower.catalogue
+    ratings, catalogue = tiny_world.ratings(), tiny.model.catalogue
     shuffled = ratings.sample(fraction=1, shuffle=True, seed=1)
     forms = [fit_closed_form(histories_of(rows, catalogue), TwoTowerConfig()) for rows in (ratings, ratings, shuffled)]
     assert len({form.offered.tobytes() for form in forms}) == len({form.shown.tobytes() for form in forms}) == 1
 
 
 def test_the_future_is_not_read(tiny: TinyRun) -> None:
-    tower = tiny.towers[tiny.asked]
-    past = tiny.ratings.filter(pl.col("timestamp") < tower.fit_end)
+    model = tiny.models[tiny.asked]
+    past = tiny.ratings.filter(pl.col("timestamp") < model.fit_end)
     assert past.height < tiny.ratings.height
-    again = fit_closed_form(histories_of(past, tower.catalogue), TwoTowerConfig(dim=4))
-    assert np.array_equal(again.offered, tower.closed_form.offered)
+    again = fit_closed_form(histories_of(past, model.catalogue), TwoTowerConfig(dim=4))
+    assert np.array_equal(again.offered, model.closed_form.offered)
 
 
 def test_an_item_as_an_answer_is_the_item_as_shown_times_the_gains_over_what_it_says_of_itself() -> None:
@@ -206,10 +206,10 @@ def test_an_item_as_an_answer_is_the_item_as_shown_times_the_gains_over_what_it_
 
 
 def test_it_comes_back_from_the_disk_to_the_bit(tiny: TinyRun, tmp_path: Path) -> None:
-    faded = replace(tiny.tower.closed_form, recency_power=0.25)
-    made = replace(tiny.tower, linear=replace(tiny.tower.linear, closed_form=faded), closed_form_weight=0.75)
-    save_towers({NOW: made}, tmp_path)
-    back = load_tower(tmp_path, NOW)
+    faded = replace(tiny.model.closed_form, recency_power=0.25)
+    made = replace(tiny.model, linear=replace(tiny.model.linear, closed_form=faded), closed_form_weight=0.75)
+    save_retrieval_models({NOW: made}, tmp_path)
+    back = load_retrieval_model(tmp_path, NOW)
     assert np.array_equal(back.closed_form.shown, made.closed_form.shown)
     assert np.array_equal(back.closed_form.gains, made.closed_form.gains)
     assert np.array_equal(back.closed_form.offered, made.closed_form.offered)

@@ -32,8 +32,8 @@ def reloaded(index: ItemIndex, folder: Path) -> ItemIndex:
 def test_scores_are_the_towers_dot_products(tiny: TinyRun, config: IndexConfig, tmp_path: Path) -> None:
     """For 100 random pairs, after a round trip: search uses the measure that the towers were trained with."""
     index = reloaded(build_index(tiny.embeddings.vectors, tiny.embeddings.item_ids, config), tmp_path)
-    users = random_histories(0, n_users=100, n_items=tiny.tower.catalogue.n_items)
-    queries, items = user_vectors(tiny.tower, users), item_vectors(tiny.tower)
+    users = random_histories(0, n_users=100, n_items=tiny.model.catalogue.n_items)
+    queries, items = user_vectors(tiny.model, users), item_vectors(tiny.model)
     item_idx, scores = index.search(queries, index.n_items)
     picked = np.random.default_rng(0).integers(0, index.n_items, 100)
     for user, item in enumerate(picked):

@@ -19,25 +19,25 @@ from recsys_core.retrieval.examples import Examples, denoising, temporal, with_c
 from recsys_core.retrieval.losses import full_softmax, sampled_scores, sampled_softmax
 from recsys_core.retrieval.negatives import Negatives, sampler_of
 from recsys_core.retrieval.towers import TwoTower, history_batch, user_encoder
-from recsys_core.retrieval.training import _loss, encode_items, fit_two_tower
-from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
+from recsys_core.retrieval.training import _loss, encode_items, fit_retrieval_model
+from tests.core.worlds import QUICK_TRAINING, TinyRun, histories_from
 
 Change = Callable[[Negatives], Negatives]
 
 WEIGHT = 0.1
-SAMPLED = QUICK_TOWER.model_copy(update={"full_softmax_until": 0, "n_negatives": 64})
+SAMPLED = QUICK_TRAINING.model_copy(update={"full_softmax_until": 0, "n_negatives": 64})
 
 
-def model_of(n_items: int, seed: int = 0, dim: int = 6) -> TwoTower:
+def towers_of(n_items: int, seed: int = 0, dim: int = 6) -> TwoTower:
     """Towers with scores of some size, so that a softmax over them is far from flat."""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     popularity = rng.normal(size=n_items).astype(np.float32)
-    model = TwoTower(rng.random((n_items, 3)).astype(np.float32), popularity, dim)
+    towers = TwoTower(rng.random((n_items, 3)).astype(np.float32), popularity, dim)
     with torch.no_grad():
-        for parameter in model.parameters():
+        for parameter in towers.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.3)
-    return model
+    return towers
 
 
 def zipf_histories(seed: int, n_users: int, n_items: int) -> Histories:
@@ -59,19 +59,21 @@ def whole_catalogue(users: Histories, examples: Examples) -> Negatives:
     return replace(drawn, n_drawn=ones.astype(np.int64), n_expected=ones)
 
 
-def gradient(model: TwoTower, loss: torch.Tensor) -> Float64s:
-    model.zero_grad()
+def gradient(towers: TwoTower, loss: torch.Tensor) -> Float64s:
+    towers.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    found = [one.grad for one in model.parameters() if one.grad is not None]
+    found = [one.grad for one in towers.parameters() if one.grad is not None]
     dense = [one.to_dense() if one.is_sparse else one for one in found]
     return np.concatenate([one.numpy().ravel() for one in dense]).astype(np.float64)
 
 
-def both_gradients(model: TwoTower, examples: Examples, negatives: Negatives) -> tuple[Float64s, Float64s]:
+def both_gradients(towers: TwoTower, examples: Examples, negatives: Negatives) -> tuple[Float64s, Float64s]:
     """Of the full and of the sampled loss, by every parameter."""
     users = history_batch(examples.shown)
-    full = gradient(model, full_softmax(model.users(users), model.items(), examples, WEIGHT))
-    sampled = gradient(model, sampled_softmax(model.users(users, only_needed=True), model, examples, negatives, WEIGHT))
+    full = gradient(towers, full_softmax(towers.users(users), towers.items(), examples, WEIGHT))
+    sampled = gradient(
+        towers, sampled_softmax(towers.users(users, only_needed=True), towers, examples, negatives, WEIGHT)
+    )
     return full, sampled
 
 
@@ -91,13 +93,13 @@ def with_flipped_sign(negatives: Negatives) -> Negatives:
 
 def relative_error(n_negatives: int, change: Change, n_batches: int = 250) -> float:
     """How far the mean gradient over random batches lies from that of the full softmax, in its length."""
-    users, model, rng = zipf_histories(1, n_users=60, n_items=50), model_of(50), np.random.default_rng(2)
+    users, towers, rng = zipf_histories(1, n_users=60, n_items=50), towers_of(50), np.random.default_rng(2)
     sampler = sampler_of(users, n_negatives)
     full, sampled = np.zeros(0), np.zeros(0)
     for turn in range(n_batches):
         chosen = users.select(np.sort(rng.permutation(users.n_users)[:20]))
         examples = (temporal if turn % 2 else denoising)(chosen, rng)
-        one, other = both_gradients(model, examples, change(sampler.draw(examples, rng)))
+        one, other = both_gradients(towers, examples, change(sampler.draw(examples, rng)))
         full, sampled = (one, other) if turn == 0 else (full + one, sampled + other)
     return float(np.linalg.norm(sampled - full) / np.linalg.norm(full))
 
@@ -147,9 +149,9 @@ def unborn_world() -> tuple[Histories, Examples]:
 def test_an_item_first_rated_after_the_last_target_has_no_mass_and_no_gradient_in_the_full_loss() -> None:
     """Nobody could have chosen it: to call it a negative would teach that new items are disliked."""
     _, examples = unborn_world()
-    one, model = pair_of(examples, 1), model_of(7)  # of both the last target is in second 2
-    items = model.items().detach().requires_grad_()
-    vectors = model.users(history_batch(one.shown)).detach()
+    one, towers = pair_of(examples, 1), towers_of(7)  # of both the last target is in second 2
+    items = towers.items().detach().requires_grad_()
+    vectors = towers.users(history_batch(one.shown)).detach()
     loss = full_softmax(vectors, items, one, WEIGHT)
     loss.backward()  # type: ignore[no-untyped-call]
     assert items.grad is not None
@@ -168,7 +170,7 @@ def test_an_item_first_rated_in_the_second_of_the_last_target_is_a_negative() ->
     masses = []
     for second in (2, 3):
         made = replace(pair_of(examples, 1), first_rated_at=np.where(np.arange(7) == 4, second, 0))
-        items = model_of(7).items().detach().requires_grad_()
+        items = towers_of(7).items().detach().requires_grad_()
         full_softmax(torch.ones(2, 7), items, made, WEIGHT).backward()  # type: ignore[no-untyped-call]
         assert items.grad is not None
         masses.append(items.grad[4].abs().sum().item())
@@ -184,9 +186,9 @@ def test_a_target_that_was_clicked_before_its_first_rating_stays_in_both_losses(
     born = replace(Examples(shown=shown, asked=asked), first_rated_at=np.array([0, 0, 9, 0, 9]))
     examples = with_clicks(born, clicked, only_later=True)
     assert examples.is_unborn(np.array([0, 1]), np.array([4, 4])).tolist() == [True, True]
-    model = model_of(5)
-    vectors = model.users(history_batch(examples.shown))
-    items = model.items()
+    towers = towers_of(5)
+    vectors = towers.users(history_batch(examples.shown))
+    items = towers.items()
     full = full_softmax(vectors, items, examples, WEIGHT)
     assert full.item() < 50, "a masked target would cost as much as the least of all floats"
     own = (vectors @ items.T)[0]
@@ -195,7 +197,7 @@ def test_a_target_that_was_clicked_before_its_first_rating_stays_in_both_losses(
     weights = np.array([1, 0.5, 1]) / np.sqrt([2, 2, 1])
     by_hand = -(weights[0] * shares[0] + weights[1] * shares[2] + weights[2] * other[1]) / weights.sum()
     assert full.item() == pytest.approx(by_hand.item(), rel=1e-5)
-    both = both_gradients(model, examples, whole_catalogue(users, examples))
+    both = both_gradients(towers, examples, whole_catalogue(users, examples))
     np.testing.assert_allclose(both[1], both[0], atol=1e-6)
 
 
@@ -204,8 +206,8 @@ def test_an_item_first_rated_after_the_last_target_has_no_mass_in_the_sampled_lo
     for seed in range(10):
         negatives = sampler_of(users, 200).draw(examples, np.random.default_rng(seed))
         assert {2, 6} <= set(negatives.item_idx.tolist())
-        model = model_of(7)
-        scores = sampled_scores(model.users(history_batch(examples.shown)), model, examples, negatives)
+        towers = towers_of(7)
+        scores = sampled_scores(towers.users(history_batch(examples.shown)), towers, examples, negatives)
         drawn = torch.exp(scores.drawn).detach().numpy()
         last = np.array([2, 2, 2, 3, 2])
         unborn = BORN[negatives.item_idx] > last[:, None]
@@ -218,7 +220,7 @@ def test_an_item_first_rated_after_the_last_target_has_no_mass_in_the_sampled_lo
 def test_with_unborn_items_both_losses_are_one_given_the_whole_catalogue(
     make: Callable[[Histories, np.random.Generator], Examples],
 ) -> None:
-    users, model, rng = zipf_histories(0, n_users=30, n_items=40), model_of(40), np.random.default_rng(0)
+    users, towers, rng = zipf_histories(0, n_users=30, n_items=40), towers_of(40), np.random.default_rng(0)
     last = make(users, rng).asked.timestamps.max()
     first = np.where(rng.random(40) < 0.4, last - rng.integers(0, 30, 40), 0)
     for item, at in zip(users.item_idx, users.timestamps, strict=True):
@@ -226,7 +228,7 @@ def test_with_unborn_items_both_losses_are_one_given_the_whole_catalogue(
     examples = replace(make(users, rng), first_rated_at=first)
     rows = np.arange(users.n_users)[:, None]
     assert 0.01 < examples.is_unborn(rows, np.arange(40)).mean() < 0.9
-    full, sampled = both_gradients(model, examples, whole_catalogue(users, examples))
+    full, sampled = both_gradients(towers, examples, whole_catalogue(users, examples))
     np.testing.assert_allclose(sampled, full, atol=1e-6)
 
 
@@ -242,9 +244,9 @@ def test_the_full_softmax_by_hand() -> None:
 def test_with_the_whole_catalogue_as_negatives_both_losses_are_one(
     make: Callable[[Histories, np.random.Generator], Examples],
 ) -> None:
-    users, model = zipf_histories(0, n_users=30, n_items=40), model_of(40)
+    users, towers = zipf_histories(0, n_users=30, n_items=40), towers_of(40)
     examples = make(users, np.random.default_rng(0))
-    full, sampled = both_gradients(model, examples, whole_catalogue(users, examples))
+    full, sampled = both_gradients(towers, examples, whole_catalogue(users, examples))
     np.testing.assert_allclose(sampled, full, atol=1e-6)
 
 
@@ -254,23 +256,23 @@ def test_over_all_possible_draws_the_sum_and_its_gradient_are_those_of_the_catal
 ) -> None:
     """Exact enumeration: each company that the first user may have in a batch of two, each outcome of three draws."""
     users, examples = world()
-    model, sampler, row = model_of(7), sampler_of(users, 3), torch.tensor([0])
-    vectors = model.users(history_batch(examples.shown))
+    towers, sampler, row = towers_of(7), sampler_of(users, 3), torch.tensor([0])
+    vectors = towers.users(history_batch(examples.shown))
     counted = [item for item in range(7) if item not in gone]  # item 0 is shown, others are unborn
-    full = torch.exp((vectors @ model.items().T)[0, counted]).sum()
+    full = torch.exp((vectors @ towers.items().T)[0, counted]).sum()
     expected_sum, expected_gradient = 0.0, np.zeros(0)
     for other in range(1, users.n_users):
         pair = pair_of(examples, other)
         total = torch.zeros(())
-        shown = model.users(history_batch(pair.shown), only_needed=True)
+        shown = towers.users(history_batch(pair.shown), only_needed=True)
         for chance, from_batch, from_catalogue in every_draw(users.select(np.array([0, other]))):
             negatives = sampler.weighed(pair, from_batch, from_catalogue)
-            total = total + chance * torch.exp(sampled_scores(shown, model, pair, negatives).log_sum(row))[0]
+            total = total + chance * torch.exp(sampled_scores(shown, towers, pair, negatives).log_sum(row))[0]
         expected_sum += total.item() / (users.n_users - 1)
-        part = gradient(model, total) / (users.n_users - 1)
+        part = gradient(towers, total) / (users.n_users - 1)
         expected_gradient = part if other == 1 else expected_gradient + part
     assert expected_sum == pytest.approx(full.item(), rel=1e-5)
-    np.testing.assert_allclose(expected_gradient, gradient(model, full), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(expected_gradient, gradient(towers, full), rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -292,10 +294,10 @@ def test_an_accidental_hit_has_no_mass() -> None:
     users = histories_from([[(0, 5.0, 1), (1, 5.0, 2), (2, 4.0, 3)] for _ in range(6)] + [[(3, 5.0, 1)] * 1] * 2, 8)
     shown = histories_from([[(0, 5.0, 1)]] * 6 + [[]] * 2, 8)
     asked = histories_from([[(1, 5.0, 2), (2, 4.0, 3)]] * 6 + [[(3, 5.0, 1)]] * 2, 8)
-    examples, model = Examples(shown=shown, asked=asked), model_of(8)
+    examples, towers = Examples(shown=shown, asked=asked), towers_of(8)
     negatives = sampler_of(users, 200).draw(examples, np.random.default_rng(0))
     assert {0, 1, 2} <= set(negatives.item_idx.tolist())
-    scores = sampled_scores(model.users(history_batch(shown)), model, examples, negatives)
+    scores = sampled_scores(towers.users(history_batch(shown)), towers, examples, negatives)
     log_sum = scores.log_sum(torch.arange(8))
     mass = torch.exp(scores.drawn - log_sum[:, None]).detach().numpy()  # (n_users, n_negatives)
     own = torch.exp(scores.own - log_sum[scores.own_rows]).detach().numpy()
@@ -310,36 +312,36 @@ def test_an_accidental_hit_has_no_mass() -> None:
 def test_a_user_alone_in_a_batch_and_one_who_knows_the_catalogue_give_finite_gradients() -> None:
     knows_all = [(item, 5.0, item) for item in range(6)]
     users = histories_from([knows_all, [(0, 5.0, 1), (1, 5.0, 2)]], 6)
-    model = model_of(6)
+    towers = towers_of(6)
     for rows in ([0], [1], [0, 1]):
         chosen = users.select(np.array(rows))
         for seed in range(20):
             rng = np.random.default_rng(seed)
             examples = denoising(chosen, rng)
             negatives = sampler_of(users, 4).draw(examples, rng)
-            vectors = model.users(history_batch(examples.shown), only_needed=True)
-            assert np.isfinite(gradient(model, sampled_softmax(vectors, model, examples, negatives, WEIGHT))).all()
-            vectors = model.users(history_batch(examples.shown))
-            assert np.isfinite(gradient(model, full_softmax(vectors, model.items(), examples, WEIGHT))).all()
+            vectors = towers.users(history_batch(examples.shown), only_needed=True)
+            assert np.isfinite(gradient(towers, sampled_softmax(vectors, towers, examples, negatives, WEIGHT))).all()
+            vectors = towers.users(history_batch(examples.shown))
+            assert np.isfinite(gradient(towers, full_softmax(vectors, towers.items(), examples, WEIGHT))).all()
 
 
 def test_who_was_shown_the_whole_catalogue_teaches_nothing() -> None:
     knows_all, none = [(item, 5.0, item) for item in range(6)], histories_from([[]], 6)
-    model, examples = model_of(6), Examples(shown=histories_from([knows_all], 6), asked=none)
-    loss = full_softmax(model.users(history_batch(examples.shown)), model.items(), examples, WEIGHT)
-    assert not gradient(model, loss).any()
+    towers, examples = towers_of(6), Examples(shown=histories_from([knows_all], 6), asked=none)
+    loss = full_softmax(towers.users(history_batch(examples.shown)), towers.items(), examples, WEIGHT)
+    assert not gradient(towers, loss).any()
 
 
 def test_the_serving_score_is_the_plain_dot_product(tiny: TinyRun) -> None:
     """No trace of the correction: the exported vectors are what the parameters say, the bias included."""
-    tower = fit_two_tower(tiny.ratings, tiny.item_rows, tiny.tower.fit_end, SAMPLED)
-    model, plain = tower.model, {name: one.numpy() for name, one in tower.model.state_dict().items()}
+    model = fit_retrieval_model(tiny.ratings, tiny.item_rows, tiny.model.fit_end, SAMPLED)
+    towers, plain = model.towers, {name: one.numpy() for name, one in model.towers.state_dict().items()}
     bias = plain["item_bias"] + plain["popularity_weight"] * plain["log_popularity"]
     vectors = plain["offered.weight"] + plain["content"] @ plain["content_offered.weight"].T
-    items, nobody = encode_items(model), user_encoder(model).encode(histories_from([[]], len(bias)))
+    items, nobody = encode_items(towers), user_encoder(towers).encode(histories_from([[]], len(bias)))
     np.testing.assert_allclose(items, np.concatenate([vectors, bias[:, None]], axis=1), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(nobody @ items.T, [vectors @ plain["everyone"] + bias], rtol=1e-4, atol=1e-5)
-    assert set(plain) == set(tiny.tower.model.state_dict())
+    assert set(plain) == set(tiny.model.towers.state_dict())
 
 
 class Largest(TorchDispatchMode):
@@ -360,12 +362,12 @@ class Largest(TorchDispatchMode):
 def test_a_step_makes_nothing_that_grows_with_users_times_items() -> None:
     """The biases of the items are the largest thing: one number per item, whatever the number of users."""
     n_items = 50_000
-    users, model = zipf_histories(0, n_users=64, n_items=n_items), model_of(n_items, dim=4)
+    users, towers = zipf_histories(0, n_users=64, n_items=n_items), towers_of(n_items, dim=4)
     examples = denoising(users, np.random.default_rng(0))
     negatives = sampler_of(users, 32).draw(examples, np.random.default_rng(0))
     with Largest() as largest:
-        _loss(model, examples, TwoTowerConfig(), torch.Generator(), negatives).backward()  # type: ignore[no-untyped-call]
+        _loss(towers, examples, TwoTowerConfig(), torch.Generator(), negatives).backward()  # type: ignore[no-untyped-call]
     assert largest.entries == n_items
     with Largest() as largest:
-        _loss(model, examples, TwoTowerConfig(), torch.Generator())
+        _loss(towers, examples, TwoTowerConfig(), torch.Generator())
     assert largest.entries == 64 * n_items

@@ -12,15 +12,15 @@ from recsys_core.features.tables import item_features
 from recsys_core.retrieval.candidates import Candidates, Retriever
 from recsys_core.retrieval.config import IndexConfig, TwoTowerConfig
 from recsys_core.retrieval.index import build_index
-from recsys_core.retrieval.training import FittedTower, fit_two_tower
+from recsys_core.retrieval.training import RetrievalModel, fit_retrieval_model
 from recsys_core.retrieval.vectors import embed_items, item_vectors, user_vectors
 from tests import tiny_world
-from tests.core.worlds import QUICK_TOWER
+from tests.core.worlds import QUICK_TRAINING
 
 FIRST_NEW = 9_000
 N_OF_CAMP = 3
 N = 20
-CONFIG = QUICK_TOWER.model_copy(update={"new_item_share": 0.2})
+CONFIG = QUICK_TRAINING.model_copy(update={"new_item_share": 0.2})
 N_NEW = 4
 """A fifth of N."""
 
@@ -44,36 +44,36 @@ def world() -> tuple[pl.DataFrame, pl.DataFrame, int]:
 
 
 @pytest.fixture(scope="module")
-def fitted() -> Callable[[TwoTowerConfig], FittedTower]:
+def fitted() -> Callable[[TwoTowerConfig], RetrievalModel]:
     ratings, movies, end = world()
-    return lambda config: fit_two_tower(ratings, item_features(ratings, movies, end), end, config)
+    return lambda config: fit_retrieval_model(ratings, item_features(ratings, movies, end), end, config)
 
 
 @pytest.fixture(scope="module")
-def tower(fitted: Callable[[TwoTowerConfig], FittedTower]) -> FittedTower:
+def model(fitted: Callable[[TwoTowerConfig], RetrievalModel]) -> RetrievalModel:
     return fitted(CONFIG)
 
 
-def users_of(tower: FittedTower) -> Histories:
+def users_of(model: RetrievalModel) -> Histories:
     ratings, _, _ = world()
-    return histories_of(ratings, tower.catalogue, tiny_world.USER_IDS)
+    return histories_of(ratings, model.catalogue, tiny_world.USER_IDS)
 
 
-def found(tower: FittedTower, users: Histories, at: int | None = None, *, indexed: bool = False) -> Candidates:
-    embeddings = embed_items(tower)
+def found(model: RetrievalModel, users: Histories, at: int | None = None, *, indexed: bool = False) -> Candidates:
+    embeddings = embed_items(model)
     index = build_index(embeddings.vectors, embeddings.item_ids, IndexConfig()) if indexed else None
-    times = np.full(users.n_users, tower.fit_end if at is None else at)
-    return Retriever.of(tower, index).candidates(user_vectors(tower, users), users, times, N)
+    times = np.full(users.n_users, model.fit_end if at is None else at)
+    return Retriever.of(model, index).candidates(user_vectors(model, users), users, times, N)
 
 
-def ids_of(tower: FittedTower, candidates: Candidates) -> npt.NDArray[np.int64]:
-    return np.where(candidates.item_idx >= 0, tower.catalogue.item_ids[candidates.item_idx], -1)
+def ids_of(model: RetrievalModel, candidates: Candidates) -> npt.NDArray[np.int64]:
+    return np.where(candidates.item_idx >= 0, model.catalogue.item_ids[candidates.item_idx], -1)
 
 
 @pytest.mark.parametrize("indexed", [False, True])
-def test_new_items_take_their_share_of_the_places_and_no_other(tower: FittedTower, indexed: bool) -> None:  # noqa: FBT001
-    users = users_of(tower)
-    ids = ids_of(tower, found(tower, users, indexed=indexed))
+def test_new_items_take_their_share_of_the_places_and_no_other(model: RetrievalModel, indexed: bool) -> None:  # noqa: FBT001
+    users = users_of(model)
+    ids = ids_of(model, found(model, users, indexed=indexed))
     n_rated = (ids > 0).sum(axis=1) - N_NEW  # some users have rated nearly all of the 80 movies
     assert (n_rated > 0).all()
     assert ((ids >= FIRST_NEW).sum(axis=1) == N_NEW).all()
@@ -82,20 +82,20 @@ def test_new_items_take_their_share_of_the_places_and_no_other(tower: FittedTowe
         assert (own[n + N_NEW :] == -1).all(), "gaps come last"
 
 
-def test_the_rated_items_are_those_of_a_request_for_fewer(tower: FittedTower) -> None:
-    users = users_of(tower)
-    with_new = found(tower, users)
-    none = np.full(users.n_users, tower.fit_end - 1)
-    alone = Retriever.of(tower).candidates(user_vectors(tower, users), users, none, N - N_NEW)
-    unborn = tower.first_rated_at.argmax()
-    assert tower.first_rated_at[unborn] > tower.fit_end
+def test_the_rated_items_are_those_of_a_request_for_fewer(model: RetrievalModel) -> None:
+    users = users_of(model)
+    with_new = found(model, users)
+    none = np.full(users.n_users, model.fit_end - 1)
+    alone = Retriever.of(model).candidates(user_vectors(model, users), users, none, N - N_NEW)
+    unborn = model.first_rated_at.argmax()
+    assert model.first_rated_at[unborn] > model.fit_end
     rated = with_new.item_idx[:, : N - N_NEW]
     full = (alone.item_idx >= 0).all(axis=1)
     assert np.array_equal(rated[full], alone.item_idx[full])
 
 
-def test_a_new_item_comes_to_those_who_like_what_it_is(tower: FittedTower) -> None:
-    ids = ids_of(tower, found(tower, users_of(tower)))
+def test_a_new_item_comes_to_those_who_like_what_it_is(model: RetrievalModel) -> None:
+    ids = ids_of(model, found(model, users_of(model)))
     own_camp = []
     for user, listed in enumerate(ids):
         new = listed[listed >= FIRST_NEW]
@@ -104,44 +104,44 @@ def test_a_new_item_comes_to_those_who_like_what_it_is(tower: FittedTower) -> No
     assert share > 0.6, "a quarter by chance; three of four places is the most that a camp's three movies can take"
 
 
-def test_what_a_new_item_is_worth_is_said_by_its_content_alone(tower: FittedTower) -> None:
+def test_what_a_new_item_is_worth_is_said_by_its_content_alone(model: RetrievalModel) -> None:
     """Two new movies of the same genres and year have the same vector: nothing of their own was drawn or learned."""
-    vectors = item_vectors(tower)[tower.new]
+    vectors = item_vectors(model)[model.new]
     for camp in range(tiny_world.N_CAMPS):
         own = vectors[camp * N_OF_CAMP : (camp + 1) * N_OF_CAMP]
         assert (own == own[0]).all()
     assert not (vectors[0] == vectors[-1]).all()
 
 
-def test_a_new_item_that_was_rated_since_is_seen(tower: FittedTower) -> None:
+def test_a_new_item_that_was_rated_since_is_seen(model: RetrievalModel) -> None:
     ratings, _, end = world()
     own = {"user_id": int(tiny_world.USER_IDS[0]), "item_id": FIRST_NEW, "rating": 5.0, "timestamp": end}
     known = pl.concat([ratings, pl.DataFrame([own]).cast(dict(ratings.schema))], how="vertical")  # type: ignore[arg-type]
-    users = histories_of(known, tower.catalogue, tiny_world.USER_IDS[:2])
-    ids = ids_of(tower, found(tower, users, at=end + 1))
+    users = histories_of(known, model.catalogue, tiny_world.USER_IDS[:2])
+    ids = ids_of(model, found(model, users, at=end + 1))
     assert FIRST_NEW not in ids[0]
     assert (ids[0] >= FIRST_NEW).sum() == N_NEW
 
 
-def test_a_request_from_before_the_fit_gets_no_new_item(tower: FittedTower) -> None:
-    assert (ids_of(tower, found(tower, users_of(tower), at=tower.fit_end - 1)) < FIRST_NEW).all()
+def test_a_request_from_before_the_fit_gets_no_new_item(model: RetrievalModel) -> None:
+    assert (ids_of(model, found(model, users_of(model), at=model.fit_end - 1)) < FIRST_NEW).all()
 
 
-def test_with_no_share_there_are_none(fitted: Callable[[TwoTowerConfig], FittedTower]) -> None:
+def test_with_no_share_there_are_none(fitted: Callable[[TwoTowerConfig], RetrievalModel]) -> None:
     without = fitted(CONFIG.model_copy(update={"new_item_share": 0.0}))
     assert (ids_of(without, found(without, users_of(without))) < FIRST_NEW).all()
 
 
-def test_the_index_holds_rated_items_alone(tower: FittedTower) -> None:
-    embeddings = embed_items(tower)
+def test_the_index_holds_rated_items_alone(model: RetrievalModel) -> None:
+    embeddings = embed_items(model)
     assert (embeddings.item_ids < FIRST_NEW).all()
-    assert np.array_equal(embeddings.item_ids, tower.catalogue.item_ids[tower.rated])
+    assert np.array_equal(embeddings.item_ids, model.catalogue.item_ids[model.rated])
 
 
-def test_one_user_alone_gets_the_bits_of_a_thousand_together(tower: FittedTower) -> None:
-    users = users_of(tower)
-    together = found(tower, users, indexed=True)
+def test_one_user_alone_gets_the_bits_of_a_thousand_together(model: RetrievalModel) -> None:
+    users = users_of(model)
+    together = found(model, users, indexed=True)
     for user in (0, 7, 119):
-        alone = found(tower, users.select(np.array([user])), indexed=True)
+        alone = found(model, users.select(np.array([user])), indexed=True)
         assert np.array_equal(alone.item_idx[0], together.item_idx[user])
         assert np.array_equal(alone.scores[0], together.scores[user])

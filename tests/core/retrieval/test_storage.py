@@ -11,70 +11,70 @@ from recsys_core.data.histories import Histories, histories_of
 from recsys_core.data.splits import NOW
 from recsys_core.errors import ArtifactError
 from recsys_core.retrieval.closed_form import evidence
-from recsys_core.retrieval.slices import fit_towers
-from recsys_core.retrieval.storage import load_tower, save_towers
+from recsys_core.retrieval.slices import fit_retrieval_models
+from recsys_core.retrieval.storage import load_retrieval_model, save_retrieval_models
 from recsys_core.retrieval.towers import user_encoder
-from recsys_core.retrieval.training import FittedTower, encode_items
+from recsys_core.retrieval.training import RetrievalModel, encode_items
 from recsys_core.retrieval.vectors import item_vectors, user_vectors
 from recsys_core.tables import read_table
-from tests.core.worlds import QUICK_TOWER, TinyRun
+from tests.core.worlds import QUICK_TRAINING, TinyRun
 
 
-def neighbours_say(tower: FittedTower, users: Histories) -> npt.NDArray[np.float32]:
+def neighbours_say(model: RetrievalModel, users: Histories) -> npt.NDArray[np.float32]:
     """(n_users, 20) of the first items."""
     candidates = np.tile(np.arange(20), (users.n_users, 1))
-    return tower.neighbours.liked_share(users, evidence(users).astype(np.float32), candidates)
+    return model.neighbours.liked_share(users, evidence(users).astype(np.float32), candidates)
 
 
 @pytest.fixture(scope="module")
 def folder(tiny: TinyRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("two_tower")
-    save_towers(tiny.towers, made)
+    save_retrieval_models(tiny.models, made)
     return made
 
 
 def test_a_tower_comes_back_to_the_bit(tiny: TinyRun, folder: Path) -> None:
-    for name, tower in tiny.towers.items():
-        back = load_tower(folder, name)
-        users = histories_of(tiny.ratings, tower.catalogue)
-        assert np.array_equal(user_encoder(back.model).encode(users), user_encoder(tower.model).encode(users))
-        assert np.array_equal(encode_items(back.model), encode_items(tower.model))
-        assert np.array_equal(user_vectors(back, users), user_vectors(tower, users))
-        assert np.array_equal(item_vectors(back), item_vectors(tower))
-        assert np.array_equal(back.catalogue.item_ids, tower.catalogue.item_ids)
+    for name, model in tiny.models.items():
+        back = load_retrieval_model(folder, name)
+        users = histories_of(tiny.ratings, model.catalogue)
+        assert np.array_equal(user_encoder(back.towers).encode(users), user_encoder(model.towers).encode(users))
+        assert np.array_equal(encode_items(back.towers), encode_items(model.towers))
+        assert np.array_equal(user_vectors(back, users), user_vectors(model, users))
+        assert np.array_equal(item_vectors(back), item_vectors(model))
+        assert np.array_equal(back.catalogue.item_ids, model.catalogue.item_ids)
         assert back.catalogue.item_ids.dtype == np.int64
-        assert np.array_equal(back.first_rated_at, tower.first_rated_at)
-        assert np.array_equal(back.rating_model.encode_users(users), tower.rating_model.encode_users(users))
-        assert np.array_equal(back.rating_model.biases, tower.rating_model.biases)
-        assert back.rating_model.mean == tower.rating_model.mean
-        assert np.array_equal(back.covisits.matrix.toarray(), tower.covisits.matrix.toarray())
-        shares = [neighbours_say(one, users) for one in (back, tower)]
+        assert np.array_equal(back.first_rated_at, model.first_rated_at)
+        assert np.array_equal(back.rating_model.encode_users(users), model.rating_model.encode_users(users))
+        assert np.array_equal(back.rating_model.biases, model.rating_model.biases)
+        assert back.rating_model.mean == model.rating_model.mean
+        assert np.array_equal(back.covisits.matrix.toarray(), model.covisits.matrix.toarray())
+        shares = [neighbours_say(one, users) for one in (back, model)]
         assert np.array_equal(*shares, equal_nan=True)
         assert back.neighbours.item_idx.dtype == np.int64
-        assert np.array_equal(back.losses, tower.losses)
-        assert back.fit_end == tower.fit_end == tiny.splits.fit_end(name)
-        assert not back.model.training
+        assert np.array_equal(back.losses, model.losses)
+        assert back.fit_end == model.fit_end == tiny.splits.fit_end(name)
+        assert not back.towers.training
 
 
 def test_the_losses_of_all_towers_stand_in_one_table(tiny: TinyRun, folder: Path) -> None:
     curves = read_table(folder / "training.parquet")
     assert curves.columns == ["slice", "epoch", "loss"]
     assert curves["slice"].unique(maintain_order=True).to_list() == tiny.splits.names
-    n_epochs = [QUICK_TOWER.n_epochs, *[QUICK_TOWER.refit_epochs] * (len(tiny.towers) - 1)]
-    for (name, tower), n in zip(tiny.towers.items(), n_epochs, strict=True):
+    n_epochs = [QUICK_TRAINING.n_epochs, *[QUICK_TRAINING.refit_epochs] * (len(tiny.models) - 1)]
+    for (name, model), n in zip(tiny.models.items(), n_epochs, strict=True):
         own = curves.filter(slice=name)
         assert own["epoch"].to_list() == list(range(1, n + 1))
-        assert np.array_equal(own["loss"].to_numpy(), tower.losses)
+        assert np.array_equal(own["loss"].to_numpy(), model.losses)
 
 
 @pytest.mark.slow
 def test_two_fits_with_one_seed_give_identical_files_and_another_seed_others(
     tiny: TinyRun, folder: Path, tmp_path: Path
 ) -> None:
-    for seed in (QUICK_TOWER.seed, QUICK_TOWER.seed + 1):
+    for seed in (QUICK_TRAINING.seed, QUICK_TRAINING.seed + 1):
         (tmp_path / str(seed)).mkdir()
-        config = QUICK_TOWER.model_copy(update={"seed": seed})
-        save_towers(fit_towers(tiny.ratings, tiny.items, tiny.splits, config), tmp_path / str(seed))
+        config = QUICK_TRAINING.model_copy(update={"seed": seed})
+        save_retrieval_models(fit_retrieval_models(tiny.ratings, tiny.items, tiny.splits, config), tmp_path / str(seed))
     for path in sorted(folder.iterdir()):
         first, again, other = (at.joinpath(path.name).read_bytes() for at in (folder, *sorted(tmp_path.iterdir())))
         assert first == again
@@ -82,20 +82,20 @@ def test_two_fits_with_one_seed_give_identical_files_and_another_seed_others(
 
 
 def test_a_loaded_tower_can_be_saved_again_to_the_same_bytes(tiny: TinyRun, folder: Path, tmp_path: Path) -> None:
-    save_towers({name: load_tower(folder, name) for name in tiny.towers}, tmp_path)
+    save_retrieval_models({name: load_retrieval_model(folder, name) for name in tiny.models}, tmp_path)
     for path in folder.iterdir():
         assert path.read_bytes() == (tmp_path / path.name).read_bytes()
 
 
 def test_loading_draws_no_chance(folder: Path) -> None:
     before = torch.get_rng_state()
-    load_tower(folder, NOW)
+    load_retrieval_model(folder, NOW)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_slice_without_a_tower_is_named(folder: Path) -> None:
     with pytest.raises(ArtifactError, match=r"train_9\.safetensors is missing or damaged: run `recsys refresh`"):
-        load_tower(folder, "train_9")
+        load_retrieval_model(folder, "train_9")
 
 
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")  # a flipped dim of 0 starts to build a model
@@ -106,7 +106,7 @@ def test_every_flip_in_the_header_is_damage_or_harmless(folder: Path, tmp_path: 
     for at in range(0, n_header, 3):
         (tmp_path / "now.safetensors").write_bytes(good[:at] + bytes([good[at] ^ 2]) + good[at + 1 :])
         try:
-            load_tower(tmp_path, NOW)
+            load_retrieval_model(tmp_path, NOW)
         except ArtifactError:
             refused += 1
     assert refused > 0.9 * n_header / 3
@@ -116,7 +116,7 @@ def test_every_flip_in_the_header_is_damage_or_harmless(folder: Path, tmp_path: 
 def test_a_cut_file_is_damage(folder: Path, tmp_path: Path, n_bytes: int) -> None:
     (tmp_path / "now.safetensors").write_bytes((folder / "now.safetensors").read_bytes()[:n_bytes])
     with pytest.raises(ArtifactError, match="damaged"):
-        load_tower(tmp_path, NOW)
+        load_retrieval_model(tmp_path, NOW)
 
 
 def test_safetensors_of_something_else_are_no_tower(tmp_path: Path) -> None:
@@ -124,4 +124,4 @@ def test_safetensors_of_something_else_are_no_tower(tmp_path: Path) -> None:
 
     save_file({"weight": torch.ones(2)}, tmp_path / "now.safetensors")
     with pytest.raises(ArtifactError, match="damaged"):
-        load_tower(tmp_path, NOW)
+        load_retrieval_model(tmp_path, NOW)

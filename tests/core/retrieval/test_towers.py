@@ -18,7 +18,7 @@ N_ITEMS, N_CONTENT, DIM = 12, 5, 4
 
 
 @pytest.fixture(scope="module")
-def model() -> TwoTower:
+def towers() -> TwoTower:
     """A tower in which no parameter is at its start, where mistakes could cancel."""
     rng = np.random.default_rng(0)
     made = TwoTower(
@@ -30,9 +30,9 @@ def model() -> TwoTower:
     return made.eval()
 
 
-def slow_user_vector(model: TwoTower, history: list[tuple[int, float, int]]) -> list[float]:
+def slow_user_vector(towers: TwoTower, history: list[tuple[int, float, int]]) -> list[float]:
     """The formula of the charter, one number at a time, in double precision."""
-    p = {name: tensor.double().numpy() for name, tensor in model.state_dict().items()}
+    p = {name: tensor.double().numpy() for name, tensor in towers.state_dict().items()}
     seconds = sorted({time for _, _, time in history}, reverse=True)
     total, amount = [0.0] * DIM, 0.0
     for item, stars, time in history:
@@ -46,8 +46,8 @@ def slow_user_vector(model: TwoTower, history: list[tuple[int, float, int]]) -> 
     return [total[d] / math.sqrt(amount + 1) + p["everyone"][d] for d in range(DIM)] + [1.0]
 
 
-def slow_item_vector(model: TwoTower, item: int) -> list[float]:
-    p = {name: tensor.double().numpy() for name, tensor in model.state_dict().items()}
+def slow_item_vector(towers: TwoTower, item: int) -> list[float]:
+    p = {name: tensor.double().numpy() for name, tensor in towers.state_dict().items()}
     body = [
         p["offered.weight"][item, d]
         + sum(p["content_offered.weight"][d, c] * p["content"][item, c] for c in range(N_CONTENT))
@@ -66,56 +66,56 @@ def one_by_one(users: Histories) -> list[list[tuple[int, float, int]]]:
     ]
 
 
-def test_user_vectors_agree_with_a_loop_over_single_numbers(model: TwoTower) -> None:
+def test_user_vectors_agree_with_a_loop_over_single_numbers(towers: TwoTower) -> None:
     users = random_histories(0, n_users=60, n_items=N_ITEMS)
-    slow = np.array([slow_user_vector(model, history) for history in one_by_one(users)])
-    np.testing.assert_allclose(user_encoder(model).encode(users), slow, rtol=1e-4, atol=1e-4)
+    slow = np.array([slow_user_vector(towers, history) for history in one_by_one(users)])
+    np.testing.assert_allclose(user_encoder(towers).encode(users), slow, rtol=1e-4, atol=1e-4)
 
 
-def test_item_vectors_agree_with_a_loop_over_single_numbers(model: TwoTower) -> None:
-    slow = np.array([slow_item_vector(model, item) for item in range(N_ITEMS)])
-    np.testing.assert_allclose(encode_items(model), slow, rtol=1e-5, atol=1e-5)
+def test_item_vectors_agree_with_a_loop_over_single_numbers(towers: TwoTower) -> None:
+    slow = np.array([slow_item_vector(towers, item) for item in range(N_ITEMS)])
+    np.testing.assert_allclose(encode_items(towers), slow, rtol=1e-5, atol=1e-5)
 
 
-def test_an_empty_history_gives_the_vector_that_all_users_share(model: TwoTower) -> None:
-    shared = [*model.everyone.tolist(), 1.0]
-    together = user_encoder(model).encode(histories_from([[], [(3, 5.0, 1)], []], n_items=N_ITEMS))
+def test_an_empty_history_gives_the_vector_that_all_users_share(towers: TwoTower) -> None:
+    shared = [*towers.everyone.tolist(), 1.0]
+    together = user_encoder(towers).encode(histories_from([[], [(3, 5.0, 1)], []], n_items=N_ITEMS))
     assert together[0].tolist() == together[2].tolist() == shared != together[1].tolist()
-    assert user_encoder(model).encode(histories_from([[]], n_items=N_ITEMS)).tolist() == [shared]
-    assert user_encoder(model).encode(histories_from([], n_items=N_ITEMS)).shape == (0, DIM + 1)
+    assert user_encoder(towers).encode(histories_from([[]], n_items=N_ITEMS)).tolist() == [shared]
+    assert user_encoder(towers).encode(histories_from([], n_items=N_ITEMS)).shape == (0, DIM + 1)
 
 
-def test_a_user_is_encoded_the_same_in_any_company(model: TwoTower) -> None:
+def test_a_user_is_encoded_the_same_in_any_company(towers: TwoTower) -> None:
     users = random_histories(1, n_users=50, n_items=N_ITEMS)
-    together = user_encoder(model).encode(users)
+    together = user_encoder(towers).encode(users)
     for user in (0, 13, 49):
-        np.testing.assert_array_equal(user_encoder(model).encode(users.select(np.array([user])))[0], together[user])
+        np.testing.assert_array_equal(user_encoder(towers).encode(users.select(np.array([user])))[0], together[user])
 
 
-def test_the_order_within_a_second_means_nothing(model: TwoTower) -> None:
+def test_the_order_within_a_second_means_nothing(towers: TwoTower) -> None:
     one = histories_from([[(0, 5.0, 1), (1, 2.0, 9), (2, 4.0, 9)]], n_items=N_ITEMS)
     other = histories_from([[(0, 5.0, 1), (2, 4.0, 9), (1, 2.0, 9)]], n_items=N_ITEMS)
-    np.testing.assert_allclose(user_encoder(model).encode(one), user_encoder(model).encode(other), rtol=1e-5)
+    np.testing.assert_allclose(user_encoder(towers).encode(one), user_encoder(towers).encode(other), rtol=1e-5)
 
 
-def test_what_dropout_hides_leaves_the_vector_of_the_rest(model: TwoTower) -> None:
+def test_what_dropout_hides_leaves_the_vector_of_the_rest(towers: TwoTower) -> None:
     """Only where the clocks of the rest stay as they were: the hidden rating is the oldest."""
     batch = history_batch(histories_from([[(0, 5.0, 1), (1, 2.0, 8), (2, 4.0, 9)]], n_items=N_ITEMS))
     rest = histories_from([[(1, 2.0, 8), (2, 4.0, 9)]], n_items=N_ITEMS)
-    hidden = model.users(batch, kept=torch.tensor([0.0, 1.0, 1.0])).detach().numpy()
-    np.testing.assert_allclose(hidden, user_encoder(model).encode(rest), rtol=1e-5)
+    hidden = towers.users(batch, kept=torch.tensor([0.0, 1.0, 1.0])).detach().numpy()
+    np.testing.assert_allclose(hidden, user_encoder(towers).encode(rest), rtol=1e-5)
 
 
-def test_vectors_of_needed_items_alone_are_the_same_and_touch_no_other(model: TwoTower) -> None:
+def test_vectors_of_needed_items_alone_are_the_same_and_touch_no_other(towers: TwoTower) -> None:
     users = history_batch(histories_from([[(2, 5.0, 1), (5, 1.0, 2)], [], [(2, 3.0, 1)]], n_items=N_ITEMS))
-    needed = model.users(users, only_needed=True)
-    np.testing.assert_allclose(needed.detach().numpy(), model.users(users).detach().numpy(), rtol=1e-5, atol=1e-6)
-    chosen = model.items(torch.tensor([7, 3]))
-    np.testing.assert_allclose(chosen.detach().numpy(), encode_items(model)[[7, 3]], rtol=1e-5, atol=1e-6)
+    needed = towers.users(users, only_needed=True)
+    np.testing.assert_allclose(needed.detach().numpy(), towers.users(users).detach().numpy(), rtol=1e-5, atol=1e-6)
+    chosen = towers.items(torch.tensor([7, 3]))
+    np.testing.assert_allclose(chosen.detach().numpy(), encode_items(towers)[[7, 3]], rtol=1e-5, atol=1e-6)
     (needed.sum() + chosen.sum()).backward()
-    touched = [table.weight.grad.coalesce().indices()[0].tolist() for table in (model.rated, model.offered)]
+    touched = [table.weight.grad.coalesce().indices()[0].tolist() for table in (towers.rated, towers.offered)]
     assert touched == [[2, 5], [3, 7]]
-    model.zero_grad()
+    towers.zero_grad()
 
 
 def test_each_half_star_has_a_level_of_its_own() -> None:
@@ -141,31 +141,31 @@ def random_tower(seed: int, dim: int = 13) -> TwoTower:
     content = (rng.random((N_ITEMS, len(GENRES))) < 0.2).astype(np.float32)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = TwoTower(content, rng.normal(size=N_ITEMS).astype(np.float32), dim)
-        for parameter in model.parameters():
+        towers = TwoTower(content, rng.normal(size=N_ITEMS).astype(np.float32), dim)
+        for parameter in towers.parameters():
             torch.nn.init.normal_(parameter, std=0.3)
-    return model.requires_grad_(requires_grad=False)
+    return towers.requires_grad_(requires_grad=False)
 
 
-def by_torch(model: TwoTower, users: Histories) -> np.ndarray:
+def by_torch(towers: TwoTower, users: Histories) -> np.ndarray:
     with torch.inference_mode():
-        return model.users(history_batch(users)).numpy()
+        return towers.users(history_batch(users)).numpy()
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_encoder_agrees_with_torch(seed: int) -> None:
-    model, users = random_tower(seed), random_histories(seed, n_users=60, n_items=N_ITEMS)
+    towers, users = random_tower(seed), random_histories(seed, n_users=60, n_items=N_ITEMS)
     assert users.lengths.max() > N_ITEMS / 2
-    found = user_encoder(model).encode(users)
+    found = user_encoder(towers).encode(users)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, by_torch(model, users), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found, by_torch(towers, users), rtol=1e-4, atol=1e-5)
 
 
 def test_the_encoder_agrees_with_a_tower_that_learned_something(tiny: TinyRun) -> None:
     known = known_ratings(tiny.ratings, tiny.splits, TEST)
-    users = histories_of(known, tiny.tower.catalogue)
+    users = histories_of(known, tiny.model.catalogue)
     np.testing.assert_allclose(
-        tiny.tower.user_encoder.encode(users), by_torch(tiny.tower.model, users), rtol=1e-4, atol=1e-5
+        tiny.model.user_encoder.encode(users), by_torch(tiny.model.towers, users), rtol=1e-4, atol=1e-5
     )
 
 
@@ -180,9 +180,9 @@ def test_one_user_alone_and_many_together_get_the_same_bits(dim: int) -> None:
 
 
 def test_the_encoder_gives_an_empty_history_what_all_users_share() -> None:
-    model = random_tower(2)
-    expected = [*model.everyone.tolist(), 1.0]
-    assert user_encoder(model).encode(histories_from([[], []], N_ITEMS)).tolist() == [expected, expected]
+    towers = random_tower(2)
+    expected = [*towers.everyone.tolist(), 1.0]
+    assert user_encoder(towers).encode(histories_from([[], []], N_ITEMS)).tolist() == [expected, expected]
 
 
 def test_of_nobody_there_is_a_shape_all_the_same() -> None:

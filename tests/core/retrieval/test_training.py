@@ -24,24 +24,24 @@ from recsys_core.retrieval.report import RECALL_AT, slice_recall
 from recsys_core.retrieval.towers import HistoryBatch, TwoTower, user_encoder
 from recsys_core.retrieval.training import (
     Beside,
-    FittedTower,
+    RetrievalModel,
     TrainingCallbacks,
     encode_items,
     fit_linear_parts,
-    fit_two_tower,
+    fit_retrieval_model,
 )
 from tests import tiny_world
-from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
+from tests.core.worlds import QUICK_TRAINING, TinyRun, histories_from
 
 FOREVER = 4_000_000_000
 RAW = Path("data_lake/raw/ml-latest-small-2016.zip")
 
 
-def weights_of(tower: FittedTower) -> dict[str, npt.NDArray[np.float32]]:
-    return {name: tensor.numpy() for name, tensor in tower.model.state_dict().items()}
+def weights_of(model: RetrievalModel) -> dict[str, npt.NDArray[np.float32]]:
+    return {name: tensor.numpy() for name, tensor in model.towers.state_dict().items()}
 
 
-def same_weights(one: FittedTower, two: FittedTower) -> bool:
+def same_weights(one: RetrievalModel, two: RetrievalModel) -> bool:
     first, second = weights_of(one), weights_of(two)
     return all(np.array_equal(first[name], second[name]) for name in first) and np.array_equal(one.losses, two.losses)
 
@@ -50,33 +50,33 @@ def table(rows: list[tuple[int, int, float, int]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=RATINGS_COLUMNS, orient="row")
 
 
-def fitted(ratings: pl.DataFrame, fit_end: int = FOREVER, config: TwoTowerConfig = QUICK_TOWER) -> FittedTower:
-    return fit_two_tower(ratings, item_features(ratings, tiny_world.movies(), fit_end), fit_end, config)
+def fitted(ratings: pl.DataFrame, fit_end: int = FOREVER, config: TwoTowerConfig = QUICK_TRAINING) -> RetrievalModel:
+    return fit_retrieval_model(ratings, item_features(ratings, tiny_world.movies(), fit_end), fit_end, config)
 
 
-def from_nothing(tiny: TinyRun) -> FittedTower:
+def from_nothing(tiny: TinyRun) -> RetrievalModel:
     """The first tower of the chain, which starts from no other."""
-    return tiny.towers[tiny.splits.names[0]]
+    return tiny.models[tiny.splits.names[0]]
 
 
-def share_of_own_camp(tower: FittedTower, ratings: pl.DataFrame) -> float:
+def share_of_own_camp(model: RetrievalModel, ratings: pl.DataFrame) -> float:
     """Mean share of the ten best unseen items that the tiny world's truth says the user likes; chance gives 0.25."""
-    users = histories_of(ratings.filter(pl.col("timestamp") < tower.fit_end), tower.catalogue)
+    users = histories_of(ratings.filter(pl.col("timestamp") < model.fit_end), model.catalogue)
     found = find_candidates(
-        ExactSearch(vectors=encode_items(tower.model)), user_encoder(tower.model).encode(users), users, 10
+        ExactSearch(vectors=encode_items(model.towers)), user_encoder(model.towers).encode(users), users, 10
     )
     camp_of_user = tiny_world.CAMP_OF_USER[np.searchsorted(tiny_world.USER_IDS, users.user_ids)]
-    camp_of_item = tiny_world.CAMP_OF_ITEM[np.searchsorted(tiny_world.ITEM_IDS, tower.catalogue.item_ids)]
+    camp_of_item = tiny_world.CAMP_OF_ITEM[np.searchsorted(tiny_world.ITEM_IDS, model.catalogue.item_ids)]
     return float((camp_of_item[found.item_idx] == camp_of_user[:, None])[found.item_idx >= 0].mean())
 
 
-def by_popularity(tower: FittedTower, n_likes: npt.NDArray[np.int64]) -> FittedTower:
+def by_popularity(model: RetrievalModel, n_likes: npt.NDArray[np.int64]) -> RetrievalModel:
     """The same catalogue, everything but the popularity set to nothing."""
-    model = TwoTower(tower.model.content.numpy(), n_likes.astype(np.float32), 4)
+    towers = TwoTower(model.towers.content.numpy(), n_likes.astype(np.float32), 4)
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        for name, parameter in towers.named_parameters():
             parameter.fill_(float(name == "popularity_weight"))
-    return replace(tower, model=model)
+    return replace(model, towers=towers)
 
 
 def test_the_towers_overfit_a_tiny_world_of_pairs() -> None:
@@ -85,30 +85,30 @@ def test_the_towers_overfit_a_tiny_world_of_pairs() -> None:
     movies = tiny_world.movies().clear()
     ratings = table(rows)
     config = TwoTowerConfig(dim=16, n_epochs=200, temporal_share=0.5, history_dropout=0, vector_dropout=0)
-    tower = fit_two_tower(ratings, item_features(ratings, movies, FOREVER), FOREVER, config)
+    model = fit_retrieval_model(ratings, item_features(ratings, movies, FOREVER), FOREVER, config)
     asked = histories_from([[(3 * user + n % 3, 5.0, 10**9)] for user in range(10) for n in range(3)], n_items=30)
     found = find_candidates(
-        ExactSearch(vectors=encode_items(tower.model)), user_encoder(tower.model).encode(asked), asked, 2
+        ExactSearch(vectors=encode_items(model.towers)), user_encoder(model.towers).encode(asked), asked, 2
     )
     assert np.array_equal(found.item_idx // 3, np.repeat(np.arange(10), 3)[:, None] * [1, 1])
-    assert tower.losses[-10:].mean() < tower.losses[:3].mean() / 3
+    assert model.losses[-10:].mean() < model.losses[:3].mean() / 3
 
 
 def test_the_towers_recover_the_tiny_worlds_truth_better_than_popularity(tiny: TinyRun) -> None:
-    popular = by_popularity(tiny.tower, tiny.item_rows["n_likes"].to_numpy())
-    assert share_of_own_camp(tiny.tower, tiny.ratings) > 0.7
+    popular = by_popularity(tiny.model, tiny.item_rows["n_likes"].to_numpy())
+    assert share_of_own_camp(tiny.model, tiny.ratings) > 0.7
     assert share_of_own_camp(popular, tiny.ratings) < 0.35
 
 
 def test_the_towers_predict_the_tiny_worlds_future_better_than_popularity(tiny: TinyRun) -> None:
-    def recall(made: FittedTower, name: str) -> list[float]:
+    def recall(made: RetrievalModel, name: str) -> list[float]:
         return slice_recall(tiny.ratings, tiny.splits, made, name).filter(k=10)["recall"].to_list()
 
     learned, popular = [], []
     for name in [name for window in tiny.splits.exams for name in tiny.splits.slices_of(window)]:
-        tower, n_likes = tiny.towers[name], tiny.items.filter(slice=name)["n_likes"].to_numpy()
-        learned += recall(tower, name)
-        popular += recall(by_popularity(tower, n_likes), name)
+        model, n_likes = tiny.models[name], tiny.items.filter(slice=name)["n_likes"].to_numpy()
+        learned += recall(model, name)
+        popular += recall(by_popularity(model, n_likes), name)
     assert np.mean(learned) > np.mean(popular) + 0.15
 
 
@@ -117,9 +117,9 @@ def test_permuted_items_teach_nothing_beyond_popularity() -> None:
     truth = tiny_world.ratings()
     dealt = np.random.default_rng(0).permutation(truth["item_id"].to_numpy())
     shuffled = truth.with_columns(item_id=pl.Series(dealt)).unique(["user_id", "item_id"], maintain_order=True)
-    tower = fitted(shuffled)
+    model = fitted(shuffled)
     likes = item_features(shuffled, tiny_world.movies(), FOREVER)["n_likes"].to_numpy()
-    assert share_of_own_camp(tower, shuffled) < share_of_own_camp(by_popularity(tower, likes), shuffled) + 0.06
+    assert share_of_own_camp(model, shuffled) < share_of_own_camp(by_popularity(model, likes), shuffled) + 0.06
 
 
 def clicks_of(rows: list[tuple[int, int, int]]) -> pl.DataFrame:
@@ -130,15 +130,15 @@ def clicks_of(rows: list[tuple[int, int, int]]) -> pl.DataFrame:
 
 def test_clicks_pull_what_was_clicked_towards_those_who_clicked(tiny: TinyRun) -> None:
     ratings, end = tiny.ratings, int(tiny.ratings["timestamp"].max()) + 100  # type: ignore[arg-type]
-    item = int(tiny.tower.catalogue.item_ids[0])
+    item = int(tiny.model.catalogue.item_ids[0])
     raters = ratings.filter(item_id=item)["user_id"]
     others = ratings.filter(~pl.col("user_id").is_in(raters.implode()))["user_id"].unique().sort().to_list()[:6]
     items = item_features(ratings, tiny_world.movies(), end)
 
     def mean_score(clicks: pl.DataFrame | None) -> float:
-        tower = fit_two_tower(ratings, items, end, QUICK_TOWER, beside=Beside(clicks=clicks))
-        users = histories_of(ratings, tower.catalogue, np.array(others))
-        return float((user_encoder(tower.model).encode(users) @ encode_items(tower.model)[0]).mean())
+        model = fit_retrieval_model(ratings, items, end, QUICK_TRAINING, beside=Beside(clicks=clicks))
+        users = histories_of(ratings, model.catalogue, np.array(others))
+        return float((user_encoder(model.towers).encode(users) @ encode_items(model.towers)[0]).mean())
 
     clicks = clicks_of([(user, item, end - 50) for user in others])
     assert mean_score(clicks) > mean_score(None) + 0.5
@@ -150,15 +150,15 @@ def test_clicks_that_say_nothing_change_no_bit(tiny: TinyRun) -> None:
     end = from_nothing(tiny).fit_end
     seen = tiny.ratings.filter(pl.col("timestamp") < end)
     user, item = seen.select("user_id", "item_id").row(0)
-    unrated = next(one for one in tiny.tower.catalogue.item_ids if one not in seen.filter(user_id=user)["item_id"])
+    unrated = next(one for one in tiny.model.catalogue.item_ids if one not in seen.filter(user_id=user)["item_id"])
     mute = clicks_of([(user, unrated, end), (user, item, end - 5), (user, 999_999, end - 5), (999_999, item, end - 5)])
     assert same_weights(fitted_with(tiny, end, mute), fitted_with(tiny, end, None))
     assert not same_weights(fitted_with(tiny, end, clicks_of([(user, unrated, end - 1)])), fitted_with(tiny, end, None))
 
 
-def fitted_with(tiny: TinyRun, end: int, clicks: pl.DataFrame | None) -> FittedTower:
+def fitted_with(tiny: TinyRun, end: int, clicks: pl.DataFrame | None) -> RetrievalModel:
     items = item_features(tiny.ratings, tiny.movies, end)
-    return fit_two_tower(tiny.ratings, items, end, QUICK_TOWER, beside=Beside(clicks=clicks))
+    return fit_retrieval_model(tiny.ratings, items, end, QUICK_TRAINING, beside=Beside(clicks=clicks))
 
 
 def test_ratings_from_the_end_on_change_no_bit(tiny: TinyRun) -> None:
@@ -171,11 +171,11 @@ def test_ratings_from_the_end_on_change_no_bit(tiny: TinyRun) -> None:
     )
     altered = pl.concat([past, future])
     features = item_features(altered, tiny.movies, fit_end)
-    tower = fit_two_tower(altered, features, fit_end, QUICK_TOWER)
-    assert same_weights(tower, expected)
-    assert np.array_equal(tower.catalogue.item_ids, expected.catalogue.item_ids)
-    assert np.array_equal(tower.first_rated_at, expected.first_rated_at)
-    assert tower.fitted_on == expected.fitted_on
+    model = fit_retrieval_model(altered, features, fit_end, QUICK_TRAINING)
+    assert same_weights(model, expected)
+    assert np.array_equal(model.catalogue.item_ids, expected.catalogue.item_ids)
+    assert np.array_equal(model.first_rated_at, expected.first_rated_at)
+    assert model.fitted_on == expected.fitted_on
 
 
 def test_the_order_of_the_rows_changes_no_bit(tiny: TinyRun) -> None:
@@ -186,35 +186,35 @@ def test_the_order_of_the_rows_changes_no_bit(tiny: TinyRun) -> None:
 def test_the_same_seed_gives_the_same_tower_and_another_seed_another(tiny: TinyRun) -> None:
     expected = from_nothing(tiny)
     again = fitted(tiny.ratings, expected.fit_end)
-    other = fitted(tiny.ratings, expected.fit_end, QUICK_TOWER.model_copy(update={"seed": 18}))
+    other = fitted(tiny.ratings, expected.fit_end, QUICK_TRAINING.model_copy(update={"seed": 18}))
     assert same_weights(again, expected)
     assert not same_weights(other, expected)
 
 
 def test_a_refit_goes_on_from_the_weights_of_the_earlier_tower(tiny: TinyRun) -> None:
     """It is shorter than a first training, takes smaller steps, and begins where the other ended."""
-    start, end = from_nothing(tiny), tiny.tower.fit_end
+    start, end = from_nothing(tiny), tiny.model.fit_end
     items = item_features(tiny.ratings, tiny.movies, end)
-    config = QUICK_TOWER.model_copy(update={"refit_epochs": 1, "refit_learning_rate": 1e-9})
-    refit = fit_two_tower(tiny.ratings, items, end, config, beside=Beside(start=start))
+    config = QUICK_TRAINING.model_copy(update={"refit_epochs": 1, "refit_learning_rate": 1e-9})
+    refit = fit_retrieval_model(tiny.ratings, items, end, config, beside=Beside(start=start))
     places = refit.catalogue.idx_of(start.catalogue.item_ids)
     assert len(refit.losses) == 1
     for name in ("rated.weight", "offered.weight", "item_bias"):
         np.testing.assert_allclose(weights_of(refit)[name][places], weights_of(start)[name], atol=1e-6)
     for name in ("everyone", "rating_weight", "place_bias", "content_offered.weight"):
         np.testing.assert_allclose(weights_of(refit)[name], weights_of(start)[name], atol=1e-6)
-    longer = fit_two_tower(tiny.ratings, items, end, QUICK_TOWER, beside=Beside(start=start))
-    assert len(longer.losses) == QUICK_TOWER.refit_epochs
+    longer = fit_retrieval_model(tiny.ratings, items, end, QUICK_TRAINING, beside=Beside(start=start))
+    assert len(longer.losses) == QUICK_TRAINING.refit_epochs
     assert not same_weights(longer, refit)
     assert longer.losses[0] < fitted(tiny.ratings, end).losses[0], "it has learned before"
 
 
 def test_linear_parts_that_were_fitted_ahead_are_those_that_the_training_would_fit(tiny: TinyRun) -> None:
-    end = tiny.tower.fit_end
-    users = histories_of(tiny.ratings.filter(pl.col("timestamp") < end), tiny.tower.catalogue)
-    parts, items = fit_linear_parts(users, end, QUICK_TOWER), tiny.item_rows
-    one = fit_two_tower(tiny.ratings, items, end, QUICK_TOWER, beside=Beside(linear=parts))
-    other = fit_two_tower(tiny.ratings, items, end, QUICK_TOWER)
+    end = tiny.model.fit_end
+    users = histories_of(tiny.ratings.filter(pl.col("timestamp") < end), tiny.model.catalogue)
+    parts, items = fit_linear_parts(users, end, QUICK_TRAINING), tiny.item_rows
+    one = fit_retrieval_model(tiny.ratings, items, end, QUICK_TRAINING, beside=Beside(linear=parts))
+    other = fit_retrieval_model(tiny.ratings, items, end, QUICK_TRAINING)
     assert one.linear is parts
     assert same_weights(one, other)
     pairs = [
@@ -240,7 +240,7 @@ def test_training_leaves_the_process_its_threads_and_its_chance(tiny: TinyRun) -
     torch.manual_seed(5)
     expected = torch.rand(3).tolist()
     torch.manual_seed(5)
-    fitted(tiny.ratings, tiny.tower.fit_end, TwoTowerConfig(dim=4, n_epochs=1, n_threads=threads + 1))
+    fitted(tiny.ratings, tiny.model.fit_end, TwoTowerConfig(dim=4, n_epochs=1, n_threads=threads + 1))
     assert torch.rand(3).tolist() == expected
     assert torch.get_num_threads() == threads
 
@@ -253,17 +253,19 @@ def test_a_failing_training_gives_back_the_threads_as_well(tiny: TinyRun) -> Non
     threads = torch.get_num_threads()
     config = TwoTowerConfig(dim=4, n_epochs=1, n_threads=threads + 1)
     with pytest.raises(KeyboardInterrupt):
-        fit_two_tower(tiny.ratings, tiny.item_rows, tiny.tower.fit_end, config, TrainingCallbacks(after_step=stop))
+        fit_retrieval_model(
+            tiny.ratings, tiny.item_rows, tiny.model.fit_end, config, TrainingCallbacks(after_step=stop)
+        )
     assert torch.get_num_threads() == threads
 
 
 def test_progress_counts_every_step_once(tiny: TinyRun) -> None:
     told: list[tuple[int, int]] = []
     config = TwoTowerConfig(dim=4, n_epochs=3, batch_users=50)
-    fit_two_tower(
+    fit_retrieval_model(
         tiny.ratings,
         tiny.item_rows,
-        tiny.tower.fit_end,
+        tiny.model.fit_end,
         config,
         TrainingCallbacks(after_step=lambda *step: told.append(step)),
     )
@@ -277,42 +279,42 @@ def test_users_with_one_rating_teach_nothing_and_nobody_at_all_is_no_fault() -> 
     single = [(3, 10, 1.0, 10**9 + 7)]
     items = item_features(table(pair), tiny_world.movies().clear(), FOREVER)
     config = TwoTowerConfig(dim=4, n_epochs=2)
-    with_single = fit_two_tower(table(pair + single), items, FOREVER, config)
-    assert same_weights(with_single, fit_two_tower(table(pair), items, FOREVER, config))
-    nobody = fit_two_tower(table(single), items, FOREVER, config)
+    with_single = fit_retrieval_model(table(pair + single), items, FOREVER, config)
+    assert same_weights(with_single, fit_retrieval_model(table(pair), items, FOREVER, config))
+    nobody = fit_retrieval_model(table(single), items, FOREVER, config)
     assert nobody.losses.tolist() == [0, 0]
-    assert np.isfinite(encode_items(nobody.model)).all()
+    assert np.isfinite(encode_items(nobody.towers)).all()
 
 
 def test_a_catalogue_that_everybody_knows_by_heart_trains_without_a_nan() -> None:
     """Where all items were shown, the softmax is over nothing; such a row must not spoil the weights."""
     ratings = table([(user, item, 5.0, 10**9 + item) for user in range(40) for item in (1, 2)])
     items = item_features(ratings, tiny_world.movies().clear(), FOREVER)
-    tower = fit_two_tower(ratings, items, FOREVER, TwoTowerConfig(dim=4, n_epochs=30, batch_users=8))
-    assert np.isfinite(tower.losses).all()
-    assert all(np.isfinite(values).all() for values in weights_of(tower).values())
+    model = fit_retrieval_model(ratings, items, FOREVER, TwoTowerConfig(dim=4, n_epochs=30, batch_users=8))
+    assert np.isfinite(model.losses).all()
+    assert all(np.isfinite(values).all() for values in weights_of(model).values())
 
 
 def test_only_likes_teach_where_other_ratings_weigh_nothing() -> None:
     ratings = tiny_world.ratings().with_columns(rating=pl.lit(3.0, pl.Float32))
-    tower = fitted(ratings, config=TwoTowerConfig(dim=4, n_epochs=2, other_weight=0))
-    assert tower.losses.tolist() == [0, 0]
+    model = fitted(ratings, config=TwoTowerConfig(dim=4, n_epochs=2, other_weight=0))
+    assert model.losses.tolist() == [0, 0]
 
 
 @pytest.mark.slow
 def test_a_sample_of_the_catalogue_teaches_the_tiny_world_nearly_as_well(tiny: TinyRun) -> None:
     """Above the size where the whole catalogue is compared; here every catalogue is above it."""
-    sampled = QUICK_TOWER.model_copy(update={"full_softmax_until": 0, "n_negatives": 32})
-    tower, full = (fitted(tiny.ratings, tiny.tower.fit_end, config) for config in (sampled, QUICK_TOWER))
-    assert share_of_own_camp(tower, tiny.ratings) > share_of_own_camp(full, tiny.ratings) - 0.05
-    assert same_weights(tower, fitted(tiny.ratings, tiny.tower.fit_end, sampled))
+    sampled = QUICK_TRAINING.model_copy(update={"full_softmax_until": 0, "n_negatives": 32})
+    model, full = (fitted(tiny.ratings, tiny.model.fit_end, config) for config in (sampled, QUICK_TRAINING))
+    assert share_of_own_camp(model, tiny.ratings) > share_of_own_camp(full, tiny.ratings) - 0.05
+    assert same_weights(model, fitted(tiny.ratings, tiny.model.fit_end, sampled))
 
 
 def test_a_catalogue_as_large_as_the_limit_is_compared_as_a_whole(tiny: TinyRun) -> None:
     expected = from_nothing(tiny)
     n_items = expected.catalogue.n_items
     at_limit, above = (
-        fitted(tiny.ratings, expected.fit_end, QUICK_TOWER.model_copy(update={"full_softmax_until": limit}))
+        fitted(tiny.ratings, expected.fit_end, QUICK_TRAINING.model_copy(update={"full_softmax_until": limit}))
         for limit in (n_items, n_items - 1)
     )
     assert same_weights(at_limit, expected)
@@ -323,11 +325,11 @@ def test_the_loss_by_hand() -> None:
     """Two items left after masking, equal scores: ln 2 for each target, whatever the weights."""
     from recsys_core.retrieval.training import _loss
 
-    model = TwoTower(np.zeros((3, 2), dtype=np.float32), np.zeros(3, dtype=np.float32), 4)
+    towers = TwoTower(np.zeros((3, 2), dtype=np.float32), np.zeros(3, dtype=np.float32), 4)
     with torch.no_grad():
-        model.offered.weight.zero_()
+        towers.offered.weight.zero_()
     one, other = histories_from([[(0, 5.0, 1)], []], 3), histories_from([[(1, 5.0, 2), (2, 1.0, 3)], []], 3)
-    loss = _loss(model, Examples(shown=one, asked=other), TwoTowerConfig(), torch.Generator())
+    loss = _loss(towers, Examples(shown=one, asked=other), TwoTowerConfig(), torch.Generator())
     assert loss.item() == pytest.approx(np.log(2))
 
 
@@ -348,11 +350,11 @@ def test_dropout_keeps_the_expected_weight_of_a_history(monkeypatch: pytest.Monk
 
 
 def test_serving_drops_nothing(tiny: TinyRun) -> None:
-    users: Histories = histories_of(tiny.ratings, tiny.tower.catalogue)
-    first = user_encoder(tiny.tower.model).encode(users)
-    assert np.array_equal(first, user_encoder(tiny.tower.model).encode(users))
-    assert np.array_equal(encode_items(tiny.tower.model), encode_items(tiny.tower.model))
-    assert tiny.tower.model.training is False
+    users: Histories = histories_of(tiny.ratings, tiny.model.catalogue)
+    first = user_encoder(tiny.model.towers).encode(users)
+    assert np.array_equal(first, user_encoder(tiny.model.towers).encode(users))
+    assert np.array_equal(encode_items(tiny.model.towers), encode_items(tiny.model.towers))
+    assert tiny.model.towers.training is False
 
 
 @pytest.mark.slow
@@ -364,9 +366,9 @@ def test_on_real_ratings_the_towers_beat_popularity() -> None:
     items = item_features(ratings, movies, fit_end)
     rated = catalogue_of(ratings.filter(pl.col("timestamp") < fit_end)).item_ids
     assert np.array_equal(items.filter(pl.col("n_ratings") > 0)["item_id"].to_numpy(), rated)
-    tower = fit_two_tower(ratings, items, fit_end, TwoTowerConfig(n_epochs=20))
-    popular = by_popularity(tower, items["n_likes"].to_numpy())
-    learned, base = (slice_recall(ratings, splits, one, name) for one in (tower, popular))
+    model = fit_retrieval_model(ratings, items, fit_end, TwoTowerConfig(n_epochs=20))
+    popular = by_popularity(model, items["n_likes"].to_numpy())
+    learned, base = (slice_recall(ratings, splits, one, name) for one in (model, popular))
     assert learned["k"].unique().sort().to_list() == list(RECALL_AT)
     for k in (20, 100):
         assert learned.filter(k=k)["recall"].mean() > 1.1 * base.filter(k=k)["recall"].mean()

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from recsys_core.data.histories import Histories
-from recsys_core.retrieval.training import fit_two_tower
+from recsys_core.retrieval.training import fit_retrieval_model
 from recsys_core.retrieval.trend import N_BINS, PRIOR, fit_trend
 from recsys_core.retrieval.vectors import item_vectors, parts_of
-from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
+from tests.core.worlds import QUICK_TRAINING, TinyRun, histories_from
 
 YEAR = 365 * 86_400
-FULL = QUICK_TOWER.model_copy(update={"trend_weight": 1.0, "recent_weight": 0.0})
-RECENT = QUICK_TOWER.model_copy(update={"trend_weight": 0.0, "recent_weight": 1.0, "recent_share": 0.2})
+FULL = QUICK_TRAINING.model_copy(update={"trend_weight": 1.0, "recent_weight": 0.0})
+RECENT = QUICK_TRAINING.model_copy(update={"trend_weight": 0.0, "recent_weight": 1.0, "recent_share": 0.2})
 
 
 def ten_years() -> list[list[tuple[int, float, int]]]:
@@ -114,11 +114,11 @@ def test_the_future_changes_no_recent_like_of_the_past() -> None:
 def test_the_weights_are_those_of_the_settings(tiny: TinyRun, part: str, weight: float) -> None:
     other = {"trend_weight": 0.0, "recent_weight": 0.0}
     one, made = (
-        fit_two_tower(
+        fit_retrieval_model(
             tiny.ratings,
             tiny.item_rows,
-            tiny.tower.fit_end,
-            QUICK_TOWER.model_copy(update={**other, part: value, "n_epochs": 1}),
+            tiny.model.fit_end,
+            QUICK_TRAINING.model_copy(update={**other, part: value, "n_epochs": 1}),
         )
         for value in (1.0, weight)
     )

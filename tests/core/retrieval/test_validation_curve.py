@@ -8,38 +8,40 @@ import torch
 from recsys_core.data.splits import NOW
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.report import slice_recall
-from recsys_core.retrieval.slices import fit_towers
-from recsys_core.retrieval.training import FittedTower, encode_items
+from recsys_core.retrieval.slices import fit_retrieval_models
+from recsys_core.retrieval.training import RetrievalModel, encode_items
 from recsys_core.retrieval.validation_curve import N_LOOKS, RECALL_AT, ValidationCurve
-from tests.core.worlds import QUICK_TOWER, TinyRun
+from tests.core.worlds import QUICK_TRAINING, TinyRun
 
 
 @pytest.fixture(scope="module")
-def watched(tiny: TinyRun) -> tuple[ValidationCurve, dict[str, FittedTower]]:
+def watched(tiny: TinyRun) -> tuple[ValidationCurve, dict[str, RetrievalModel]]:
     """The towers of the tiny world again, looked at this time."""
-    curve = ValidationCurve(ratings=tiny.ratings, splits=tiny.splits, n_epochs=QUICK_TOWER.refit_epochs)
-    return curve, fit_towers(tiny.ratings, tiny.items, tiny.splits, QUICK_TOWER, curve)
+    curve = ValidationCurve(ratings=tiny.ratings, splits=tiny.splits, n_epochs=QUICK_TRAINING.refit_epochs)
+    return curve, fit_retrieval_models(tiny.ratings, tiny.items, tiny.splits, QUICK_TRAINING, curve)
 
 
-def test_looking_changes_no_weight(tiny: TinyRun, watched: tuple[ValidationCurve, dict[str, FittedTower]]) -> None:
-    for name, tower in watched[1].items():
-        assert np.array_equal(encode_items(tower.model), encode_items(tiny.towers[name].model)), name
-        assert np.array_equal(tower.losses, tiny.towers[name].losses)
+def test_looking_changes_no_weight(tiny: TinyRun, watched: tuple[ValidationCurve, dict[str, RetrievalModel]]) -> None:
+    for name, model in watched[1].items():
+        assert np.array_equal(encode_items(model.towers), encode_items(tiny.models[name].towers)), name
+        assert np.array_equal(model.losses, tiny.models[name].losses)
 
 
 def test_drawing_of_chance_while_looking_changes_no_weight(tiny: TinyRun) -> None:
     config = TwoTowerConfig(dim=4, n_epochs=2, refit_epochs=1)
-    plain = fit_towers(tiny.ratings, tiny.items, tiny.splits, config)
-    drawn = fit_towers(tiny.ratings, tiny.items, tiny.splits, config, lambda _: lambda *_: torch.rand(1) and None)
-    assert np.array_equal(encode_items(plain[NOW].model), encode_items(drawn[NOW].model))
+    plain = fit_retrieval_models(tiny.ratings, tiny.items, tiny.splits, config)
+    drawn = fit_retrieval_models(
+        tiny.ratings, tiny.items, tiny.splits, config, lambda _: lambda *_: torch.rand(1) and None
+    )
+    assert np.array_equal(encode_items(plain[NOW].towers), encode_items(drawn[NOW].towers))
 
 
 def test_the_last_point_is_the_figure_of_the_finished_tower(
-    tiny: TinyRun, watched: tuple[ValidationCurve, dict[str, FittedTower]]
+    tiny: TinyRun, watched: tuple[ValidationCurve, dict[str, RetrievalModel]]
 ) -> None:
-    points, tower = watched[0].points(), watched[1][tiny.asked]
-    finished = slice_recall(tiny.ratings, tiny.splits, tower, tiny.asked).filter(k=RECALL_AT)["recall"].mean()
-    assert points.row(-1) == (QUICK_TOWER.refit_epochs, pytest.approx(finished))
+    points, model = watched[0].points(), watched[1][tiny.asked]
+    finished = slice_recall(tiny.ratings, tiny.splits, model, tiny.asked).filter(k=RECALL_AT)["recall"].mean()
+    assert points.row(-1) == (QUICK_TRAINING.refit_epochs, pytest.approx(finished))
 
 
 def test_earlier_points_are_those_of_earlier_towers(tiny: TinyRun) -> None:
@@ -47,10 +49,10 @@ def test_earlier_points_are_those_of_earlier_towers(tiny: TinyRun) -> None:
     config = TwoTowerConfig(dim=16, n_epochs=3, refit_epochs=2, closed_form_weight=0.0)
     seen: list[np.ndarray] = []
 
-    def look(epoch: int, tower: FittedTower) -> None:
-        seen.append(tower.user_encoder.rated)
+    def look(epoch: int, model: RetrievalModel) -> None:
+        seen.append(model.user_encoder.rated)
 
-    fit_towers(tiny.ratings, tiny.items, tiny.splits, config, lambda _: look)
+    fit_retrieval_models(tiny.ratings, tiny.items, tiny.splits, config, lambda _: look)
     assert len(seen) == config.n_epochs + config.refit_epochs * (len(tiny.splits.names) - 1)
     assert not np.array_equal(seen[0], seen[1])
 
@@ -61,7 +63,7 @@ def test_there_are_few_looks_and_the_last_epoch_is_one(tiny: TinyRun, n_epochs: 
     look = curve(tiny.asked)
     assert look is not None
     for epoch in range(1, n_epochs + 1):
-        look(epoch, tiny.towers[tiny.asked])
+        look(epoch, tiny.models[tiny.asked])
     epochs = curve.points()["epoch"].to_list()
     assert epochs == sorted(set(epochs))
     assert epochs[-1] == n_epochs

@@ -11,72 +11,72 @@ from recsys_core.data.histories import histories_of
 from recsys_core.data.splits import NOW
 from recsys_core.errors import ArtifactError
 from recsys_core.retrieval.towers import user_encoder
-from recsys_core.retrieval.training import encode_items, fit_two_tower
+from recsys_core.retrieval.training import encode_items, fit_retrieval_model
 from recsys_core.retrieval.vectors import ItemEmbeddings, embed_items, item_vectors, lengths_of, parts_of, user_vectors
 from tests import tiny_world
-from tests.core.worlds import QUICK_TOWER, TinyRun, histories_from
+from tests.core.worlds import QUICK_TRAINING, TinyRun, histories_from
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0, 2.5])
 def test_a_score_is_the_sum_of_all_parts(tiny: TinyRun, weight: float) -> None:
-    tower = replace(tiny.tower, closed_form_weight=weight)
-    users = histories_of(tiny.ratings, tower.catalogue)
-    asking, offered = user_encoder(tower.model).encode(users), encode_items(tower.model)
+    model = replace(tiny.model, closed_form_weight=weight)
+    users = histories_of(tiny.ratings, model.catalogue)
+    asking, offered = user_encoder(model.towers).encode(users), encode_items(model.towers)
     trained = asking[:, :-1] @ offered[:, :-1].T
-    closed = tower.closed_form.encode_users(users) @ tower.closed_form.offered.T
-    trend = tower.trend.encode_users(users) @ tower.trend.offered.T
-    found = user_vectors(tower, users) @ item_vectors(tower).T
+    closed = model.closed_form.encode_users(users) @ model.closed_form.offered.T
+    trend = model.trend.encode_users(users) @ model.trend.offered.T
+    found = user_vectors(model, users) @ item_vectors(model).T
     np.testing.assert_allclose(found, trained + weight * closed + trend + offered[:, -1], rtol=1e-4, atol=1e-4)
 
 
 def test_each_part_lies_where_it_is_said_to(tiny: TinyRun) -> None:
-    tower = replace(tiny.tower, closed_form_weight=2.0)
-    users = histories_of(tiny.ratings, tower.catalogue)
-    asking, offered, parts = user_vectors(tower, users), item_vectors(tower), parts_of(tower)
-    assert np.array_equal(asking[:, parts.trained], user_encoder(tower.model).encode(users)[:, :-1])
-    assert np.array_equal(offered[:, parts.trained], encode_items(tower.model)[:, :-1])
-    assert np.array_equal(asking[:, parts.closed_form], tower.closed_form.encode_users(users))
-    assert np.array_equal(offered[:, parts.closed_form], 2 * tower.closed_form.offered)
-    assert np.array_equal(asking[:, parts.trend], tower.trend.encode_users(users))
-    assert np.array_equal(offered[:, parts.trend], tower.trend.offered)
+    model = replace(tiny.model, closed_form_weight=2.0)
+    users = histories_of(tiny.ratings, model.catalogue)
+    asking, offered, parts = user_vectors(model, users), item_vectors(model), parts_of(model)
+    assert np.array_equal(asking[:, parts.trained], user_encoder(model.towers).encode(users)[:, :-1])
+    assert np.array_equal(offered[:, parts.trained], encode_items(model.towers)[:, :-1])
+    assert np.array_equal(asking[:, parts.closed_form], model.closed_form.encode_users(users))
+    assert np.array_equal(offered[:, parts.closed_form], 2 * model.closed_form.offered)
+    assert np.array_equal(asking[:, parts.trend], model.trend.encode_users(users))
+    assert np.array_equal(offered[:, parts.trend], model.trend.offered)
     assert (asking[:, parts.bias] == 1).all()
-    assert np.array_equal(offered[:, parts.bias], encode_items(tower.model)[:, -1:])
+    assert np.array_equal(offered[:, parts.bias], encode_items(model.towers)[:, -1:])
 
 
 def test_the_parts_are_the_whole_vector_once(tiny: TinyRun) -> None:
-    parts, width = parts_of(tiny.tower), item_vectors(tiny.tower).shape[1]
+    parts, width = parts_of(tiny.model), item_vectors(tiny.model).shape[1]
     places = [
         place for part in (parts.trained, parts.closed_form, parts.trend, parts.bias) for place in range(width)[part]
     ]
     assert places == list(range(width))
-    assert width == QUICK_TOWER.dim + tiny.tower.closed_form.rank + tiny.tower.trend.n_bins + 1
+    assert width == QUICK_TRAINING.dim + tiny.model.closed_form.rank + tiny.model.trend.n_bins + 1
 
 
 def test_an_empty_history_gets_what_the_trained_half_and_the_latest_trend_say(tiny: TinyRun) -> None:
-    vector = user_vectors(tiny.tower, histories_from([[]], n_items=tiny.tower.catalogue.n_items))[0]
-    parts = parts_of(tiny.tower)
-    assert vector[parts.trained].tolist() == tiny.tower.model.everyone.tolist()
+    vector = user_vectors(tiny.model, histories_from([[]], n_items=tiny.model.catalogue.n_items))[0]
+    parts = parts_of(tiny.model)
+    assert vector[parts.trained].tolist() == tiny.model.towers.everyone.tolist()
     assert not vector[parts.closed_form].any()
-    assert vector[parts.trend].nonzero()[0].tolist() == [tiny.tower.trend.n_bins - 1]
-    assert user_vectors(tiny.tower, histories_from([], n_items=tiny.tower.catalogue.n_items)).shape == (0, len(vector))
+    assert vector[parts.trend].nonzero()[0].tolist() == [tiny.model.trend.n_bins - 1]
+    assert user_vectors(tiny.model, histories_from([], n_items=tiny.model.catalogue.n_items)).shape == (0, len(vector))
 
 
 def test_the_weight_is_that_of_the_settings(tiny: TinyRun) -> None:
-    config = QUICK_TOWER.model_copy(update={"closed_form_weight": 0.5, "n_epochs": 1})
-    tower = fit_two_tower(tiny.ratings, tiny.item_rows, tiny.tower.fit_end, config)
-    part = parts_of(tower).closed_form
-    assert np.array_equal(item_vectors(tower)[:, part], tower.closed_form.offered / 2)
+    config = QUICK_TRAINING.model_copy(update={"closed_form_weight": 0.5, "n_epochs": 1})
+    model = fit_retrieval_model(tiny.ratings, tiny.item_rows, tiny.model.fit_end, config)
+    part = parts_of(model).closed_form
+    assert np.array_equal(item_vectors(model)[:, part], model.closed_form.offered / 2)
 
 
 def test_each_row_is_the_item_towers_vector_of_the_id_beside_it(tiny: TinyRun) -> None:
     """Of the first tower, which does not know the movies that came out after its cut-off, and of the last."""
     missing = {}
     for name in (tiny.splits.names[0], NOW):
-        tower = tiny.towers[name]
-        embeddings = embed_items(tower)
-        assert np.array_equal(embeddings.vectors, item_vectors(tower))
-        width = QUICK_TOWER.dim + tower.closed_form.rank + tower.trend.n_bins + 1
-        assert embeddings.vectors.shape == (tower.catalogue.n_items, width)
+        model = tiny.models[name]
+        embeddings = embed_items(model)
+        assert np.array_equal(embeddings.vectors, item_vectors(model))
+        width = QUICK_TRAINING.dim + model.closed_form.rank + model.trend.n_bins + 1
+        assert embeddings.vectors.shape == (model.catalogue.n_items, width)
         assert embeddings.vectors.dtype == np.float32
         assert np.all(np.diff(embeddings.item_ids) > 0)
         missing[name] = np.setdiff1d(tiny_world.ITEM_IDS, embeddings.item_ids).tolist()

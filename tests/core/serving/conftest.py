@@ -13,7 +13,7 @@ def bundle(tiny: TinyRun) -> Bundle:
     return Bundle(
         movies=tiny.movies,
         ratings=tiny.ratings,
-        proposer=tiny.proposer(indexed=True),
+        generator=tiny.generator(indexed=True),
         ranker=tiny.ranker,
         versions={},
     )

@@ -19,13 +19,13 @@ from recsys_core.lake.store import Lake
 from recsys_core.ranking.ranker import fit_ranker
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.index import build_index
-from recsys_core.retrieval.storage import save_towers
-from recsys_core.retrieval.training import fit_two_tower
+from recsys_core.retrieval.storage import save_retrieval_models
+from recsys_core.retrieval.training import fit_retrieval_model
 from recsys_core.retrieval.vectors import embed_items, item_vectors
 from recsys_core.serving.bundle import load_bundle
 from recsys_core.serving.parts import LOGS, PARTS
 from recsys_core.tables import write_table
-from tests.core.worlds import QUICK_RANKER, QUICK_TOWER, TinyRun
+from tests.core.worlds import QUICK_RANKER, QUICK_TRAINING, TinyRun
 
 PARENTS = {
     "movies": (),
@@ -50,7 +50,7 @@ def writers(run: TinyRun) -> dict[str, Callable[[Path], None]]:
         ),
         "ratings": lambda folder: write_table(run.ratings, folder / "ratings.parquet"),
         "item_features": lambda folder: write_table(run.items, folder / "item_features.parquet"),
-        "two_tower": lambda folder: save_towers(run.towers, folder),
+        "two_tower": lambda folder: save_retrieval_models(run.models, folder),
         "item_embeddings": run.embeddings.save,
         "faiss_index": run.index.save,
         "ranking_examples": run.examples.save,
@@ -84,16 +84,16 @@ def lake(tiny: TinyRun, tmp_path: Path) -> Lake:
 @pytest.fixture(scope="module")
 def later(tiny: TinyRun) -> TinyRun:
     """The same world after a training with another seed."""
-    config = QUICK_TOWER.model_copy(update={"seed": 99})
-    tower = fit_two_tower(tiny.ratings, tiny.item_rows, tiny.tower.fit_end, config)
-    embeddings = embed_items(tower)
+    config = QUICK_TRAINING.model_copy(update={"seed": 99})
+    model = fit_retrieval_model(tiny.ratings, tiny.item_rows, tiny.model.fit_end, config)
+    embeddings = embed_items(model)
     return replace(
         tiny,
-        towers={**tiny.towers, NOW: tower},
+        models={**tiny.models, NOW: model},
         embeddings=embeddings,
         index=build_index(embeddings.vectors, embeddings.item_ids, IndexConfig()),
         examples=replace(tiny.examples, rows=tiny.examples.rows.head(1_000)),
-        ranker=fit_ranker(tiny.examples.rows.head(1_000), tiny.examples.feature_set, QUICK_RANKER, tower.fit_end),
+        ranker=fit_ranker(tiny.examples.rows.head(1_000), tiny.examples.feature_set, QUICK_RANKER, model.fit_end),
     )
 
 
@@ -102,12 +102,12 @@ def test_a_bundle_holds_the_current_version_of_every_part(tiny: TinyRun, full: L
     assert bundle.versions == {part: full.current(part).version for part in PARTS}
     assert bundle.movies.equals(tiny.movies)
     assert bundle.ratings.equals(tiny.ratings)
-    proposer = bundle.proposer
-    assert proposer.tower.fit_end == proposer.items.as_of == tiny.splits.fit_end(NOW)
-    assert np.array_equal(proposer.items.features, tiny.proposer().items.features, equal_nan=True)
-    assert np.array_equal(proposer.retriever.item_vectors, item_vectors(tiny.tower))
-    assert proposer.retriever.index is not None
-    assert np.array_equal(proposer.retriever.index.item_ids, tiny.index.item_ids)
+    generator = bundle.generator
+    assert generator.model.fit_end == generator.items.as_of == tiny.splits.fit_end(NOW)
+    assert np.array_equal(generator.items.features, tiny.generator().items.features, equal_nan=True)
+    assert np.array_equal(generator.retriever.item_vectors, item_vectors(tiny.model))
+    assert generator.retriever.index is not None
+    assert np.array_equal(generator.retriever.index.item_ids, tiny.index.item_ids)
     assert bundle.ranker.feature_set == tiny.ranker.feature_set
 
 
@@ -179,7 +179,7 @@ def test_a_refresh_that_stopped_half_way_is_refused(lake: Lake, later: TinyRun, 
 
 def test_a_finished_refresh_loads(lake: Lake, later: TinyRun) -> None:
     publish(lake, later, *REFRESH)
-    assert np.array_equal(load_bundle(lake).proposer.retriever.item_vectors, item_vectors(later.tower))
+    assert np.array_equal(load_bundle(lake).generator.retriever.item_vectors, item_vectors(later.model))
 
 
 def test_an_index_of_another_tower_is_refused_even_with_a_right_tower(lake: Lake, later: TinyRun) -> None:
@@ -212,7 +212,7 @@ def test_rows_collected_since_are_no_obstacle(lake: Lake, tiny: TinyRun) -> None
 def test_items_numbered_otherwise_are_refused_whatever_the_lineage_says(lake: Lake, tiny: TinyRun, part: str) -> None:
     shifted = replace(
         tiny,
-        items=tiny.items.filter(pl.col("item_id") != tiny.tower.catalogue.item_ids[0]),
+        items=tiny.items.filter(pl.col("item_id") != tiny.model.catalogue.item_ids[0]),
         index=replace(tiny.index, item_ids=np.roll(tiny.index.item_ids, 1)),
     )
     lake.publish(part, writers(shifted)[part], Lineage(code_version="c"))

@@ -112,6 +112,6 @@ def test_a_movie_that_the_table_lacks_keeps_its_place_without_a_title(bundle: Bu
 def test_an_empty_answer_has_no_places(tiny: TinyRun, recommender: Recommender) -> None:
     """That of somebody who has rated the whole catalogue."""
     now = recommender.now
-    everything = recommender.somebody_who_likes(tiny.tower.catalogue.item_ids.tolist(), now)
+    everything = recommender.somebody_who_likes(tiny.model.catalogue.item_ids.tolist(), now)
     answer = recommender.answer(Request(request_id="r", history=everything, requested_at=now))
     assert describe(recommender.bundle, answer) == []

@@ -27,28 +27,28 @@ def reason(item_id: int, rating: float = 5.0, lift: float = 1.0) -> Reason:
 def test_the_parts_of_all_ratings_and_what_belongs_to_none_sum_to_the_score_that_the_ranker_read(
     recommender: Recommender,
 ) -> None:
-    answer, proposer = asked(recommender), recommender.bundle.proposer
+    answer, generator = asked(recommender), recommender.bundle.generator
     user = recommender.users.state_before(14, recommender.now).histories
-    item_idx = proposer.tower.catalogue.idx_of(answer.item_ids)
-    parts = parts_of_scores(proposer, user, item_idx)
+    item_idx = generator.model.catalogue.idx_of(answer.item_ids)
+    parts = parts_of_scores(generator, user, item_idx)
     assert parts.shape == (12, len(user.item_idx))
-    shared = user_vectors(proposer.tower, user)[0] - rating_vectors(proposer.tower, user).sum(axis=0)
-    of_nobody = proposer.retriever.item_vectors[item_idx] @ shared
+    shared = user_vectors(generator.model, user)[0] - rating_vectors(generator.model, user).sum(axis=0)
+    of_nobody = generator.retriever.item_vectors[item_idx] @ shared
     assert parts.sum(axis=1) + of_nobody == pytest.approx(answer.features[:, SCORE], abs=1e-4)
-    assert shared[proposer.parts.trained] == pytest.approx(proposer.tower.user_encoder.everyone, abs=1e-5)
-    assert shared[proposer.parts.closed_form] == pytest.approx(0, abs=1e-5)
+    assert shared[generator.parts.trained] == pytest.approx(generator.model.user_encoder.everyone, abs=1e-5)
+    assert shared[generator.parts.closed_form] == pytest.approx(0, abs=1e-5)
 
 
 def test_lifts_are_against_the_mean_candidate_and_come_strongest_first(recommender: Recommender) -> None:
-    proposer = recommender.bundle.proposer
+    generator = recommender.bundle.generator
     user = recommender.users.state_before(14, recommender.now).histories
-    every = np.arange(proposer.tower.catalogue.n_items)
-    found = reasons(proposer, user, every, every)
-    parts = parts_of_scores(proposer, user, every).astype(np.float64)
+    every = np.arange(generator.model.catalogue.n_items)
+    found = reasons(generator, user, every, every)
+    parts = parts_of_scores(generator, user, every).astype(np.float64)
     lifts = parts - parts.mean(axis=0)
     for own, named in zip(lifts, found, strict=True):
         assert [one.lift for one in named] == pytest.approx(sorted(own[own > 0], reverse=True), abs=1e-6)
-    item_ids = proposer.tower.catalogue.item_ids[user.item_idx].tolist()
+    item_ids = generator.model.catalogue.item_ids[user.item_idx].tolist()
     stars = dict(zip(item_ids, zip(user.ratings.tolist(), user.timestamps.tolist(), strict=True), strict=True))
     assert all((one.rating, one.timestamp) == stars[one.item_id] for named in found for one in named)
 

@@ -18,7 +18,7 @@ from recsys_core.features.assembler import MISSING, STALE
 from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.tables import of_slice
 from recsys_core.ranking.config import NO_RULES, ListRulesConfig
-from recsys_core.ranking.inputs import candidate_features, propose
+from recsys_core.ranking.inputs import candidate_features, generate_candidates
 from recsys_core.ranking.list_rules import listed_items, rule_all
 from recsys_core.ranking.lists import rank
 from recsys_core.retrieval import candidates
@@ -76,12 +76,12 @@ def test_no_rated_item_is_ever_recommended(tiny: TinyRun, recommender: Recommend
 def test_the_answer_is_the_offline_list_of_the_same_user(tiny: TinyRun, recommender: Recommender) -> None:
     """Offline: all users of a slice in one batch, without an index. Online: one user, with it."""
     known, requests = known_ratings(tiny.ratings, tiny.splits, tiny.asked), tiny.splits.requests(tiny.asked)
-    inputs = propose(tiny.proposer(), known, requests, n_candidates=tiny.ranker.n_candidates)
+    inputs = generate_candidates(tiny.generator(), known, requests, n_candidates=tiny.ranker.n_candidates)
     ranked, features = rank(tiny.ranker, inputs), candidate_features(inputs)
     assert requests.height > 5
     for row, (user_id, at) in enumerate(requests.iter_rows()):
         answer = asked(recommender, user_id, at=at)
-        assert answer.item_ids.tolist() == tiny.tower.catalogue.item_ids[ranked.item_idx[row, :10]].tolist()
+        assert answer.item_ids.tolist() == tiny.model.catalogue.item_ids[ranked.item_idx[row, :10]].tolist()
         assert answer.scores.tolist() == ranked.scores[row, :10].tolist()
         assert np.array_equal(answer.features, features[row, answer.retrieval_ranks - 1], equal_nan=True)
 
@@ -90,12 +90,14 @@ def test_a_release_of_the_past_answers_as_the_examined_slice_did(tiny: TinyRun, 
     """By the tables of features that evaluation reads, of the slice's own models."""
     name = tiny.asked
     known, requests = known_ratings(tiny.ratings, tiny.splits, name), tiny.splits.requests(name)
-    rows, recommender = of_slice(tiny.users, name), Recommender(bundle=replace(bundle, proposer=tiny.proposer(name)))
-    inputs = propose(tiny.proposer(name), known, requests, user_rows=rows, n_candidates=tiny.ranker.n_candidates)
+    rows, recommender = of_slice(tiny.users, name), Recommender(bundle=replace(bundle, generator=tiny.generator(name)))
+    inputs = generate_candidates(
+        tiny.generator(name), known, requests, user_rows=rows, n_candidates=tiny.ranker.n_candidates
+    )
     ranked, features = rank(tiny.ranker, inputs), candidate_features(inputs)
     for row, (user_id, at) in enumerate(requests.iter_rows()):
         answer = asked(recommender, user_id, at=at)
-        assert answer.item_ids.tolist() == tiny.towers[name].catalogue.item_ids[ranked.item_idx[row, :10]].tolist()
+        assert answer.item_ids.tolist() == tiny.models[name].catalogue.item_ids[ranked.item_idx[row, :10]].tolist()
         assert np.array_equal(answer.features, features[row, answer.retrieval_ranks - 1], equal_nan=True)
 
 
@@ -134,7 +136,7 @@ def test_a_movie_that_was_first_rated_yesterday_can_be_recommended_today() -> No
     bundle = Bundle(
         movies=run.movies,
         ratings=run.ratings,
-        proposer=run.proposer(indexed=True),
+        generator=run.generator(indexed=True),
         ranker=run.ranker,
         versions={},
     )
@@ -209,7 +211,7 @@ def test_a_rating_changes_the_next_answer_and_its_item_leaves_it(recommender: Re
 
 def test_a_known_users_history_is_all_of_it(tiny: TinyRun, recommender: Recommender) -> None:
     """Dislikes and shrugs too."""
-    catalogue = tiny.tower.catalogue
+    catalogue = tiny.model.catalogue
     for user_id in tiny_world.USER_IDS[:20].tolist():
         own = tiny.ratings.filter(user_id=user_id)
         assert asked(recommender, user_id).n_known == (catalogue.idx_of(own["item_id"].to_numpy()) >= 0).sum()
@@ -233,7 +235,7 @@ def test_who_asks_before_their_first_rating_is_unknown_then(tiny: TinyRun, recom
 
 
 def test_an_answer_from_an_old_snapshot_says_so_and_reads_the_defaults(tiny: TinyRun, recommender: Recommender) -> None:
-    late = tiny.tower.fit_end + 1_462 * DAY
+    late = tiny.model.fit_end + 1_462 * DAY
     answer = asked(recommender, 14, at=late)
     at = FEATURE_NAMES.index("item_like_share")
     assert (answer.states[:, at] == STALE).all()
@@ -276,7 +278,7 @@ def test_somebody_new_with_a_taste_is_answered_in_that_taste(recommender: Recomm
 def test_who_has_rated_nearly_everything_gets_what_is_left(
     tiny: TinyRun, recommender: Recommender, n_left: int
 ) -> None:
-    items = tiny.tower.catalogue.item_ids
+    items = tiny.model.catalogue.item_ids
     n_rated = len(items) - n_left
     answer = asked(recommender, history=likes(recommender, items[:n_rated].tolist()))
     assert sorted(answer.item_ids.tolist()) == items[n_rated:].tolist()
@@ -309,14 +311,14 @@ def test_list_rules_are_the_last_step_and_change_the_order_alone(bundle: Bundle)
 
 def test_an_answer_under_rules_is_the_offline_list_under_them(tiny: TinyRun, bundle: Bundle) -> None:
     recommender = ruled(bundle, diversity=0.3, most_per_franchise=1, rewatch_after_days=60)
-    ranker, proposer = recommender.bundle.ranker, tiny.proposer()
+    ranker, generator = recommender.bundle.ranker, tiny.generator()
     known, requests = known_ratings(tiny.ratings, tiny.splits, tiny.asked), tiny.splits.requests(tiny.asked)
-    inputs = propose(proposer, known, requests, n_candidates=ranker.n_candidates, rewatch_after_days=60)
+    inputs = generate_candidates(generator, known, requests, n_candidates=ranker.n_candidates, rewatch_after_days=60)
     assert requests.height > 5
-    lists = rule_all(rank(ranker, inputs), listed_items(proposer, tiny.movies), ranker.list_rules)
+    lists = rule_all(rank(ranker, inputs), listed_items(generator, tiny.movies), ranker.list_rules)
     for row, (user_id, at) in enumerate(requests.iter_rows()):
         answer = asked(recommender, user_id, at=at)
-        assert answer.item_ids.tolist() == tiny.tower.catalogue.item_ids[lists.item_idx[row, :10]].tolist()
+        assert answer.item_ids.tolist() == tiny.model.catalogue.item_ids[lists.item_idx[row, :10]].tolist()
         assert answer.scores.tolist() == lists.scores[row, :10].tolist()
 
 
@@ -343,8 +345,8 @@ def test_training_evaluation_and_serving_share_one_filter(
         return find(index, vectors, nothing, *others)
 
     def repeats(*, indexed: bool) -> bool:
-        proposer, requests = tiny.proposer(indexed=indexed), tiny.splits.requests(tiny.asked)
-        made = propose(proposer, known, requests, n_candidates=N_CANDIDATES)
+        generator, requests = tiny.generator(indexed=indexed), tiny.splits.requests(tiny.asked)
+        made = generate_candidates(generator, known, requests, n_candidates=N_CANDIDATES)
         return bool(made.users.seen().toarray()[np.arange(made.users.n_users)[:, None], made.candidates.item_idx].any())
 
     def shown() -> set[int]:

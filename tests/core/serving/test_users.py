@@ -15,9 +15,9 @@ from recsys_core.features.point_in_time import UserSums, user_sums
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.state import Requests, UserStates, user_states
 from recsys_core.features.tables import item_features, user_features
-from recsys_core.ranking.inputs import RankingInputs, candidate_features, propose, proposer_of
+from recsys_core.ranking.inputs import RankingInputs, candidate_features, generate_candidates, generator_of
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.training import fit_two_tower
+from recsys_core.retrieval.training import fit_retrieval_model
 from recsys_core.retrieval.vectors import user_vectors
 from recsys_core.serving import users as users_module
 from recsys_core.serving.requests import Rated
@@ -195,11 +195,13 @@ def offline(user_ids: Int64s, times: Int64s) -> tuple[RankingInputs, pl.DataFram
     ratings = embedded.ratings()
     as_of = int(np.quantile(ratings["timestamp"].to_numpy(), 0.8))
     items = item_features(ratings, embedded.movies(), as_of)
-    proposer = proposer_of(fit_two_tower(ratings, items, as_of, TwoTowerConfig(dim=16, n_epochs=1)), items)
+    generator = generator_of(fit_retrieval_model(ratings, items, as_of, TwoTowerConfig(dim=16, n_epochs=1)), items)
     asked = pl.DataFrame({"user_id": np.arange(len(times)), "requested_at": times, "own": user_ids})
     known = asked.join(ratings, left_on="own", right_on="user_id").filter(pl.col("timestamp") < pl.col("requested_at"))
     table = user_features(ratings, items, user_ids, times).with_columns(asked["user_id"])
-    return propose(proposer, known.select(ratings.columns), asked, user_rows=table, n_candidates=N_CANDIDATES), known
+    return generate_candidates(
+        generator, known.select(ratings.columns), asked, user_rows=table, n_candidates=N_CANDIDATES
+    ), known
 
 
 @pytest.mark.slow
@@ -207,15 +209,17 @@ def test_a_thousand_random_requests_answered_one_by_one_read_the_bits_of_the_off
     """At moments before, in and after the second of a rating, in the order in which they happen to come."""
     asked = moments(N_REQUESTS, seed=9)
     batch, known = offline(asked.user_ids, asked.times)
-    features, proposer = candidate_features(batch), batch.proposer
-    users = Users(catalogue=proposer.tower.catalogue, items=proposer.items, ratings=embedded.ratings().sort("user_id"))
+    features, generator = candidate_features(batch), batch.generator
+    users = Users(
+        catalogue=generator.model.catalogue, items=generator.items, ratings=embedded.ratings().sort("user_id")
+    )
     for row in range(N_REQUESTS):
         time = asked.times[row : row + 1]
         state = users.state_before(int(asked.user_ids[row]), int(time[0]))
-        vectors = user_vectors(proposer.tower, state.histories)
+        vectors = user_vectors(generator.model, state.histories)
         assert np.array_equal(vectors[0], batch.user_vectors[row])
         requests = Requests(users=state, requested_at=time)
-        block = proposer.features(requests, vectors, batch.candidates.item_idx[[row]])
+        block = generator.features(requests, vectors, batch.candidates.item_idx[[row]])
         differing = [
             name
             for at, name in enumerate(FEATURE_NAMES)
