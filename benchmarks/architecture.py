@@ -29,7 +29,10 @@ GROUPED = "recsys_core"
 """Its loose modules are one box, below everything else. Those of the other lie above and below its packages."""
 
 OUTSIDE = {"source": "data set", "log": "event log"}
-"""What assets read that is not in the lake, as the picture calls it."""
+"""The sources outside the lake, as the picture calls them."""
+
+SOURCE_OF = {"source": "source", "log": "log", "shown": "log", "served": "log"}
+"""Name of an external input of an asset -> its source."""
 
 Arrows = Mapping[str, set[str]]
 """Package -> the packages that it imports."""
@@ -51,8 +54,8 @@ def graph_block() -> str:
         if names:
             lines += [f"  subgraph {stage}", *(f"    {name}" for name in names), "  end"]
     for spec in specs:
-        parents = [*ASSET_SPECS[name_of(spec)].outside, *(dep.asset_key.to_user_string() for dep in spec.deps)]
-        lines += [f"  {parent} --> {name_of(spec)}" for parent in parents]
+        outside = [SOURCE_OF[name] for name in ASSET_SPECS[name_of(spec)].outside]
+        lines += [f"  {parent} --> {name_of(spec)}" for parent in [*outside, *parents_of(spec)]]
     return "\n".join([*lines, "```"])
 
 
@@ -60,6 +63,11 @@ def assets_in_order() -> list[dg.AssetSpec]:
     """What Dagster knows of every asset, in the order of declaration."""
     declared = list(ASSET_SPECS)
     return sorted(defs.resolve_all_asset_specs(), key=lambda spec: declared.index(name_of(spec)))
+
+
+def parents_of(spec: dg.AssetSpec) -> list[str]:
+    """The names of the assets that an asset is made from, in the order of declaration."""
+    return [dep.asset_key.to_user_string() for dep in spec.deps]
 
 
 def name_of(spec: dg.AssetSpec) -> str:

@@ -1,13 +1,15 @@
-"""The generated parts of the stage pages, and a page per group of features, as the code declares them.
+"""Write the generated parts of the stage pages, and a page per group of features, from the code.
 
 Usage:
-    python -m benchmarks.stage_pages          # write them anew
+    python -m benchmarks.stage_pages          # write them
     python -m benchmarks.stage_pages --check  # exit with 1 where a page differs
 
+The table of assets takes its column *Made from* from the asset specs; its column *Holds* is written by hand and kept.
 The reason for a default is written once, beside the default, and the page repeats it.
 """
 
 import inspect
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -17,8 +19,8 @@ import numpy as np
 import pydantic
 
 from benchmarks import PROJECT
-from benchmarks.architecture import assets_in_order, name_of
-from benchmarks.generated import text_table, write_or_check, written
+from benchmarks.architecture import assets_in_order, name_of, parents_of
+from benchmarks.generated import found, text_table, write_or_check, written
 from recsys_assets.asset_specs import ASSET_SPECS
 from recsys_core import STAGES
 from recsys_core.features.feature import Feature, declared_in
@@ -27,6 +29,13 @@ from recsys_core.features.registry import GROUPS
 PAGES = PROJECT / "docs" / "stages"
 GROUP_PAGES = PROJECT / "docs" / "features"
 COMMAND = "benchmarks.stage_pages"
+OUTSIDE = {
+    "source": "a zip or folder in a GroupLens layout",
+    "log": "one day of the event log",
+    "shown": "the event log (impressions)",
+    "served": "the event log (requests and impressions)",
+}
+"""The inputs of assets that are not in the lake, in words."""
 
 
 def pages() -> dict[Path, str]:
@@ -34,11 +43,33 @@ def pages() -> dict[Path, str]:
     made = {}
     for stage in STAGES:
         path = PAGES / f"{stage}.md"
+        text = path.read_text(encoding="utf-8")
         parts = {"settings": settings_part(stage)}
+        if any(spec.group_name == stage for spec in assets_in_order()):
+            parts["assets"] = assets_part(stage, text)
         if stage == "features":
             parts["features"] = features_part()
-        made[path] = written(path.read_text(encoding="utf-8"), parts, COMMAND)
+        made[path] = written(text, parts, COMMAND)
     return made | group_pages()
+
+
+def assets_part(stage: str, text: str) -> str:
+    """A table of the stage's assets: the inputs by the asset specs, the content as the page describes it.
+
+    Raises:
+        ValueError: the page has no row for an asset.
+    """
+    holds = dict(re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", found(text, "assets", COMMAND), re.MULTILINE))
+    rows = []
+    for spec in assets_in_order():
+        name = name_of(spec)
+        if spec.group_name == stage:
+            if name not in holds:
+                raise ValueError(f"docs/stages/{stage}.md does not describe {name}: add the row | `{name}` | | ... |")
+            inputs = [f"`{parent}`" for parent in parents_of(spec)]
+            inputs += [OUTSIDE[outside] for outside in ASSET_SPECS[name].outside]
+            rows.append((f"`{name}`", ", ".join(inputs), holds[name]))
+    return text_table(["Asset", "Made from", "Holds"], rows)
 
 
 def settings_part(stage: str) -> str:
@@ -51,8 +82,8 @@ def settings_part(stage: str) -> str:
     tables = []
     for rows, assets in assets_by_rows.items():
         names = " and ".join(f"`{asset}`" for asset in assets)
-        tables.append(f"Of {names}:\n\n{text_table(['setting', 'default', 'allowed', 'why'], rows)}")
-    return "\n\n".join(tables) or "None: what this stage does follows from the artifacts that it reads."
+        tables.append(f"Settings of {names}:\n\n{text_table(['setting', 'default', 'allowed', 'why'], rows)}")
+    return "\n\n".join(tables) or "This stage has no settings: the artifacts that it reads determine its results."
 
 
 def features_part() -> str:
@@ -83,7 +114,7 @@ def group_page(group: ModuleType) -> str:
                 f"<!-- Written by `python -m {COMMAND}`: change the declarations instead. -->",
                 f"# {title.removesuffix('.')}",
                 rest.strip(),
-                f"{source}(../stages/features.md); what a word means: [glossary](../glossary.md).",
+                f"{source}(../stages/features.md); terms: [glossary](../glossary.md).",
                 *sections,
             ]
         )
@@ -107,15 +138,15 @@ def _names(group: ModuleType) -> str:
 
 
 def _facts(one: Feature[Any]) -> tuple[tuple[str, str], ...]:
-    default = "nothing: the ranker has a branch for it" if np.isnan(one.default) else f"{one.default:g}"
+    default = "none: the ranker reads NaN and has a branch for it" if np.isnan(one.default) else f"{one.default:g}"
     return (
-        ("of", one.entity),
+        ("entity", one.entity),
         ("type, unit", f"{one.dtype}, {one.unit}"),
         ("range", _range(one.low, one.high)),
-        ("may be missing", "yes" if one.may_be_missing else "no: it would be a fault"),
-        ("in place of a missing or stale value", default),
-        ("stale after", "never: computed at the request" if one.max_age_days is None else f"{one.max_age_days:,} days"),
-        ("from", ", ".join(f"`{source}`" for source in one.sources)),
+        ("may be missing", "yes" if one.may_be_missing else "no: a missing value is an error"),
+        ("default for a missing or stale value", default),
+        ("stale after", "never: computed per request" if one.max_age_days is None else f"{one.max_age_days:,} days"),
+        ("computed from", ", ".join(f"`{source}`" for source in one.sources)),
         ("owner", one.owner.removeprefix("team:")),
     )
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import architecture
-from benchmarks.stage_pages import PAGES, pages
+from benchmarks.architecture import assets_in_order, name_of
+from benchmarks.stage_pages import PAGES, assets_part, pages
 from recsys_assets import checks
 from recsys_assets.asset_specs import ASSET_SPECS
 from recsys_assets.resources import PROJECT
@@ -18,12 +19,12 @@ from recsys_core.feedback.records import Event
 
 STAGE_SECTIONS = [
     "Inputs and outputs",
-    "Why so",
-    "What we gave up",
+    "Rationale",
+    "Trade-offs",
     "Pitfalls",
     "Settings",
     "How to change it",
-    "Reading",
+    "Further reading",
 ]
 ADR_PARTS = ["Context", "Decision", "Alternatives", "Consequences", "What would change our mind"]
 DOCUMENTS = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("benchmarks/*.md"), *(PROJECT / "docs").rglob("*.md")])
@@ -85,13 +86,26 @@ def test_every_check_that_is_named_exists(page: Path) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_page_has_every_part(stage: str) -> None:
     text = text_of(PAGES / f"{stage}.md")
-    assert "**Question.**" in text
+    assert "**Purpose.**" in text
     assert [heading for heading in re.findall(r"^## (.*)$", text, re.M) if heading in STAGE_SECTIONS] == STAGE_SECTIONS
 
 
 def test_every_setting_and_feature_is_on_its_page_as_declared() -> None:
     differing = [path.name for path, text in pages().items() if text_of(path) != text]
     assert not differing, "run python -m benchmarks.stage_pages"
+
+
+def test_a_stage_page_names_every_input_of_its_assets() -> None:
+    for spec in assets_in_order():
+        name = name_of(spec)
+        rows = re.findall(rf"^\| `{name}` \| (.*?) \|", text_of(PAGES / f"{spec.group_name}.md"), re.M)
+        assert set(re.findall(r"`(\w+)`", rows[0])) == set(ASSET_SPECS[name].parents), name
+        assert bool(re.sub(r"`\w+`|[, ]", "", rows[0])) == bool(ASSET_SPECS[name].outside), name
+
+
+def test_an_asset_that_its_page_does_not_describe_is_named() -> None:
+    with pytest.raises(ValueError, match=r"retrieval.md does not describe two_tower: add the row"):
+        assets_part("retrieval", "")
 
 
 def test_the_picture_of_the_packages_is_that_of_the_code() -> None:
