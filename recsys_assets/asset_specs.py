@@ -20,15 +20,28 @@ import dagster as dg
 import pydantic
 
 from recsys_assets import pools
-from recsys_assets.metadata.pages import described, references
-from recsys_assets.resources import LakeResource
+from recsys_assets.resources import PROJECT, LakeResource
+from recsys_assets.runs import failures_with_remedy, resend_lost_interrupts
 from recsys_assets.settings import check
-from recsys_assets.steps import failures_with_remedy, resend_lost_interrupts
+from recsys_core.feedback.records import FIRST_DAY
 from recsys_core.fingerprint import code_version, library_version
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
 CODE_VERSION_TAG = "dagster/code_version"
+
+arrival_days = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, timezone="UTC")
+"""The partitions of logged interactions: one per UTC day of arrival that is over. The current day has none, because its
+log may still grow. The planner also waits for a grace period (`grace_s`)."""
+
+FEATURE_PAGES = {
+    "item_features": ("items",),
+    "user_features": ("users",),
+    "ranking_examples": (
+        "items", "users", "scores", "tastes", "collaborative", "fatigue", "context",
+    ),
+}  # fmt: skip
+"""Asset -> its groups of features, each of which has a page of its own; a test compares them with the registry."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +83,12 @@ def ancestors(asset: str) -> set[str]:
     """All assets that an asset is made from, directly or indirectly."""
     parents = set(ASSET_SPECS[asset].parents)
     return parents.union(*map(ancestors, parents))
+
+
+def pages_of(asset: str, stage: str) -> list[str]:
+    """The pages that explain an asset, as paths from the project's folder; the one of its stage first."""
+    groups = FEATURE_PAGES.get(asset, ())
+    return [f"docs/stages/{stage}.md", *(f"docs/features/{group}.md" for group in groups)]
 
 
 class DagsterOptions(TypedDict, total=False):
@@ -119,8 +138,8 @@ def versioned_asset(
                 name=name,
                 deps=list(deps),
                 group_name=stage,
-                description=described(inspect.getdoc(function) or "", name, stage),
-                metadata=references(function, name, stage),
+                description=_description(inspect.getdoc(function) or "", name, stage),
+                metadata=_code_references(function, name, stage),
                 code_version=spec.code_version(spec.parameters(), spec.library_versions()),
                 kinds=set(options.get("kinds", ())),
                 pool=pool,
@@ -132,6 +151,33 @@ def versioned_asset(
         return made if form is None else _refusing_at_launch(made, form, name)
 
     return declare
+
+
+def _description(text: str, asset: str, stage: str) -> str:
+    """The description of an asset, followed by the names of its pages."""
+    named = ", ".join(f"`{page}`" for page in pages_of(asset, stage))
+    return f"{text}\n\nExplained in {named}."
+
+
+def _code_references(
+    function: Callable[..., object], asset: str, stage: str
+) -> dict[str, dg.CodeReferencesMetadataValue]:
+    """Links from the asset's page in the UI to its declaration, and to the pages that explain it if they are installed.
+
+    The documentation has no address of its own, and a browser follows no link from the UI to a file. Dagster's *code
+    references* to files are links that an editor opens (`vscode://file/...`; the UI's settings choose the editor). Once
+    the repository has an address, `dg.link_code_references_to_git` turns the same references into web links.
+    """
+    code = function.__code__
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # nothing else depends on this beta feature
+        links = [dg.LocalFileCodeReference(file_path=code.co_filename, line_number=code.co_firstlineno, label=asset)]
+        links += [
+            dg.LocalFileCodeReference(file_path=str(PROJECT / page), label=page)
+            for page in pages_of(asset, stage)
+            if (PROJECT / page).is_file()
+        ]
+        return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=links)}
 
 
 def _refusing_at_launch(asset: dg.AssetsDefinition, form: type[pydantic.BaseModel], name: str) -> dg.AssetsDefinition:

@@ -4,9 +4,14 @@ import dagster as dg
 
 from recsys_assets import checks
 from recsys_assets.assets import data, evaluation, features, feedback, monitoring, ranking, retrieval
-from recsys_assets.automation.conditions import AUTOMATION_SENSOR, with_conditions
 from recsys_assets.automation.jobs import full_refresh, ingest_interactions, plan, refresh, stage_jobs
-from recsys_assets.automation.sensors import close_yesterday, new_feedback_arrived, refresh_every_night
+from recsys_assets.automation.sensors import (
+    AUTOMATION_SENSOR,
+    close_yesterday,
+    new_feedback_arrived,
+    refresh_every_night,
+    with_conditions,
+)
 from recsys_assets.resources import LakeResource, lake_root, settings_file
 from recsys_assets.runs import console
 from recsys_assets.settings import check_all_known
@@ -25,7 +30,7 @@ def build_definitions(lake: LakeResource) -> dg.Definitions:
     check_all_known(settings_file())
     return dg.Definitions(
         assets=with_conditions(declared_assets()),
-        asset_checks=dg.load_asset_checks_from_modules(checks.STAGE_MODULES),
+        asset_checks=dg.load_asset_checks_from_modules(checks.MODULES),
         jobs=[
             refresh,
             plan,

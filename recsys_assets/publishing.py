@@ -13,7 +13,6 @@ import pydantic
 from pydantic import JsonValue
 
 from recsys_assets.asset_specs import ASSET_SPECS, CODE_VERSION_TAG, ancestors
-from recsys_assets.metadata.numbers import shown
 from recsys_assets.resources import LakeResource, settings_file
 from recsys_core.errors import ArtifactError
 from recsys_core.lake.manifest import Lineage, Manifest
@@ -21,6 +20,9 @@ from recsys_core.tables import read_table
 
 Published = dg.MaterializeResult[None]
 """What every asset returns: its content hash, and the metadata that the UI shows."""
+
+SIGNIFICANT_DIGITS = 4
+"""Digits of a float in the UI, which prints each digit that it is given; the artifacts hold the exact values."""
 
 progress = logging.getLogger("recsys.progress")
 """Logs a line when each asset begins and ends; the command line shows these lines."""
@@ -137,7 +139,7 @@ class AssetRun:
         return dg.MaterializeResult(
             data_version=dg.DataVersion(manifest.version),
             # The UI keeps this order: first the results, then the provenance.
-            metadata=shown(
+            metadata=display_metadata(
                 {**(metadata or {}), **(facts or {}), "duration_s": duration_s, **provenance(manifest)},
                 self._kind_of_settings(),
             ),
@@ -194,8 +196,28 @@ def together(context: dg.AssetExecutionContext, made: Mapping[str, Published]) -
     return dg.MaterializeResult(data_version=dg.DataVersion(versions.hexdigest()), tags=first.tags)
 
 
-def _bound(value: object) -> int | None:
-    return int(value) if isinstance(value, int) else None
+def rounded(value: Any) -> Any:  # whatever Dagster takes as metadata
+    """A float with four significant digits, or with one decimal from 1,000 on; anything else as it is.
+
+    >>> rounded(0.17953216783), rounded(12345.678), rounded(7)
+    (0.1795, 12345.7, 7)
+    """
+    if not isinstance(value, float):
+        return value
+    return round(value, 1) if abs(value) >= 10 ** (SIGNIFICANT_DIGITS - 1) else float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+
+
+def display_metadata(metadata: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Metadata with rounded floats, and with the kind of settings in the name of each number.
+
+    The UI draws one line through all builds of an asset that have a number of the same name. A build with other
+    settings does not belong on that line, so its numbers have names of their own.
+
+    Args:
+        metadata: by label, in the order in which the UI shows it.
+        kind: of settings, such as "trial"; empty for the defaults, whose numbers keep their names.
+    """
+    return {_label(name, value, kind): rounded(value) for name, value in metadata.items()}
 
 
 def provenance(manifest: Manifest) -> dict[str, Any]:
@@ -215,3 +237,12 @@ def provenance(manifest: Manifest) -> dict[str, Any]:
             else {}
         ),
     }
+
+
+def _label(name: str, value: object, kind: str) -> str:
+    is_ours = isinstance(value, int | float) and not name.startswith("dagster/")
+    return f"{name} ({kind})" if kind and is_ours else name
+
+
+def _bound(value: object) -> int | None:
+    return int(value) if isinstance(value, int) else None

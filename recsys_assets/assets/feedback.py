@@ -2,14 +2,13 @@
 
 import dagster as dg
 
-from recsys_assets.asset_specs import versioned_asset
+from recsys_assets.asset_specs import arrival_days, versioned_asset
 from recsys_assets.metadata.feedback import (
     head_metadata,
     implicit_metadata,
     interactions_metadata,
     outcomes_metadata,
 )
-from recsys_assets.partitions import arrival_days
 from recsys_assets.publishing import AssetRun, Published, together
 from recsys_assets.refresh.planner import ingested_days, refuse_losses, settled_until
 from recsys_assets.resources import LakeResource

@@ -1,1 +1,1 @@
-"""What starts runs: jobs by hand, sensors and schedules by themselves, and automation conditions asset by asset."""
+"""What starts runs: jobs by hand; sensors, schedules and automation conditions by themselves."""

@@ -22,8 +22,7 @@ from recsys_assets.refresh import runner
 from recsys_assets.refresh.planner import make_plan
 from recsys_assets.refresh.reconcile import reconcile_event_log
 from recsys_assets.resources import LakeResource
-from recsys_assets.runs import LAUNCHED_BY_TAG, SCOPE_TAG, console
-from recsys_assets.steps import failures_with_remedy
+from recsys_assets.runs import LAUNCHED_BY_TAG, SCOPE_TAG, console, failures_with_remedy
 from recsys_core.lake.staleness import Plan, in_short
 
 STAGE_JOBS = {

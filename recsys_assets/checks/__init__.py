@@ -1,5 +1,8 @@
-"""What must hold of the artifacts, one module per stage; a check blocks where a later stage would act on a lie."""
+"""What must be true of the artifacts: one module per stage, and `schemas` for the tables of all stages.
 
-from recsys_assets.checks import data, evaluation, features, feedback, monitoring, ranking, retrieval
+A check blocks where a later stage would compute with wrong data; the other checks warn.
+"""
 
-STAGE_MODULES = (data, feedback, features, retrieval, ranking, evaluation, monitoring)
+from recsys_assets.checks import data, evaluation, feedback, monitoring, ranking, retrieval, schemas
+
+MODULES = (schemas, data, feedback, retrieval, ranking, evaluation, monitoring)

@@ -1,30 +1,8 @@
 """What must hold of the data."""
 
-from typing import TYPE_CHECKING
-
 import dagster as dg
 
-from recsys_assets.checks.schema_checks import schema_check
 from recsys_assets.resources import LakeResource
-
-if TYPE_CHECKING:
-    import pandera.polars as pa
-
-
-@schema_check("movies")
-def movies_keep_their_schema() -> "pa.DataFrameSchema":
-    """One row per movie, with an id, a title, genres, and a year that can be."""
-    from recsys_core.data.schemas import MOVIES
-
-    return MOVIES
-
-
-@schema_check("ratings")
-def ratings_keep_their_schema() -> "pa.DataFrameSchema":
-    """One rating per user and movie, on the half-star grid, at a possible time."""
-    from recsys_core.data.schemas import MERGED_RATINGS
-
-    return MERGED_RATINGS
 
 
 @dg.asset_check(asset="ratings", additional_deps=["movies"])

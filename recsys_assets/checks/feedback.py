@@ -1,15 +1,9 @@
 """What must hold of the log's days, and of what models learn from them."""
 
-from typing import TYPE_CHECKING
-
 import dagster as dg
 
-from recsys_assets.checks.schema_checks import schema_check
 from recsys_assets.refresh.planner import log_gaps
 from recsys_assets.resources import LakeResource
-
-if TYPE_CHECKING:
-    import pandera.polars as pa
 
 
 @dg.asset_check(asset="interaction_log_head")
@@ -31,19 +25,3 @@ def every_closed_day_is_ingested(lake: LakeResource) -> dg.AssetCheckResult:
             "remedy": "recsys refresh",
         },
     )
-
-
-@schema_check("impression_outcomes")
-def outcomes_keep_their_contract() -> "pa.DataFrameSchema":
-    """One outcome per shown slot, a like or none, settled after it was shown, with a propensity above 0."""
-    from recsys_core.feedback.schemas import OUTCOMES
-
-    return OUTCOMES
-
-
-@schema_check("implicit_feedback")
-def clicks_keep_their_contract() -> "pa.DataFrameSchema":
-    """Each click once, at a possible time and place, with a weight that is a number and not below 0."""
-    from recsys_core.feedback.schemas import IMPLICIT
-
-    return IMPLICIT

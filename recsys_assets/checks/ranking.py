@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from recsys_assets.checks.schema_checks import result_of
+from recsys_assets.checks.schemas import result_of
 from recsys_assets.resources import LakeResource
 
 MOST_CALIBRATION_ERROR = 1 / 3

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from recsys_assets.cli import answers, bench, checks, data, housekeeping, log, pipeline, report
+from recsys_assets.cli import answers, bench, data, log, pipeline, status
 from recsys_assets.cli.console import errors, out, output_checked, plain
 from recsys_core.data.movielens.sources import expanded
 from recsys_core.errors import RecsysError, machine_errors_explained
@@ -32,13 +32,13 @@ for command in (
     pipeline.run,
     pipeline.refresh,
     pipeline.backfill,
-    pipeline.status,
-    checks.checks,
-    report.report,
+    status.status,
+    status.checks,
+    status.report,
     answers.recommend,
     answers.user,
-    housekeeping.ui,
-    housekeeping.gc,
+    pipeline.ui,
+    pipeline.gc,
 ):
     app.command()(command)
 app.add_typer(data.app, name="data")

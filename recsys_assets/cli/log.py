@@ -63,7 +63,7 @@ def demo() -> None:
     """
     from recsys_assets.asset_specs import ASSET_SPECS
     from recsys_assets.assets.data import BaseRatingsRun
-    from recsys_assets.cli.pipeline import this_lake
+    from recsys_assets.cli.status import this_lake
     from recsys_core.data.ratings_table import read_holdback
     from recsys_core.serving.bundle import load_bundle
     from recsys_core.serving.demonstration import demo_log
@@ -106,7 +106,7 @@ def stats(*, as_json: Json = False) -> None:
 @app.command()
 def gaps(*, as_json: Json = False) -> None:
     """Show closed days whose log is not ingested as it is now, and days on which nothing arrived."""
-    from recsys_assets.cli.pipeline import this_lake
+    from recsys_assets.cli.status import this_lake
     from recsys_assets.refresh.planner import log_gaps
 
     found = log_gaps(this_lake())
@@ -158,7 +158,7 @@ def accept_loss(*, as_json: Json = False) -> None:
 
     First look for a copy: `recsys log verify` names the files and days. A refresh then makes these days anew.
     """
-    from recsys_assets.cli.pipeline import this_lake
+    from recsys_assets.cli.status import this_lake
     from recsys_assets.refresh.planner import days_that_shrank
 
     with _log() as log:
@@ -269,7 +269,7 @@ def _show_quarantine(lines: "list[BadLine]", *, as_json: bool) -> None:
 
 def _shrunken(log: "EventLog") -> list[str]:
     """Days of which the log holds less than was ingested."""
-    from recsys_assets.cli.pipeline import this_lake
+    from recsys_assets.cli.status import this_lake
     from recsys_assets.refresh.planner import days_that_shrank
 
     return [str(loss) for loss in days_that_shrank(this_lake(), log).values()]

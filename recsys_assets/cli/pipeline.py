@@ -1,19 +1,18 @@
-"""Commands that build: run, refresh, backfill, status."""
+"""Commands that change the lake, or serve it: run, refresh, backfill, gc, ui."""
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from recsys_assets.cli.console import Json, errors, fixed_columns, out, plain, print_json, progress_shown
-from recsys_assets.cli.report import show_report
+from recsys_assets.cli.status import failed_checks, show_report, this_lake, warn_of_failed_checks
 
 if TYPE_CHECKING:  # Dagster takes a second to import, which `--help` need not pay
     from collections.abc import Callable
 
-    from recsys_assets.resources import LakeResource
-    from recsys_core.lake.staleness import Plan, State
+    from recsys_core.lake.staleness import Plan
 
 
 def run() -> None:
@@ -59,77 +58,39 @@ def backfill(
         errors.print(f"Ingested {len(days)} days; `recsys refresh` brings up to date what lies below.")
 
 
-def status(*, as_json: Json = False) -> None:
-    """Every artifact: its version, when it was made, whether it is up to date; and until when models have learned."""
-    from recsys_assets.refresh.planner import make_plan
+def gc(
+    *,
+    keep_last: Annotated[int, typer.Option(min=0, help="Versions to keep of each artifact besides the current.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """Remove old versions of artifacts; what is current always stays."""
+    from recsys_assets.resources import lake_root
+    from recsys_core.lake.store import Lake
 
-    lake = this_lake()
-    verdicts = make_plan(lake, deep=True)
-    made = lake.store.survey(verdicts)
-    failed = _failed_checks([name for name, state in made.items() if state is not None])
-    rows = [
-        _row(name, made[name], verdict.reasons) | {"failed_checks": failed.get(name, [])}
-        for name, verdict in verdicts.items()
-    ]
-    learned_until = _learned_until(made["two_tower"])
+    lake = Lake(lake_root())
+    swept = lake.sweep()
+    freed = lake.gc(keep_last)
     if as_json:
-        print_json({"learned_until": learned_until, "artifacts": rows})
-        return
-    table = Table(*fixed_columns("asset", "version", "made (UTC)"), "state", box=None)
-    for row in rows:
-        state = f"[yellow]{plain('; '.join(row['stale']))}[/]" if row["stale"] else "[green]up to date[/]"
-        if row["failed_checks"]:
-            state += f"; [red]did not pass: {', '.join(row['failed_checks'])}[/]"
-        table.add_row(row["asset"], row["version"] or "-", row["made_at"] or "-", state)
-    out.print(table)
-    _say_what_is_built_upon_nothing(failed)
-    if learned_until:
-        out.print(f"\nThe models that serve have learned everything until {learned_until}.")
-
-
-def _failed_checks(assets: list[str]) -> dict[str, list[str]]:
-    """Which blocking checks of these assets ran and did not pass, by asset."""
-    from recsys_assets.definitions import defs
-    from recsys_assets.instance import instance
-    from recsys_assets.refresh.check_status import failed as failed_checks
-    from recsys_assets.resources import dagster_home
-
-    if not dagster_home().exists():  # nothing has run, and whoever only asks makes no folder
-        return {}
-    found: dict[str, list[str]] = {}
-    with instance() as dagster:
-        for key in failed_checks(defs.get_repository_def(), dagster, assets):
-            found.setdefault(key.asset_key.to_user_string(), []).append(key.name)
-    return found
-
-
-def _say_what_is_built_upon_nothing(failed: dict[str, list[str]]) -> None:
-    for asset, checks in failed.items():
-        errors.print(
-            f"[yellow]warning:[/] {', '.join(checks)} of {asset} did not pass, so nothing is built upon it: fix what "
-            "the check found (`recsys checks`), then `recsys refresh`",
-            soft_wrap=True,
+        print_json(
+            {"versions": [f"{one.key}/{one.version}" for one in freed.freed], "bytes": freed.bytes, "swept": swept}
         )
+        return
+    out.print(
+        f"Removed {len(freed.freed)} versions ({freed.bytes / 1e6:.1f} MB) and {len(swept)} leftovers of dead writers."
+    )
 
 
-def _learned_until(made: "State") -> str | None:
-    """ISO time, as the manifest of the towers says; None where there are none, or older code made them."""
-    if made is None or isinstance(made, Exception):
-        return None
-    known = made.lineage.facts.get("learned_until")
-    return None if known is None else str(known)
+def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 3000) -> None:
+    """Open the Dagster UI on this machine; stop it with Ctrl-C."""
+    from recsys_assets.ui.processes import serve_ui
 
+    with errors.status("starting the Dagster UI") as status:
 
-def _row(name: str, made: "State", stale: list[str]) -> dict[str, Any]:
-    asset, _, day = name.partition("/")
-    known = None if made is None or isinstance(made, Exception) else made
-    return {
-        "asset": asset + (f" {day}" if day else ""),
-        "version": known.version[:12] if known else None,
-        "made_at": time.strftime("%Y-%m-%d %H:%M", time.gmtime(known.made_at)) if known else None,
-        "bytes": sum(entry.bytes for entry in known.files.values()) if known else 0,
-        "stale": stale,
-    }
+        def announce(address: str) -> None:
+            status.stop()
+            errors.print(f"The Dagster UI: {address} (Ctrl-C stops it)")
+
+        serve_ui(port, announce)
 
 
 def _refresh() -> list[str]:
@@ -188,7 +149,7 @@ def _show_plan(*, as_json: bool) -> None:
 
     verdicts = make_plan(this_lake(), deep=True)
     stale = {name: verdict.reasons for name, verdict in verdicts.items() if verdict.is_stale}
-    failed = _failed_checks([name for name in verdicts if name not in stale])
+    failed = failed_checks([name for name in verdicts if name not in stale])
     if as_json:
         print_json(stale)
     elif not stale:
@@ -199,12 +160,4 @@ def _show_plan(*, as_json: bool) -> None:
             table.add_row(name, plain(in_short(reasons)))
         out.print(table)
     _say_what_settings_changed(verdicts)
-    _say_what_is_built_upon_nothing(failed)
-
-
-def this_lake() -> "LakeResource":
-    """The lake that the command line is about, with the assets declared that a plan asks for."""
-    import recsys_assets.definitions  # noqa: F401  # declares the assets, whose specs the plan reads
-    from recsys_assets.resources import LakeResource, lake_root
-
-    return LakeResource(root=str(lake_root()))
+    warn_of_failed_checks(failed)

@@ -1,9 +1,8 @@
 """What the UI shows of each asset beside its files: one module per stage, as in `assets`.
 
-Each module says which tables, numbers and pictures of a stage are worth seeing; the figures themselves come from core.
-`tables` turns schemas and lineage into Dagster's words, `pictures` holds the palette, `pages` the links to the
-documentation. Nothing here is stored in an artifact or counts for its version: so this is also the place for what
-differs from run to run, such as times.
+Each module picks the tables, numbers and pictures of a stage that are worth seeing; core computes the figures. `tables`
+turns schemas and lineage into Dagster's types, and `pictures` holds the palette. Metadata is not stored in an artifact
+and does not count for its version, so values that differ from run to run, such as durations, belong here.
 
-A number at the top level of the metadata (int or float, under a name that stays) is plotted over time by the UI.
+The UI plots a number at the top level of the metadata (int or float, under a constant name) over time.
 """

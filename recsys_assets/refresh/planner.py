@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from recsys_assets.asset_specs import ASSET_SPECS, VersionedAssetSpec
-from recsys_assets.partitions import arrival_days
+from recsys_assets.asset_specs import ASSET_SPECS, VersionedAssetSpec, arrival_days
 from recsys_assets.resources import LakeResource
 from recsys_core.data.movielens.sources import locate, source_version
 from recsys_core.days import day_before

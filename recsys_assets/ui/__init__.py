@@ -1,6 +1,6 @@
 """Serving the Dagster UI on this machine: `recsys ui`.
 
-`processes` starts and stops the three processes of the UI, each through `child_process`. `webserver` is one of them:
-Dagster's application behind `request_guard`, which refuses requests of foreign web pages, on a server whose
-`connections` have deadlines.
+`processes` starts and stops the three processes of the UI, each through `child_process`. One of them is `webserver`:
+Dagster's application behind `request_guard`, which refuses requests of foreign web pages, on a server that gives each
+connection a deadline.
 """

@@ -12,6 +12,7 @@ group of its own, so that its children are stopped with it.
 
 import importlib
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -30,13 +31,17 @@ import yaml
 from recsys_assets.instance import instance, ready_for_runs
 from recsys_assets.refresh import dead_runs
 from recsys_assets.runs import DEFINITIONS
-from recsys_assets.ui.connections import raise_descriptor_limit
 from recsys_core.errors import RecsysError, SettingsError
 from recsys_core.lake import locks
 
 START_S, STOP_S, POLL_S = 120.0, 20.0, 0.2
 WATCH_S = 10.0
 """How often to look for runs whose process is dead."""
+
+MAX_CONNECTIONS = 400
+"""Pages and websockets together; an open page of the UI holds fewer than ten."""
+MIN_DESCRIPTORS = 4 * MAX_CONNECTIONS
+"""The process needs more descriptors for databases, the socket of the code server, and other files."""
 
 FOLDER_PREFIX = "recsys-ui-"
 LONGEST_FOLDER = 70
@@ -72,6 +77,23 @@ def serve_ui(port: int, announce: Callable[[str], None]) -> None:
                     dead_runs.mark_failed(dagster)
         except KeyboardInterrupt:
             return
+
+
+def raise_descriptor_limit(wanted: int = MIN_DESCRIPTORS) -> int:
+    """Raise the soft limit on open files as far as the hard limit allows; child processes inherit it.
+
+    Returns:
+        The soft limit that is now in force, which may be below `wanted`.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    except (ValueError, OSError):  # macOS has another limit, below the hard one
+        return soft
+    return allowed
 
 
 class Processes:

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys_assets.checks import data, evaluation, features, feedback, monitoring, ranking, retrieval
+from recsys_assets.checks import data, evaluation, feedback, monitoring, ranking, retrieval, schemas
 from recsys_assets.definitions import defs
 from recsys_assets.resources import LakeResource
 from recsys_core import memory
@@ -33,16 +33,16 @@ from tests.conftest import Built
 CHECKS = {
     check.check_key.name: check
     for check in (
-        data.movies_keep_their_schema,
-        data.ratings_keep_their_schema,
+        schemas.movies_keep_their_schema,
+        schemas.ratings_keep_their_schema,
         data.ratings_are_of_known_movies,
         data.the_build_fits_into_memory,
         data.no_slice_knows_its_future,
         feedback.every_closed_day_is_ingested,
-        feedback.outcomes_keep_their_contract,
-        feedback.clicks_keep_their_contract,
-        features.item_features_keep_their_schema,
-        features.user_features_keep_their_schema,
+        schemas.outcomes_keep_their_contract,
+        schemas.clicks_keep_their_contract,
+        schemas.item_features_keep_their_schema,
+        schemas.user_features_keep_their_schema,
         retrieval.no_tower_knows_its_future,
         retrieval.towers_number_the_items_as_the_features,
         retrieval.index_belongs_to_the_towers,

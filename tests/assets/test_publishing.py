@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from recsys_assets.publishing import display_metadata, rounded
 from tests.assets.edits import DECLARING_MOVIES
 from tests.assets.projects import Project
 
@@ -93,4 +94,36 @@ def test_an_asset_cannot_read_what_it_does_not_declare(project: Project) -> None
     answer = project.call(read_undeclared)
     assert answer.out.splitlines() == [
         f"movies reads {name} without declaring it: add it to its deps" for name in ("ratings", "interactions")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "seen"),
+    [
+        (0.17953216783, 0.1795),
+        (-0.000123456, -0.0001235),
+        (12345.678, 12345.7),
+        (0.0, 0.0),
+        (7, 7),
+        ("0.123456", "0.123456"),
+    ],
+)
+def test_a_float_has_four_digits_that_count(value: object, seen: object) -> None:
+    assert rounded(value) == seen
+    assert isinstance(rounded(value), type(value))
+
+
+def test_numbers_of_other_settings_are_lines_of_their_own_in_the_plots() -> None:
+    metadata = {"ndcg@10": 0.123456, "n_users": 3, "dagster/row_count": 5, "results": "| a |"}
+    assert display_metadata(metadata, "") == {
+        "ndcg@10": 0.1235,
+        "n_users": 3,
+        "dagster/row_count": 5,
+        "results": "| a |",
+    }
+    assert list(display_metadata(metadata, "trial")) == [
+        "ndcg@10 (trial)",
+        "n_users (trial)",
+        "dagster/row_count",
+        "results",
     ]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys_assets.ui.connections import raise_descriptor_limit
+from recsys_assets.ui.processes import raise_descriptor_limit
 from recsys_assets.ui.request_guard import MAX_BODY_BYTES
 from tests.assets.projects import Project
 from tests.end_to_end.served import Served, processes_of, said, served, wait_until

@@ -14,7 +14,7 @@ MODULES = sorted(path for path in CORE.rglob("*.py") if path.stem != "__init__")
 
 WITHOUT_ASSETS = {"serving": "it answers from the assets of other stages and stores nothing"}
 
-SHARED = {"tables", "pictures", "pages", "numbers", "schema_checks"}
+SHARED = {"tables", "pictures", "schemas"}
 """Modules of `recsys_assets/metadata` and `recsys_assets/checks` that the modules of several stages use."""
 
 WITHOUT_TESTS_OF_THEIR_OWN = {
@@ -39,12 +39,8 @@ PURPOSES = ("refresh", "automation", "ui")
 """Packages of `recsys_assets` that are cut by purpose, not by stage."""
 
 WITHOUT_A_MIRROR = {
-    "asset_specs": "tested with what declares assets: test_assets, test_definitions",
-    "partitions": "a constant",
-    "runs": "names; test_definitions and test_runner read by them",
     "refresh/reconcile": "tested through the refresh that it is part of: test_runner, test_minimal_rerun",
     "automation/jobs": "tested with all that Dagster loads: test_definitions, test_runs",
-    "ui/webserver": "tested by talking to it: test_guarded_ui",
 }
 """Modules of `recsys_assets`, at the top or in PURPOSES, without a test file of their own."""
 

@@ -1,6 +1,5 @@
-"""run, refresh, status: what they do twice, what they print where, and how they fail."""
+"""run, refresh, gc: what they do twice, what they print where, and how they fail; for ui see tests/end_to_end."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from recsys_assets.checks.evaluation import report_counts_everybody
 from tests.assets.edits import change
 from tests.assets.projects import DATA_SET, Project
 from tests.assets.refresh.test_planner import PARENTS, below
+from tests.assets.test_publishing import materialize
 from tests.conftest import Built
 
 
@@ -67,33 +67,6 @@ def test_a_refresh_names_changed_settings_once_and_before_it_builds(project: Pro
     assert said.index("note:") < said.index("built eval_report")
 
 
-def test_status_shows_every_artifact(built: Built) -> None:
-    rows = built.project.recsys("status", "--json").json()["artifacts"]
-    assert {row["asset"] for row in rows} == PARENTS.keys()
-    versions = built.project.versions()
-    for row in rows:
-        assert row["version"] == versions[row["asset"]][:12]
-        assert row["bytes"] > 0
-        assert row["stale"] == []
-    table = built.project.recsys("status").out
-    assert table.count("up to date") == len(rows)
-
-
-def test_status_of_an_empty_lake_lists_what_is_missing(tmp_path: Path) -> None:
-    status = Project.new(tmp_path / "project").recsys("status", "--json").json()
-    assert all("missing" in row["stale"] and row["version"] is None for row in status["artifacts"])
-    assert status["learned_until"] is None
-
-
-@pytest.mark.slow
-def test_status_says_until_when_the_models_that_serve_have_learned(built: Built) -> None:
-    """Without a log that is the second after the last rating."""
-    last = built.project.manifest("ratings")["lineage"]["data_until"]
-    learned_until = built.project.recsys("status", "--json").json()["learned_until"]
-    assert datetime.fromisoformat(learned_until) == datetime.fromtimestamp(last + 1, UTC)
-    assert learned_until in built.project.recsys("status").out
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [["run"], ["refresh"], ["refresh", "--plan"], ["status"]])
 def test_without_the_data_set_one_sentence_says_how_to_get_it(tmp_path: Path, command: list[str]) -> None:
@@ -133,3 +106,21 @@ def test_after_a_failed_check_nobody_says_that_all_is_up_to_date(project: Projec
     status = project.recsys("status")
     assert warning in status.err
     assert "did not pass: report_counts_everybody" in " ".join(status.out.split())
+
+
+@pytest.mark.slow
+def test_old_versions_go_and_what_is_current_stays(project: Project) -> None:
+    before = project.versions()
+    for n_rounds in (7, 8, 10):
+        assert project.call(materialize, "ranker", f'{{"n_rounds": {n_rounds}}}').code == 0
+    assert project.versions() == before
+    kept = project.recsys("gc", "--json").json()  # the current one is the oldest, and two more are kept
+    assert kept == {"versions": [], "bytes": 0, "swept": []}
+    freed = project.recsys("gc", "--keep-last", "0", "--json").json()
+    assert len(freed["versions"]) == 2
+    assert all(one.startswith("ranker/") for one in freed["versions"])
+    assert freed["bytes"] > 0
+    assert project.versions() == before
+    assert project.plan() == {}
+    assert project.recsys("recommend", "--user", "1").code == 0
+    assert "Removed 0 versions (0.0 MB)" in project.recsys("gc").out

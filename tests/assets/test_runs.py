@@ -9,8 +9,8 @@ import weakref
 
 import pytest
 
-from recsys_assets import steps
-from recsys_assets.steps import resend_lost_interrupts
+from recsys_assets import runs
+from recsys_assets.runs import resend_lost_interrupts
 
 
 class Thing:
@@ -51,7 +51,7 @@ def test_an_interrupt_that_is_heard_leaves_the_block_all_the_time_it_needs_to_en
                 os.kill(os.getpid(), signal.SIGINT)
                 time.sleep(5)
             finally:
-                time.sleep(5 * steps.RESEND_S)
+                time.sleep(5 * runs.RESEND_S)
                 ended.append(True)
 
     with pytest.raises(KeyboardInterrupt):

@@ -20,8 +20,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from recsys_assets.ui import connections
-from recsys_assets.ui.connections import LimitedProtocol, places, raise_descriptor_limit
+from recsys_assets.ui import processes
+from recsys_assets.ui.processes import raise_descriptor_limit
+from recsys_assets.ui.webserver import LimitedProtocol, places
 
 SOON_S = 0.3
 HALF = b"GET / HTTP/1.1\r\nHost: x\r\n"
@@ -166,7 +167,7 @@ def test_where_everybody_is_being_served_the_newcomer_gives_way() -> None:
 
 
 def test_places_leave_most_descriptors_to_the_rest_of_the_process() -> None:
-    assert places(connections.MIN_DESCRIPTORS) == connections.MAX_CONNECTIONS
+    assert places(processes.MIN_DESCRIPTORS) == processes.MAX_CONNECTIONS
     assert places(256) == 64
     assert places(1) == 1
 
@@ -174,7 +175,7 @@ def test_places_leave_most_descriptors_to_the_rest_of_the_process() -> None:
 @pytest.mark.parametrize(("wanted", "found"), [(40, 64), (100, 100), (500, 200)])
 def test_the_soft_limit_is_raised_as_far_as_the_hard_one_allows(wanted: int, found: int) -> None:
     code = (
-        "import resource; from recsys_assets.ui.connections import raise_descriptor_limit as r;"
+        "import resource; from recsys_assets.ui.processes import raise_descriptor_limit as r;"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 200));"
         f"r({wanted}); print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
     )

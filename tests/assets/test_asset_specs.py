@@ -5,9 +5,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from recsys_assets.asset_specs import ASSET_SPECS
+from recsys_assets.asset_specs import ASSET_SPECS, FEATURE_PAGES, pages_of
 from recsys_assets.definitions import defs
-from recsys_assets.metadata.pages import FEATURE_PAGES, pages_of
 from recsys_assets.resources import PROJECT
 from recsys_core.features.registry import FEATURES, features_of
 
