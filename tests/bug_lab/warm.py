@@ -5,10 +5,10 @@ that a child sees the sources below the folder that it is told, and no others. A
 `tests` and `out`; the answer is a line too, once the outcomes stand in the file `out`.
 """
 
+import faulthandler
 import importlib
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -21,7 +21,8 @@ HEAVY = (
 """What the tests of the laboratory and the code below them import."""
 
 LIMIT = 300
-"""Seconds after which a run is stopped: all named tests at once take one minute on a free core."""
+"""Seconds after which a run is stopped; its log then ends with the stacks of all threads. All named tests at once take
+one minute on a free core."""
 
 
 class Recorder:
@@ -44,14 +45,16 @@ class Recorder:
 
 def run(root: str, tests: list[str], out: str) -> None:
     """Run tests of the copy, in this process, which ends with it."""
-    signal.alarm(LIMIT)
     os.chdir(root)
     sys.path[:] = [root, *(entry for entry in sys.path if entry not in {"", str(Path(__file__).parent)})]
     recorder = Recorder()
     log = os.open(f"{out}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for descriptor in (1, 2):
         os.dup2(log, descriptor)
-    pytest.main(["--quiet", "--tb=short", "-p", "no:cacheprovider", *tests], plugins=[recorder])
+    faulthandler.dump_traceback_later(LIMIT, exit=True, file=log)
+    pytest.main(
+        ["--quiet", "--tb=short", "-p", "no:cacheprovider", "-p", "no:faulthandler", *tests], plugins=[recorder]
+    )
     sys.stdout.flush()
     Path(out).write_text(json.dumps(recorder.outcomes), encoding="utf-8")
 

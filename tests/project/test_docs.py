@@ -2,6 +2,7 @@
 
 import re
 import zipfile
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,12 @@ def settings() -> set[str]:
     return {field for spec in ASSET_SPECS.values() if spec.form for field in spec.form.model_fields}
 
 
-@pytest.mark.parametrize("page", DOCUMENTS, ids=names)
-def test_every_link_resolves(page: Path) -> None:
+def faults(pages: Iterable[Path], rule: Callable[[Path], Collection[object]]) -> dict[str, Collection[object]]:
+    """What a rule finds wrong, by page."""
+    return {names(page): found for page in pages if (found := rule(page))}
+
+
+def broken_links(page: Path) -> list[str]:
     broken = []
     for target in LINK.findall(re.sub(r"^```.*?^```", "", text_of(page), flags=re.M | re.S)):
         if re.match(r"[a-z]+:", target):
@@ -60,34 +65,40 @@ def test_every_link_resolves(page: Path) -> None:
         linked = (page.parent / path).resolve() if path else page
         if not linked.exists() or (anchor and anchor not in anchors(linked)):
             broken.append(target)
-    assert not broken
+    return broken
 
 
-@pytest.mark.parametrize("page", DOCUMENTS, ids=names)
-def test_a_link_to_a_decision_bears_its_number(page: Path) -> None:
-    linked = re.findall(r"\[ADR (\d+)\]\((?:[^)\s]*/)?(\d{4})-[^)\s]*\)", text_of(page))
-    assert [(said, file) for said, file in linked if int(said) != int(file)] == []
+def test_every_link_resolves() -> None:
+    assert faults(DOCUMENTS, broken_links) == {}
 
 
-@pytest.mark.parametrize("page", DOCUMENTS, ids=names)
-def test_every_test_that_is_named_exists(page: Path) -> None:
-    there = {
-        name for path in (PROJECT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)", text_of(path))
-    }
-    assert set(re.findall(r"`(test_\w+)`", text_of(page))) - there - settings() == set()
+def test_a_link_to_a_decision_bears_its_number() -> None:
+    def misnumbered(page: Path) -> list[tuple[str, str]]:
+        linked = re.findall(r"\[ADR (\d+)\]\((?:[^)\s]*/)?(\d{4})-[^)\s]*\)", text_of(page))
+        return [(said, file) for said, file in linked if int(said) != int(file)]
+
+    assert faults(DOCUMENTS, misnumbered) == {}
 
 
-@pytest.mark.parametrize("page", DOCUMENTS, ids=names)
-def test_every_check_that_is_named_exists(page: Path) -> None:
-    named = re.findall(r"\bcheck\s+`(\w+)`", text_of(page))
-    assert [name for name in named if not any(hasattr(module, name) for module in checks.MODULES)] == []
+def test_every_test_that_is_named_exists() -> None:
+    sources = (text_of(path) for path in (PROJECT / "tests").rglob("test_*.py"))
+    known = {name for source in sources for name in re.findall(r"def (test_\w+)", source)} | settings()
+    assert faults(DOCUMENTS, lambda page: set(re.findall(r"`(test_\w+)`", text_of(page))) - known) == {}
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_page_has_every_part(stage: str) -> None:
-    text = text_of(PAGES / f"{stage}.md")
-    assert "**Purpose.**" in text
-    assert [heading for heading in re.findall(r"^## (.*)$", text, re.M) if heading in STAGE_SECTIONS] == STAGE_SECTIONS
+def test_every_check_that_is_named_exists() -> None:
+    def unknown(page: Path) -> list[str]:
+        named = re.findall(r"\bcheck\s+`(\w+)`", text_of(page))
+        return [name for name in named if not any(hasattr(module, name) for module in checks.STAGE_MODULES)]
+
+    assert faults(DOCUMENTS, unknown) == {}
+
+
+def test_a_stage_page_has_every_part() -> None:
+    for stage in STAGES:
+        text = text_of(PAGES / f"{stage}.md")
+        found = [heading for heading in re.findall(r"^## (.*)$", text, re.M) if heading in STAGE_SECTIONS]
+        assert (found, "**Purpose.**" in text) == (STAGE_SECTIONS, True), stage
 
 
 def test_every_setting_and_feature_is_on_its_page_as_declared() -> None:
@@ -119,13 +130,13 @@ def test_every_setting_says_why_and_has_bounds_where_it_is_a_number() -> None:
             assert field.annotation not in {int, float} or field.metadata, f"{spec.name}.{name} has no bounds"
 
 
-@pytest.mark.parametrize("page", ADRS, ids=names)
-def test_a_decision_has_every_part_and_one_page(page: Path) -> None:
-    text = text_of(page)
-    at = [text.find(f"**{part}") for part in ADR_PARTS]
-    assert at == sorted(at)
-    assert at[0] > 0
-    assert len(text.split()) < 450
+def test_a_decision_has_every_part_and_one_page() -> None:
+    for page in ADRS:
+        text = text_of(page)
+        at = [text.find(f"**{part}") for part in ADR_PARTS]
+        assert at == sorted(at), page.name
+        assert at[0] > 0, page.name
+        assert len(text.split()) < 450, page.name
 
 
 def test_every_decision_is_listed_once_in_order() -> None:

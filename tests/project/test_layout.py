@@ -1,9 +1,6 @@
 """One name everywhere: stages in code, assets, checks, import rules, tests and pages."""
 
 import tomllib
-from pathlib import Path
-
-import pytest
 
 from benchmarks.architecture import assets_in_order
 from recsys_assets.resources import PROJECT
@@ -45,12 +42,14 @@ WITHOUT_A_MIRROR = {
 """Modules of `recsys_assets`, at the top or in PURPOSES, without a test file of their own."""
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_has_package_assets_and_page(stage: str) -> None:
-    assert (CORE / stage / "__init__.py").is_file()
-    assert (PROJECT / "recsys_assets/assets" / f"{stage}.py").is_file() or stage in WITHOUT_ASSETS
-    assert (PROJECT / "recsys_assets/metadata" / f"{stage}.py").is_file() or stage in WITHOUT_ASSETS
-    assert (PROJECT / "docs/stages" / f"{stage}.md").is_file()
+def test_a_stage_has_package_assets_and_page() -> None:
+    wanted = [CORE / stage / "__init__.py" for stage in STAGES]
+    wanted += [PROJECT / "docs/stages" / f"{stage}.md" for stage in STAGES]
+    of_assets = [stage for stage in STAGES if stage not in WITHOUT_ASSETS]
+    wanted += [
+        PROJECT / f"recsys_assets/{folder}/{stage}.py" for folder in ("assets", "metadata") for stage in of_assets
+    ]
+    assert [path for path in wanted if not path.is_file()] == []
 
 
 def test_there_is_nothing_of_a_stage_that_does_not_exist() -> None:
@@ -79,15 +78,11 @@ def test_the_import_rules_repeat_the_order_of_the_stages() -> None:
     assert [layer for layer in layers if layer in STAGES] == list(reversed(STAGES))
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.relative_to(CORE).as_posix())
-def test_every_module_of_core_has_a_test_file_or_a_reason(module: Path) -> None:
-    inside = module.relative_to(CORE)
-    mirrored = PROJECT / "tests" / "core" / inside.with_name(f"test_{inside.name}")
-    assert mirrored.is_file() != (inside.as_posix() in WITHOUT_TESTS_OF_THEIR_OWN), f"expected {mirrored.name}"
-
-
-def test_no_reason_is_given_for_what_does_not_exist() -> None:
-    assert not [name for name in WITHOUT_TESTS_OF_THEIR_OWN if not (CORE / name).is_file()]
+def test_every_module_of_core_has_a_test_file_or_a_reason() -> None:
+    inside = {path.relative_to(CORE) for path in MODULES}
+    tests = PROJECT / "tests" / "core"
+    without = {path.as_posix() for path in inside if not (tests / path.with_name(f"test_{path.name}")).is_file()}
+    assert without == WITHOUT_TESTS_OF_THEIR_OWN.keys()
 
 
 def test_modules_beside_the_stages_have_a_test_file_or_a_reason() -> None:

@@ -1,7 +1,10 @@
 """Acknowledged rows that are gone are noticed, whatever took them, and nothing goes on before the loss is accepted."""
 
 import os
+import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -18,22 +21,35 @@ from recsys_core.feedback.sqlite_log import SqliteLog
 from recsys_core.feedback.tallies import SIZE, Tally, path_of, read, written
 from tests.core.feedback.rows import DAY, START, event, impression, request
 
-Forked = Callable[[Callable[[], object]], int]
-
+PROJECT = Path(__file__).resolve().parents[3]
 N = 200
 
 
+WRITES_AND_DIES = """
+import os, sys
+from pathlib import Path
+from recsys_core.feedback.sqlite_log import SqliteLog
+from tests.core.feedback.rows import event
+log = SqliteLog(Path(sys.argv[1]))
+for number in range(int(sys.argv[2])):
+    log.append(events=[event(number)])
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.fixture(scope="module")
+def killed_writer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The log of a writer that was killed after its 200th event, all of them in its write-ahead log."""
+    log = tmp_path_factory.mktemp("killed") / "log"
+    writer = subprocess.run([sys.executable, "-c", WRITES_AND_DIES, str(log), str(N)], cwd=PROJECT, check=False)
+    assert writer.returncode == -9
+    return log
+
+
 @pytest.fixture
-def file(tmp_path: Path, forked: Forked) -> Path:
-    """The file of a writer that was killed after its 200th event, all of them in its write-ahead log."""
-
-    def write_and_die() -> None:
-        log = SqliteLog(tmp_path / "log")
-        for number in range(N):
-            log.append(events=[event(number)])
-        os.kill(os.getpid(), 9)
-
-    assert os.waitstatus_to_exitcode(os.waitpid(forked(write_and_die), 0)[1]) == -9
+def file(killed_writer: Path, tmp_path: Path) -> Path:
+    """The file of that writer, in a copy of its log."""
+    shutil.copytree(killed_writer, tmp_path / "log")
     return tmp_path / "log" / "writer-000.sqlite"
 
 
