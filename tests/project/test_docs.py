@@ -89,7 +89,7 @@ def test_every_test_that_is_named_exists() -> None:
 def test_every_check_that_is_named_exists() -> None:
     def unknown(page: Path) -> list[str]:
         named = re.findall(r"\bcheck\s+`(\w+)`", text_of(page))
-        return [name for name in named if not any(hasattr(module, name) for module in checks.STAGE_MODULES)]
+        return [name for name in named if not any(hasattr(module, name) for module in checks.MODULES)]
 
     assert faults(DOCUMENTS, unknown) == {}
 
