@@ -66,7 +66,7 @@ print(f"guessing {np.log(model.catalogue.n_items):.2f}, first epoch {model.losse
 #
 # All users of the window, by models that stay as they were when it began. Popularity is the line to beat. The trained
 # half alone does about as well as all parts together: among a window's few users the two can't be told apart. On more
-# users, the parts together had the better first ten and found as much (docs/stages/retrieval.md, "Why so").
+# users, the parts together had the better first ten and found as much (docs/stages/retrieval.md, "Rationale").
 # A movie outside the catalogue counts as missed by all.
 
 # %%
