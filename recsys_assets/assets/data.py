@@ -1,4 +1,4 @@
-"""Stage 1, data: the source's bytes -> movies, ratings, and their cut-offs in time."""
+"""Stage 1, data: the source's bytes -> movies, ratings, and the windows of time that they are split into."""
 
 import dagster as dg
 import polars as pl
@@ -34,19 +34,21 @@ class MoviesRun(dg.Config, ReadingConfig):
 
 @from_settings("base_ratings")
 class BaseRatingsRun(dg.Config, RatingsReadingConfig):
-    """How strictly the ratings are read, and from when on they are left out."""
+    """How strictly the ratings are read, and from which day on they are held back."""
 
 
 @from_settings("splits")
 class SplitsRun(dg.Config, SplitsConfig):
-    """Where the cut-offs lie."""
+    """Where the windows begin and end."""
 
 
 @versioned_asset(outside=["source"], form=RawDataRun, kinds=["file"])
 def raw_data(context: dg.AssetExecutionContext, config: RawDataRun, lake: LakeResource) -> Published:
-    """Which bytes the pipeline starts from: the data set's name and the SHA-256 of its files.
+    """The data set that everything is built from: its name, and the SHA-256 of its files.
 
-    It copies nothing. Its version changes when the bytes of the source do, and then movies and base_ratings are stale.
+    The asset copies nothing. It records what the source is, so that another zip makes `movies` and `base_ratings`
+    stale, and with them everything that is made from these. Look at `dataset` and `path` to see which data set this
+    lake uses.
     """
     from recsys_core.data.movielens.sources import locate, source_version
 
@@ -59,10 +61,12 @@ def raw_data(context: dg.AssetExecutionContext, config: RawDataRun, lake: LakeRe
 
 @versioned_asset(deps=["raw_data"], form=MoviesRun, libraries=["polars", "pyarrow"], kinds=["polars", "parquet"])
 def movies(context: dg.AssetExecutionContext, config: MoviesRun, lake: LakeResource) -> Published:
-    """Title, genres and year of every movie: what a new movie is known by, before anybody has rated it.
+    """Title, genres and release year of every movie, read from `raw_data`.
 
-    What could not be read is in the artifact, with line and reason, so that nothing is lost in silence. A year of
-    release that the data set's ratings contradict is set aside there as well, and the movie stays without a year.
+    Titles and genres are all that is known of a movie before its first rating. A line that cannot be read is set aside
+    in the table `rejected`, with its number and the reason. A release year later than the movie's first ratings is
+    wrong; it is set aside as well, and the movie stays without a year. Look at `fates_of_lines` for how many lines were
+    accepted, and at `rejected_rows` for the others.
     """
     from recsys_core.data.movielens.reading import read_dated_movies
     from recsys_core.data.movielens.sources import locate
@@ -81,9 +85,11 @@ def movies(context: dg.AssetExecutionContext, config: MoviesRun, lake: LakeResou
     deps=["raw_data", "movies"], form=BaseRatingsRun, libraries=["polars", "pyarrow"], kinds=["polars", "parquet"]
 )
 def base_ratings(context: dg.AssetExecutionContext, config: BaseRatingsRun, lake: LakeResource) -> Published:
-    """The data set's ratings, latest per user and movie; bad rows are in the artifact, with line and reason.
+    """The ratings of the data set, read from `raw_data`: the latest of each user and movie.
 
-    Apart from `ratings`, so that new events of the log do not ask for the whole data set to be read again.
+    Lines that cannot be read are set aside in the table `rejected`, with their number and the reason. Ratings that
+    users log later are not here but in `ratings`, so a new day of the log does not cause the whole data set to be read
+    again. Look at `fates_of_lines` and `rejected_rows`.
     """
     from recsys_core.data.movielens.reading import check_unknown_movies, read_ratings
     from recsys_core.data.movielens.sources import locate
@@ -106,11 +112,12 @@ def base_ratings(context: dg.AssetExecutionContext, config: BaseRatingsRun, lake
     deps=["base_ratings", "interaction_log_head"], libraries=["polars", "pyarrow"], kinds=["polars", "parquet"]
 )
 def ratings(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
-    """All ratings: the data set's and those logged since; of one user and movie the latest counts.
+    """All ratings: those of the data set (`base_ratings`) and those logged since (`interaction_log_head`).
 
-    Each says which logged event it comes from, or none. Beside them lies every rating that was ever given, also those
-    that a later one replaced: slices of the past are made from these, as of their time. Everything below starts here,
-    so this is where the feedback loop closes.
+    The latest rating of each user and movie counts; `event_id` names the logged event that it comes from. The second
+    table, `every_rating`, also keeps the ratings that were replaced, because the past must be seen as it was then. The
+    feedback loop closes here: everything that learns from ratings reads this asset. Look at `stars` and `popularity`
+    for how the ratings are distributed.
     """
     from recsys_core.data.ratings_table import every_rating, merge_ratings
 
@@ -133,10 +140,13 @@ def ratings(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
     kinds=["polars", "parquet"],
 )
 def splits(context: dg.AssetExecutionContext, config: SplitsRun, lake: LakeResource) -> Published:
-    """The chain of windows: who is asked when, what is known of them then, and what they went on to like.
+    """The windows of time in which models are trained and examined, cut from `ratings`.
 
-    Every window but the first ones examines models, and teaches the rankers after it. The last window is the test; its
-    targets lie in a file of their own. The chain ends now, after everything that is known.
+    For each window, the tables say which ratings models may see, which users are asked for recommendations and when,
+    and which movies they liked afterwards (the targets). All windows but the first ones examine models that have not
+    seen them, and every window gives training rows to the rankers of later windows. The last window is the test, and
+    its targets are in a file of their own. At the end of the chain, `now` comes after everything that is known: its
+    models serve. Look at `slices` for the dates and sizes.
     """
     from recsys_core.data.splits import make_splits
 

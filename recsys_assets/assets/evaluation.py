@@ -1,4 +1,4 @@
-"""Stage 6, evaluation: the whole system beside tuned baselines, on what nothing has seen."""
+"""Stage 6, evaluation: the whole system beside tuned baselines, on answers that no model has seen."""
 
 import dagster as dg
 from pydantic import JsonValue
@@ -21,7 +21,7 @@ class BaselinesRun(dg.Config, BaselinesConfig):
 
 @from_settings("eval_report")
 class EvalReportRun(dg.Config, EvaluationConfig):
-    """How the final figures are taken."""
+    """How the final figures are computed."""
 
 
 @versioned_asset(
@@ -32,10 +32,12 @@ class EvalReportRun(dg.Config, EvaluationConfig):
     pool=TRAINING,
 )
 def baselines(context: dg.AssetExecutionContext, config: BaselinesRun, lake: LakeResource) -> Published:
-    """Popularity, recent popularity, ItemKNN, EASE and iALS, tuned with the same budget and refitted like our models.
+    """Simple recommenders to compare with: popularity, recent popularity, ItemKNN, EASE and iALS.
 
-    A gain over something simple that nobody tuned would be no gain. They are tuned on development windows, and hand in
-    lists for the users of every window without reading the test's targets.
+    A lead over a baseline that was never tuned proves nothing. So each is tuned on the development windows with the
+    same number of trials, and refitted as often as our models, on `ratings` and `splits`. The asset stores each one's
+    recommendations for the users of every window; it never reads the test's targets. Look at `tuning` and `trials` for
+    the settings that were tried.
     """
     from recsys_core.data.splits import Splits
     from recsys_core.evaluation.baselines.lists import baseline_lists
@@ -52,10 +54,12 @@ def baselines(context: dg.AssetExecutionContext, config: BaselinesRun, lake: Lak
     kinds=["polars"],
 )
 def eval_report(context: dg.AssetExecutionContext, config: EvalReportRun, lake: LakeResource) -> Published:
-    """What users get from the system, window by window and pooled: accuracy with intervals, the funnel, and more.
+    """How good the recommendations are, over all windows and in each, and at which stage liked movies are lost.
 
-    The models that are examined are those of each window, which had not seen it. What serves has the same settings and
-    has learned from everything: it can't be examined, and `learned_until` says until when it has learned.
+    Each window is answered by models that were fitted before it. The models that serve have the same settings but have
+    learned from all ratings, so they cannot be examined; `learned_until` says up to which time they have learned. Look
+    at `at_a_glance` first, then at `results` (our system beside the `baselines`, with intervals), `funnel` (the stage
+    at which each liked movie was lost) and `user_slices` (which users are served well, and which are not).
     """
     from functools import partial
 

@@ -1,4 +1,4 @@
-"""Stage 3, features: what was known at each cut-off, of items and of users."""
+"""Stage 3, features: what was known of items and of users at each cut-off."""
 
 import dagster as dg
 
@@ -11,9 +11,11 @@ from recsys_core.tables import tables_writer
 
 @versioned_asset(deps=["ratings", "movies", "splits"], libraries=["polars", "pyarrow"], kinds=["polars", "parquet"])
 def item_features(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
-    """Each item's numbers as of every cut-off: popularity, ratings, age; nothing later than the cut-off counts.
+    """What was known of each movie at each cut-off: popularity, ratings, age, genres.
 
-    Counted once for everybody, since they are the same for all users who are asked as of that moment.
+    Made from `ratings` and `movies` for every slice of `splits`; nothing later than the cut-off counts. The values are
+    the same for all users of a slice, so they are computed once. Look at `missing` for features that are often
+    undefined.
     """
     from recsys_core.data.splits import Splits
     from recsys_core.features.tables import item_features_by_slice
@@ -30,9 +32,11 @@ def item_features(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     deps=["ratings", "item_features", "splits"], libraries=["polars", "pyarrow"], kinds=["polars", "parquet"]
 )
 def user_features(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
-    """Each evaluated user's numbers as of the request, from the user's own history before it.
+    """What was known of each user who is asked, at the time of the request, from the user's ratings before it.
 
-    They tell the ranker whom it is ordering for: a harsh critic's three stars are not a fan's.
+    Made from `ratings` and `item_features` for the users of `splits`. The ranker needs to know whom it ranks for: three
+    stars from a harsh critic mean more than three stars from a fan. Look at `missing` for features that are often
+    undefined.
     """
     from recsys_core.data.splits import Splits
     from recsys_core.features.tables import user_features_by_slice

@@ -1,4 +1,4 @@
-"""Stage 2, feedback: what users did lately -> interactions by day of arrival."""
+"""Stage 2, feedback: what users did lately -> interactions by day of arrival, and what models learn from them."""
 
 import dagster as dg
 
@@ -24,12 +24,12 @@ class InteractionsRun(dg.Config, InteractionsConfig):
 
 @from_settings("impression_outcomes")
 class ImpressionOutcomesRun(dg.Config, OutcomesConfig):
-    """When it is known what came of a shown item."""
+    """After what time the outcome of a shown item is known."""
 
 
 @from_settings("implicit_feedback")
 class ImplicitFeedbackRun(dg.Config, ImplicitConfig):
-    """What a click is worth."""
+    """How much a click counts."""
 
 
 @versioned_asset(
@@ -40,9 +40,11 @@ class ImplicitFeedbackRun(dg.Config, ImplicitConfig):
     partitions_def=arrival_days,
 )
 def interactions(context: dg.AssetExecutionContext, config: InteractionsRun, lake: LakeResource) -> Published:
-    """What users did, by the day on which it arrived; each event keeps its own, perhaps earlier, time.
+    """What users did, read from the event log: one partition for each day on which events arrived.
 
-    A day without a log gives an empty table. The same log gives the same version, so a backfill can be repeated.
+    Each event keeps its own time, which may be earlier than its arrival. A day without a log gives an empty table. The
+    same log gives the same version, so a backfill can be repeated safely. Look at `fates_of_lines` for how many events
+    were accepted, and at `rejected_rows` for the others.
     """
     from recsys_core.feedback.interactions import read_days
 
@@ -64,9 +66,10 @@ def interactions(context: dg.AssetExecutionContext, config: InteractionsRun, lak
 
 @versioned_asset(deps=["interactions"], libraries=["polars", "pyarrow"], kinds=["polars", "parquet"])
 def interaction_log_head(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
-    """The logged ratings of all days together, the clicks beside them, and which version of each day went in.
+    """The logged ratings and clicks of all days, in one asset without partitions.
 
-    Dagster does not carry staleness from a daily asset to one without partitions; this asset stands between the two.
+    Dagster does not carry staleness from a partitioned asset to one without partitions. This asset stands between the
+    two: its inputs name the version of each day of `interactions`. Look at `arrivals` for the number of events by day.
     """
     from recsys_core.feedback.labels import logged_clicks, logged_ratings
     from recsys_core.tables import read_table
@@ -93,9 +96,11 @@ def interaction_log_head(context: dg.AssetExecutionContext, lake: LakeResource) 
 def impression_outcomes(
     context: dg.AssetExecutionContext, config: ImpressionOutcomesRun, lake: LakeResource
 ) -> Published:
-    """Every shown slot that can be judged by now, and what came of it: a like, or a negative that the user has seen.
+    """What users did with each movie that they were shown: liked it, or passed over it.
 
-    The ranker learns from it beside the questions of the windows. Propensities are carried along for evaluation.
+    Made from the impressions of the event log and from `interaction_log_head`. A shown movie appears here once its
+    outcome is known, a day after it was shown. The ranker learns from these rows beside the candidates of the windows.
+    Look at `likes_by_position`: places at the top of a list get more likes.
     """
     from recsys_core.feedback.deduplication import rows_until, shown_version
     from recsys_core.feedback.labels import outcomes
@@ -125,9 +130,11 @@ def impression_outcomes(
     kinds=["polars", "parquet"],
 )
 def implicit_feedback(context: dg.AssetExecutionContext, config: ImplicitFeedbackRun, lake: LakeResource) -> Published:
-    """What users clicked, with the weight that it has for the towers: a hope of a like, where no rating tells.
+    """The clicks of users, each with its weight in the training of the towers.
 
-    Kept apart from ratings: stars that nobody gave would bend every mean.
+    Made from the clicks of `interaction_log_head` and the positions of `impression_outcomes`. A click suggests a like
+    where no rating tells. Clicks are kept apart from ratings: stars that no user gave would distort every mean. Look at
+    `total_weight`.
     """
     from recsys_core.feedback.labels import implicit_feedback as weighed
     from recsys_core.tables import read_table

@@ -1,4 +1,4 @@
-"""Stage 8, monitoring: is what is served computed as it was learned, and still like before?"""
+"""Stage 8, monitoring: whether serving computes what training computed, and whether the data has drifted."""
 
 import dagster as dg
 
@@ -16,19 +16,20 @@ LIBRARIES = ("torch", "faiss-cpu", "xgboost", "numpy", "scipy", "polars", "pyarr
 
 @from_settings("past_requests")
 class PastRequestsRun(dg.Config, PastConfig):
-    """How the release is asked about the past."""
+    """How the release is asked about past requests."""
 
 
 @from_settings("drift_report")
 class DriftReportRun(dg.Config, DriftConfig):
-    """When a window is said to have drifted."""
+    """When a period counts as drifted."""
 
 
 @versioned_asset(deps=PARTS, form=PastRequestsRun, libraries=LIBRARIES, kinds=["xgboost", "faiss"])
 def past_requests(context: dg.AssetExecutionContext, config: PastRequestsRun, lake: LakeResource) -> Published:
-    """What the release would have shown before each of the latest ratings, one request at a time, as a service does.
+    """What the models that serve would have shown before each of the latest ratings, one request at a time.
 
-    Requests that are like real ones before there are any: parity is tried on them.
+    These requests resemble real ones, so `parity_report` can be tried before the first real request arrives. Look at
+    `feature_states` and `degraded` for features whose value was missing or too old, so that the ranker read a default.
     """
     from recsys_core.monitoring.past import serve_past
     from recsys_core.serving.bundle import read_bundle
@@ -45,10 +46,12 @@ def past_requests(context: dg.AssetExecutionContext, config: PastRequestsRun, la
 
 @versioned_asset(deps=[*PARTS, "past_requests"], outside=["served"], libraries=LIBRARIES, kinds=["polars"])
 def parity_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
-    """Every logged request asked again from the raw log, and the whole answer compared bit for bit.
+    """Whether every logged answer can be computed again from the raw ratings, bit for bit.
 
-    The requests are those of the event log, up to the last closed day, and those that the release was asked of the
-    past. Of the log come also what users were shown before a request, and what they clicked.
+    It repeats the requests of the event log, up to the last closed day, and those of `past_requests`. It reads the
+    ratings and clicks that had arrived by then, and what users had been shown, and compares lists, scores and every
+    feature. A difference means that training and serving compute a feature in two ways. Look at `list_faults` and
+    `at_fault`; both are empty in a sound system.
     """
     from recsys_core.feedback.deduplication import served_version
     from recsys_core.feedback.set_aside import requests_set_aside
@@ -74,10 +77,11 @@ def parity_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     kinds=["polars"],
 )
 def drift_report(context: dg.AssetExecutionContext, config: DriftReportRun, lake: LakeResource) -> Published:
-    """Whether features and scores of what is shown are still like those of the period before.
+    """Whether the features and scores of shown movies still have the distributions of the period before.
 
-    Compares two periods of the event log, up to the last closed day, where both hold enough users; else the last two
-    examined windows.
+    It compares two periods of the event log, up to the last closed day, if both hold enough users. Otherwise it
+    compares the last two examined windows of `ranking_examples`. Look at `verdict`, then at `drift` for the columns
+    that moved most.
     """
     from functools import partial
 

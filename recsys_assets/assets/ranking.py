@@ -1,4 +1,4 @@
-"""Stage 5, ranking: labelled candidates of the past, the ranker that learns from them, and what it adds."""
+"""Stage 5, ranking: labelled candidates of the past, the ranker that learns from them, and its gain over retrieval."""
 
 import dagster as dg
 
@@ -14,7 +14,7 @@ from recsys_core.ranking.config import ListRulesConfig, RankerConfig, ShownConfi
 
 @from_settings("ranking_examples")
 class RankingExamplesRun(dg.Config, ShownConfig):
-    """How many candidates the ranker learns to order, and how much of what was shown."""
+    """How many candidates the ranker learns to order, and how many of the shown movies."""
 
 
 @from_settings("ranker")
@@ -31,11 +31,13 @@ class RankerRun(dg.Config, RankerConfig, ListRulesConfig):
     kinds=["polars", "parquet"],
 )  # fmt: skip
 def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesRun, lake: LakeResource) -> Published:
-    """Candidates of every window's questions, with features from what was known and labels from what followed.
+    """The rows that the ranker learns from: candidates of past requests, with features and whether the user liked them.
 
-    Each slice's candidates come from the tower that was fitted on what its models may see; any other is refused. What
-    was really shown stands beside them, as soon as its outcome is known. Each row says from when on its label is
-    known: no ranker learns from what was not known when it was fitted.
+    For each window of `splits`, the model of `two_tower` that was fitted before it proposes candidates. Their features
+    are computed from what was known then, their labels from what users liked afterwards. The movies that users were
+    really shown come from `impression_outcomes`. Each row says when its label became known (`known_at`); a ranker
+    learns only from labels that were known when it was fitted. Look at `like_share` for how rare likes are, and at
+    `missing`.
     """
     from functools import partial
 
@@ -73,10 +75,12 @@ def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesR
     pool=TRAINING,
 )
 def ranker(context: dg.AssetExecutionContext, config: RankerRun, lake: LakeResource) -> Published:
-    """LambdaMART over explicit features, trained on every window and on what was shown; the one that serves.
+    """The model that orders the candidates: LambdaMART trees (XGBoost), trained on `ranking_examples`.
 
-    Beside it lies one ranker per window with the same settings, trained on what was known before that window: these are
-    examined, and by them the probabilities of the one that serves are calibrated.
+    The ranker that serves learns from all rows. Beside it, the asset holds one ranker per window with the same
+    settings, trained on what was known before that window. These are examined, and their answers calibrate the
+    probabilities of the one that serves. Look at `learning`: a large gap between the two lines means that the trees
+    memorise.
     """
     from recsys_core.ranking.rankers import fit_rankers
     from recsys_core.ranking.training_rows import RankingExamples
@@ -92,9 +96,10 @@ def ranker(context: dg.AssetExecutionContext, config: RankerRun, lake: LakeResou
     deps=["ranking_examples", "ranker"], libraries=["xgboost", "numpy", "polars", "pyarrow", "scipy"], kinds=["polars"]
 )
 def ranking_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
-    """What ranking adds to the order of retrieval on the development windows, and which features carry it.
+    """How much the ranker improves the order of retrieval, on the development windows, and which features matter.
 
-    Also whether its probabilities can be taken at their word. Each window is asked of a ranker that had not seen it.
+    Each window is answered by the ranker of that window, which has not seen it. Look at the gain in NDCG, at `shap` for
+    the features that move scores most, and at `reliability` for whether the stated probabilities come true.
     """
     from recsys_core.ranking.rankers import load_examined
     from recsys_core.ranking.report import ranking_report as make_report

@@ -1,4 +1,4 @@
-"""Stage 4, retrieval: towers, item vectors, index, and how much they find."""
+"""Stage 4, retrieval: the retrieval models, the item vectors, their index, and how many likes they find."""
 
 import dagster as dg
 
@@ -19,7 +19,7 @@ from recsys_core.retrieval.config import IndexConfig, TwoTowerConfig
 
 @from_settings("two_tower")
 class TwoTowerRun(dg.Config, TwoTowerConfig):
-    """How the towers are shaped and trained."""
+    """How the towers are built and trained."""
 
 
 @from_settings("faiss_index")
@@ -35,10 +35,11 @@ class FaissIndexRun(dg.Config, IndexConfig):
     pool=TRAINING,
 )
 def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: LakeResource) -> Published:
-    """A retriever per slice, fitted on nothing but what its models may see; each goes on from the one before.
+    """The retrieval models: one per slice, fitted only on the ratings and clicks that this slice may see.
 
-    The last has learned everything that is known, and serves. The others give the ranker training scores that do not
-    know the answers, and are examined.
+    Each starts from the weights of the model before it. The last has learned from everything that is known, and it
+    serves. The others are examined, and propose the candidates that the ranker is trained on; they have not seen the
+    answers. Look at `training`: if the loss falls and recall does not, the towers memorise.
     """
     from functools import partial
 
@@ -61,9 +62,10 @@ def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: Lake
 
 @versioned_asset(deps=["two_tower"], libraries=["torch", "numpy"], kinds=["pytorch", "numpy"])
 def item_embeddings(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
-    """The serving tower's vector of every item in the catalogue.
+    """The vector of every movie, from the retrieval model of `two_tower` that serves.
 
-    They are the same for every user, so they are computed once and not at each request.
+    Item vectors are the same for all users, so they are computed once and not at each request. Look at `lengths`: a
+    movie with a very long vector is recommended to nearly everybody.
     """
     from recsys_core.data.splits import NOW
     from recsys_core.retrieval.storage import load_retrieval_model
@@ -78,9 +80,10 @@ def item_embeddings(context: dg.AssetExecutionContext, lake: LakeResource) -> Pu
 
 @versioned_asset(deps=["item_embeddings"], form=FaissIndexRun, libraries=["faiss-cpu", "numpy"], kinds=["faiss"])
 def faiss_index(context: dg.AssetExecutionContext, config: FaissIndexRun, lake: LakeResource) -> Published:
-    """The item vectors, searchable by inner product: exact up to a size, an inverted file above it.
+    """The vectors of `item_embeddings` in a FAISS index that is searched by inner product.
 
-    A request can then look at a few hundred of all items; to score every item with the ranker would take too long.
+    It lets a request consider a few hundred movies instead of all, since the ranker is too slow to score the whole
+    catalogue. Up to a size the index is exact; above it, an inverted file. Look at `kind` for which one this is.
     """
     from recsys_core.retrieval.index import build_index
     from recsys_core.retrieval.vectors import ItemEmbeddings
@@ -97,7 +100,12 @@ def faiss_index(context: dg.AssetExecutionContext, config: FaissIndexRun, lake: 
     kinds=["polars"],
 )
 def retrieval_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
-    """How many likes of the development windows retrieval finds, and what the index loses against exact search."""
+    """How many liked movies of the development windows are among the candidates, and what the index loses.
+
+    Made from the models of `two_tower` and the index of `faiss_index`. A movie that retrieval misses cannot be ranked.
+    Look at `recall_by_k` for recall by the number of candidates, and at `index_frontier` for the speed and recall of
+    other indexes.
+    """
     from functools import partial
 
     from recsys_core.data.splits import NOW, Splits

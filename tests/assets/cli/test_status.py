@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from recsys_assets.cli.checks import _short
 
 from recsys_assets.checks.evaluation import report_counts_everybody
+from recsys_assets.cli.status import _short
 from recsys_assets.definitions import defs
 from recsys_assets.refresh.check_status import WORST_FIRST
 from recsys_core.evaluation.report import ALL_WINDOWS, OURS, POPULARITY, RETRIEVAL_ONLY, EvalReport
