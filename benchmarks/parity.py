@@ -30,7 +30,7 @@ from recsys_core.features.state import Requests, UserStates
 from recsys_core.lake.store import Lake
 from recsys_core.markdown import markdown_table
 from recsys_core.monitoring.parity import parity_report
-from recsys_core.monitoring.past import serve_past
+from recsys_core.monitoring.served import historical_requests
 from recsys_core.ranking.inputs import CandidateGenerator
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.candidates import Retriever
@@ -38,13 +38,13 @@ from recsys_core.retrieval.vectors import user_vectors
 from recsys_core.serving import recommender
 from recsys_core.serving.bundle import Bundle, load_bundle
 from recsys_core.serving.recommender import Recommender
-from recsys_core.serving.users import Users
+from recsys_core.serving.user_state import UserStateStore
 
 Times = dict[str, list[float]]
 """CPU milliseconds of each call, by stage."""
 
 STAGES: dict[str, tuple[Any, str]] = {
-    "state of the user": (Users, "state_before"),
+    "state of the user": (UserStateStore, "state_before"),
     "user vector": (recommender, "user_vectors"),
     "candidates": (Retriever, "candidates"),
     "features of the candidates": (CandidateGenerator, "features"),
@@ -145,7 +145,7 @@ def main(root: Path, n: int) -> int:
     """Print all; the exit status is 1 where a bit differs."""
     bundle = load_bundle(Lake(root))
     with timed_stages() as times:
-        served = serve_past(bundle, 10, n)
+        served = historical_requests(bundle, 10, n)
     print(stage_table(times))
     started = time.process_time()
     report = parity_report(served, bundle)

@@ -25,11 +25,11 @@ from recsys_core.data.splits import Splits
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.lake.store import Lake
 from recsys_core.markdown import markdown_table
+from recsys_core.monitoring.clustered_sample import ClusteredSample, scored_sample
 from recsys_core.monitoring.config import DriftConfig
 from recsys_core.monitoring.drift import drift_report
 from recsys_core.monitoring.reference import Reference, make_reference
-from recsys_core.monitoring.sample import Sample, scored_sample
-from recsys_core.monitoring.significance import holm
+from recsys_core.monitoring.two_sample_tests import holm
 from recsys_core.ranking.config import RankerConfig
 from recsys_core.ranking.ranker import fit_ranker
 from recsys_core.ranking.training_rows import RankingExamples
@@ -48,7 +48,7 @@ OURS = "clusters dealt anew, Holm"
 RULES = ("KS on rows", "KS on rows, Holm", "PSI > 0.1", "PSI > 0.2", OURS)
 
 
-def alarms(reference: Reference, before: Sample, now: Sample) -> Alarms:
+def alarms(reference: Reference, before: ClusteredSample, now: ClusteredSample) -> Alarms:
     """Whether each rule alarms."""
     report = drift_report(reference, now, CONFIG)
     pairs = zip(before.values.T, now.values.T, strict=True)

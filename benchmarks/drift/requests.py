@@ -11,7 +11,7 @@ from recsys_core.data.splits import Splits, known_ratings
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.tables import of_slice
 from recsys_core.lake.store import Lake
-from recsys_core.monitoring.sample import Sample, scored_sample
+from recsys_core.monitoring.clustered_sample import ClusteredSample, scored_sample
 from recsys_core.ranking.inputs import candidate_features, generate_candidates, generator_of
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.storage import load_retrieval_model
@@ -31,7 +31,7 @@ class Requests:
     earlier: Float32s  # the same users, answered from a history that lacks the latest half of their ratings
     ranker: Ranker
 
-    def sample(self, features: Float32s, clusters: Users | None = None) -> Sample:
+    def sample(self, features: Float32s, clusters: Users | None = None) -> ClusteredSample:
         """The rows of (n, N_PLACES, n_features) requests with the ranker's scores; each a cluster if not told."""
         rows = features.reshape(-1, len(FEATURE_NAMES))
         numbers = np.arange(len(features)) if clusters is None else clusters

@@ -9,7 +9,7 @@ from recsys_assets.refresh.planner import closed_until
 from recsys_assets.resources import LakeResource
 from recsys_assets.settings import from_settings
 from recsys_core.monitoring.config import DriftConfig, PastConfig
-from recsys_core.serving.parts import PARTS
+from recsys_core.serving import PARTS
 
 LIBRARIES = ("torch", "faiss-cpu", "xgboost", "numpy", "scipy", "polars", "pyarrow")
 
@@ -31,11 +31,11 @@ def past_requests(context: dg.AssetExecutionContext, config: PastRequestsRun, la
     These requests resemble real ones, so `parity_report` can be tried before the first real request arrives. Look at
     `feature_states` and `degraded` for features whose value was missing or too old, so that the ranker read a default.
     """
-    from recsys_core.monitoring.past import serve_past
+    from recsys_core.monitoring.served import historical_requests
     from recsys_core.serving.bundle import read_bundle
 
     run = AssetRun(context, lake, config)
-    served = serve_past(read_bundle(run.folders(PARTS)), config.k, config.max_requests)
+    served = historical_requests(read_bundle(run.folders(PARTS)), config.k, config.max_requests)
     return run.publish(
         served.save,
         times=served.requests["requested_at"],
@@ -87,8 +87,8 @@ def drift_report(context: dg.AssetExecutionContext, config: DriftReportRun, lake
 
     from recsys_core.feedback.deduplication import served_version
     from recsys_core.feedback.set_aside import requests_set_aside
+    from recsys_core.monitoring.drift_window import window_drift
     from recsys_core.monitoring.served import served_until
-    from recsys_core.monitoring.watch import watch
     from recsys_core.ranking.rankers import load_examined
     from recsys_core.ranking.training_rows import RankingExamples
 
@@ -97,5 +97,5 @@ def drift_report(context: dg.AssetExecutionContext, config: DriftReportRun, lake
         run.read_from_outside("served", served_version(log, until))
         logged = served_until(log, until).without(requests_set_aside(log))
     examples = RankingExamples.load(run.folder("ranking_examples"))
-    report = watch(logged, examples, partial(load_examined, run.folder("ranker")), config)
+    report = window_drift(logged, examples, partial(load_examined, run.folder("ranker")), config)
     return run.publish(report.save, facts=report.headline(), metadata=drift_metadata(report))

@@ -24,7 +24,7 @@ def answers_take_less_than_their_budget(lake: LakeResource) -> dg.AssetCheckResu
 
     from recsys_core.monitoring.served import Served
     from recsys_core.serving.bundle import load_bundle
-    from recsys_core.serving.latency import WARM_UP, latencies_ms
+    from recsys_core.serving.logging import WARM_UP, latencies_ms
 
     asked = Served.load(lake.store.open("past_requests")).last_asked(N_TIMED)
     taken = latencies_ms(load_bundle(lake.store), asked, time.perf_counter)
@@ -66,9 +66,9 @@ def features_are_like_those_of_the_period_before(lake: LakeResource) -> dg.Asset
 
     It only warns: people change, and whether the models still serve them is for an evaluation to say.
     """
-    from recsys_core.monitoring.watch import Watch
+    from recsys_core.monitoring.drift_window import WindowDrift
 
-    report = Watch.load(lake.store.open("drift_report"))
+    report = WindowDrift.load(lake.store.open("drift_report"))
     return dg.AssetCheckResult(
         passed=report.drift.is_judged and not report.drift.drifted(),
         severity=dg.AssetCheckSeverity.WARN,

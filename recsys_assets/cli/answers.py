@@ -16,7 +16,7 @@ from recsys_core.days import moment
 
 if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--help` need not pay
     from recsys_core.serving.bundle import Bundle
-    from recsys_core.serving.descriptions import Recommendation
+    from recsys_core.serving.explanations import Recommendation
     from recsys_core.serving.recommender import Recommender
     from recsys_core.serving.requests import Answer
 
@@ -58,7 +58,7 @@ def recommend(
     from recsys_core.days import second_of
     from recsys_core.lake.store import Lake
     from recsys_core.serving.bundle import load_bundle
-    from recsys_core.serving.descriptions import describe
+    from recsys_core.serving.explanations import describe
     from recsys_core.serving.recommender import Recommender
     from recsys_core.serving.requests import Request
 
@@ -92,7 +92,7 @@ def user(
     """Show what a user has rated, latest first, as of the last refresh; --json shows all of it."""
     from recsys_assets.resources import lake_root
     from recsys_core.lake.store import Lake
-    from recsys_core.serving.descriptions import rated_by
+    from recsys_core.serving.explanations import rated_by
     from recsys_core.tables import read_table
 
     lake = Lake(lake_root())
@@ -191,7 +191,7 @@ def _exposures_not_read(recommender: "Recommender", user_id: int, requested_at: 
     from recsys_core.errors import LogError
     from recsys_core.features.exposures import FATIGUE_S
     from recsys_core.feedback.exposures import exposed_so_far
-    from recsys_core.serving.exposures import observations
+    from recsys_core.serving.user_state import observations
 
     tolerance_s = InteractionsRun().future_tolerance_s
     try:

@@ -11,9 +11,9 @@ from recsys_assets.metadata.tables import Lineage, Metadata, figures, table_meta
 if TYPE_CHECKING:  # these pull in torch, faiss and xgboost, which must not slow the loading of definitions
     from matplotlib.axes import Axes
 
+    from recsys_core.monitoring.drift_window import WindowDrift
     from recsys_core.monitoring.parity import ParityReport
     from recsys_core.monitoring.served import Served
-    from recsys_core.monitoring.watch import Watch
 
 SERVED_LINEAGE: Lineage = {
     "user_id": ("base_ratings.user_id", "interaction_log_head.user_id"),
@@ -79,7 +79,7 @@ def parity_metadata(report: "ParityReport") -> Metadata:
     }
 
 
-def drift_metadata(report: "Watch") -> Metadata:
+def drift_metadata(report: "WindowDrift") -> Metadata:
     """How far each column is from the reference, now and over time."""
     from recsys_core.monitoring import schemas
 

@@ -1,7 +1,7 @@
 """Items that users were shown and clicked before a request: the input of the features of fatigue.
 
 `Exposures` are as of requests. `ExposureLog` holds everything that was ever shown and clicked, and extracts exposures
-for any number of requests. A service tracks its users one by one instead (`serving.exposures`).
+for any number of requests. A service tracks its users one by one instead (`serving.user_state`).
 """
 
 from dataclasses import dataclass

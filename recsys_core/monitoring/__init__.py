@@ -1,7 +1,7 @@
-"""Stage 8, monitoring: is what is served computed as it was learned, and still like what was shown before?
+"""Stage 8, monitoring: served lists -> parity with the offline computation, and drift since an earlier period.
 
-`past` asks a release about the past, `served` is what was served, from there or from the event log. `replay` asks
-again by the offline road and `parity` compares. `watch` chooses the two periods of a drift report, `examined` has the
-rows of windows that examine models, `sample` says which rows belong to one user, `binning` and `reference` put the
-earlier period into bins, `distances` are the effect sizes, `significance` the p-values, and `drift` the report.
+Parity: `served` holds answered requests and their slots, from the event log or asked of the past. `replay` answers
+them again by the offline path, and `parity` compares. Drift: `drift_window` chooses the two periods, `clustered_sample`
+holds their rows by user, `reference` bins the earlier period, `two_sample_tests` has effect sizes and p-values, and
+`drift` is the report.
 """

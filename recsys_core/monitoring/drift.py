@@ -1,7 +1,7 @@
-"""Has what is shown drifted since an earlier period? A report per window, and a curve over many.
+"""Drift of the shown slots since an earlier period: a report per window, and a curve over many windows.
 
-An alarm needs `p_holm` at most alpha: beyond chance, with all columns taken together. The stability index beside it
-says how large a shift is and raises no alarm, for chance alone moves it more the fewer clusters there are.
+An alarm needs `p_holm` at most alpha: beyond chance, with all columns taken together. The stability index measures the
+size of a shift and raises no alarm, because chance alone moves it more the fewer clusters there are.
 """
 
 import math
@@ -16,12 +16,19 @@ import polars as pl
 from pydantic import JsonValue
 
 from recsys_core.errors import SettingsError
+from recsys_core.monitoring.clustered_sample import ClusteredSample
 from recsys_core.monitoring.config import DriftConfig
-from recsys_core.monitoring.distances import Shares, cluster_shares, coarsened, largest_gap, stability_index
 from recsys_core.monitoring.reference import Reference
-from recsys_core.monitoring.sample import Sample
 from recsys_core.monitoring.schemas import DRIFT_ABOUT, DRIFT_COLUMNS, DRIFT_PERIODS
-from recsys_core.monitoring.significance import gap_p_values, holm
+from recsys_core.monitoring.two_sample_tests import (
+    Shares,
+    cluster_shares,
+    coarsened,
+    gap_p_values,
+    holm,
+    largest_gap,
+    stability_index,
+)
 from recsys_core.seeding import child
 from recsys_core.tables import load_tables, save_tables
 
@@ -51,13 +58,14 @@ PERIODS_SCHEMA = pl.Schema(
 
 @dataclass(frozen=True, kw_only=True)
 class DriftReport:
-    """One window beside the reference.
+    """One window compared with the reference.
 
     Attributes:
         columns: COLUMNS_SCHEMA, a row per column in the order of the reference. Where a column was not judged, p-values
-            and `is_drift` are null, which is not false; where a side is empty, only the other's missing share is known.
-        about: one row: is_judged, n_reference_clusters, n_window_clusters (looked at), n_window_clusters_seen (before
-            any were left out), min_clusters, n_permutations, alpha.
+            and `is_drift` are null, which is not false. Where a side is empty, only the other side's missing share is
+            known.
+        about: one row: is_judged, n_reference_clusters, n_window_clusters (compared), n_window_clusters_seen (before
+            sampling), min_clusters, n_permutations, alpha.
     """
 
     columns: pl.DataFrame
@@ -74,15 +82,15 @@ class DriftReport:
 
     @property
     def is_judged(self) -> bool:
-        """Whether there were enough clusters to say anything."""
+        """Whether both sides held enough clusters for a verdict."""
         return bool(self.about["is_judged"][0])
 
     def drifted(self) -> list[str]:
-        """The columns that drifted, largest gap first; none where nothing was judged, so ask `is_judged` before."""
+        """The columns that drifted, largest gap first. Empty where nothing was judged: check `is_judged` first."""
         return self.columns.filter("is_drift").sort("ks", descending=True)["column"].to_list()
 
     def verdict(self) -> str:
-        """One sentence that never says "no drift" where nobody could know."""
+        """One sentence, which says "not judged" instead of "no drift" where there were too few clusters."""
         about, drifted = self.about.row(0, named=True), self.drifted()
         judged = self.columns["is_drift"].drop_nulls().len()
         compared = f"{about['n_window_clusters']} clusters beside {about['n_reference_clusters']} of the reference"
@@ -93,7 +101,7 @@ class DriftReport:
         return f"drift in {len(drifted)} of {judged} columns ({', '.join(drifted)}): {compared}"
 
     def headline(self) -> dict[str, JsonValue]:
-        """The figures worth following from window to window; null where there is none."""
+        """The figures to follow from window to window; null where there is none."""
         return {
             "is_judged": self.is_judged,
             "n_window_clusters": self.about["n_window_clusters"][0],
@@ -105,27 +113,27 @@ class DriftReport:
 
 
 def drift_report(
-    reference: Reference, window: Sample, config: DriftConfig, shared: Collection[str] = ()
+    reference: Reference, window: ClusteredSample, config: DriftConfig, shared: Collection[str] = ()
 ) -> DriftReport:
     """Compare the rows of a window with the reference.
 
-    Both should span periods of one length: a week holds more of those who come rarely than a day does, and that is a
-    difference. Neither the order of rows nor the numbers of clusters change anything, unless some must be left out.
+    Both should span periods of equal length: a week includes more infrequent users than a day does, which is itself a
+    difference. The order of rows and the numbers of clusters change nothing, unless some clusters must be left out.
 
     Args:
         reference: the earlier period.
-        window: the later.
-        config: when to judge, and what an alarm takes.
+        window: the later period.
+        config: when to judge, and the level of an alarm.
         shared: columns that get effect sizes and no verdict, because all users of a side read the same values.
 
     Raises:
         DataError: the window has other columns than the reference.
-        SettingsError: with so few permutations no column among so many could ever be called drifted.
+        SettingsError: there are too few permutations for any of these columns to be called drifted.
     """
     own = np.array([name not in shared for name in reference.names])
     _require_reach(int(own.sum()), config)
-    looked_at = window.at_most(config.max_clusters, child(config.seed, "monitoring", "window"))
-    before, now = cluster_shares(reference.counts), cluster_shares(reference.counts_of(looked_at))
+    sampled = window.at_most(config.max_clusters, child(config.seed, "monitoring", "window"))
+    before, now = cluster_shares(reference.counts), cluster_shares(reference.counts_of(sampled))
     is_judged = min(len(before), len(now)) >= config.min_clusters
     columns = _effect_sizes(reference.names, before, now, config.n_psi_bins)
     if is_judged:
@@ -148,14 +156,16 @@ def drift_report(
     return DriftReport(columns=DRIFT_COLUMNS.validate(made), about=DRIFT_ABOUT.validate(pl.DataFrame(about)))
 
 
-def stability_over_time(reference: Reference, periods: Mapping[int, Sample], config: DriftConfig) -> pl.DataFrame:
+def stability_over_time(
+    reference: Reference, periods: Mapping[int, ClusteredSample], config: DriftConfig
+) -> pl.DataFrame:
     """Effect sizes of many windows, for a plot: period, column, n_clusters, psi, window_missing_share.
 
-    No p-values: many looks at once would raise false alarms that no report counts. Nor is a high index alone a sign:
-    the fewer the clusters, the higher it is by chance.
+    There are no p-values: testing many periods at once would raise false alarms that no correction accounts for. A high
+    index alone is no sign of drift: the fewer the clusters, the higher it is by chance.
 
     Args:
-        reference: what to compare with.
+        reference: the earlier period that all windows are compared with.
         periods: rows by the number of their period.
         config: for the bins and the most clusters of a period.
 
@@ -165,8 +175,8 @@ def stability_over_time(reference: Reference, periods: Mapping[int, Sample], con
     before = cluster_shares(reference.counts)
     tables = [PERIODS_SCHEMA.to_frame()]
     for period, window in sorted(periods.items()):
-        looked_at = window.at_most(config.max_clusters, child(config.seed, "monitoring", "period", str(period)))
-        now = cluster_shares(reference.counts_of(looked_at))
+        sampled = window.at_most(config.max_clusters, child(config.seed, "monitoring", "period", str(period)))
+        now = cluster_shares(reference.counts_of(sampled))
         blank = dict.fromkeys(PERIODS_SCHEMA)
         sizes = blank | _effect_sizes(reference.names, before, now, config.n_psi_bins)
         of_period = sizes | {"period": period, "n_clusters": len(now)}
@@ -175,7 +185,7 @@ def stability_over_time(reference: Reference, periods: Mapping[int, Sample], con
 
 
 def _effect_sizes(names: tuple[str, ...], before: Shares, now: Shares, n_psi_bins: int) -> dict[str, object]:
-    """What needs no chance to be named, by the names of COLUMNS_SCHEMA."""
+    """The columns of COLUMNS_SCHEMA that need no permutations."""
     sizes: dict[str, object] = {"column": names}
     for side, shares in (("reference", before), ("window", now)):
         if len(shares):
@@ -207,5 +217,5 @@ def _require_reach(n_columns: int, config: DriftConfig) -> None:
 
 
 def _json(figure: object) -> JsonValue:
-    """A figure of a column, which polars calls a number, date or text of any kind."""
+    """An aggregate of a column, which polars types as any number, date or text."""
     return float(figure) if isinstance(figure, int | float) else None

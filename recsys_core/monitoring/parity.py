@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from recsys_core.arrays import Bools, Float32s
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.feedback.exposures import Exposed, shown_slots
+from recsys_core.monitoring.clustered_sample import SCORE
 from recsys_core.monitoring.replay import (
     NOTHING,
     Replay,
@@ -27,7 +28,6 @@ from recsys_core.monitoring.replay import (
     with_arrivals,
     with_late_events,
 )
-from recsys_core.monitoring.sample import SCORE
 from recsys_core.monitoring.schemas import PARITY_ABOUT, PARITY_COLUMNS, PARITY_LISTS
 from recsys_core.monitoring.served import Served
 from recsys_core.serving.bundle import Bundle
@@ -142,7 +142,7 @@ def parity_report(
         logged: LOGGED, the ratings among them that came through the log, with the second in which each arrived. None:
             all were known before any request.
         clicks: CLICKS, of the users of `served`. None: nobody clicked.
-        past: requests of `serve_past`, a world of its own: their users were shown what it shows, and clicked nothing.
+        past: `historical_requests`, with a history of their own: their users saw only these slots, and clicked nothing.
         excluded: ids of requests that are not judged: they came from outside, or were set aside. What they showed still
             counts as shown.
     """

@@ -33,7 +33,7 @@ from recsys_core.ranking.list_rules import ListedItems, listed_items, ruled_list
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.serving.bundle import Bundle
 
-BATCH = 1_024
+REQUESTS_PER_BATCH = 1_024
 """Requests replayed together: bounds the memory at so many blocks of features, twice, for two batches run at a time."""
 
 
@@ -263,9 +263,9 @@ class _Batches:
 
         def fill(start: int, check: StopCheck) -> None:
             check()
-            self._fill(found, slice(start, min(start + BATCH, n_requests)))
+            self._fill(found, slice(start, min(start + REQUESTS_PER_BATCH, n_requests)))
 
-        run_in_parallel([partial(fill, start) for start in range(0, n_requests, BATCH)], at_once=2)
+        run_in_parallel([partial(fill, start) for start in range(0, n_requests, REQUESTS_PER_BATCH)], at_once=2)
         return replace(found, probabilities=self.replay.ranker.probability(found.scores))
 
     def _fill(self, found: Replayed, batch: slice) -> None:

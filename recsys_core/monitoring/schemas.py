@@ -16,9 +16,9 @@ PARITY_COLUMNS = pa.DataFrameSchema(
             pl.Float64, _COUNT, nullable=True, description="Between logged and replayed; NaN where one is missing."
         ),
         "request_id": pa.Column(pl.String, nullable=True, description="The first request that differs."),
-        "item_id": pa.Column(pl.Int64, nullable=True, description="And its item."),
-        "logged": pa.Column(pl.Float64, nullable=True, description="What was read when it was served."),
-        "replayed": pa.Column(pl.Float64, nullable=True, description="What comes out of the raw ratings now."),
+        "item_id": pa.Column(pl.Int64, nullable=True, description="The item of its first slot that differs."),
+        "logged": pa.Column(pl.Float64, nullable=True, description="The value that was read when the slot was served."),
+        "replayed": pa.Column(pl.Float64, nullable=True, description="The value that the raw ratings give now."),
     },
     name="columns",
     strict=True,
@@ -27,12 +27,12 @@ PARITY_COLUMNS = pa.DataFrameSchema(
 
 PARITY_LISTS = pa.DataFrameSchema(
     {
-        "fault": pa.Column(pl.String, unique=True, description="What may be wrong with a list."),
+        "fault": pa.Column(pl.String, unique=True, description="A possible fault of a list."),
         "n_requests": pa.Column(pl.Int64, _COUNT, description="Requests whose list has the fault."),
         "request_id": pa.Column(pl.String, nullable=True, description="The first of them."),
         "position": pa.Column(pl.Int64, nullable=True, description="And its first slot; null for the number of slots."),
-        "logged": pa.Column(pl.String, nullable=True, description="What was shown there; null for nothing."),
-        "replayed": pa.Column(pl.String, nullable=True, description="What should have been; null for nothing."),
+        "logged": pa.Column(pl.String, nullable=True, description="The logged value; null for none."),
+        "replayed": pa.Column(pl.String, nullable=True, description="The expected value; null for none."),
     },
     name="lists",
     strict=True,
@@ -41,15 +41,15 @@ PARITY_LISTS = pa.DataFrameSchema(
 
 PARITY_ABOUT = pa.DataFrameSchema(
     {
-        "n_requests": pa.Column(pl.Int64, _COUNT, description="Requests that were asked again."),
-        "n_slots": pa.Column(pl.Int64, _COUNT, description="What they had shown."),
-        "n_absent": pa.Column(pl.Int64, _COUNT, description="Slots whose item is not proposed at all any more."),
-        "n_wrong_lists": pa.Column(pl.Int64, _COUNT, description="Requests that should have got another list."),
+        "n_requests": pa.Column(pl.Int64, _COUNT, description="Requests that were replayed."),
+        "n_slots": pa.Column(pl.Int64, _COUNT, description="Slots of these requests."),
+        "n_absent": pa.Column(pl.Int64, _COUNT, description="Slots whose item the replay does not retrieve."),
+        "n_wrong_lists": pa.Column(pl.Int64, _COUNT, description="Requests whose replayed list differs."),
         "n_late": pa.Column(
             pl.Int64, _COUNT, description="Requests that differ by events that had not arrived yet: no fault."
         ),
         "n_of_other_releases": pa.Column(pl.Int64, _COUNT, description="Requests of other releases, left out."),
-        "n_repeated": pa.Column(pl.Int64, _COUNT, description="Requests whose id another one has too, left out."),
+        "n_repeated": pa.Column(pl.Int64, _COUNT, description="Requests that share their id with another, left out."),
         "n_excluded": pa.Column(pl.Int64, _COUNT, description="Requests that were imported or set aside, left out."),
         "n_left_out": pa.Column(pl.Int64, _COUNT, description="Slots of this release that cannot be compared."),
     },
@@ -78,12 +78,12 @@ DRIFT_COLUMNS = pa.DataFrameSchema(
 
 DRIFT_ABOUT = pa.DataFrameSchema(
     {
-        "is_judged": pa.Column(pl.Boolean, description="Whether there were enough users to say anything."),
+        "is_judged": pa.Column(pl.Boolean, description="Whether there were enough users for a verdict."),
         "n_reference_clusters": pa.Column(pl.Int64, _COUNT, description="Users of the reference."),
-        "n_window_clusters": pa.Column(pl.Int64, _COUNT, description="Users of the window that were looked at."),
+        "n_window_clusters": pa.Column(pl.Int64, _COUNT, description="Users of the window that were compared."),
         "n_window_clusters_seen": pa.Column(pl.Int64, _COUNT, description="Users of the window in all."),
         "min_clusters": pa.Column(pl.Int64, _COUNT, description="Users needed on either side."),
-        "n_permutations": pa.Column(pl.Int64, _COUNT, description="Dealings behind a p-value."),
+        "n_permutations": pa.Column(pl.Int64, _COUNT, description="Permutations behind a p-value."),
         "alpha": pa.Column(pl.Float64, _SHARE, description="Chance of any false alarm in a report."),
     },
     name="about",

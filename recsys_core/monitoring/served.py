@@ -1,7 +1,7 @@
-"""What was served, as two tables, and as a drift report reads it."""
+"""Answered requests and their slots: from the event log, or asked of a release about the past."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,10 @@ from recsys_core.feedback.parsing import read_history
 from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, has_features, unpack_features
 from recsys_core.feedback.set_aside import without
 from recsys_core.feedback.values import FRESH, MISSING, STALE
-from recsys_core.monitoring.sample import Sample, scored_sample
+from recsys_core.monitoring.clustered_sample import ClusteredSample, scored_sample
+from recsys_core.serving.bundle import Bundle
+from recsys_core.serving.logging import LoggedSession
+from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.requests import Rated, Request
 from recsys_core.tables import load_tables, save_tables
 
@@ -44,49 +47,49 @@ class Served:
         return load_tables(cls, folder)
 
     def of_release(self, release: str) -> "Served":
-        """What one release has answered, and of these requests the slots that it says it showed.
+        """The requests that one release answered, and their slots that name the same release.
 
-        Two writers may use one request id: the request that counts is then of one, and slots may be of the other.
-        Slots that fit into no table of our features are left out.
+        Two writers may use one request id: the request that counts may then come from one, and slots from the other.
+        Slots that do not fit the feature table are left out.
         """
         requests = self.requests.filter(release=release)
         slots = self.impressions.filter(_is_readable(), release=release)
         return Served(requests=requests, impressions=slots.join(requests, on="request_id", how="semi"))
 
     def of_feature_set(self, version: str) -> "Served":
-        """What was answered with one version of the features: the only rows whose columns mean the same.
+        """The requests answered with one version of the features: only their columns mean the same.
 
-        Slots that fit into no table of our features are left out.
+        Slots that do not fit the feature table are left out.
         """
         impressions = self.impressions.filter(_is_readable(), feature_set=version)
         return Served(requests=self.requests.join(impressions, on="request_id", how="semi"), impressions=impressions)
 
     def with_unique_ids(self) -> "Served":
-        """The requests whose id no other request has, and their slots: those of two requests cannot be told apart."""
+        """The requests with a unique id, and their slots. The slots of requests that share an id are ambiguous."""
         requests = self.requests.filter(pl.col("request_id").is_unique())
         return Served(requests=requests, impressions=self.impressions.join(requests, on="request_id", how="semi"))
 
     def without(self, request_ids: Collection[str]) -> "Served":
-        """All but some requests and their slots."""
+        """All requests but these, and their slots."""
         return Served(requests=without(self.requests, request_ids), impressions=without(self.impressions, request_ids))
 
     def among(self, other: "Served") -> "Served":
-        """The requests that are among those of another, by their ids, and their slots."""
+        """The requests whose ids `other` holds too, and their slots."""
         requests = self.requests.join(other.requests, on="request_id", how="semi")
         return Served(requests=requests, impressions=self.impressions.join(requests, on="request_id", how="semi"))
 
     def between(self, since: int, until: int) -> "Served":
-        """What was asked for from one second on and before another, by `asked_at`."""
+        """Requests from one second on and before another, by `asked_at`, and their slots."""
         requests = self.requests.filter(asked_at().is_between(since, until, closed="left"))
         return Served(requests=requests, impressions=self.impressions.join(requests, on="request_id", how="semi"))
 
     @property
     def last_asked_at(self) -> int:
-        """The second of the latest request, by `asked_at`; there must be one."""
+        """The second of the latest request, by `asked_at`; there must be at least one request."""
         return int(self.requests.select(asked_at().max()).item())
 
     def last_asked(self, n: int) -> list[Request]:
-        """The latest n requests, as they were asked, oldest first."""
+        """The latest n requests as they were asked, oldest first."""
         latest = self.requests.sort("requested_at", "request_id").tail(n)
         return [
             Request(
@@ -103,17 +106,17 @@ class Served:
         ]
 
     def and_also(self, other: "Served") -> "Served":
-        """Both together."""
+        """The rows of both."""
         requests = pl.concat([self.requests, other.requests])
         return Served(requests=requests, impressions=pl.concat([self.impressions, other.impressions]))
 
     @property
     def n_users(self) -> int:
-        """Different users, everybody unnamed being one of their own."""
+        """Number of distinct users; each request without a user counts as one."""
         return len(np.unique(self._clusters()))
 
     def features(self) -> Float32s:
-        """(n_impressions, n_features) what the ranker read, bit for bit."""
+        """(n_impressions, n_features) the values that the ranker read, bit for bit."""
         if self.impressions.is_empty():
             return np.empty((0, len(FEATURE_NAMES)), dtype=np.float32)
         return unpack_features(self.impressions["features"].to_list())
@@ -124,7 +127,7 @@ class Served:
         return states.reshape(-1, len(FEATURE_NAMES))
 
     def degraded_shares(self) -> pl.DataFrame:
-        """feature, missing_share, stale_share: how often a default stood in for a value, worst first; none left out."""
+        """feature, missing_share, stale_share: how often a default replaced a value, worst first, for all features."""
         states = self.states()
         n = max(len(states), 1)
         shares = {
@@ -134,10 +137,10 @@ class Served:
         worst = pl.col("missing_share") + pl.col("stale_share")
         return pl.DataFrame({"feature": FEATURE_NAMES} | shares).sort(worst, descending=True, maintain_order=True)
 
-    def sample(self) -> Sample:
-        """What the ranker read and said, for a drift report: a value that a default stood in for counts as missing.
+    def sample(self) -> ClusteredSample:
+        """Features and scores for a drift report; values that were replaced by a default count as missing.
 
-        A cluster is a user; whoever is unnamed is a cluster of their own.
+        A cluster is a user; each request without a user is a cluster of its own.
         """
         values = self.features()
         values[self.states() != FRESH] = np.nan
@@ -149,16 +152,16 @@ class Served:
 
 
 def asked_at() -> pl.Expr:
-    """The second that a request, or a slot, counts for: as of which it was asked, or in which it was answered.
+    """The second that a request or a slot counts for: the earlier of `requested_at` and the second of its answer.
 
-    The earlier of them. One request as of a later time than it was would else end every window there; one as of the
-    past is answered later.
+    A request may ask as of a future time, which must not move the end of every window there. A request as of the past
+    is answered later than it asks for.
     """
     return pl.min_horizontal("requested_at", pl.col("served_at") // 1_000_000)
 
 
 def served_until(log: EventLog, last_day: str) -> Served:
-    """All that was served up to and with a day (YYYY-MM-DD), as the event log says.
+    """All requests and slots of the event log up to and including a day (YYYY-MM-DD).
 
     Of a row that was delivered twice, the first arrival counts.
     """
@@ -167,6 +170,36 @@ def served_until(log: EventLog, last_day: str) -> Served:
     return Served(requests=requests, impressions=impressions.join(requests, on="request_id", how="semi"))
 
 
+def historical_requests(bundle: Bundle, k: int, max_requests: int) -> Served:
+    """Requests like real ones before there are any: a release asked just before each of the latest ratings.
+
+    The ratings are replayed in the order of time. The user of a rating asks before it; then the release observes the
+    slots that it showed, and the rating. User states are thus updated rating by rating, as in a service. There are no
+    clicks, and no impressions of the event log. The models have learned from these very ratings, so the answers show
+    how answers are computed, not how good they are.
+
+    Args:
+        bundle: the release.
+        k: slots per answer.
+        max_requests: number of ratings that are replayed.
+    """
+    ordered = bundle.ratings.sort("timestamp", maintain_order=True)
+    before, played = ordered.head(-max_requests), ordered.tail(max_requests)
+    session = LoggedSession(recommender=Recommender(bundle=replace(bundle, ratings=before)))
+    rows = played.select("user_id", "item_id", "rating", "timestamp")
+    for n, (user_id, item_id, stars, timestamp) in enumerate(rows.iter_rows()):
+        session.answer(Request(request_id=f"past-{n:07}", user_id=user_id, requested_at=timestamp, k=k))
+        session.recommender.observe(user_id, Rated(item_id=item_id, rating=stars, timestamp=timestamp))
+    return served_in(session)
+
+
+def served_in(session: LoggedSession) -> Served:
+    """All that a session has logged so far."""
+    return Served(
+        requests=REQUESTS_TABLE.frame(session.requests), impressions=IMPRESSIONS_TABLE.frame(session.impressions)
+    )
+
+
 def _is_readable() -> pl.Expr:
-    """Whether a slot fits into a table of what rankers read and said: the log takes in others, and keeps them."""
+    """Whether a slot fits the table of features and scores. The log accepts and keeps other slots too."""
     return has_features(len(FEATURE_NAMES)) & (pl.col("score").abs() <= float(np.finfo(np.float32).max))

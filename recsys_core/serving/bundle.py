@@ -22,7 +22,7 @@ from recsys_core.ranking.inputs import CandidateGenerator, generator_of
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.index import ItemIndex
 from recsys_core.retrieval.storage import load_retrieval_model
-from recsys_core.serving.parts import LOGS, PARTS
+from recsys_core.serving import GROWING_PARTS, PARTS
 from recsys_core.tables import read_table
 
 
@@ -39,7 +39,7 @@ class Bundle:
     @cached_property
     def release(self) -> str:
         """Sixteen hex digits over the versions of all parts but the ratings, which grow while a release answers."""
-        parts = {part: version for part, version in self.versions.items() if part not in LOGS}
+        parts = {part: version for part, version in self.versions.items() if part not in GROWING_PARTS}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
@@ -77,7 +77,7 @@ def read_bundle(folders: Mapping[str, Path]) -> Bundle:
     ranker.booster.set_param({"nthread": 1})
     return Bundle(
         movies=read_table(folders["movies"] / "movies.parquet"),
-        ratings=every_rating(*(read_table(folders[name] / f"{name}.parquet") for name in LOGS)),
+        ratings=every_rating(*(read_table(folders[name] / f"{name}.parquet") for name in GROWING_PARTS)),
         generator=generator_of(model, items, index),
         ranker=ranker,
         versions={part: folder.name for part, folder in folders.items()},

@@ -1,14 +1,14 @@
-"""Held-out ratings -> a log as it might have been: somebody asks, looks, clicks, and rates what they really rated.
+"""Held-out ratings -> a simulated event log: users ask, look, click, and give their real ratings.
 
-The ratings are real: who, what, how many stars, and when. What a data set of ratings cannot tell is made up, with named
-chances: when people came to ask (at the start of a sitting, and now and then within it), which places of an answer they
-looked at (the chance falls with the place, as in the position-based model; Joachims et al. 2017,
-doi:10.1145/3018661.3018699), and what they clicked (mostly what they rated later). A little arrives late, and a little
+The ratings are real: user, item, stars and time. Everything that a data set of ratings lacks is simulated, with named
+probabilities: when users ask (at the start of a session, and at times within it), which places of an answer they look
+at (the probability falls with the place, as in the position-based model; Joachims et al. 2017,
+doi:10.1145/3018661.3018699), and what they click (mostly items that they rated later). Some events arrive late and some
 twice, as in any log.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -19,72 +19,68 @@ from recsys_core.feedback.records import Event, Impression
 from recsys_core.feedback.records import Request as RequestRecord
 from recsys_core.seeding import child
 from recsys_core.serving.bundle import Bundle
-from recsys_core.serving.logging import impression_records, request_record
+from recsys_core.serving.logging import LoggedSession
 from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.requests import Answer, Clicked, Rated, Request
 
-SITTING_S = 1_800
-"""A longer pause between two ratings begins a new sitting."""
+SESSION_GAP_S = 1_800
+"""A longer pause between two ratings begins a new session."""
 
 RATED_PER_ANSWER = 10
-"""After so many ratings in one sitting the user asks again."""
+"""After this number of ratings in one session the user asks again."""
 
 ASKED_BEFORE_S = 60
-"""So long before they rate, users ask."""
+"""Seconds between a request and the rating that follows it."""
 
 LOOKING_EXPONENT = 0.7
-"""Place k is looked at with chance k^-this."""
+"""Place k is looked at with probability k^-LOOKING_EXPONENT."""
 
 CLICKS_WANTED, CLICKS_OTHER = 0.9, 0.02
-"""Chance of a click on a place that was looked at: of an item that the user rated later, and of any other."""
+"""Probability of a click on a place that was looked at: for an item that the user rated later, and for any other."""
 
 SHARE_LATE, SHARE_TWICE = 0.05, 0.03
 MOST_DAYS_LATE = 3
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DemoLog:
-    """The rows of the log, each kind in the order of time."""
+    """The rows of the log: requests and impressions in the order of time, events in the order of arrival."""
 
-    requests: list[RequestRecord] = field(default_factory=list)
-    impressions: list[Impression] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
+    requests: list[RequestRecord]
+    impressions: list[Impression]
+    events: list[Event]
 
 
 def demo_log(bundle: Bundle, held: pl.DataFrame, k: int = 10, seed: int = 17) -> DemoLog:
-    """What a release and its users would have logged while these ratings were given.
+    """Simulate the log of a release and its users while these ratings were given.
 
-    The same release, ratings and seed give the same rows, so that appending them twice does no harm. Another release
-    asks under ids of its own, since its answers are others; the ratings keep theirs, and each still counts once.
+    The same release, ratings and seed give the same rows, so appending them twice does no harm. Another release gives
+    other answers, so its requests have other ids; the ratings keep their ids, and each still counts once.
 
     Args:
         bundle: the release that answers; it knows none of the ratings yet.
-        held: RATINGS that came after all that the release knows.
+        held: RATINGS later than all that the release knows.
         k: slots per answer.
-        seed: of all that is made up.
+        seed: of everything that is simulated.
 
     Raises:
-        DataError: the release knows ratings of that time, so that it would be asked about what it was told.
+        DataError: the release already knows some of these ratings.
     """
     _refuse_known(bundle, held)
-    recommender, rng, log = Recommender(bundle=bundle), child(seed, "demonstration"), DemoLog()
+    session, rng = LoggedSession(recommender=Recommender(bundle=bundle)), child(seed, "demonstration")
+    events: list[Event] = []
     latest: dict[int, Answer] = {}
     for user_id, item_id, stars, timestamp, asks in _played(held):
         if asks:
-            request_id = f"demo-{bundle.release[:8]}-{len(log.requests):06}"
+            request_id = f"demo-{bundle.release[:8]}-{len(session.requests):06}"
             at = timestamp - ASKED_BEFORE_S
-            answer = recommender.answer(Request(request_id=request_id, user_id=user_id, requested_at=at, k=k))
-            served_at = at * 1_000_000
-            log.requests.append(request_record(answer, bundle.release, served_at))
-            log.impressions += impression_records(answer, bundle.release, served_at)
-            clicks = _clicks(answer, _wanted(held, user_id, timestamp), rng)
-            log.events += clicks
+            answer = session.answer(Request(request_id=request_id, user_id=user_id, requested_at=at, k=k))
             latest[user_id] = answer
-            recommender.observe(user_id, answer.as_shown(at))
-            for click in clicks:
-                recommender.observe(user_id, Clicked(item_id=click.item_id, timestamp=click.timestamp))
-        recommender.observe(user_id, Rated(item_id=item_id, rating=stars, timestamp=timestamp))
-        log.events.append(
+            for click in _clicks(answer, _wanted(held, user_id, timestamp), rng):
+                events.append(click)
+                session.recommender.observe(user_id, Clicked(item_id=click.item_id, timestamp=click.timestamp))
+        session.recommender.observe(user_id, Rated(item_id=item_id, rating=stars, timestamp=timestamp))
+        events.append(
             Event(
                 event_id=f"demo-rating-{user_id}-{item_id}",
                 request_id=_request_of(latest[user_id], item_id),
@@ -96,16 +92,15 @@ def demo_log(bundle: Bundle, held: pl.DataFrame, k: int = 10, seed: int = 17) ->
                 received_at=timestamp + 1,
             )
         )
-    log.events = _as_they_arrive(log.events, rng)
-    return log
+    return DemoLog(requests=session.requests, impressions=session.impressions, events=_as_they_arrive(events, rng))
 
 
 def _refuse_known(bundle: Bundle, held: pl.DataFrame) -> None:
     known = bundle.ratings.join(held, on=["user_id", "item_id", "timestamp"], how="semi").height
     if known:
         raise DataError(
-            f"the release knows {known:,} of the {held.height:,} ratings that are to be played: build it without them "
-            "first (`recsys --settings FILE run`, with base_ratings.hold_back_from in the file)"
+            f"the release knows {known:,} of the {held.height:,} ratings that are to be replayed: build it without "
+            "them first (`recsys --settings FILE run`, with base_ratings.hold_back_from in the file)"
         )
 
 
@@ -113,9 +108,9 @@ def _played(held: pl.DataFrame) -> Iterator[tuple[int, int, float, int, bool]]:
     """user_id, item_id, rating, timestamp of each rating in order, and whether its user asks before it."""
     ordered = held.sort("timestamp", "user_id", "item_id")
     since = pl.col("timestamp").diff().over("user_id")
-    begins = since.is_null() | (since > SITTING_S)
-    sitting = begins.cum_sum().over("user_id")
-    place = pl.int_range(pl.len()).over("user_id", sitting)
+    begins = since.is_null() | (since > SESSION_GAP_S)
+    session = begins.cum_sum().over("user_id")
+    place = pl.int_range(pl.len()).over("user_id", session)
     asks = place % RATED_PER_ANSWER == 0
     yield from ordered.select("user_id", "item_id", "rating", "timestamp", asks=asks).iter_rows()
 
@@ -125,7 +120,7 @@ def _wanted(held: pl.DataFrame, user_id: int, since: int) -> set[int]:
 
 
 def _clicks(answer: Answer, wanted: set[int], rng: np.random.Generator) -> list[Event]:
-    """What is clicked of an answer, seconds after it, from the first place down."""
+    """The clicks on an answer, seconds after it, from the first place down."""
     events = []
     request = answer.request
     for position, item_id in enumerate(answer.item_ids.tolist(), start=1):
@@ -154,7 +149,7 @@ def _request_of(answer: Answer, item_id: int) -> str | None:
 
 
 def _as_they_arrive(events: list[Event], rng: np.random.Generator) -> list[Event]:
-    """Some of them days late, some of them twice; by their arrival."""
+    """The events in the order of arrival: some days late, some twice."""
     arrived = []
     for event in events:
         late_s = int(rng.integers(1, MOST_DAYS_LATE + 1)) * DAY_S if rng.random() < SHARE_LATE else 0

@@ -1,15 +1,26 @@
-"""An answer -> the rows of the event log: who asked, and each slot that was shown, with what the ranker read for it."""
+"""An answer -> the rows of the event log: the request, and each slot with the features that the ranker read for it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
 
 from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
 from recsys_core.feedback import records
 from recsys_core.feedback.parsing import history_text
 from recsys_core.ranking.config import ListRulesConfig
-from recsys_core.serving.requests import Answer
+from recsys_core.serving.bundle import Bundle
+from recsys_core.serving.recommender import Recommender
+from recsys_core.serving.requests import Answer, Request
 
 GREEDY = "greedy"
-"""The policy that shows the best by the ranker, each with propensity 1: nothing is tried out.
+"""The policy that shows the highest scores of the ranker, each with propensity 1, without exploration.
 
-List rules that are on follow with their settings: `policy_name`."""
+`policy_name` appends the list rules that are on, with their settings."""
+
+WARM_UP = 20
+"""Answers that are not timed: the first ones load code and fill caches."""
 
 _SCORE = FEATURE_NAMES.index("pair_retrieval_score")
 
@@ -38,8 +49,8 @@ def request_record(answer: Answer, release: str, served_at: int) -> records.Requ
     """The request of an answer.
 
     Args:
-        answer: what was shown.
-        release: which bundle answered.
+        answer: the answer that was shown.
+        release: the bundle that answered.
         served_at: microseconds UTC.
     """
     asked = answer.request
@@ -79,3 +90,46 @@ def impression_records(answer: Answer, release: str, served_at: int) -> list[rec
         )
         for at, item_id in enumerate(answer.item_ids.tolist())
     ]
+
+
+@dataclass(kw_only=True)
+class LoggedSession:
+    """Requests answered one after the other, each logged in the second of the request and seen by its user at once.
+
+    Attributes:
+        recommender: answers, and is told what each answer showed.
+        requests: of all answers so far, in order.
+        impressions: their slots.
+    """
+
+    recommender: Recommender
+    requests: list[records.Request] = field(default_factory=list)
+    impressions: list[records.Impression] = field(default_factory=list)
+
+    def answer(self, request: Request) -> Answer:
+        """Answer, log the rows, and let the recommender observe the slots where the request names a user."""
+        answer = self.recommender.answer(request)
+        release, served_at = self.recommender.bundle.release, request.requested_at * 1_000_000
+        self.requests.append(request_record(answer, release, served_at))
+        self.impressions += impression_records(answer, release, served_at)
+        if request.user_id is not None:
+            self.recommender.observe(request.user_id, answer.as_shown(request.requested_at))
+        return answer
+
+
+def latencies_ms(bundle: Bundle, requests: Iterable[Request], clock: Callable[[], float]) -> npt.NDArray[np.float64]:
+    """Milliseconds from each request to its log rows, without the first `WARM_UP`, one after the other in one thread.
+
+    Args:
+        bundle: the release that answers.
+        requests: the requests to answer.
+        clock: seconds; core reads no clock itself.
+    """
+    recommender, taken = Recommender(bundle=bundle), []
+    for request in requests:
+        started = clock()
+        answer = recommender.answer(request)
+        request_record(answer, bundle.release, 0)
+        impression_records(answer, bundle.release, 0)
+        taken.append(1000 * (clock() - started))
+    return np.array(taken[WARM_UP:])

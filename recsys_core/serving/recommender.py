@@ -16,10 +16,9 @@ from recsys_core.ranking.list_rules import ListedItems, listed_items, ruled_list
 from recsys_core.retrieval.candidates import Candidates, seen_at
 from recsys_core.retrieval.vectors import user_vectors
 from recsys_core.serving.bundle import Bundle
-from recsys_core.serving.exposures import UserExposures
-from recsys_core.serving.reasons import Reason, reasons
+from recsys_core.serving.explanations import Reason, reasons
 from recsys_core.serving.requests import Answer, Clicked, Rated, Request, Shown
-from recsys_core.serving.users import Users
+from recsys_core.serving.user_state import UserExposures, UserStateStore
 
 SHOWN_UNCLICKED = FEATURE_NAMES.index("pair_shown_unclicked")
 
@@ -29,13 +28,15 @@ class Recommender:
     """A bundle that answers, and follows what users do meanwhile."""
 
     bundle: Bundle
-    users: Users = field(init=False)
+    users: UserStateStore = field(init=False)
     exposures: UserExposures = field(init=False)
     listed: ListedItems = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         generator = self.bundle.generator
-        self.users = Users(catalogue=generator.model.catalogue, items=generator.items, ratings=self.bundle.ratings)
+        self.users = UserStateStore(
+            catalogue=generator.model.catalogue, items=generator.items, ratings=self.bundle.ratings
+        )
         self.exposures = UserExposures(catalogue=generator.model.catalogue)
         self.listed = listed_items(generator, self.bundle.movies)
 

@@ -23,8 +23,8 @@ from recsys_core.feedback.schemas import IMPLICIT_COLUMNS, OUTCOMES_COLUMNS
 from recsys_core.lake.store import Lake
 from recsys_core.monitoring.parity import parity_report
 from recsys_core.monitoring.served import Served
+from recsys_core.serving import PARTS
 from recsys_core.serving.bundle import read_bundle
-from recsys_core.serving.parts import PARTS
 from recsys_core.tables import read_table, write_table
 from tests.assets.projects import Project
 from tests.assets.refresh.test_planner import skip, write_log

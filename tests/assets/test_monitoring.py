@@ -8,9 +8,9 @@ import pytest
 from recsys_core.data.splits import Splits
 from recsys_core.feedback.deduplication import NO_VERSION
 from recsys_core.feedback.sqlite_log import SqliteLog
+from recsys_core.monitoring.drift_window import EVALUATION_WINDOWS, WindowDrift
 from recsys_core.monitoring.parity import COLUMNS, ParityReport
 from recsys_core.monitoring.served import Served
-from recsys_core.monitoring.watch import EXAMINED, Watch
 from recsys_core.tables import read_table
 from tests.assets.projects import Project
 from tests.assets.refresh.test_planner import below
@@ -51,17 +51,17 @@ def test_not_one_bit_of_what_was_served_differs(built: Built) -> None:
 
 
 def test_while_nobody_asks_the_last_two_examined_windows_are_compared(built: Built) -> None:
-    found, splits = Watch.load(built.project.folder("drift_report")), Splits.load(built.project.folder("splits"))
+    found, splits = WindowDrift.load(built.project.folder("drift_report")), Splits.load(built.project.folder("splits"))
     before, last = splits.exams[-2:]
     assert found.compared.rows() == [
-        ("reference", EXAMINED, splits.start_of(before), splits.start_of(last)),
-        ("window", EXAMINED, splits.start_of(last), splits.until(splits.slices_of(last)[0])),
+        ("reference", EVALUATION_WINDOWS, splits.start_of(before), splits.start_of(last)),
+        ("window", EVALUATION_WINDOWS, splits.start_of(last), splits.until(splits.slices_of(last)[0])),
     ]
     rows = read_table(built.project.folder("ranking_examples") / "rows.parquet")
     asked = rows.filter(pl.col("slice").is_in(splits.slices_of(last)))["user_id"].n_unique()
     assert found.drift.about["n_window_clusters_seen"].to_list() == [asked]
     assert found.drift.columns["column"].to_list() == list(COLUMNS)
-    assert built.project.manifest("drift_report")["lineage"]["facts"]["source"] == EXAMINED
+    assert built.project.manifest("drift_report")["lineage"]["facts"]["source"] == EVALUATION_WINDOWS
 
 
 @pytest.mark.slow
@@ -91,7 +91,9 @@ def test_requests_of_a_closed_day_are_replayed_with_the_past(project: Project) -
     assert report.is_clean()
     assert report.about["n_requests"].to_list() == [past.requests.height + 25]
     assert project.manifest("parity_report")["lineage"]["inputs"]["served"] != NO_VERSION
-    assert Watch.load(project.folder("drift_report")).source == EXAMINED, "25 users are too few to judge"
+    assert WindowDrift.load(project.folder("drift_report")).source == EVALUATION_WINDOWS, (
+        "25 users are too few to judge"
+    )
     assert project.plan() == {}
 
 

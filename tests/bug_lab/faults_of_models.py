@@ -18,7 +18,7 @@ from recsys_core.retrieval.training import encode_items, fit_retrieval_model
 from recsys_core.retrieval.vectors import embed_items
 from recsys_core.serving.bundle import _check_inputs
 from recsys_core.serving.recommender import Recommender
-from recsys_core.serving.users import Users
+from recsys_core.serving.user_state import UserStateStore
 from tests.bug_lab.fault import Fault
 
 PARITY = "tests/core/monitoring/test_parity.py"
@@ -307,7 +307,7 @@ FAULTS_OF_MODELS = (
     Fault(
         number=26,
         what="serving knows only the likes of a user",
-        where=Users._logged,
+        where=UserStateStore._logged,
         before="self.ratings[first:last]",
         after='self.ratings[first:last].filter(pl.col("rating") >= 4)',
         tests=("tests/core/serving/test_recommender.py::test_a_known_users_history_is_all_of_it",),

@@ -13,7 +13,7 @@ from recsys_core.retrieval.examples import denoising, temporal
 from recsys_core.retrieval.losses import full_softmax, sampled_scores
 from recsys_core.retrieval.slices import _Chain
 from recsys_core.serving.bundle import read_bundle
-from recsys_core.serving.users import Users
+from recsys_core.serving.user_state import UserStateStore
 from tests.bug_lab.fault import Fault
 
 CHAIN = "tests/bug_lab/test_chain.py"
@@ -121,12 +121,12 @@ FAULTS_OF_TIME = (
     Fault(
         number=3,
         what="a request knows the rating of its own second",
-        where=Users.state_before,
+        where=UserStateStore.state_before,
         before="bisect_left(known.ratings, time, key=_time_of)",
         after="bisect_right(known.ratings, time, key=_time_of)",
         tests=(
-            "tests/core/serving/test_users.py::test_a_rating_of_the_second_of_the_request_is_not_known_yet",
-            "tests/core/serving/test_users.py::"
+            "tests/core/serving/test_user_state.py::test_a_rating_of_the_second_of_the_request_is_not_known_yet",
+            "tests/core/serving/test_user_state.py::"
             "test_whatever_is_asked_and_rated_in_between_a_state_is_what_was_known_before",
         ),
     ),

@@ -24,7 +24,7 @@ from recsys_core.evaluation.protocols import REFITTED
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.feedback.records import EVENTS_TABLE
 from recsys_core.feedback.sqlite_log import SqliteLog
-from recsys_core.monitoring.past import serve_past
+from recsys_core.monitoring.served import historical_requests
 from recsys_core.ranking.config import RankerConfig
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.serving.bundle import Bundle
@@ -200,12 +200,12 @@ def test_each_stage_of_every_answer_is_timed_once_and_then_no_more() -> None:
         versions={"ranker": "r1"},
     )
     with timed_stages() as times:
-        served = serve_past(bundle, 5, 7)
+        served = historical_requests(bundle, 5, 7)
     assert served.requests.height == 7
     assert {stage: len(found) for stage, found in times.items()} == dict.fromkeys(STAGES, 7)
     whole = np.array(times.pop("whole answer"))
     assert (whole >= np.sum(list(times.values()), axis=0)).all()
-    again = serve_past(bundle, 5, 7)
+    again = historical_requests(bundle, 5, 7)
     assert again.impressions.equals(served.impressions)
     assert len(times["ranker"]) == 7
     assert [block.history for block in blocks(bundle)] == ["median", "longest"]

@@ -26,7 +26,6 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "fingerprint/program.py": "tested through what it leads to: test_reach",
     "arrays.py": "types; mypy checks them where they are used",
     "schema_errors.py": "tested with the schemas that features declare: test_schemas",
-    "serving/parts.py": "names; test_bundle reads by them",
     "serving/requests.py": "plain data without behaviour; test_recommender asks and answers with it",
     "lake/locks.py": "tested through what it guards: test_store, test_drafts, test_collection",
     "lake/shelf.py": "tested through what it holds: test_store, test_corruption",

@@ -129,7 +129,7 @@ def test_an_explanation_names_the_list_rule_that_moved_a_movie(project: Project,
 
 @pytest.mark.slow
 def test_a_title_in_square_brackets_is_shown_whole(project: Project) -> None:
-    from recsys_core.serving.descriptions import describe
+    from recsys_core.serving.explanations import describe
 
     project.edit(describe, before='movie["title"]', after='"[/b] and [i]"')
     assert "[/b] and [i]" in project.recsys("recommend", "--like", "1").out

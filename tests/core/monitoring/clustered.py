@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recsys_core.monitoring.sample import Sample
+from recsys_core.monitoring.clustered_sample import ClusteredSample
 
 
 def clustered(
     rng: np.random.Generator, n_clusters: int, n_rows: int = 10, n_columns: int = 8, *, shift: float = 0.0
-) -> Sample:
+) -> ClusteredSample:
     """Clusters of `n_rows` rows whose columns share nine tenths of their variance within a cluster.
 
     The last column but one is rounded to whole numbers, so that ties are heavy; the last is missing for a tenth of the
@@ -20,15 +20,15 @@ def clustered(
     values[:, :, 0] += shift
     values[:, :, -2] = np.round(values[:, :, -2])
     values[rng.random(n_clusters) < 0.1, :, -1] = np.nan
-    return Sample(
+    return ClusteredSample(
         names=tuple(f"c{column}" for column in range(n_columns)),
         values=values.reshape(-1, n_columns).astype(np.float32),
         clusters=np.repeat(rng.permutation(n_clusters), n_rows),
     )
 
 
-def rows_of(*columns: Sequence[float], clusters: Sequence[int] | None = None) -> Sample:
+def rows_of(*columns: Sequence[float], clusters: Sequence[int] | None = None) -> ClusteredSample:
     """Columns written out by hand; each row is a cluster of its own unless clusters are given."""
     values = np.array(columns, dtype=np.float32).T
     numbers = np.arange(len(values)) if clusters is None else np.array(clusters, dtype=np.int64)
-    return Sample(names=tuple("abcdefgh"[: len(columns)]), values=values, clusters=numbers)
+    return ClusteredSample(names=tuple("abcdefgh"[: len(columns)]), values=values, clusters=numbers)

@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from recsys_core.data.splits import TEST
-from recsys_core.monitoring.past import serve_past
-from recsys_core.monitoring.served import Served
+from recsys_core.monitoring.served import Served, historical_requests
 from recsys_core.serving.bundle import Bundle
 from tests.core.worlds import TinyRun
 
@@ -36,4 +35,4 @@ def behind(tiny: TinyRun, release: Bundle) -> Bundle:
 @pytest.fixture(scope="session")
 def past(release: Bundle) -> Served:
     """Ten slots before each of the latest ratings. Read, do not change."""
-    return serve_past(release, 10, N_PLAYED)
+    return historical_requests(release, 10, N_PLAYED)

@@ -13,8 +13,7 @@ from recsys_core.features.exposures import Exposures
 from recsys_core.features.feature import Feature
 from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.state import Requests, UserStates
-from recsys_core.serving.exposures import UserExposures
-from recsys_core.serving.users import Users
+from recsys_core.serving.user_state import UserExposures, UserStateStore
 
 OF_ITEMS = frozenset(names_of("item"))
 OF_TIME = frozenset({"context_hour"})
@@ -83,13 +82,13 @@ def half_stars_for_stars(patch: pytest.MonkeyPatch) -> None:
 
 def own_second_included(patch: pytest.MonkeyPatch) -> None:
     """`<=` for `<`: a request sees what its user did in its own second."""
-    before = Users.state_before
-    patch.setattr(Users, "state_before", lambda users, user_id, time: before(users, user_id, time + 1))
+    before = UserStateStore.state_before
+    patch.setattr(UserStateStore, "state_before", lambda users, user_id, time: before(users, user_id, time + 1))
 
 
 def last_event_not_folded(patch: pytest.MonkeyPatch) -> None:
     """The consumer of events is one event of each user behind."""
-    _one_late(patch, Users, "observe")
+    _one_late(patch, UserStateStore, "observe")
 
 
 def _one_late(patch: pytest.MonkeyPatch, store: type, method: str) -> None:
@@ -106,12 +105,12 @@ def _one_late(patch: pytest.MonkeyPatch, store: type, method: str) -> None:
 
 def states_lost(patch: pytest.MonkeyPatch) -> None:
     """The store of states came up empty: everybody is new."""
-    before = Users.state_before
+    before = UserStateStore.state_before
 
-    def nobody(users: Users, user_id: int | None, time: int) -> UserStates:
+    def nobody(users: UserStateStore, user_id: int | None, time: int) -> UserStates:
         return before(users, None, time)
 
-    patch.setattr(Users, "state_before", nobody)
+    patch.setattr(UserStateStore, "state_before", nobody)
 
 
 def last_answer_not_noted(patch: pytest.MonkeyPatch) -> None:

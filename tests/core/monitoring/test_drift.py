@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from scipy.stats import binom, ks_2samp
 
 from recsys_core.errors import DataError, SettingsError
+from recsys_core.monitoring.clustered_sample import ClusteredSample
 from recsys_core.monitoring.config import DriftConfig
 from recsys_core.monitoring.drift import COLUMNS_SCHEMA, PERIODS_SCHEMA, DriftReport, drift_report, stability_over_time
 from recsys_core.monitoring.reference import make_reference
-from recsys_core.monitoring.sample import Sample
-from recsys_core.monitoring.significance import holm
+from recsys_core.monitoring.two_sample_tests import holm
 from tests.core.monitoring.clustered import clustered, rows_of
 
 QUICK = DriftConfig(n_permutations=400, min_clusters=10)
@@ -26,22 +26,22 @@ MOST_ALARMS = int(binom.ppf(0.999, N_RUNS, ALPHA))
 """20 of 200: a report whose true rate of false alarms is 5 % passes this in one trial of a thousand."""
 
 
-def report_on(before: Sample, now: Sample, config: DriftConfig = QUICK) -> DriftReport:
+def report_on(before: ClusteredSample, now: ClusteredSample, config: DriftConfig = QUICK) -> DriftReport:
     return drift_report(make_reference(before, config), now, config)
 
 
-def reordered(sample: Sample, rng: np.random.Generator) -> Sample:
+def reordered(sample: ClusteredSample, rng: np.random.Generator) -> ClusteredSample:
     """The same rows in another order, their clusters by other numbers."""
     order, numbers = rng.permutation(len(sample.values)), rng.permutation(10_000)
-    return Sample(
+    return ClusteredSample(
         names=sample.names, values=sample.values[order], clusters=numbers[sample.clusters[order]].astype(np.int64)
     )
 
 
-def with_column(sample: Sample, column: int, values: np.ndarray | float) -> Sample:
+def with_column(sample: ClusteredSample, column: int, values: np.ndarray | float) -> ClusteredSample:
     changed = sample.values.copy()
     changed[:, column] = values
-    return Sample(names=sample.names, values=changed, clusters=sample.clusters)
+    return ClusteredSample(names=sample.names, values=changed, clusters=sample.clusters)
 
 
 def test_effect_sizes_by_hand() -> None:
@@ -65,7 +65,7 @@ def test_one_cluster_of_thousands_of_rows_raises_no_alarm() -> None:
     rng = np.random.default_rng(0)
     before, now = clustered(rng, 200), clustered(rng, 100)
     crowd = now.of_rows(now.clusters == now.clusters[0])
-    swamped = Sample(
+    swamped = ClusteredSample(
         names=now.names,
         values=np.concatenate([now.values, np.tile(crowd.values, (1000, 1))]),
         clusters=np.concatenate([now.clusters, np.repeat(crowd.clusters, 1000)]),
@@ -235,7 +235,7 @@ def test_no_window_gives_an_empty_curve() -> None:
     assert stability_over_time(reference, {}, QUICK).equals(PERIODS_SCHEMA.to_frame())
 
 
-def row_level_alarm(before: Sample, now: Sample) -> bool:
+def row_level_alarm(before: ClusteredSample, now: ClusteredSample) -> bool:
     """What the usual test does: every row a case of its own, Holm over the columns."""
     p_values = [
         ks_2samp(one[~np.isnan(one)], other[~np.isnan(other)], method="asymp").pvalue
@@ -265,7 +265,7 @@ def test_the_days_of_one_user_are_no_clusters_of_their_own() -> None:
     for run in range(N_RUNS):
         rng = np.random.default_rng([40, run])
         week, day = clustered(rng, 40, n_rows=7), clustered(rng, 100, n_rows=1)
-        days_apart = Sample(names=week.names, values=week.values, clusters=np.arange(len(week.values)))
+        days_apart = ClusteredSample(names=week.names, values=week.values, clusters=np.arange(len(week.values)))
         by_user += bool(report_on(week, day).drifted())
         by_day += bool(report_on(days_apart, day).drifted())
     assert by_user <= MOST_ALARMS
@@ -288,7 +288,9 @@ def test_declared_shifts_are_found_in_400_clusters(change: object) -> None:
     for run in range(20):
         rng = np.random.default_rng(run)
         before, now = clustered(rng, 300), clustered(rng, 400)
-        moved = Sample(names=now.names, values=change(now.values, rng).astype(np.float32), clusters=now.clusters)
+        moved = ClusteredSample(
+            names=now.names, values=change(now.values, rng).astype(np.float32), clusters=now.clusters
+        )
         found += bool(report_on(before, moved).drifted())
     assert found >= 19
 

@@ -17,16 +17,14 @@ from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.feedback.records import pack_features
 from recsys_core.feedback.schemas import CLICKS_COLUMNS
 from recsys_core.monitoring import replay
+from recsys_core.monitoring.clustered_sample import SCORE
 from recsys_core.monitoring.parity import COLUMNS, LIST_FAULTS, N_SLOTS, ParityReport, parity_report
-from recsys_core.monitoring.past import serve_past
-from recsys_core.monitoring.sample import SCORE
-from recsys_core.monitoring.served import Served
+from recsys_core.monitoring.served import Served, historical_requests
 from recsys_core.retrieval.closed_form import ClosedForm
 from recsys_core.serving.bundle import Bundle
-from recsys_core.serving.exposures import UserExposures
 from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.requests import Clicked, Rated, Request
-from recsys_core.serving.users import Users
+from recsys_core.serving.user_state import UserExposures, UserStateStore
 from tests import tiny_world
 from tests.core.monitoring.answers import served_to
 from tests.core.monitoring.conftest import N_PLAYED
@@ -79,7 +77,7 @@ def test_nothing_differs_in_what_came_after_the_models_were_fitted(behind: Bundl
     """As a service answers between two refits: the models know nothing of what its users have done since."""
     n_since = behind.ratings.filter(pl.col("timestamp") >= behind.learned_until).height
     assert n_since > 150
-    report = parity_report(serve_past(behind, 10, n_since), behind)
+    report = parity_report(historical_requests(behind, 10, n_since), behind)
     assert about(report)["n_requests"] == n_since
     assert report.is_clean()
 
@@ -90,13 +88,13 @@ def test_a_skew_of_the_online_side_is_found_and_named_and_nothing_else_is(releas
     skew: Skew = SKEWS[name]
     with pytest.MonkeyPatch.context() as patch:
         skew.inject(patch)
-        served = serve_past(release, 10, 80)
+        served = historical_requests(release, 10, 80)
     report = parity_report(served, release)
     assert not report.is_clean()
     found = set(report.at_fault()) - {SCORE}
     assert skew.named <= found <= skew.touched
     assert not found & OF_ITEMS
-    assert parity_report(serve_past(release, 10, 80), release).is_clean(), "the fault is gone again"
+    assert parity_report(historical_requests(release, 10, 80), release).is_clean(), "the fault is gone again"
 
 
 @pytest.mark.slow
@@ -106,7 +104,7 @@ def test_a_wrong_list_is_found_and_said_to_be_what_it_is(release: Bundle, name: 
     fault: WrongList = WRONG_LISTS[name]
     with pytest.MonkeyPatch.context() as patch:
         fault.inject(patch)
-        served = serve_past(release, 10, 80)
+        served = historical_requests(release, 10, 80)
     few = served_to(Recommender(bundle=release), [Request(request_id="good", requested_at=release.learned_until, k=3)])
     report = parity_report(served.and_also(few), release)
     assert not report.is_clean()
@@ -116,7 +114,7 @@ def test_a_wrong_list_is_found_and_said_to_be_what_it_is(release: Bundle, name: 
     assert about(report)["n_wrong_lists"] > 40
     assert "good" not in found["request_id"]
     assert len(report.list_faults()) == len(fault.named)
-    assert parity_report(serve_past(release, 10, 80), release).is_clean(), "the fault is gone again"
+    assert parity_report(historical_requests(release, 10, 80), release).is_clean(), "the fault is gone again"
 
 
 def test_a_wrong_list_is_told_in_words_with_its_first_example(release: Bundle, past: Served) -> None:
@@ -315,7 +313,7 @@ def test_what_the_release_of_another_day_showed_counts_as_well(release: Bundle) 
 
 def test_requests_of_the_past_know_nothing_of_the_log_and_the_log_nothing_of_them(release: Bundle) -> None:
     """Of the same users in the same hours."""
-    past = serve_past(release, 10, 40)
+    past = historical_requests(release, 10, 40)
     asked = past.last_asked(40)
     again = [replace(one, request_id=f"log-{one.request_id}") for one in asked]
     served = served_to(Recommender(bundle=release), again)
@@ -328,13 +326,13 @@ def test_requests_of_the_past_know_nothing_of_the_log_and_the_log_nothing_of_the
 
 def test_a_value_of_the_item_snapshot_that_is_one_step_of_float32_too_high_is_found(release: Bundle) -> None:
     """Although replay and service are given the same snapshot: the replay counts the items again."""
-    shown = serve_past(release, 10, 80).impressions["item_id"].mode()[0]
+    shown = historical_requests(release, 10, 80).impressions["item_id"].mode()[0]
     row, side = int(release.generator.model.catalogue.idx_of(np.array([shown]))[0]), release.generator.items
     column = FEATURE_NAMES.index("item_like_share")
     features = side.features.copy()
     features[row, column] = np.nextafter(features[row, column], np.float32(2))
     bundle = replace(release, generator=replace(release.generator, items=replace(side, features=features)))
-    served = serve_past(bundle, 10, 80)
+    served = historical_requests(bundle, 10, 80)
     report = parity_report(served, bundle)
     assert set(report.at_fault()) - {SCORE} == {"item_like_share"}
     assert about(report)["n_absent"] == 0
@@ -352,7 +350,12 @@ def test_the_replay_asks_nothing_of_the_states_that_follow_people(
     def refuse(*_: object) -> None:
         raise AssertionError("this belongs to the online path")
 
-    online = [(Users, "state_before"), (Users, "observe"), (state, "with_rating"), (Recommender, "answer")]
+    online = [
+        (UserStateStore, "state_before"),
+        (UserStateStore, "observe"),
+        (state, "with_rating"),
+        (Recommender, "answer"),
+    ]
     for owner, name in (*online, (UserExposures, "before"), (UserExposures, "observe_shown")):
         monkeypatch.setattr(owner, name, refuse)
     assert parity_report(past, release).is_clean()
@@ -408,7 +411,7 @@ def test_of_items_that_were_rated_again_the_rating_known_at_the_request_counts(b
     ratings = every_rating(behind.ratings, pl.concat([logged, own]))
     assert ratings.height == behind.ratings.height + 100
     bundle, n_since = replace(behind, ratings=ratings), since.height + 100
-    report = parity_report(serve_past(bundle, 10, n_since), bundle)
+    report = parity_report(historical_requests(bundle, 10, n_since), bundle)
     assert report.at_fault() == []
     assert report.is_clean()
     assert about(report)["n_requests"] == n_since
@@ -518,7 +521,7 @@ def test_the_greatest_of_all_user_ids_may_rate_and_ask(release: Bundle) -> None:
 
 def test_ratings_that_came_since_change_no_answer_of_the_past(behind: Bundle) -> None:
     """Of the same second, of days later, by the same people and by others."""
-    served, last = serve_past(behind, 10, 100), pl.col("timestamp").max()
+    served, last = historical_requests(behind, 10, 100), pl.col("timestamp").max()
     later = behind.ratings.with_columns(pl.col("user_id") + 1, last)
     moved = behind.ratings.with_columns(pl.col("item_id") + 1, pl.col("timestamp") + 3_000 * DAY)
     grown = replace(
@@ -622,7 +625,7 @@ def test_neither_the_order_of_the_rows_nor_the_size_of_a_batch_matters(
 
     harmed = edited(past, harm)
     expected = parity_report(harmed, release)
-    monkeypatch.setattr(replay, "BATCH", 7)
+    monkeypatch.setattr(replay, "REQUESTS_PER_BATCH", 7)
     mixed = Served(requests=shuffled(harmed.requests), impressions=shuffled(harmed.impressions))
     found = parity_report(mixed, release)
     assert found.columns.equals(expected.columns)
@@ -658,7 +661,7 @@ def test_of_ten_thousand_requests_of_real_people_nothing_differs() -> None:
     """Bursts in one second, new users, forgotten items: every rating since the cut-off, on the shipped data."""
     release = real_release()
     n_since = release.ratings.filter(pl.col("timestamp") >= release.learned_until).height
-    served = serve_past(release, 10, n_since)
+    served = historical_requests(release, 10, n_since)
     report = parity_report(served, release)
     assert about(report)["n_requests"] >= 10_000
     assert about(report)["n_slots"] == 10 * about(report)["n_requests"]

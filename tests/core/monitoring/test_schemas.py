@@ -8,10 +8,10 @@ from pandera.errors import SchemaError
 from recsys_core.monitoring import drift, schemas
 from recsys_core.monitoring import parity as parity_module
 from recsys_core.monitoring.config import DriftConfig
+from recsys_core.monitoring.drift_window import WindowDrift, window_drift
 from recsys_core.monitoring.parity import COLUMNS, ParityReport, parity_report
 from recsys_core.monitoring.reference import make_reference
 from recsys_core.monitoring.served import Served
-from recsys_core.monitoring.watch import Watch, watch
 from recsys_core.serving.bundle import Bundle
 from tests.core.worlds import TinyRun
 
@@ -21,9 +21,9 @@ def parity(release: Bundle, past: Served) -> ParityReport:
     return parity_report(past, release)
 
 
-def looked_at(tiny: TinyRun, past: Served, min_clusters: int) -> Watch:
+def looked_at(tiny: TinyRun, past: Served, min_clusters: int) -> WindowDrift:
     config = DriftConfig(min_clusters=min_clusters, n_permutations=800, window_days=200)
-    return watch(past, tiny.examples, tiny.examined.__getitem__, config)
+    return window_drift(past, tiny.examples, tiny.examined.__getitem__, config)
 
 
 def test_parity_keeps_its_schemas(parity: ParityReport) -> None:

@@ -22,8 +22,8 @@ from recsys_core.retrieval.index import build_index
 from recsys_core.retrieval.storage import save_retrieval_models
 from recsys_core.retrieval.training import fit_retrieval_model
 from recsys_core.retrieval.vectors import embed_items, item_vectors
+from recsys_core.serving import GROWING_PARTS, PARTS
 from recsys_core.serving.bundle import load_bundle
-from recsys_core.serving.parts import LOGS, PARTS
 from recsys_core.tables import write_table
 from tests.core.worlds import QUICK_RANKER, QUICK_TRAINING, TinyRun
 
@@ -134,7 +134,7 @@ def test_a_release_is_named_by_all_its_parts_but_the_ratings(full: Lake) -> None
     assert len(bundle.release) == 16
     for part in PARTS:
         moved = replace(bundle, versions={**bundle.versions, part: "0" * 64})
-        assert (moved.release == bundle.release) == (part in LOGS)
+        assert (moved.release == bundle.release) == (part in GROWING_PARTS)
 
 
 def test_a_request_is_scored_on_one_thread_with_the_bits_of_many(tiny: TinyRun, full: Lake) -> None:

@@ -18,7 +18,7 @@ from recsys_core.feedback.sqlite_log import SqliteLog
 from recsys_core.monitoring.parity import parity_report
 from recsys_core.monitoring.served import served_until
 from recsys_core.serving.bundle import Bundle
-from recsys_core.serving.demonstration import ASKED_BEFORE_S, RATED_PER_ANSWER, SITTING_S, DemoLog, demo_log
+from recsys_core.serving.demonstration import ASKED_BEFORE_S, RATED_PER_ANSWER, SESSION_GAP_S, DemoLog, demo_log
 from tests.core.worlds import TinyRun
 
 FOREVER = "2999-01-01"
@@ -70,7 +70,7 @@ def test_everybody_asks_before_they_rate_and_again_within_a_long_sitting(played:
     for (user_id,), own in held.sort("timestamp", "item_id").group_by("user_id", maintain_order=True):
         last, n_rated = -(10**12), 0
         for at in own["timestamp"]:
-            n_rated = 0 if at - last > SITTING_S else n_rated + 1
+            n_rated = 0 if at - last > SESSION_GAP_S else n_rated + 1
             if n_rated % RATED_PER_ANSWER == 0:
                 assert (user_id, at - ASKED_BEFORE_S) in asked
             last = at
@@ -152,5 +152,5 @@ def test_what_was_played_replays_clean_and_can_be_judged(release: Bundle, played
 
 
 def test_a_release_that_knows_the_ratings_is_refused(bundle: Bundle, held: pl.DataFrame) -> None:
-    with pytest.raises(DataError, match=r"the release knows 150 of the 150 ratings that are to be played"):
+    with pytest.raises(DataError, match=r"the release knows 150 of the 150 ratings that are to be replayed"):
         demo_log(bundle, held)

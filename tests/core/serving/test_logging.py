@@ -1,5 +1,6 @@
 """What is logged of an answer is what was asked, shown and read, bit for bit."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,8 @@ from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
 from recsys_core.feedback.parsing import read_history
 from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, row_of, unpack_features
 from recsys_core.ranking.config import NO_RULES, ListRulesConfig
-from recsys_core.serving.logging import GREEDY, impression_records, policy_name, request_record
+from recsys_core.serving.bundle import Bundle
+from recsys_core.serving.logging import GREEDY, WARM_UP, impression_records, latencies_ms, policy_name, request_record
 from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.requests import Answer, Rated, Request
 from tests import tiny_world
@@ -114,3 +116,18 @@ def test_whatever_is_answered_is_fit_to_be_logged(recommender: Recommender) -> N
             row_of(REQUESTS_TABLE, request_record(answer, "release", SERVED_AT))
             for one in impression_records(answer, "release", SERVED_AT):
                 row_of(IMPRESSIONS_TABLE, one)
+
+
+def test_each_answer_is_timed_by_the_clock_that_is_given(bundle: Bundle) -> None:
+    ticks = itertools.chain.from_iterable((n, n + 0.001 * (n + 1)) for n in itertools.count())
+    asked = [
+        Request(request_id=str(n), user_id=int(tiny_world.USER_IDS[n % 5]), requested_at=4_000_000_000)
+        for n in range(WARM_UP + 3)
+    ]
+    expected = [WARM_UP + 1, WARM_UP + 2, WARM_UP + 3]
+    assert latencies_ms(bundle, asked, lambda: next(ticks)).tolist() == pytest.approx(expected)
+
+
+def test_too_few_requests_give_no_figure(bundle: Bundle) -> None:
+    asked = [Request(request_id="one", requested_at=4_000_000_000)]
+    assert latencies_ms(bundle, asked, lambda: 0.0).tolist() == []

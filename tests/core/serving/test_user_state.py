@@ -11,17 +11,20 @@ from hypothesis import strategies as st
 
 from recsys_core.arrays import Int64s
 from recsys_core.data.histories import Catalogue, chronicle_of, histories_of
+from recsys_core.features.exposures import FATIGUE_S, Exposures, Marks, exposure_log
 from recsys_core.features.point_in_time import UserSums, user_sums
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.state import Requests, UserStates, user_states
 from recsys_core.features.tables import item_features, user_features
+from recsys_core.feedback.exposures import SHOWN_COLUMNS, Exposed
+from recsys_core.feedback.schemas import CLICKS_COLUMNS
 from recsys_core.ranking.inputs import RankingInputs, candidate_features, generate_candidates, generator_of
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.training import fit_retrieval_model
 from recsys_core.retrieval.vectors import user_vectors
-from recsys_core.serving import users as users_module
-from recsys_core.serving.requests import Rated
-from recsys_core.serving.users import Users
+from recsys_core.serving import user_state as users_module
+from recsys_core.serving.requests import Clicked, Rated, Shown
+from recsys_core.serving.user_state import UserExposures, UserStateStore, observations
 from tests.core import embedded
 from tests.core.features.asked import random_side
 from tests.core.features.moments import moments
@@ -45,8 +48,8 @@ MOVES = st.lists(
 """Questions at any time and ratings of any time, in any order."""
 
 
-def users_with(ratings: pl.DataFrame = LOGGED) -> Users:
-    return Users(catalogue=CATALOGUE, items=SIDE, ratings=ratings.sort("user_id"))
+def users_with(ratings: pl.DataFrame = LOGGED) -> UserStateStore:
+    return UserStateStore(catalogue=CATALOGUE, items=SIDE, ratings=ratings.sort("user_id"))
 
 
 def known_before(ratings: list[tuple[int, int, float, int]], user: int, time: int) -> UserStates:
@@ -143,11 +146,11 @@ def test_a_state_that_had_to_go_is_counted_again_with_what_came_meanwhile(monkey
 
 @pytest.mark.parametrize("few", [0, 1, 10**6])
 def test_following_and_counting_afresh_give_the_same_bits(monkeypatch: pytest.MonkeyPatch, few: int) -> None:
-    monkeypatch.setattr(users_module, "FEW", few)
+    monkeypatch.setattr(users_module, "MOST_UPDATES", few)
     ratings = embedded.ratings().filter(pl.col("user_id") <= 10)
     ids = ratings["item_id"].unique().sort().to_numpy()[::2]
     side = random_side(len(ids), np.random.default_rng(1))
-    users = Users(catalogue=Catalogue(item_ids=ids), items=side, ratings=ratings)
+    users = UserStateStore(catalogue=Catalogue(item_ids=ids), items=side, ratings=ratings)
     for user in range(1, 11):
         own = ratings.filter(user_id=user)
         for time in own["timestamp"].unique().sort().to_list()[::7]:
@@ -210,7 +213,7 @@ def test_a_thousand_random_requests_answered_one_by_one_read_the_bits_of_the_off
     asked = moments(N_REQUESTS, seed=9)
     batch, known = offline(asked.user_ids, asked.times)
     features, generator = candidate_features(batch), batch.generator
-    users = Users(
+    users = UserStateStore(
         catalogue=generator.model.catalogue, items=generator.items, ratings=embedded.ratings().sort("user_id")
     )
     for row in range(N_REQUESTS):
@@ -228,3 +231,91 @@ def test_a_thousand_random_requests_answered_one_by_one_read_the_bits_of_the_off
         assert not differing, (row, differing)
     assert known["user_id"].n_unique() < N_REQUESTS, "some ask before they have rated anything"
     assert np.isnan(features).any(axis=(1, 2)).sum() > 100
+
+
+THREE_ITEMS = Catalogue(item_ids=np.array([10, 20, 30]))
+
+
+def followed(exposed: Exposed, chance: Random) -> UserExposures:
+    """Told of everything in some order, as of clients and queues."""
+    users, told = UserExposures(catalogue=THREE_ITEMS), observations(exposed)
+    for user_id, what in chance.sample(told, len(told)):
+        if isinstance(what, Shown):
+            users.observe_shown(user_id, what)
+        else:
+            users.observe_click(user_id, what)
+    return users
+
+
+def sorted_marks(marks: Marks) -> list[tuple[int, int]]:
+    return sorted(zip(marks.times.tolist(), marks.item_idx.tolist(), strict=True))
+
+
+def alike(one: Exposures, other: Exposures) -> bool:
+    """But for the order of what happened in one second, which means nothing."""
+    pairs = ((one.shown, other.shown), (one.clicked, other.clicked))
+    same = all(sorted_marks(a) == sorted_marks(b) and (a.offsets == b.offsets).all() for a, b in pairs)
+    return same and one.requested_at.tolist() == other.requested_at.tolist()
+
+
+SECONDS = st.integers(0, 12)
+ITEMS = st.sampled_from([10, 20, 30, 99])
+USERS = st.sampled_from([1, 2])
+SLOTS = st.lists(st.tuples(USERS, ITEMS, SECONDS))
+CLICKS = st.lists(st.tuples(USERS, ITEMS, SECONDS))
+
+
+@given(SLOTS, CLICKS, USERS, SECONDS, st.randoms(use_true_random=False))
+def test_it_knows_at_any_moment_what_is_cut_from_the_whole_log(slots, clicks, user_id, at, chance) -> None:  # type: ignore[no-untyped-def]
+    """Each request in a second of its own, told in whatever order."""
+    shown = pl.DataFrame(
+        [(f"r{user}-{second}", user, item, T0 + second) for user, item, second in slots],
+        schema=SHOWN_COLUMNS,
+        orient="row",
+    )
+    clicked = pl.DataFrame(
+        [(user, item, T0 + second, None, f"e{n}", T0 + second) for n, (user, item, second) in enumerate(clicks)],
+        schema=CLICKS_COLUMNS,
+        orient="row",
+    )
+    found = followed(Exposed(shown=shown, clicks=clicked), chance).before(user_id, T0 + at)
+    cut = exposure_log(shown, clicked, THREE_ITEMS).before(np.array([user_id]), np.array([T0 + at]))
+    assert alike(found, cut)
+
+
+def test_an_item_that_a_request_showed_before_counts_once() -> None:
+    users = UserExposures(catalogue=THREE_ITEMS)
+    for items, at in (((10, 20, 10), 5), ((10,), 5), ((20, 30), 6)):
+        users.observe_shown(1, Shown(request_id="r", item_ids=items, timestamp=T0 + at))
+    users.observe_shown(1, Shown(request_id="another", item_ids=(10,), timestamp=T0 + 5))
+    users.observe_shown(2, Shown(request_id="r", item_ids=(10,), timestamp=T0 + 5))
+    assert sorted_marks(users.before(1, T0 + 9).shown) == [(T0 + 5, 0), (T0 + 5, 0), (T0 + 5, 1), (T0 + 6, 2)]
+    assert sorted_marks(users.before(2, T0 + 9).shown) == [(T0 + 5, 0)]
+
+
+def test_somebody_unnamed_and_somebody_new_were_shown_nothing() -> None:
+    users = UserExposures(catalogue=THREE_ITEMS)
+    users.observe_shown(1, Shown(request_id="r", item_ids=(10,), timestamp=T0))
+    users.observe_click(1, Clicked(item_id=10, timestamp=T0))
+    for user_id in (None, 2):
+        found = users.before(user_id, T0 + 9)
+        assert not len(found.shown.item_idx)
+        assert not len(found.clicked.item_idx)
+        assert found.shown.offsets.tolist() == found.clicked.offsets.tolist() == [0, 0]
+
+
+def test_what_is_too_old_to_count_is_left_out() -> None:
+    users = UserExposures(catalogue=THREE_ITEMS)
+    users.observe_shown(1, Shown(request_id="r", item_ids=(10,), timestamp=T0))
+    assert len(users.before(1, T0 + FATIGUE_S).shown.item_idx) == 1
+    assert len(users.before(1, T0 + FATIGUE_S + 1).shown.item_idx) == 0
+
+
+def test_a_log_is_told_as_answers_and_clicks() -> None:
+    shown = pl.DataFrame([("a", 1, 10, T0), ("a", 1, 20, T0), ("b", 1, 10, T0 + 1)], schema=SHOWN_COLUMNS, orient="row")
+    clicks = pl.DataFrame([(1, 10, T0 + 2, "a", "e", T0 + 3)], schema=CLICKS_COLUMNS, orient="row")
+    assert observations(Exposed(shown=shown, clicks=clicks)) == [
+        (1, Shown(request_id="a", item_ids=(10, 20), timestamp=T0)),
+        (1, Shown(request_id="b", item_ids=(10,), timestamp=T0 + 1)),
+        (1, Clicked(item_id=10, timestamp=T0 + 2)),
+    ]

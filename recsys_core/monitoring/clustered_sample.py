@@ -1,7 +1,8 @@
-"""Rows as a ranker read them, and which of them hang together.
+"""Rows as a ranker read them, in clusters of correlated rows.
 
-All rows of one user share the user, those of one day nearly everything: a thousand rows of fifty people say as much
-about people as fifty rows do. Such rows form a *cluster*, the unit of chance of this stage: all rows of one user.
+The rows of one user are correlated, and those of one user and day nearly equal: a thousand rows of fifty people carry
+about as much information about people as fifty rows do. The rows of one user therefore form a *cluster*, the unit that
+the statistics of this stage resample.
 """
 
 from dataclasses import dataclass, replace
@@ -18,14 +19,14 @@ SCORE = "score"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample:
-    """What a ranker read, and said, over some period. May be empty: a day on which nobody came.
+class ClusteredSample:
+    """The features that a ranker read and the scores that it gave in some period; empty where nobody asked.
 
     Attributes:
         names: of the columns, each once.
         values: (n_rows, n_columns), NaN where missing.
-        clusters: (n_rows,) the user of each row, by any number. Not the user and the day: where there are several days,
-            those of one user hang together too.
+        clusters: (n_rows,) the user of each row, by any number. A cluster spans all days, because the days of one user
+            are correlated too.
     """
 
     names: tuple[str, ...]
@@ -33,7 +34,7 @@ class Sample:
     clusters: Int64s
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be compared.
+        """Refuse rows that cannot be compared.
 
         Raises:
             DataError: names, values and clusters do not fit each other, a name repeats, or a value is infinite.
@@ -51,34 +52,34 @@ class Sample:
             row, column = infinite[0]
             raise DataError(
                 f"{self.names[column]} is {self.values[row, column]} in row {row} ({len(infinite)} infinite values in "
-                "all): mend the feature, or mark what is unknown as NaN"
+                "all): correct the feature, or mark unknown values as NaN"
             )
 
     @property
     def n_clusters(self) -> int:
-        """How many clusters there are."""
+        """Number of clusters."""
         return len(np.unique(self.clusters))
 
-    def of_rows(self, rows: npt.NDArray[np.bool_]) -> "Sample":
+    def of_rows(self, rows: npt.NDArray[np.bool_]) -> "ClusteredSample":
         """The rows that the mask (n_rows,) marks."""
         return replace(self, values=self.values[rows], clusters=self.clusters[rows])
 
-    def at_most(self, n_clusters: int, rng: np.random.Generator) -> "Sample":
-        """The same where there are no more clusters than that, else all rows of so many, drawn at random."""
+    def at_most(self, n_clusters: int, rng: np.random.Generator) -> "ClusteredSample":
+        """All rows of at most `n_clusters` clusters, drawn at random where there are more."""
         numbers = np.unique(self.clusters)
         if len(numbers) <= n_clusters:
             return self
         return self.of_rows(np.isin(self.clusters, rng.choice(numbers, n_clusters, replace=False)))
 
 
-def scored_sample(features: Float32s, scores: Float32s, clusters: Int64s) -> Sample:
-    """The features of the contract and, as the last column, the score that a ranker gave.
+def scored_sample(features: Float32s, scores: Float32s, clusters: Int64s) -> ClusteredSample:
+    """The features in the order of the registry and, as the last column, the score that a ranker gave.
 
     Args:
-        features: (n_rows, n_features), in the order of the contract.
+        features: (n_rows, n_features), in the order of the registry.
         scores: (n_rows,).
         clusters: (n_rows,) the user of each row.
     """
-    return Sample(
+    return ClusteredSample(
         names=(*FEATURE_NAMES, SCORE), values=np.column_stack([features, scores]).astype(np.float32), clusters=clusters
     )

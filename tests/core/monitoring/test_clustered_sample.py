@@ -5,7 +5,7 @@ import pytest
 
 from recsys_core.errors import DataError
 from recsys_core.features.registry import FEATURE_NAMES
-from recsys_core.monitoring.sample import Sample, scored_sample
+from recsys_core.monitoring.clustered_sample import ClusteredSample, scored_sample
 from tests.core.monitoring.clustered import clustered, rows_of
 
 
@@ -18,13 +18,13 @@ def test_an_infinite_value_is_refused_by_column_and_row(value: float) -> None:
 def test_names_values_and_clusters_must_fit() -> None:
     values = np.zeros((3, 2), dtype=np.float32)
     with pytest.raises(DataError, match=r"expected values of shape \(3 clusters, 1 names\), found \(3, 2\)"):
-        Sample(names=("a",), values=values, clusters=np.arange(3))
+        ClusteredSample(names=("a",), values=values, clusters=np.arange(3))
     with pytest.raises(DataError, match="expected values of shape"):
-        Sample(names=("a", "b"), values=values, clusters=np.arange(2))
+        ClusteredSample(names=("a", "b"), values=values, clusters=np.arange(2))
     with pytest.raises(DataError, match="expected values of shape"):
-        Sample(names=(), values=values[:, :0], clusters=np.arange(3))
+        ClusteredSample(names=(), values=values[:, :0], clusters=np.arange(3))
     with pytest.raises(DataError, match="named twice: a"):
-        Sample(names=("a", "a"), values=values, clusters=np.arange(3))
+        ClusteredSample(names=("a", "a"), values=values, clusters=np.arange(3))
 
 
 def test_thinning_keeps_whole_clusters() -> None:

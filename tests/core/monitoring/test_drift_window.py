@@ -12,16 +12,23 @@ from recsys_core.errors import ArtifactError
 from recsys_core.features.registry import FEATURE_NAMES, feature_set_version
 from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, pack_features
 from recsys_core.feedback.values import FRESH
+from recsys_core.monitoring.clustered_sample import SCORE
 from recsys_core.monitoring.config import DriftConfig
 from recsys_core.monitoring.drift import drift_report
-from recsys_core.monitoring.examined import examined_sample
+from recsys_core.monitoring.drift_window import (
+    EVALUATION_WINDOWS,
+    EVENT_LOG,
+    SHARED,
+    WindowDrift,
+    evaluation_sample,
+    window_drift,
+)
 from recsys_core.monitoring.parity import COLUMNS
 from recsys_core.monitoring.reference import make_reference
 from recsys_core.monitoring.served import Served
-from recsys_core.monitoring.watch import EXAMINED, LOG, SHARED, Watch, watch
 from recsys_core.ranking.ranker import Ranker
 from tests.core.feedback.rows import impression, request
-from tests.core.worlds import TinyRun
+from tests.core.worlds import N_CANDIDATES, TinyRun
 
 DAY, D = 86_400, len(FEATURE_NAMES)
 EPOCH = 17_360 * DAY
@@ -50,21 +57,26 @@ def served_on(days: list[int], *, first_user: int = 0, shift: float = 0.0, featu
     return Served(requests=REQUESTS_TABLE.frame(asked), impressions=IMPRESSIONS_TABLE.frame(shown))
 
 
-def watched(tiny: TinyRun, logged: Served, config: DriftConfig = QUICK) -> Watch:
-    return watch(logged, tiny.examples, tiny.examined.__getitem__, config)
+def watched(tiny: TinyRun, logged: Served, config: DriftConfig = QUICK) -> WindowDrift:
+    return window_drift(logged, tiny.examples, tiny.examined.__getitem__, config)
 
 
-def about(made: Watch) -> dict[str, int]:
+def about(made: WindowDrift) -> dict[str, int]:
     found: dict[str, int] = made.drift.about.row(0, named=True)
     return found
 
 
 def test_the_log_is_compared_once_enough_users_are_in_its_last_days_and_in_as_many_before(tiny: TinyRun) -> None:
-    for n_before, n_now, source in ((5, 5, LOG), (4, 9, EXAMINED), (9, 4, EXAMINED), (6, 7, LOG)):
+    for n_before, n_now, source in (
+        (5, 5, EVENT_LOG),
+        (4, 9, EVALUATION_WINDOWS),
+        (9, 4, EVALUATION_WINDOWS),
+        (6, 7, EVENT_LOG),
+    ):
         made = watched(tiny, served_on([3] * n_before + [10] * n_now))
         assert made.source == source
         assert made.headline()["source"] == source
-        if source == LOG:
+        if source == EVENT_LOG:
             assert (about(made)["n_reference_clusters"], about(made)["n_window_clusters"]) == (n_before, n_now)
 
 
@@ -73,8 +85,9 @@ def test_the_reference_is_as_long_as_the_window_and_ends_where_it_begins(tiny: T
     days = [0, 1, 5, 6, 7, 7, 8, 13, 13, 14, 14, 15, 19, 20]
     made = watched(tiny, served_on(days))
     assert made.compared.rows() == [
-        ("reference", LOG, EPOCH + 7 * DAY, EPOCH + 14 * DAY), ("window", LOG, EPOCH + 14 * DAY, EPOCH + 21 * DAY),
-    ]  # fmt: skip
+        ("reference", EVENT_LOG, EPOCH + 7 * DAY, EPOCH + 14 * DAY),
+        ("window", EVENT_LOG, EPOCH + 14 * DAY, EPOCH + 21 * DAY),
+    ]
     assert about(made)["n_reference_clusters"] == 5, "days 7, 7, 8, 13 and 13"
     assert about(made)["n_window_clusters_seen"] == 5, "days 14, 14, 15, 19 and 20"
 
@@ -94,15 +107,15 @@ def test_one_who_asks_often_is_one_user(tiny: TinyRun) -> None:
         requests=pl.concat([once.requests.with_columns(pl.col("request_id") + f"-{n}") for n in range(9)]),
         impressions=pl.concat([once.impressions.with_columns(pl.col("request_id") + f"-{n}") for n in range(9)]),
     )
-    assert watched(tiny, often).source == EXAMINED
+    assert watched(tiny, often).source == EVALUATION_WINDOWS
 
 
 def test_without_a_log_the_last_two_examined_windows_are_compared(tiny: TinyRun) -> None:
     made, (before, last) = watched(tiny, served_on([])), tiny.splits.exams[-2:]
     assert made.drift.is_judged
     assert made.compared.rows() == [
-        ("reference", EXAMINED, tiny.splits.start_of(before), tiny.splits.start_of(last)),
-        ("window", EXAMINED, tiny.splits.start_of(last), tiny.splits.last_until),
+        ("reference", EVALUATION_WINDOWS, tiny.splits.start_of(before), tiny.splits.start_of(last)),
+        ("window", EVALUATION_WINDOWS, tiny.splits.start_of(last), tiny.splits.last_until),
     ]
     for window, n_users in ((before, "n_reference_clusters"), (last, "n_window_clusters")):
         asked = {user for name in tiny.splits.slices_of(window) for user in tiny.splits.users_of(name).tolist()}
@@ -117,9 +130,9 @@ def test_each_examined_window_is_shown_by_the_ranker_that_had_not_seen_it(tiny: 
         asked_of.append(window)
         return tiny.examined[window]
 
-    made = watch(served_on([]), tiny.examples, examined, QUICK)
+    made = window_drift(served_on([]), tiny.examples, examined, QUICK)
     assert asked_of == tiny.splits.exams
-    before, now = (examined_sample(tiny.examined[name], tiny.examples, name, 10) for name in tiny.splits.exams[-2:])
+    before, now = (evaluation_sample(tiny.examined[name], tiny.examples, name, 10) for name in tiny.splits.exams[-2:])
     alone = drift_report(make_reference(before, QUICK), now, QUICK, SHARED)
     assert made.drift.columns.equals(alone.columns)
 
@@ -139,7 +152,7 @@ def test_where_neither_the_log_nor_the_windows_have_enough_users_nothing_is_judg
     tiny: TinyRun,
 ) -> None:
     made = watched(tiny, served_on([3] * 9 + [10] * 9), QUICK.model_copy(update={"min_clusters": 500}))
-    assert (made.source, made.drift.is_judged) == (EXAMINED, False)
+    assert (made.source, made.drift.is_judged) == (EVALUATION_WINDOWS, False)
     assert made.verdict().startswith("not judged: ")
     assert "at least 500 on either side are needed" in made.verdict()
 
@@ -148,7 +161,7 @@ def test_where_neither_the_log_nor_the_windows_have_enough_users_nothing_is_judg
 def test_windows_that_asked_no_user_are_not_judged(tiny: TinyRun, n_last: int) -> None:
     gone = [name for window in tiny.splits.exams[-n_last:] for name in tiny.splits.slices_of(window)]
     fewer = replace(tiny.examples, rows=tiny.examples.rows.filter(~pl.col("slice").is_in(gone)))
-    made = watch(served_on([]), fewer, tiny.examined.__getitem__, QUICK)
+    made = window_drift(served_on([]), fewer, tiny.examined.__getitem__, QUICK)
     assert not made.drift.is_judged
     assert made.periods["period"].n_unique() == len(tiny.splits.exams) - n_last
 
@@ -165,14 +178,18 @@ def test_rows_of_another_feature_set_are_not_read(tiny: TinyRun) -> None:
     theirs = served_on([3] * 50, first_user=100, shift=9.0, feature_set="older")
     shorter = theirs.impressions.with_columns(features=pl.lit(b"\0" * 8), feature_states=pl.lit(b"\0" * 2))
     made = watched(tiny, ours.and_also(Served(requests=theirs.requests, impressions=shorter)))
-    assert (made.source, about(made)["n_reference_clusters"], about(made)["n_window_clusters_seen"]) == (LOG, 6, 6)
+    assert (made.source, about(made)["n_reference_clusters"], about(made)["n_window_clusters_seen"]) == (
+        EVENT_LOG,
+        6,
+        6,
+    )
     assert made.periods["n_clusters"].unique().to_list() == [6]
 
 
 def test_a_period_that_read_another_feature_set_is_no_reference(tiny: TinyRun) -> None:
     """As after a change of the features: until the log has filled both periods, the windows are compared."""
     before = served_on([3] * 50, first_user=100, feature_set="older")
-    assert watched(tiny, before.and_also(served_on([10] * 9))).source == EXAMINED
+    assert watched(tiny, before.and_also(served_on([10] * 9))).source == EVALUATION_WINDOWS
 
 
 def test_a_request_as_of_the_far_future_ends_no_window_and_is_no_period_of_its_own(tiny: TinyRun) -> None:
@@ -183,7 +200,7 @@ def test_a_request_as_of_the_far_future_ends_no_window_and_is_no_period_of_its_o
         impressions=asked.impressions.with_columns(requested_at=far),
     )
     made = watched(tiny, today.and_also(ahead))
-    assert (made.source, about(made)["n_window_clusters_seen"]) == (LOG, 7)
+    assert (made.source, about(made)["n_window_clusters_seen"]) == (EVENT_LOG, 7)
     assert made.periods["period"].unique().sort().to_list() == [EPOCH + 7 * DAY, EPOCH + 14 * DAY]
 
 
@@ -194,8 +211,10 @@ def test_requests_as_of_the_past_are_of_the_past_whenever_they_were_answered(tin
         requests=old.requests.with_columns(served_at=later), impressions=old.impressions.with_columns(served_at=later)
     )
     made = watched(tiny, logged)
-    assert (made.source, about(made)["n_window_clusters_seen"]) == (LOG, 6)
-    assert watched(tiny, logged.and_also(served_on([30], first_user=50))).source == EXAMINED, "one user is too few"
+    assert (made.source, about(made)["n_window_clusters_seen"]) == (EVENT_LOG, 6)
+    assert watched(tiny, logged.and_also(served_on([30], first_user=50))).source == EVALUATION_WINDOWS, (
+        "one user is too few"
+    )
 
 
 def test_what_drifted_is_what_changed_since_the_period_before_not_what_had_changed_earlier(tiny: TinyRun) -> None:
@@ -230,8 +249,8 @@ def test_what_all_users_of_a_fit_share_is_shown_and_not_judged(tiny: TinyRun) ->
 def test_a_watch_survives_the_disk(tiny: TinyRun, tmp_path: Path) -> None:
     made = watched(tiny, served_on([3] * 8 + [10] * 8))
     made.save(tmp_path)
-    again = Watch.load(tmp_path)
-    assert again.source == LOG
+    again = WindowDrift.load(tmp_path)
+    assert again.source == EVENT_LOG
     assert again.periods.equals(made.periods)
     assert again.compared.equals(made.compared)
     assert again.drift.columns.equals(made.drift.columns)
@@ -239,4 +258,33 @@ def test_a_watch_survives_the_disk(tiny: TinyRun, tmp_path: Path) -> None:
     assert again.verdict() == made.verdict()
     (tmp_path / "periods.parquet").unlink()
     with pytest.raises(ArtifactError, match=r"periods\.parquet"):
-        Watch.load(tmp_path)
+        WindowDrift.load(tmp_path)
+
+
+@pytest.mark.parametrize("k", [1, 5, N_CANDIDATES])
+def test_it_agrees_with_the_slow_loop(tiny: TinyRun, k: int) -> None:
+    """The first k places of each user of a window, best first, by the scores of the ranker that it examines."""
+    for window in tiny.splits.exams:
+        ranker, rows = tiny.examined[window], []
+        for own in tiny.examples.of_window(window).partition_by("user_id", maintain_order=True):
+            scores = ranker.score(own.select(FEATURE_NAMES).to_numpy())
+            best = sorted(range(own.height), key=lambda at: -scores[at])[:k]
+            rows += [(own["user_id"][0], *own.select(FEATURE_NAMES).row(at), scores[at]) for at in best]
+        rows.sort(key=lambda row: row[0])
+        expected = np.array([[np.nan if cell is None else cell for cell in row[1:]] for row in rows], dtype=np.float32)
+        sample = evaluation_sample(ranker, tiny.examples, window, k)
+        assert sample.names == (*FEATURE_NAMES, SCORE)
+        assert np.array_equal(sample.values, expected, equal_nan=True)
+        assert sample.clusters.tolist() == [row[0] for row in rows]
+
+
+def test_a_cluster_is_a_user_whom_the_window_asked(tiny: TinyRun) -> None:
+    sample = evaluation_sample(tiny.examined[TEST], tiny.examples, TEST, 10)
+    asked = set(np.concatenate([tiny.splits.users_of(name) for name in tiny.splits.slices_of(TEST)]).tolist())
+    assert set(sample.clusters.tolist()) == asked
+    assert np.bincount(sample.clusters).max() == 10
+
+
+def test_a_window_that_asked_no_user_has_no_rows(tiny: TinyRun) -> None:
+    sample = evaluation_sample(tiny.examined[TEST], tiny.examples, "of no name", 10)
+    assert sample.values.shape == (0, len(FEATURE_NAMES) + 1)
