@@ -44,7 +44,7 @@ first = splits.slices_of(splits.development[-1])[0]
 items = item_features(ratings, movies, splits.fit_end(first))
 model = fit_retrieval_model(ratings, items, splits.fit_end(first), TwoTowerConfig())
 parts, vectors = parts_of(model), item_vectors(model)
-n_trained, n_closed = vectors[:, parts.trained].shape[1], vectors[:, parts.closed_form].shape[1]
+n_trained, n_closed = vectors[:, parts.trained].shape[1], vectors[:, parts.ease].shape[1]
 print(f"{model.catalogue.n_items:,} movies, vectors of {n_trained} trained numbers, {n_closed} of EASE, trend and bias")
 
 # %% [markdown]
@@ -74,11 +74,11 @@ print(f"guessing {np.log(model.catalogue.n_items):.2f}, first epoch {model.losse
 users = histories_of(asked.known, model.catalogue, asked.requests["user_id"].to_numpy())
 wanted = relevant_items(asked.targets, users.user_ids)
 asking = user_vectors(model, users)
-trained_half, closed_form, trend = asking.copy(), asking.copy(), asking.copy()
-trained_half[:, parts.closed_form] = trained_half[:, parts.trend] = 0
-closed_form[:, parts.trained] = closed_form[:, parts.trend] = closed_form[:, parts.bias] = 0
-trend[:, parts.trained] = trend[:, parts.closed_form] = trend[:, parts.bias] = 0
-queries = {"all parts": asking, "trained half": trained_half, "closed form": closed_form, "trend": trend}
+trained_half, ease, trend = asking.copy(), asking.copy(), asking.copy()
+trained_half[:, parts.ease] = trained_half[:, parts.trend] = 0
+ease[:, parts.trained] = ease[:, parts.trend] = ease[:, parts.bias] = 0
+trend[:, parts.trained] = trend[:, parts.ease] = trend[:, parts.bias] = 0
+queries = {"all parts": asking, "trained half": trained_half, "closed form": ease, "trend": trend}
 found = {name: find_candidates(ExactSearch(vectors=vectors), own, users, 500).item_idx for name, own in queries.items()}
 train = histories_of(fit_ratings(ratings, splits, first), model.catalogue)
 popular = recommend(fit_popularity(train, BaselinesConfig()), users, 500)

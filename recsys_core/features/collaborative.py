@@ -44,7 +44,7 @@ def pair_recent_similarity_max(pairs: Pairs) -> Float32s:
 @feature(entity="user-item", unit="EASE weight", low=None, sources=RATED_ASSOCIATION, may_be_missing=True)
 def pair_liked_association(pairs: Pairs) -> Float32s:
     """Mean weight with which the liked items call for the item."""
-    return dots(pairs.offered, pairs.users.mean_liked())
+    return dots(pairs.target_factors, pairs.users.mean_liked())
 
 
 @feature(entity="user-item", unit="EASE weight", low=None, sources=RATED_ASSOCIATION, may_be_missing=True)
@@ -56,30 +56,30 @@ def pair_strongest_association(pairs: Pairs) -> Float32s:
         own = slice(histories.offsets[user], histories.offsets[user + 1])
         likes = histories.item_idx[own][histories.ratings[own] >= LIKED][-N_STRONGEST:]
         if len(likes):
-            strongest[user] = largest_dots(pairs.offered[user], pairs.items.learned.shown[likes])
+            strongest[user] = largest_dots(pairs.target_factors[user], pairs.items.learned.history_factors[likes])
     return strongest
 
 
 @feature(entity="user-item", unit="EASE weight", low=None, sources=RATED_ASSOCIATION, may_be_missing=True)
 def pair_disliked_association(pairs: Pairs) -> Float32s:
     """Mean weight of the items rated 2.5 stars or less: what goes with a disappointment."""
-    return dots(pairs.offered, pairs.users.mean_disliked())
+    return dots(pairs.target_factors, pairs.users.mean_disliked())
 
 
 @feature(entity="user-item", unit="EASE weight", low=None, sources=ASSOCIATION, may_be_missing=True)
 def pair_recent_association(pairs: Pairs) -> Float32s:
     """Mean weight of the five latest ratings."""
-    shown = pairs.items.learned.shown[pairs.recent]  # (n_users, n_recent, rank)
-    total = np.where(pairs.recent[:, :, None] >= 0, shown, np.float32(0)).sum(axis=1)
-    return dots(pairs.offered, total / pairs.n_recent)
+    history_factors = pairs.items.learned.history_factors[pairs.recent]  # (n_users, n_recent, rank)
+    total = np.where(pairs.recent[:, :, None] >= 0, history_factors, np.float32(0)).sum(axis=1)
+    return dots(pairs.target_factors, total / pairs.n_recent)
 
 
 @feature(entity="user-item", unit="EASE weight", low=None, sources=ASSOCIATION, may_be_missing=True)
 def pair_last_association(pairs: Pairs) -> Float32s:
     """Weight of the latest rating."""
     last = pairs.recent[:, 0]
-    shown = np.where(last[:, None] >= 0, pairs.items.learned.shown[last], np.float32(np.nan))
-    return dots(pairs.offered, shown)
+    history_factors = np.where(last[:, None] >= 0, pairs.items.learned.history_factors[last], np.float32(np.nan))
+    return dots(pairs.target_factors, history_factors)
 
 
 @feature(entity="user-item", unit="log(1 + lift)", sources=LIFTS, may_be_missing=True)

@@ -28,8 +28,8 @@ class ItemVectors:
 
     trained: Float32s  # (n_items, d) the item tower's output
     biases: Float32s  # (n_items,) of the item tower
-    shown: Float32s  # (n_items, rank) closed form: an item as part of a history
-    offered: Float32s  # (n_items, rank) closed form: an item as an answer
+    history_factors: Float32s  # (n_items, rank) closed form: an item as part of a history
+    target_factors: Float32s  # (n_items, rank) closed form: an item as an answer
     trend: Float32s  # (n_items, n_bins)
     following: sp.csr_array  # (n_items, n_items) lift of the column soon after the row
     preceding: sp.csr_array  # (n_items, n_items) lift of the column soon before the row
@@ -66,9 +66,9 @@ class ItemInputs:
         return _grains(self.genre_shares)
 
     @cached_property
-    def shown_grains(self) -> Int64s:
+    def history_factor_grains(self) -> Int64s:
         """(n_items, rank) vectors of shown items as integers, to be summed up."""
-        return _grains(self.learned.shown)
+        return _grains(self.learned.history_factors)
 
     @cached_property
     def unit_vectors(self) -> Float32s:

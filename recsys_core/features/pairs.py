@@ -27,7 +27,7 @@ class Asking:
     """The user side of the retrieval score, part by part, and of the rating model."""
 
     trained: Float32s  # (n_users, d)
-    closed_form: Float32s  # (n_users, rank), its weight included
+    ease: Float32s  # (n_users, rank), its weight included
     trend: Float32s  # (n_users, n_bins)
     rating: Float32s  # (n_users, rating_rank) of the rating model
     evidence: Float32s  # (n_ratings,) of the users' histories, as neighbours are compared by
@@ -67,9 +67,9 @@ class Pairs:
         return self.items.learned.trained.take(self.item_idx, axis=0)
 
     @cached_property
-    def offered(self) -> Float32s:
+    def target_factors(self) -> Float32s:
         """(n_users, n_candidates, rank) the closed form's vectors of the candidates."""
-        return self.items.learned.offered.take(self.item_idx, axis=0)
+        return self.items.learned.target_factors.take(self.item_idx, axis=0)
 
     @cached_property
     def genres(self) -> Float32s:

@@ -16,8 +16,8 @@ VECTORS = ("two_tower.vectors", "ratings.timestamp")
 @feature(entity="user-item", unit="logit", low=None, sources=VECTORS)
 def pair_retrieval_score(pairs: Pairs) -> Float32s:
     """The retrieval score: all parts of the retriever together."""
-    closed_form, trend = pairs.value(pair_closed_form_score), pairs.value(pair_trend_score)
-    total: Float32s = pairs.value(pair_trained_score) + closed_form + trend
+    ease, trend = pairs.value(pair_closed_form_score), pairs.value(pair_trend_score)
+    total: Float32s = pairs.value(pair_trained_score) + ease + trend
     return total
 
 
@@ -42,7 +42,7 @@ def pair_retrieval_z(pairs: Pairs) -> Float32s:
 @feature(entity="user-item", unit="standard deviations", low=None, sources=VECTORS)
 def pair_closed_form_score(pairs: Pairs) -> Float32s:
     """The part of the retrieval score that the closed form gives: items that go together."""
-    return dots(pairs.offered, pairs.asking.closed_form)
+    return dots(pairs.target_factors, pairs.asking.ease)
 
 
 @feature(entity="user-item", unit="logit", low=None, sources=VECTORS)

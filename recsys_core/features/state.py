@@ -81,8 +81,8 @@ def user_states(histories: Histories, items: ItemInputs) -> UserStates:
         totals=np.diff(running[histories.offsets], axis=0),
         n_disliked=number_of(disliked),
         n_genred=number_of(genred),
-        liked=summed(liked, items.shown_grains),
-        disliked=summed(disliked, items.shown_grains),
+        liked=summed(liked, items.history_factor_grains),
+        disliked=summed(disliked, items.history_factor_grains),
         liked_genres=summed(genred, items.genre_grains),
     )
 
@@ -144,8 +144,8 @@ def _moved(user: UserStates, items: ItemInputs, item_idx: int, stars: Float32s, 
         totals=user.totals + sign * counted(stars, items.n_ratings[one], items.years[one]),
         n_disliked=user.n_disliked + sign * is_disliked,
         n_genred=user.n_genred + sign * is_genred,
-        liked=user.liked + sign * is_liked * items.shown_grains[one],
-        disliked=user.disliked + sign * is_disliked * items.shown_grains[one],
+        liked=user.liked + sign * is_liked * items.history_factor_grains[one],
+        disliked=user.disliked + sign * is_disliked * items.history_factor_grains[one],
         liked_genres=user.liked_genres + sign * is_genred * items.genre_grains[one],
     )
 

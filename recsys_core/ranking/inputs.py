@@ -20,7 +20,7 @@ from recsys_core.features.pairs import Asking, Pairs
 from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.state import Requests, UserStates, user_states
 from recsys_core.retrieval.candidates import Candidates, Retriever, seen_at
-from recsys_core.retrieval.closed_form import evidence
+from recsys_core.retrieval.ease import evidence
 from recsys_core.retrieval.index import ItemIndex
 from recsys_core.retrieval.training import RetrievalModel
 from recsys_core.retrieval.vectors import Parts, parts_of, user_vectors
@@ -62,7 +62,7 @@ class CandidateGenerator:
         """
         asking = Asking(
             trained=vectors[:, self.parts.trained],
-            closed_form=vectors[:, self.parts.closed_form] * np.float32(self.model.closed_form_weight),
+            ease=vectors[:, self.parts.ease] * np.float32(self.model.ease_weight),
             trend=vectors[:, self.parts.trend],
             rating=self.model.rating_model.encode_users(requests.users.histories),
             evidence=evidence(requests.users.histories).astype(np.float32),
@@ -99,9 +99,9 @@ def generator_of(model: RetrievalModel, items: pl.DataFrame, index: ItemIndex | 
     learned = ItemVectors(
         trained=np.ascontiguousarray(vectors[:, parts.trained]),
         biases=np.ascontiguousarray(vectors[:, parts.bias][:, 0]),
-        shown=model.closed_form.shown,
-        offered=model.closed_form.offered,
-        trend=model.trend.offered,
+        history_factors=model.ease.history_factors,
+        target_factors=model.ease.target_factors,
+        trend=model.trend.item_factors,
         following=model.covisits.matrix,
         preceding=model.covisits.reverse,
         neighbours=model.neighbours,

@@ -23,8 +23,8 @@ NEXT_SHARE = 0.15
 class Examples:
     """One example per user: items shown and items asked for; no item of a user is in both."""
 
-    shown: Histories
-    asked: Histories
+    inputs: Histories
+    targets: Histories
     click_weights: Float32s | None = None  # (n_asked,) of what was clicked and not rated, NaN of what was rated
     first_rated_at: Int64s | None = None  # (n_items,) seconds UTC; None: every item was there from the beginning
 
@@ -36,14 +36,14 @@ class Examples:
         """
         if self.first_rated_at is None:
             return np.zeros(np.broadcast_shapes(rows.shape, item_idx.shape), dtype=np.bool_)
-        unborn: Bools = self.first_rated_at[item_idx] > self._last_asked[rows]
+        unborn: Bools = self.first_rated_at[item_idx] > self._last_target[rows]
         return unborn
 
     @cached_property
-    def _last_asked(self) -> Int64s:
+    def _last_target(self) -> Int64s:
         """(n_users,) seconds UTC of each user's last target; the least integer without targets."""
-        latest = np.full(self.asked.n_users, np.iinfo(np.int64).min)
-        np.maximum.at(latest, self.asked.rows, self.asked.timestamps)
+        latest = np.full(self.targets.n_users, np.iinfo(np.int64).min)
+        np.maximum.at(latest, self.targets.rows, self.targets.timestamps)
         return latest
 
 
@@ -55,15 +55,15 @@ def temporal(users: Histories, rng: np.random.Generator) -> Examples:
     ends with a whole second. The order within a second is that of the ids, and would favour low ones.
     """
     if not len(users.timestamps):
-        return Examples(shown=users, asked=users)
+        return Examples(inputs=users, targets=users)
     first, last = users.offsets[:-1], users.offsets[1:] - 1  # last < first where a history is empty
     cut = np.minimum(np.maximum((np.sqrt(rng.random(users.n_users)) * users.lengths).astype(np.int64), 1) + first, last)
-    is_shown = users.timestamps < users.timestamps[cut][users.rows]
-    n_shown = np.bincount(users.rows[is_shown], minlength=users.n_users)
+    is_input = users.timestamps < users.timestamps[cut][users.rows]
+    n_inputs = np.bincount(users.rows[is_input], minlength=users.n_users)
     span = np.ceil(NEXT_SHARE * users.lengths).astype(np.int64)
-    until = users.timestamps[np.minimum(first + n_shown + span - 1, last)]  # second of the last rating asked for
+    until = users.timestamps[np.minimum(first + n_inputs + span - 1, last)]  # second of the last rating asked for
     return Examples(
-        shown=_part(users, is_shown), asked=_part(users, ~is_shown & (users.timestamps <= until[users.rows]))
+        inputs=_part(users, is_input), targets=_part(users, ~is_input & (users.timestamps <= until[users.rows]))
     )
 
 
@@ -71,7 +71,7 @@ def denoising(users: Histories, rng: np.random.Generator) -> Examples:
     """Hide a random share of each history, between 20 and 80 %, and ask for it."""
     hidden_share = rng.uniform(0.2, 0.8, users.n_users)
     is_hidden = rng.random(len(users.item_idx)) < hidden_share[users.rows]
-    return Examples(shown=_part(users, ~is_hidden), asked=_part(users, is_hidden))
+    return Examples(inputs=_part(users, ~is_hidden), targets=_part(users, is_hidden))
 
 
 def with_clicks(examples: Examples, clicked: Histories, *, only_later: bool) -> Examples:
@@ -82,26 +82,26 @@ def with_clicks(examples: Examples, clicked: Histories, *, only_later: bool) -> 
         clicked: clicks of the same users, on items that they have not rated, with weights in place of stars.
         only_later: ask only for clicks after what is shown.
     """
-    last_shown = np.full(clicked.n_users, np.iinfo(np.int64).min)
-    np.maximum.at(last_shown, examples.shown.rows, examples.shown.timestamps)
-    kept = _part(clicked, (clicked.timestamps > last_shown[clicked.rows]) | (not only_later))
-    asked, unrated = examples.asked, np.full(len(kept.item_idx), np.nan, dtype=np.float32)
-    order = np.argsort(np.concatenate([asked.rows, kept.rows]), kind="stable")
+    last_input = np.full(clicked.n_users, np.iinfo(np.int64).min)
+    np.maximum.at(last_input, examples.inputs.rows, examples.inputs.timestamps)
+    kept = _part(clicked, (clicked.timestamps > last_input[clicked.rows]) | (not only_later))
+    targets, unrated = examples.targets, np.full(len(kept.item_idx), np.nan, dtype=np.float32)
+    order = np.argsort(np.concatenate([targets.rows, kept.rows]), kind="stable")
 
     def joined(ours: npt.NDArray[Any], theirs: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.concatenate([ours, theirs])[order]
 
     return Examples(
-        shown=examples.shown,
-        asked=Histories(
-            user_ids=asked.user_ids,
-            offsets=asked.offsets + kept.offsets,
-            item_idx=joined(asked.item_idx, kept.item_idx),
-            ratings=joined(asked.ratings, unrated),
-            timestamps=joined(asked.timestamps, kept.timestamps),
-            n_items=asked.n_items,
+        inputs=examples.inputs,
+        targets=Histories(
+            user_ids=targets.user_ids,
+            offsets=targets.offsets + kept.offsets,
+            item_idx=joined(targets.item_idx, kept.item_idx),
+            ratings=joined(targets.ratings, unrated),
+            timestamps=joined(targets.timestamps, kept.timestamps),
+            n_items=targets.n_items,
         ),
-        click_weights=joined(np.full_like(asked.ratings, np.nan), kept.ratings),
+        click_weights=joined(np.full_like(targets.ratings, np.nan), kept.ratings),
         first_rated_at=examples.first_rated_at,
     )
 
@@ -112,11 +112,11 @@ def target_weights(examples: Examples, other_weight: float) -> Float32s:
     It is divided by the root of the user's number of targets, which lies between two extremes: one vote per user, and
     one vote per rating, with which few users rule.
     """
-    asked, clicks = examples.asked, examples.click_weights
-    weight = np.where(asked.ratings >= LIKED, 1.0, other_weight)
+    targets, clicks = examples.targets, examples.click_weights
+    weight = np.where(targets.ratings >= LIKED, 1.0, other_weight)
     if clicks is not None:
         weight = np.where(np.isnan(clicks), weight, clicks)
-    return (weight / np.sqrt(np.maximum(asked.lengths, 1))[asked.rows]).astype(np.float32)
+    return (weight / np.sqrt(np.maximum(targets.lengths, 1))[targets.rows]).astype(np.float32)
 
 
 def _part(users: Histories, chosen: Bools) -> Histories:

@@ -29,9 +29,9 @@ def full_softmax(
     # What was shown is never an answer: seen items are filtered when serving, so their mass must not count here. As a
     # step of its own that would copy all scores, there and back. The softmax of the least of all floats is 0, and so
     # its gradient; that of -inf is not, for a user who was shown the whole catalogue.
-    shown = torch.from_numpy(examples.shown.rows), torch.from_numpy(examples.shown.item_idx)
-    logits.detach()[shown] = torch.finfo(logits.dtype).min
-    rows, items = torch.from_numpy(examples.asked.rows), torch.from_numpy(examples.asked.item_idx)
+    inputs = torch.from_numpy(examples.inputs.rows), torch.from_numpy(examples.inputs.item_idx)
+    logits.detach()[inputs] = torch.finfo(logits.dtype).min
+    rows, items = torch.from_numpy(examples.targets.rows), torch.from_numpy(examples.targets.item_idx)
     if examples.first_rated_at is not None:
         all_rows, all_items = np.arange(len(logits))[:, None], np.arange(len(item_vectors))
         unborn = torch.from_numpy(examples.is_unborn(all_rows, all_items))
@@ -59,8 +59,8 @@ def sampled_softmax(
         other_weight: weight of a rating below a like.
     """
     scores = sampled_scores(user_vectors, towers, examples, negatives)
-    n_asked = len(examples.asked.item_idx)
-    picked = scores.own[:n_asked] - scores.log_sum(scores.own_rows[:n_asked])
+    n_targets = len(examples.targets.item_idx)
+    picked = scores.own[:n_targets] - scores.log_sum(scores.own_rows[:n_targets])
     return _mean_loss(picked, examples, other_weight)
 
 
@@ -89,8 +89,8 @@ def sampled_scores(
     user_vectors: torch.Tensor, towers: TwoTower, examples: Examples, negatives: Negatives
 ) -> SampledScores:
     """Scores of what each user rated and was not shown, and corrected ones of what was drawn."""
-    own_items = torch.cat([torch.from_numpy(examples.asked.item_idx), torch.from_numpy(negatives.later_items)])
-    own_rows = torch.cat([torch.from_numpy(examples.asked.rows), torch.from_numpy(negatives.later_rows)])
+    own_items = torch.cat([torch.from_numpy(examples.targets.item_idx), torch.from_numpy(negatives.later_items)])
+    own_rows = torch.cat([torch.from_numpy(examples.targets.rows), torch.from_numpy(negatives.later_rows)])
     drawn = torch.from_numpy(negatives.item_idx)
     needed, place = torch.unique(torch.cat([own_items, drawn]), return_inverse=True)
     vectors = towers.items(needed)  # (n_needed, dim + 1)

@@ -61,11 +61,11 @@ class Sampler:
         of_others = (n_batch - 1) / n_batch * n_all / max(n_all - 1, 1)
         item_idx, n_drawn = np.unique(np.concatenate([from_batch, from_catalogue]), return_counts=True)
         is_own = np.zeros((n_batch, len(item_idx)), dtype=np.bool_)
-        for own in (batch, examples.asked):  # what is asked for may have been clicked alone
+        for own in (batch, examples.targets):  # what is asked for may have been clicked alone
             at = np.minimum(np.searchsorted(item_idx, own.item_idx), len(item_idx) - 1)
             drawn = item_idx[at] == own.item_idx
             is_own[own.rows[drawn], at[drawn]] = True
-        used = np.concatenate([_keys(examples.shown), _keys(examples.asked)])
+        used = np.concatenate([_keys(examples.inputs), _keys(examples.targets)])
         is_later = ~np.isin(_keys(batch), used) & ~examples.is_unborn(batch.rows, batch.item_idx)
         return Negatives(
             item_idx=item_idx,
@@ -77,7 +77,7 @@ class Sampler:
         )
 
     def _histories(self, examples: Examples) -> Histories:
-        return self.users.select(np.searchsorted(self.users.user_ids, examples.asked.user_ids))
+        return self.users.select(np.searchsorted(self.users.user_ids, examples.targets.user_ids))
 
 
 def sampler_of(users: Histories, n_negatives: int) -> Sampler:

@@ -10,7 +10,7 @@ import numpy as np
 
 from recsys_core.data.histories import Histories
 from recsys_core.features.neighbours import Neighbours
-from recsys_core.retrieval.closed_form import evidence
+from recsys_core.retrieval.ease import evidence
 
 MOST_USERS = 2_000
 """Latest users kept: bounds size and time for any data set."""

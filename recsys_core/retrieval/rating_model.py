@@ -15,8 +15,8 @@ from threadpoolctl import threadpool_limits
 
 from recsys_core.arrays import Float32s
 from recsys_core.data.histories import Histories
-from recsys_core.retrieval.closed_form import largest_factors
 from recsys_core.retrieval.config import TwoTowerConfig
+from recsys_core.retrieval.ease import largest_factors
 from recsys_core.seeding import child
 
 ITEM_SHRINK, USER_SHRINK = 10.0, 5.0

@@ -15,8 +15,8 @@ from recsys_core.data.histories import Catalogue
 from recsys_core.days import moment
 from recsys_core.errors import REBUILD, ArtifactError
 from recsys_core.features.neighbours import Neighbours
-from recsys_core.retrieval.closed_form import ClosedForm
 from recsys_core.retrieval.covisits import CoVisits
+from recsys_core.retrieval.ease import EaseFactors
 from recsys_core.retrieval.rating_model import RatingModel
 from recsys_core.retrieval.towers import TwoTower
 from recsys_core.retrieval.training import LinearParts, RetrievalModel
@@ -71,7 +71,7 @@ def _model(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> Retriev
     return RetrievalModel(
         towers=towers.eval(),
         linear=linear,
-        closed_form_weight=about["closed_form_weight"],
+        ease_weight=about["closed_form_weight"],
         new_item_share=about["new_item_share"],
         catalogue=Catalogue(item_ids=item_ids),
         first_rated_at=first_rated_at,
@@ -83,12 +83,12 @@ def _model(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> Retriev
 
 def _linear_parts(tensors: dict[str, torch.Tensor], about: dict[str, float], n_items: int) -> LinearParts:
     """The parts that are fitted without training; removes their tensors."""
-    closed_form = ClosedForm(
-        shown=tensors.pop("closed_form.shown").numpy(),
+    ease = EaseFactors(
+        history_factors=tensors.pop("closed_form.shown").numpy(),
         gains=tensors.pop("closed_form.gains").numpy(),
         recency_power=about["closed_form_recency"],
     )
-    trend = Trend(starts=tensors.pop("trend.starts").numpy(), offered=tensors.pop("trend.offered").numpy())
+    trend = Trend(starts=tensors.pop("trend.starts").numpy(), item_factors=tensors.pop("trend.offered").numpy())
     covisits = CoVisits(
         offsets=tensors.pop("covisits.offsets").numpy(),
         followers=tensors.pop("covisits.followers").numpy().astype(np.int64),
@@ -107,9 +107,7 @@ def _linear_parts(tensors: dict[str, torch.Tensor], about: dict[str, float], n_i
         factors=tensors.pop("rating_model.factors").numpy(),
         gains=tensors.pop("rating_model.gains").numpy(),
     )
-    return LinearParts(
-        closed_form=closed_form, trend=trend, rating_model=rating_model, covisits=covisits, neighbours=neighbours
-    )
+    return LinearParts(ease=ease, trend=trend, rating_model=rating_model, covisits=covisits, neighbours=neighbours)
 
 
 def _save(model: RetrievalModel, path: Path) -> None:
@@ -117,10 +115,10 @@ def _save(model: RetrievalModel, path: Path) -> None:
     tensors["item_ids"] = torch.tensor(model.catalogue.item_ids)
     tensors["first_rated_at"] = torch.from_numpy(model.first_rated_at)
     tensors["losses"] = torch.from_numpy(model.losses)
-    tensors["closed_form.shown"] = torch.from_numpy(model.closed_form.shown)
-    tensors["closed_form.gains"] = torch.from_numpy(model.closed_form.gains)
+    tensors["closed_form.shown"] = torch.from_numpy(model.ease.history_factors)
+    tensors["closed_form.gains"] = torch.from_numpy(model.ease.gains)
     tensors["trend.starts"] = torch.from_numpy(model.trend.starts)
-    tensors["trend.offered"] = torch.from_numpy(model.trend.offered)
+    tensors["trend.offered"] = torch.from_numpy(model.trend.item_factors)
     tensors["covisits.offsets"] = torch.from_numpy(model.covisits.offsets)
     tensors["covisits.followers"] = torch.from_numpy(model.covisits.followers.astype(np.int32))  # half the bytes
     tensors["covisits.lifts"] = torch.from_numpy(model.covisits.lifts)
@@ -135,9 +133,9 @@ def _save(model: RetrievalModel, path: Path) -> None:
         "dim": model.towers.dim,
         "fit_end": model.fit_end,
         "fitted_on": model.fitted_on,
-        "closed_form_weight": model.closed_form_weight,
+        "closed_form_weight": model.ease_weight,
         "new_item_share": model.new_item_share,
-        "closed_form_recency": model.closed_form.recency_power,
+        "closed_form_recency": model.ease.recency_power,
         "rating_mean": model.rating_model.mean,
     }
     # One metadata entry, because safetensors writes several in an order that changes from run to run.

@@ -17,9 +17,9 @@ from recsys_core.data.ratings_table import ratings_digest
 from recsys_core.features.content import content_matrix
 from recsys_core.features.neighbours import Neighbours
 from recsys_core.feedback.labels import still_implicit
-from recsys_core.retrieval.closed_form import ClosedForm, fit_closed_form
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.covisits import CoVisits, fit_covisits
+from recsys_core.retrieval.ease import EaseFactors, fit_ease_factors
 from recsys_core.retrieval.examples import Examples, denoising, temporal, with_clicks
 from recsys_core.retrieval.losses import full_softmax, sampled_softmax
 from recsys_core.retrieval.negatives import Negatives, sampler_of
@@ -42,7 +42,7 @@ _DRAWING = threading.Lock()
 class LinearParts:
     """The parts in closed form, fitted beside the trained towers in seconds instead of minutes."""
 
-    closed_form: ClosedForm
+    ease: EaseFactors
     trend: Trend
     rating_model: RatingModel
     covisits: CoVisits
@@ -55,7 +55,7 @@ class RetrievalModel:
 
     towers: TwoTower
     linear: LinearParts
-    closed_form_weight: float
+    ease_weight: float
     catalogue: Catalogue
     first_rated_at: Int64s  # (n_items,) seconds UTC or NEVER: until then an item is no negative and no rated candidate
     new_item_share: float  # of the candidates, for items that were never rated
@@ -79,9 +79,9 @@ class RetrievalModel:
         return np.flatnonzero(self.first_rated_at == NEVER)
 
     @property
-    def closed_form(self) -> ClosedForm:
+    def ease(self) -> EaseFactors:
         """EASE as vectors."""
-        return self.linear.closed_form
+        return self.linear.ease
 
     @property
     def trend(self) -> Trend:
@@ -200,7 +200,7 @@ def fit_retrieval_model(
         model = RetrievalModel(
             towers=towers,
             linear=linear,
-            closed_form_weight=config.closed_form_weight,
+            ease_weight=config.closed_form_weight,
             catalogue=catalogue,
             first_rated_at=first,
             new_item_share=config.new_item_share,
@@ -221,7 +221,7 @@ def fit_retrieval_model(
 def fit_linear_parts(users: Histories, fit_end: int, config: TwoTowerConfig) -> LinearParts:
     """Everything that needs no training, from the histories of all users before `fit_end` (seconds UTC)."""
     return LinearParts(
-        closed_form=fit_closed_form(users, config),
+        ease=fit_ease_factors(users, config),
         trend=fit_trend(users, config),
         rating_model=fit_rating_model(users, config),
         covisits=fit_covisits(users),
@@ -333,10 +333,10 @@ def _loss(
     negatives: Negatives | None = None,
 ) -> torch.Tensor:
     """Cross-entropy of the asked items; over the whole catalogue, or over negatives that represent it."""
-    shown = history_batch(examples.shown)
+    inputs = history_batch(examples.inputs)
     keep = 1 - config.history_dropout
-    kept = torch.bernoulli(torch.full((len(shown.item),), keep), generator=chance) / keep
-    vectors = towers.users(shown, kept, only_needed=negatives is not None)  # (n_users, dim + 1)
+    kept = torch.bernoulli(torch.full((len(inputs.item),), keep), generator=chance) / keep
+    vectors = towers.users(inputs, kept, only_needed=negatives is not None)  # (n_users, dim + 1)
     body = _dropout(vectors[:, :-1], config.vector_dropout, chance)
     vectors = torch.cat([body, vectors[:, -1:]], dim=1)
     if negatives is None:

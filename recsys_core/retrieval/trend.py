@@ -20,8 +20,8 @@ import numpy as np
 from recsys_core.arrays import Float32s, Float64s, Int64s
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
-from recsys_core.retrieval.closed_form import evidence
 from recsys_core.retrieval.config import TwoTowerConfig
+from recsys_core.retrieval.ease import evidence
 
 N_BINS = 32
 
@@ -37,7 +37,7 @@ class Trend:
     """Popularity by time, relative to that of all time."""
 
     starts: Int64s  # (n_bins,) seconds UTC, ascending; the first bin reaches back, the last forward, without end
-    offered: Float32s  # (n_items, n_bins), its weight included
+    item_factors: Float32s  # (n_items, n_bins), its weight included
 
     @property
     def n_bins(self) -> int:
@@ -58,7 +58,7 @@ class Trend:
 def fit_trend(users: Histories, config: TwoTowerConfig) -> Trend:
     """The trend of every item in the users' ratings; no bins come back where there are no ratings."""
     if not len(users.timestamps):
-        return Trend(starts=np.zeros(0, dtype=np.int64), offered=np.zeros((users.n_items, 0), dtype=np.float32))
+        return Trend(starts=np.zeros(0, dtype=np.int64), item_factors=np.zeros((users.n_items, 0), dtype=np.float32))
     edges = np.quantile(users.timestamps, np.linspace(0, 1, N_BINS + 1))
     starts = edges[:-1].astype(np.int64)
     counts = np.zeros((N_BINS, users.n_items))
@@ -71,7 +71,7 @@ def fit_trend(users: Histories, config: TwoTowerConfig) -> Trend:
     trend = config.trend_weight * np.log((around + PRIOR) / (total + PRIOR))
     ends = np.append(starts[1:], users.timestamps.max() + 1)
     trend += config.recent_weight * np.log1p(_recent_likes(users, ends, config.recent_share))
-    return Trend(starts=starts, offered=np.ascontiguousarray(trend.T, dtype=np.float32))
+    return Trend(starts=starts, item_factors=np.ascontiguousarray(trend.T, dtype=np.float32))
 
 
 def _recent_likes(users: Histories, ends: Int64s, share: float) -> Float64s:

@@ -20,17 +20,17 @@ class Parts:
     """The place of each part in a vector."""
 
     trained: slice
-    closed_form: slice
+    ease: slice
     trend: slice
     bias: slice
 
 
 def parts_of(model: RetrievalModel) -> Parts:
     """The layout of the vectors of a tower."""
-    ends = np.cumsum([model.towers.dim, model.closed_form.rank, model.trend.n_bins]).tolist()
+    ends = np.cumsum([model.towers.dim, model.ease.rank, model.trend.n_bins]).tolist()
     return Parts(
         trained=slice(0, ends[0]),
-        closed_form=slice(ends[0], ends[1]),
+        ease=slice(ends[0], ends[1]),
         trend=slice(ends[1], ends[2]),
         bias=slice(ends[2], ends[2] + 1),
     )
@@ -39,7 +39,7 @@ def parts_of(model: RetrievalModel) -> Parts:
 def user_vectors(model: RetrievalModel, users: Histories) -> Float32s:
     """(n_users, dim + rank + bins + 1) of histories, as at serving time."""
     trained = model.user_encoder.encode(users)  # (n_users, dim + 1), the last entry 1
-    closed = model.closed_form.encode_users(users)  # (n_users, rank)
+    closed = model.ease.encode_users(users)  # (n_users, rank)
     return np.concatenate([trained[:, :-1], closed, model.trend.encode_users(users), trained[:, -1:]], axis=1)
 
 
@@ -50,7 +50,7 @@ def rating_vectors(model: RetrievalModel, users: Histories) -> Float32s:
     the 1 that the bias is multiplied by.
     """
     trained = model.user_encoder.encode_ratings(users)  # (n_ratings, dim)
-    closed = model.closed_form.encode_ratings(users)  # (n_ratings, rank)
+    closed = model.ease.encode_ratings(users)  # (n_ratings, rank)
     shared = np.zeros((len(trained), model.trend.n_bins + 1), dtype=np.float32)
     return np.concatenate([trained, closed, shared], axis=1)
 
@@ -58,8 +58,8 @@ def rating_vectors(model: RetrievalModel, users: Histories) -> Float32s:
 def item_vectors(model: RetrievalModel) -> Float32s:
     """(n_items, dim + rank + bins + 1); the weights are in here, so that user vectors need not know them."""
     trained = encode_items(model.towers)  # (n_items, dim + 1), the last entry the bias
-    closed = model.closed_form.offered * np.float32(model.closed_form_weight)  # (n_items, rank)
-    return np.concatenate([trained[:, :-1], closed, model.trend.offered, trained[:, -1:]], axis=1)
+    closed = model.ease.target_factors * np.float32(model.ease_weight)  # (n_items, rank)
+    return np.concatenate([trained[:, :-1], closed, model.trend.item_factors, trained[:, -1:]], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -142,8 +142,8 @@ FAULTS_OF_TIME = (
         number=4,
         what="towers are shown what they are asked for",
         where=denoising,
-        before="Examples(shown=_part(users, ~is_hidden), asked=_part(users, is_hidden))",
-        after="Examples(shown=users, asked=_part(users, is_hidden))",
+        before="Examples(inputs=_part(users, ~is_hidden), targets=_part(users, is_hidden))",
+        after="Examples(inputs=users, targets=_part(users, is_hidden))",
         tests=("tests/core/retrieval/test_examples.py::test_nothing_is_both_shown_and_asked",),
     ),
     Fault(

@@ -81,8 +81,8 @@ def test_a_hold_out_hides_its_likes_from_its_models(tiny: TinyRun) -> None:
 def unborn_for_one() -> Examples:
     """Two users are shown item 0 and asked for item 1: the first long before item 3 is there, the second after."""
     return Examples(
-        shown=histories_from([[(0, 5.0, 100)], [(0, 5.0, 900)]], 4),
-        asked=histories_from([[(1, 5.0, 200)], [(1, 5.0, 950)]], 4),
+        inputs=histories_from([[(0, 5.0, 100)], [(0, 5.0, 900)]], 4),
+        targets=histories_from([[(1, 5.0, 200)], [(1, 5.0, 950)]], 4),
         first_rated_at=BORN_AT,
     )
 

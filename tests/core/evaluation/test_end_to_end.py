@@ -134,8 +134,8 @@ def test_frozen_answers_are_those_of_the_models_of_the_first_step(inputs: System
         model = inputs.model_of(name)
         if name in firsts:
             return model
-        closed_form = replace(model.closed_form, gains=-model.closed_form.gains)
-        return replace(model, linear=replace(model.linear, closed_form=closed_form))
+        ease = replace(model.ease, gains=-model.ease.gains)
+        return replace(model, linear=replace(model.linear, ease=ease))
 
     report = evaluate_end_to_end(replace(inputs, model_of=model_of), CONFIG)
     same, other = (one.per_user.filter(protocol=FROZEN) for one in (report, whole))

@@ -68,7 +68,7 @@ class Asked:
             requested_at=self.requested_at[chosen],
             asking=Asking(
                 trained=own.trained[chosen],
-                closed_form=own.closed_form[chosen],
+                ease=own.ease[chosen],
                 trend=own.trend[chosen],
                 rating=own.rating[chosen],
                 evidence=evidence_of(users),
@@ -97,15 +97,13 @@ def ask(
     rng = np.random.default_rng(5)
     item_idx = np.stack([rng.permutation(catalogue.n_items)[:n_candidates] for _ in range(users.n_users)])
     item_idx[::3, n_candidates // 2 :] = -1
-    trained, closed_form, trend, rating = (normal(rng, users.n_users, d) for d in (DIM, RANK, N_BINS, RATING_RANK))
+    trained, ease, trend, rating = (normal(rng, users.n_users, d) for d in (DIM, RANK, N_BINS, RATING_RANK))
     return Asked(
         users=users,
         requested_at=requests["requested_at"].to_numpy(),
         items=items,
         side=item_inputs(items, names_of("item"), catalogue, random_vectors(catalogue.n_items, rng), as_of),
-        asking=Asking(
-            trained=trained, closed_form=closed_form, trend=trend, rating=rating, evidence=evidence_of(users)
-        ),
+        asking=Asking(trained=trained, ease=ease, trend=trend, rating=rating, evidence=evidence_of(users)),
         item_idx=item_idx,
         exposures=random_exposures(requests, catalogue, item_idx),
     )
@@ -171,8 +169,8 @@ def random_vectors(n_items: int, rng: np.random.Generator, rank: int = RANK) -> 
     return ItemVectors(
         trained=normal(rng, n_items, DIM),
         biases=normal(rng, n_items),
-        shown=normal(rng, n_items, rank),
-        offered=normal(rng, n_items, rank),
+        history_factors=normal(rng, n_items, rank),
+        target_factors=normal(rng, n_items, rank),
         trend=normal(rng, n_items, N_BINS),
         following=lifts,
         preceding=lifts.T.tocsr(),
@@ -215,8 +213,8 @@ def side_of(
         learned=ItemVectors(
             trained=array,
             biases=np.zeros(n_items, dtype=np.float32),
-            shown=array,
-            offered=array,
+            history_factors=array,
+            target_factors=array,
             trend=np.zeros((n_items, 1), dtype=np.float32),
             following=nothing,
             preceding=nothing,
@@ -246,9 +244,9 @@ def pairs_of(
 def asking_nothing(users: Histories, side: ItemInputs) -> Asking:
     """Vectors of zeros, and the evidence of the histories."""
     learned = side.learned
-    parts = (learned.trained, learned.offered, learned.trend, learned.rating_factors)
-    trained, closed_form, trend, rating = (np.zeros((users.n_users, part.shape[1]), dtype=np.float32) for part in parts)
-    return Asking(trained=trained, closed_form=closed_form, trend=trend, rating=rating, evidence=evidence_of(users))
+    parts = (learned.trained, learned.target_factors, learned.trend, learned.rating_factors)
+    trained, ease, trend, rating = (np.zeros((users.n_users, part.shape[1]), dtype=np.float32) for part in parts)
+    return Asking(trained=trained, ease=ease, trend=trend, rating=rating, evidence=evidence_of(users))
 
 
 def column(block: FeatureBlock, name: str) -> Float32s:

@@ -70,7 +70,7 @@ def asked_by_hand(history: Sequence[Rating], requested_at: int = AS_OF + DAY, si
         requested_at=np.array([requested_at]),
         items=pl.DataFrame(),
         side=side,
-        asking=replace(asking_nothing(users, side), trained=one, closed_form=one),
+        asking=replace(asking_nothing(users, side), trained=one, ease=one),
         item_idx=np.array([[0, 1, 2, -1]]),
     )
 

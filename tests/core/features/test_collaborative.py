@@ -101,10 +101,12 @@ def all_associations(
 def associations_of(history: Sequence[Rating], weights: Sequence[float]) -> dict[str, float]:
     """The features of the last item, for which history item j calls with the j-th weight."""
     n_items = len(weights) + 1
-    shown, offered = np.zeros((n_items, 1), np.float32), np.zeros((n_items, 1), np.float32)
-    shown[:-1, 0], offered[-1] = weights, 1
-    side = side_of(shown.tolist())
-    pairs = pairs_of([history], [[n_items - 1]], replace(side, learned=replace(side.learned, offered=offered)))
+    history_factors, target_factors = np.zeros((n_items, 1), np.float32), np.zeros((n_items, 1), np.float32)
+    history_factors[:-1, 0], target_factors[-1] = weights, 1
+    side = side_of(history_factors.tolist())
+    pairs = pairs_of(
+        [history], [[n_items - 1]], replace(side, learned=replace(side.learned, target_factors=target_factors))
+    )
     return {
         one.name.removeprefix("pair_").removesuffix("_association"): pairs.value(one).item() for one in ASSOCIATIONS
     }
@@ -115,7 +117,10 @@ def slow_associations(users: Histories, row: int, item: int) -> dict[str, float]
     own = slice(users.offsets[row], users.offsets[row + 1])
     stars = users.ratings[own].tolist()
     learned = ASSOCIATED.learned
-    called = [float(np.dot(learned.shown[other].astype(float), learned.offered[item])) for other in users.item_idx[own]]
+    called = [
+        float(np.dot(learned.history_factors[other].astype(float), learned.target_factors[item]))
+        for other in users.item_idx[own]
+    ]
 
     def mean(chosen: list[float]) -> float:
         return sum(chosen) / len(chosen) if chosen else NAN

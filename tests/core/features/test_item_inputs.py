@@ -46,7 +46,7 @@ def test_an_item_that_the_table_lacks_has_nothing_that_is_known() -> None:
 def test_types_are_those_that_the_ranker_and_the_sums_read() -> None:
     side = gathered(ITEMS, [10, 15, 30])
     assert side.features.dtype == side.years.dtype == side.genre_shares.dtype == np.float32
-    assert side.n_ratings.dtype == side.genre_grains.dtype == side.shown_grains.dtype == np.int64
+    assert side.n_ratings.dtype == side.genre_grains.dtype == side.history_factor_grains.dtype == np.int64
     assert side.features.flags.c_contiguous
 
 
@@ -64,8 +64,8 @@ def test_a_vector_of_nothing_stays_nothing_and_all_others_have_length_one() -> N
 
 def test_grains_are_as_fine_as_the_vectors_and_cannot_run_over() -> None:
     side = side_of([[0.1, -0.1], [1 / 3, 3.7]])
-    assert np.abs(side.shown_grains / GRAIN - side.learned.shown).max() <= 0.5 / GRAIN
-    assert side.shown_grains[0].tolist() == [
+    assert np.abs(side.history_factor_grains / GRAIN - side.learned.history_factors).max() <= 0.5 / GRAIN
+    assert side.history_factor_grains[0].tolist() == [
         round(float(np.float32(0.1)) * GRAIN),
         -round(float(np.float32(0.1)) * GRAIN),
     ]

@@ -35,13 +35,13 @@ def test_numbers_by_hand() -> None:
         THREE.learned,
         trained=np.array([[1, 2]] * 3, dtype=np.float32),
         biases=np.array([0.5, 0, 0], dtype=np.float32),
-        offered=np.array([[3]] * 3, dtype=np.float32),
+        target_factors=np.array([[3]] * 3, dtype=np.float32),
         trend=np.array([[4, 5]] * 3, dtype=np.float32),
     )
     asking = replace(
         asking_nothing(histories_from([[]], 3), THREE),
         trained=np.array([[10, 1]], dtype=np.float32),
-        closed_form=np.array([[-2]], dtype=np.float32),
+        ease=np.array([[-2]], dtype=np.float32),
         trend=np.array([[0, 1]], dtype=np.float32),
     )
     pairs = pairs_of([[]], [[0, 1]], replace(THREE, learned=learned), asking)

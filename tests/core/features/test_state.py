@@ -130,7 +130,7 @@ def test_means_are_those_of_the_slow_loop_to_float_precision() -> None:
     for row in range(users.n_users):
         own = slice(users.offsets[row], users.offsets[row + 1])
         liked = users.item_idx[own][users.ratings[own] >= 4]
-        expected = SIDE.learned.shown[liked].astype(float).mean(axis=0) if len(liked) else np.full(9, np.nan)
+        expected = SIDE.learned.history_factors[liked].astype(float).mean(axis=0) if len(liked) else np.full(9, np.nan)
         np.testing.assert_allclose(found[row], expected, rtol=1e-6, atol=1e-7)
 
 
@@ -148,7 +148,7 @@ def test_a_user_alone_has_the_bits_of_the_batch() -> None:
 def test_of_nobody_there_are_shapes_all_the_same(n_users: int) -> None:
     state = afresh(*[[]] * n_users)
     assert state.totals.shape == (n_users, 6)
-    assert state.liked.shape == (n_users, SIDE.learned.shown.shape[1])
+    assert state.liked.shape == (n_users, SIDE.learned.history_factors.shape[1])
     assert not state.totals.any()
 
 

@@ -20,7 +20,7 @@ from recsys_core.monitoring import replay
 from recsys_core.monitoring.clustered_sample import SCORE
 from recsys_core.monitoring.parity import COLUMNS, LIST_FAULTS, N_SLOTS, ParityReport, parity_report
 from recsys_core.monitoring.served import Served, historical_requests
-from recsys_core.retrieval.closed_form import ClosedForm
+from recsys_core.retrieval.ease import EaseFactors
 from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.requests import Clicked, Rated, Request
@@ -651,8 +651,8 @@ def test_the_number_of_threads_changes_no_bit_of_a_user() -> None:
     users, encoded = random_histories(0, n_users=20, n_items=9_000), []
     for n_threads in (1, 2):
         with threadpool_limits(limits=n_threads, user_api="blas"):
-            closed_form = ClosedForm(shown=vectors, gains=gains, recency_power=0.5)
-            encoded.append(closed_form.encode_users(users))
+            ease = EaseFactors(history_factors=vectors, gains=gains, recency_power=0.5)
+            encoded.append(ease.encode_users(users))
     assert np.array_equal(*encoded)
 
 

@@ -57,12 +57,12 @@ def test_the_retrieval_score_that_the_ranker_reads_is_the_one_that_was_searched_
 
 
 def test_each_part_of_the_score_is_its_half_of_the_retriever(tiny: TinyRun) -> None:
-    model = replace(tiny.model, closed_form_weight=0.37)
+    model = replace(tiny.model, ease_weight=0.37)
     known, asked = known_ratings(tiny.ratings, tiny.splits, tiny.asked), tiny.splits.requests(tiny.asked)
     inputs = generate_candidates(generator_of(model, tiny.item_rows), known, asked, n_candidates=N_CANDIDATES)
     features = candidate_features(inputs)
-    closed = model.closed_form.encode_users(inputs.users) @ model.closed_form.offered.T * 0.37
-    trend = model.trend.encode_users(inputs.users) @ model.trend.offered.T
+    closed = model.ease.encode_users(inputs.users) @ model.ease.target_factors.T * 0.37
+    trend = model.trend.encode_users(inputs.users) @ model.trend.item_factors.T
     for name, scores in (("pair_closed_form_score", closed), ("pair_trend_score", trend)):
         expected = np.take_along_axis(scores, inputs.candidates.item_idx, axis=1)
         np.testing.assert_allclose(features[..., FEATURE_NAMES.index(name)], expected, rtol=1e-4, atol=1e-5)
@@ -145,7 +145,7 @@ def test_somebody_unknown_gets_what_everybody_new_gets(tiny: TinyRun) -> None:
     asked = pl.DataFrame({"user_id": [stranger["user_id"][0], 10**6], "requested_at": [2_000_000_000] * 2})
     inputs = generate_candidates(tiny.generator(indexed=True), stranger, asked, n_candidates=10)
     everyone = np.array([*tiny.model.towers.everyone.tolist(), 1.0], dtype=np.float32)
-    now = tiny.model.trend.offered[:, -1]
+    now = tiny.model.trend.item_factors[:, -1]
     best = np.argsort(-(encode_items(tiny.model.towers) @ everyone + now))[:10]
     assert inputs.candidates.item_idx.tolist() == [best.tolist()] * 2
     features = candidate_features(inputs)

@@ -69,7 +69,7 @@ def gradient(towers: TwoTower, loss: torch.Tensor) -> Float64s:
 
 def both_gradients(towers: TwoTower, examples: Examples, negatives: Negatives) -> tuple[Float64s, Float64s]:
     """Of the full and of the sampled loss, by every parameter."""
-    users = history_batch(examples.shown)
+    users = history_batch(examples.inputs)
     full = gradient(towers, full_softmax(towers.users(users), towers.items(), examples, WEIGHT))
     sampled = gradient(
         towers, sampled_softmax(towers.users(users, only_needed=True), towers, examples, negatives, WEIGHT)
@@ -126,14 +126,14 @@ def small_world() -> tuple[Histories, Examples]:
         ],
         n_items=7,
     )
-    shown = [[(0, 5.0, 1)], *([(int(users.item_idx[at]), 4.0, 1)] for at in users.offsets[1:-1])]
-    asked = [[(1, 4.0, 2)], [(3, 4.0, 2)], [(1, 4.0, 2)], [(4, 5.0, 2), (5, 1.0, 3)], [(2, 4.0, 2)]]
-    return users, Examples(shown=histories_from(shown, 7), asked=histories_from(asked, 7))
+    inputs = [[(0, 5.0, 1)], *([(int(users.item_idx[at]), 4.0, 1)] for at in users.offsets[1:-1])]
+    targets = [[(1, 4.0, 2)], [(3, 4.0, 2)], [(1, 4.0, 2)], [(4, 5.0, 2), (5, 1.0, 3)], [(2, 4.0, 2)]]
+    return users, Examples(inputs=histories_from(inputs, 7), targets=histories_from(targets, 7))
 
 
 def pair_of(examples: Examples, other: int) -> Examples:
     rows = np.array([0, other])
-    return replace(examples, shown=examples.shown.select(rows), asked=examples.asked.select(rows))
+    return replace(examples, inputs=examples.inputs.select(rows), targets=examples.targets.select(rows))
 
 
 BORN = np.array([0, 0, 9, 0, 2, 2, 3])
@@ -151,7 +151,7 @@ def test_an_item_first_rated_after_the_last_target_has_no_mass_and_no_gradient_i
     _, examples = unborn_world()
     one, towers = pair_of(examples, 1), towers_of(7)  # of both the last target is in second 2
     items = towers.items().detach().requires_grad_()
-    vectors = towers.users(history_batch(one.shown)).detach()
+    vectors = towers.users(history_batch(one.inputs)).detach()
     loss = full_softmax(vectors, items, one, WEIGHT)
     loss.backward()  # type: ignore[no-untyped-call]
     assert items.grad is not None
@@ -159,9 +159,9 @@ def test_an_item_first_rated_after_the_last_target_has_no_mass_and_no_gradient_i
     assert touched.tolist() == [False, True, False, True, True, True, False], "item 0 was shown to both"
     scores = (vectors @ items.T).detach().numpy()
     expected = []
-    for row, asked in enumerate([1, 3]):
+    for row, targets in enumerate([1, 3]):
         allowed = [item for item in range(1, 7) if BORN[item] <= 2]
-        expected.append(np.log(np.exp(scores[row, allowed]).sum()) - scores[row, asked])
+        expected.append(np.log(np.exp(scores[row, allowed]).sum()) - scores[row, targets])
     assert loss.item() == pytest.approx(np.mean(expected), rel=1e-5)
 
 
@@ -180,14 +180,14 @@ def test_an_item_first_rated_in_the_second_of_the_last_target_is_a_negative() ->
 def test_a_target_that_was_clicked_before_its_first_rating_stays_in_both_losses() -> None:
     """The only click is older than any rating of the item; it is asked for all the same."""
     users = histories_from([[(0, 5.0, 1), (1, 5.0, 2)], [(0, 4.0, 1), (3, 4.0, 2)]], 5)
-    shown = histories_from([[(0, 5.0, 1)], [(0, 4.0, 1)]], 5)
-    asked = histories_from([[(1, 5.0, 2)], [(3, 4.0, 2)]], 5)
+    inputs = histories_from([[(0, 5.0, 1)], [(0, 4.0, 1)]], 5)
+    targets = histories_from([[(1, 5.0, 2)], [(3, 4.0, 2)]], 5)
     clicked = histories_from([[(4, 0.5, 2)], []], 5)
-    born = replace(Examples(shown=shown, asked=asked), first_rated_at=np.array([0, 0, 9, 0, 9]))
+    born = replace(Examples(inputs=inputs, targets=targets), first_rated_at=np.array([0, 0, 9, 0, 9]))
     examples = with_clicks(born, clicked, only_later=True)
     assert examples.is_unborn(np.array([0, 1]), np.array([4, 4])).tolist() == [True, True]
     towers = towers_of(5)
-    vectors = towers.users(history_batch(examples.shown))
+    vectors = towers.users(history_batch(examples.inputs))
     items = towers.items()
     full = full_softmax(vectors, items, examples, WEIGHT)
     assert full.item() < 50, "a masked target would cost as much as the least of all floats"
@@ -207,7 +207,7 @@ def test_an_item_first_rated_after_the_last_target_has_no_mass_in_the_sampled_lo
         negatives = sampler_of(users, 200).draw(examples, np.random.default_rng(seed))
         assert {2, 6} <= set(negatives.item_idx.tolist())
         towers = towers_of(7)
-        scores = sampled_scores(towers.users(history_batch(examples.shown)), towers, examples, negatives)
+        scores = sampled_scores(towers.users(history_batch(examples.inputs)), towers, examples, negatives)
         drawn = torch.exp(scores.drawn).detach().numpy()
         last = np.array([2, 2, 2, 3, 2])
         unborn = BORN[negatives.item_idx] > last[:, None]
@@ -221,7 +221,7 @@ def test_with_unborn_items_both_losses_are_one_given_the_whole_catalogue(
     make: Callable[[Histories, np.random.Generator], Examples],
 ) -> None:
     users, towers, rng = zipf_histories(0, n_users=30, n_items=40), towers_of(40), np.random.default_rng(0)
-    last = make(users, rng).asked.timestamps.max()
+    last = make(users, rng).targets.timestamps.max()
     first = np.where(rng.random(40) < 0.4, last - rng.integers(0, 30, 40), 0)
     for item, at in zip(users.item_idx, users.timestamps, strict=True):
         first[item] = min(first[item], at)  # no item is rated before its first rating
@@ -234,7 +234,9 @@ def test_with_unborn_items_both_losses_are_one_given_the_whole_catalogue(
 
 def test_the_full_softmax_by_hand() -> None:
     """Three items left, scores 0, 0 and ln 2: shares 1/4, 1/4 and 1/2; a like and a dislike weigh as told."""
-    examples = Examples(shown=histories_from([[(0, 5.0, 1)]], 4), asked=histories_from([[(1, 5.0, 2), (3, 1.0, 3)]], 4))
+    examples = Examples(
+        inputs=histories_from([[(0, 5.0, 1)]], 4), targets=histories_from([[(1, 5.0, 2), (3, 1.0, 3)]], 4)
+    )
     items = torch.tensor([[9.0], [0.0], [0.0], [np.log(2)]], dtype=torch.float32)
     loss = full_softmax(torch.ones(1, 1), items, examples, other_weight=0.5)
     assert loss.item() == pytest.approx((np.log(4) + 0.5 * np.log(2)) / 1.5)
@@ -257,17 +259,17 @@ def test_over_all_possible_draws_the_sum_and_its_gradient_are_those_of_the_catal
     """Exact enumeration: each company that the first user may have in a batch of two, each outcome of three draws."""
     users, examples = world()
     towers, sampler, row = towers_of(7), sampler_of(users, 3), torch.tensor([0])
-    vectors = towers.users(history_batch(examples.shown))
+    vectors = towers.users(history_batch(examples.inputs))
     counted = [item for item in range(7) if item not in gone]  # item 0 is shown, others are unborn
     full = torch.exp((vectors @ towers.items().T)[0, counted]).sum()
     expected_sum, expected_gradient = 0.0, np.zeros(0)
     for other in range(1, users.n_users):
         pair = pair_of(examples, other)
         total = torch.zeros(())
-        shown = towers.users(history_batch(pair.shown), only_needed=True)
+        inputs = towers.users(history_batch(pair.inputs), only_needed=True)
         for chance, from_batch, from_catalogue in every_draw(users.select(np.array([0, other]))):
             negatives = sampler.weighed(pair, from_batch, from_catalogue)
-            total = total + chance * torch.exp(sampled_scores(shown, towers, pair, negatives).log_sum(row))[0]
+            total = total + chance * torch.exp(sampled_scores(inputs, towers, pair, negatives).log_sum(row))[0]
         expected_sum += total.item() / (users.n_users - 1)
         part = gradient(towers, total) / (users.n_users - 1)
         expected_gradient = part if other == 1 else expected_gradient + part
@@ -292,12 +294,12 @@ def test_without_correction_or_with_its_sign_flipped_the_gradient_is_another(wro
 def test_an_accidental_hit_has_no_mass() -> None:
     """Everybody is asked for the same two items and was shown the same third; popularity makes all three hits."""
     users = histories_from([[(0, 5.0, 1), (1, 5.0, 2), (2, 4.0, 3)] for _ in range(6)] + [[(3, 5.0, 1)] * 1] * 2, 8)
-    shown = histories_from([[(0, 5.0, 1)]] * 6 + [[]] * 2, 8)
-    asked = histories_from([[(1, 5.0, 2), (2, 4.0, 3)]] * 6 + [[(3, 5.0, 1)]] * 2, 8)
-    examples, towers = Examples(shown=shown, asked=asked), towers_of(8)
+    inputs = histories_from([[(0, 5.0, 1)]] * 6 + [[]] * 2, 8)
+    targets = histories_from([[(1, 5.0, 2), (2, 4.0, 3)]] * 6 + [[(3, 5.0, 1)]] * 2, 8)
+    examples, towers = Examples(inputs=inputs, targets=targets), towers_of(8)
     negatives = sampler_of(users, 200).draw(examples, np.random.default_rng(0))
     assert {0, 1, 2} <= set(negatives.item_idx.tolist())
-    scores = sampled_scores(towers.users(history_batch(shown)), towers, examples, negatives)
+    scores = sampled_scores(towers.users(history_batch(inputs)), towers, examples, negatives)
     log_sum = scores.log_sum(torch.arange(8))
     mass = torch.exp(scores.drawn - log_sum[:, None]).detach().numpy()  # (n_users, n_negatives)
     own = torch.exp(scores.own - log_sum[scores.own_rows]).detach().numpy()
@@ -319,16 +321,16 @@ def test_a_user_alone_in_a_batch_and_one_who_knows_the_catalogue_give_finite_gra
             rng = np.random.default_rng(seed)
             examples = denoising(chosen, rng)
             negatives = sampler_of(users, 4).draw(examples, rng)
-            vectors = towers.users(history_batch(examples.shown), only_needed=True)
+            vectors = towers.users(history_batch(examples.inputs), only_needed=True)
             assert np.isfinite(gradient(towers, sampled_softmax(vectors, towers, examples, negatives, WEIGHT))).all()
-            vectors = towers.users(history_batch(examples.shown))
+            vectors = towers.users(history_batch(examples.inputs))
             assert np.isfinite(gradient(towers, full_softmax(vectors, towers.items(), examples, WEIGHT))).all()
 
 
 def test_who_was_shown_the_whole_catalogue_teaches_nothing() -> None:
     knows_all, none = [(item, 5.0, item) for item in range(6)], histories_from([[]], 6)
-    towers, examples = towers_of(6), Examples(shown=histories_from([knows_all], 6), asked=none)
-    loss = full_softmax(towers.users(history_batch(examples.shown)), towers.items(), examples, WEIGHT)
+    towers, examples = towers_of(6), Examples(inputs=histories_from([knows_all], 6), targets=none)
+    loss = full_softmax(towers.users(history_batch(examples.inputs)), towers.items(), examples, WEIGHT)
     assert not gradient(towers, loss).any()
 
 

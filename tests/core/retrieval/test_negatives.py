@@ -28,7 +28,7 @@ def test_the_share_of_an_item_gives_each_user_one_vote() -> None:
 def test_what_is_expected_by_hand() -> None:
     """Two users of three: whoever keeps the first one company has item 2."""
     users = histories_from([[(0, 5.0, 1), (1, 5.0, 2)], [(2, 5.0, 1), (3, 5.0, 2)], [(2, 5.0, 1), (4, 5.0, 2)]], 5)
-    examples = Examples(shown=histories_from([[], []], 5), asked=users.select(np.array([0, 1])))
+    examples = Examples(inputs=histories_from([[], []], 5), targets=users.select(np.array([0, 1])))
     negatives = sampler_of(users, 5).weighed(examples, np.array([2, 3, 2, 0]), np.array([4]))
     assert negatives.item_idx.tolist() == [0, 2, 3, 4]
     assert negatives.n_drawn.tolist() == [1, 2, 1, 1]
@@ -72,7 +72,7 @@ def test_shown_asked_and_later_are_the_whole_history_once(seed: int) -> None:
     examples = temporal(users, np.random.default_rng(seed))
     negatives = drawn_of(users, examples, seed)
     later = list(zip(negatives.later_rows.tolist(), negatives.later_items.tolist(), strict=True))
-    parts = [*pairs_of(examples.shown), *pairs_of(examples.asked), *later]
+    parts = [*pairs_of(examples.inputs), *pairs_of(examples.targets), *later]
     assert len(parts) == len(set(parts))
     assert set(parts) == pairs_of(users)
     assert len(drawn_of(users, denoising(users, np.random.default_rng(seed)), seed).later_items) == 0
@@ -89,7 +89,7 @@ def test_what_was_rated_later_and_is_unborn_is_not_in_the_sum(seed: int) -> None
     timed = replace(examples, first_rated_at=first)
     plain, kept = (drawn_of(users, one, seed) for one in (examples, timed))
     pairs = list(zip(plain.later_rows.tolist(), plain.later_items.tolist(), strict=True))
-    last = [max(examples.asked.timestamps[examples.asked.rows == row], default=0) for row in range(users.n_users)]
+    last = [max(examples.targets.timestamps[examples.targets.rows == row], default=0) for row in range(users.n_users)]
     expected = [(row, item) for row, item in pairs if first[item] <= last[row]]
     assert list(zip(kept.later_rows.tolist(), kept.later_items.tolist(), strict=True)) == expected
     assert 0 < len(expected) < len(pairs)

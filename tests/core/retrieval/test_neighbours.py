@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recsys_core.retrieval import neighbours
-from recsys_core.retrieval.closed_form import OTHER_VALUE
+from recsys_core.retrieval.ease import OTHER_VALUE
 from recsys_core.retrieval.neighbours import HALF_LIFE_S, LEAST_RATINGS, fit_neighbours
 from tests.core.worlds import Rating, histories_from
 

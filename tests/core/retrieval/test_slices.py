@@ -37,8 +37,8 @@ def parts_of(model: RetrievalModel) -> list[npt.NDArray[np.generic]]:
     return [
         model.losses,
         model.first_rated_at,
-        model.closed_form.offered,
-        model.trend.offered,
+        model.ease.target_factors,
+        model.trend.item_factors,
         model.rating_model.factors,
         model.rating_model.gains,
         model.neighbours.item_idx,

@@ -10,7 +10,7 @@ import torch
 from recsys_core.data.histories import Histories, histories_of
 from recsys_core.data.splits import NOW
 from recsys_core.errors import ArtifactError
-from recsys_core.retrieval.closed_form import evidence
+from recsys_core.retrieval.ease import evidence
 from recsys_core.retrieval.slices import fit_retrieval_models
 from recsys_core.retrieval.storage import load_retrieval_model, save_retrieval_models
 from recsys_core.retrieval.towers import user_encoder

@@ -218,8 +218,8 @@ def test_linear_parts_that_were_fitted_ahead_are_those_that_the_training_would_f
     assert one.linear is parts
     assert same_weights(one, other)
     pairs = [
-        (one.closed_form.offered, other.closed_form.offered),
-        (one.trend.offered, other.trend.offered),
+        (one.ease.target_factors, other.ease.target_factors),
+        (one.trend.item_factors, other.trend.item_factors),
         (one.rating_model.factors, other.rating_model.factors),
         (one.neighbours.evidence, other.neighbours.evidence),
     ]
@@ -329,7 +329,7 @@ def test_the_loss_by_hand() -> None:
     with torch.no_grad():
         towers.offered.weight.zero_()
     one, other = histories_from([[(0, 5.0, 1)], []], 3), histories_from([[(1, 5.0, 2), (2, 1.0, 3)], []], 3)
-    loss = _loss(towers, Examples(shown=one, asked=other), TwoTowerConfig(), torch.Generator())
+    loss = _loss(towers, Examples(inputs=one, targets=other), TwoTowerConfig(), torch.Generator())
     assert loss.item() == pytest.approx(np.log(2))
 
 

@@ -20,17 +20,17 @@ def ten_years() -> list[list[tuple[int, float, int]]]:
 
 
 def test_what_comes_up_gains_and_what_is_forgotten_loses() -> None:
-    offered = fit_trend(histories_from(ten_years(), n_items=4), FULL).offered
-    assert offered.shape == (4, N_BINS)
-    assert offered[0, 0] > 0.3 > -0.3 > offered[0, -1]
-    assert offered[1, -1] > 0.3 > -0.3 > offered[1, 0]
-    assert np.abs(offered[2]).max() < 0.1  # always the same share
-    assert np.abs(offered[3]).max() < 1e-6  # never rated: nothing is known
+    item_factors = fit_trend(histories_from(ten_years(), n_items=4), FULL).item_factors
+    assert item_factors.shape == (4, N_BINS)
+    assert item_factors[0, 0] > 0.3 > -0.3 > item_factors[0, -1]
+    assert item_factors[1, -1] > 0.3 > -0.3 > item_factors[1, 0]
+    assert np.abs(item_factors[2]).max() < 0.1  # always the same share
+    assert np.abs(item_factors[3]).max() < 1e-6  # never rated: nothing is known
 
 
 def test_one_moment_is_no_trend() -> None:
     users = histories_from([[(0, 5.0, 7), (1, 2.0, 7)], [(0, 4.0, 7)]], n_items=2)
-    np.testing.assert_allclose(fit_trend(users, FULL).offered, 0, atol=1e-6)
+    np.testing.assert_allclose(fit_trend(users, FULL).item_factors, 0, atol=1e-6)
 
 
 def test_the_formula_by_loop() -> None:
@@ -45,7 +45,7 @@ def test_the_formula_by_loop() -> None:
         around[item] += np.exp(-(((middles[at] - middles[home]) / YEAR) ** 2) / 2)
     total = np.bincount(users.item_idx, minlength=4)
     expected = np.log((around / around.sum() * total.sum() + PRIOR) / (total + PRIOR))
-    np.testing.assert_allclose(trend.offered[:, at], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(trend.item_factors[:, at], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_user_stands_at_the_latest_rating() -> None:
@@ -58,7 +58,7 @@ def test_a_user_stands_at_the_latest_rating() -> None:
 
 def test_without_ratings_there_is_no_trend() -> None:
     trend = fit_trend(histories_from([[]], n_items=3), FULL)
-    assert trend.offered.shape == (3, 0)
+    assert trend.item_factors.shape == (3, 0)
     assert trend.encode_users(histories_from([[], []], n_items=3)).shape == (2, 0)
 
 
@@ -82,7 +82,7 @@ def test_recent_likes_agree_with_the_slow_loop(share: float) -> None:
     trend = fit_trend(users, RECENT.model_copy(update={"recent_share": share}))
     for at in range(N_BINS):
         expected = np.log1p(recent_by_loop(users, at, trend.starts.tolist(), share))
-        np.testing.assert_allclose(trend.offered[:, at], expected, rtol=1e-5, err_msg=str(at))
+        np.testing.assert_allclose(trend.item_factors[:, at], expected, rtol=1e-5, err_msg=str(at))
 
 
 def test_a_like_at_or_after_the_end_of_a_bin_never_counts_in_it() -> None:
@@ -91,7 +91,7 @@ def test_a_like_at_or_after_the_end_of_a_bin_never_counts_in_it() -> None:
         users = histories_from([[(int(at == second), 5.0, at)] for at in range(320)], n_items=2)
         trend = fit_trend(users, RECENT.model_copy(update={"recent_share": 1.0}))
         own = int(np.searchsorted(trend.starts, second, side="right")) - 1
-        assert np.flatnonzero(trend.offered[1]).tolist() == list(range(own, N_BINS))
+        assert np.flatnonzero(trend.item_factors[1]).tolist() == list(range(own, N_BINS))
 
 
 def test_the_future_changes_no_recent_like_of_the_past() -> None:
@@ -105,8 +105,8 @@ def test_the_future_changes_no_recent_like_of_the_past() -> None:
         end = trend.starts[at + 1]
         changed = [row if row[2] < end else (4 - row[0], 5.5 - row[1], row[2]) for row in rows]
         again = fit_trend(histories_from([[row] for row in changed], n_items=5), RECENT)
-        assert np.array_equal(again.offered[:, : at + 1], trend.offered[:, : at + 1])
-        assert not np.array_equal(again.offered, trend.offered)
+        assert np.array_equal(again.item_factors[:, : at + 1], trend.item_factors[:, : at + 1])
+        assert not np.array_equal(again.item_factors, trend.item_factors)
 
 
 @pytest.mark.parametrize("part", ["trend_weight", "recent_weight"])
@@ -122,6 +122,6 @@ def test_the_weights_are_those_of_the_settings(tiny: TinyRun, part: str, weight:
         )
         for value in (1.0, weight)
     )
-    assert one.trend.offered.any()
+    assert one.trend.item_factors.any()
     found = item_vectors(made)[:, parts_of(made).trend]
-    np.testing.assert_allclose(found, weight * one.trend.offered, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found, weight * one.trend.item_factors, rtol=1e-5, atol=1e-6)

@@ -19,44 +19,42 @@ from tests.core.worlds import QUICK_TRAINING, TinyRun, histories_from
 
 @pytest.mark.parametrize("weight", [0.0, 1.0, 2.5])
 def test_a_score_is_the_sum_of_all_parts(tiny: TinyRun, weight: float) -> None:
-    model = replace(tiny.model, closed_form_weight=weight)
+    model = replace(tiny.model, ease_weight=weight)
     users = histories_of(tiny.ratings, model.catalogue)
     asking, offered = user_encoder(model.towers).encode(users), encode_items(model.towers)
     trained = asking[:, :-1] @ offered[:, :-1].T
-    closed = model.closed_form.encode_users(users) @ model.closed_form.offered.T
-    trend = model.trend.encode_users(users) @ model.trend.offered.T
+    closed = model.ease.encode_users(users) @ model.ease.target_factors.T
+    trend = model.trend.encode_users(users) @ model.trend.item_factors.T
     found = user_vectors(model, users) @ item_vectors(model).T
     np.testing.assert_allclose(found, trained + weight * closed + trend + offered[:, -1], rtol=1e-4, atol=1e-4)
 
 
 def test_each_part_lies_where_it_is_said_to(tiny: TinyRun) -> None:
-    model = replace(tiny.model, closed_form_weight=2.0)
+    model = replace(tiny.model, ease_weight=2.0)
     users = histories_of(tiny.ratings, model.catalogue)
     asking, offered, parts = user_vectors(model, users), item_vectors(model), parts_of(model)
     assert np.array_equal(asking[:, parts.trained], user_encoder(model.towers).encode(users)[:, :-1])
     assert np.array_equal(offered[:, parts.trained], encode_items(model.towers)[:, :-1])
-    assert np.array_equal(asking[:, parts.closed_form], model.closed_form.encode_users(users))
-    assert np.array_equal(offered[:, parts.closed_form], 2 * model.closed_form.offered)
+    assert np.array_equal(asking[:, parts.ease], model.ease.encode_users(users))
+    assert np.array_equal(offered[:, parts.ease], 2 * model.ease.target_factors)
     assert np.array_equal(asking[:, parts.trend], model.trend.encode_users(users))
-    assert np.array_equal(offered[:, parts.trend], model.trend.offered)
+    assert np.array_equal(offered[:, parts.trend], model.trend.item_factors)
     assert (asking[:, parts.bias] == 1).all()
     assert np.array_equal(offered[:, parts.bias], encode_items(model.towers)[:, -1:])
 
 
 def test_the_parts_are_the_whole_vector_once(tiny: TinyRun) -> None:
     parts, width = parts_of(tiny.model), item_vectors(tiny.model).shape[1]
-    places = [
-        place for part in (parts.trained, parts.closed_form, parts.trend, parts.bias) for place in range(width)[part]
-    ]
+    places = [place for part in (parts.trained, parts.ease, parts.trend, parts.bias) for place in range(width)[part]]
     assert places == list(range(width))
-    assert width == QUICK_TRAINING.dim + tiny.model.closed_form.rank + tiny.model.trend.n_bins + 1
+    assert width == QUICK_TRAINING.dim + tiny.model.ease.rank + tiny.model.trend.n_bins + 1
 
 
 def test_an_empty_history_gets_what_the_trained_half_and_the_latest_trend_say(tiny: TinyRun) -> None:
     vector = user_vectors(tiny.model, histories_from([[]], n_items=tiny.model.catalogue.n_items))[0]
     parts = parts_of(tiny.model)
     assert vector[parts.trained].tolist() == tiny.model.towers.everyone.tolist()
-    assert not vector[parts.closed_form].any()
+    assert not vector[parts.ease].any()
     assert vector[parts.trend].nonzero()[0].tolist() == [tiny.model.trend.n_bins - 1]
     assert user_vectors(tiny.model, histories_from([], n_items=tiny.model.catalogue.n_items)).shape == (0, len(vector))
 
@@ -64,8 +62,8 @@ def test_an_empty_history_gets_what_the_trained_half_and_the_latest_trend_say(ti
 def test_the_weight_is_that_of_the_settings(tiny: TinyRun) -> None:
     config = QUICK_TRAINING.model_copy(update={"closed_form_weight": 0.5, "n_epochs": 1})
     model = fit_retrieval_model(tiny.ratings, tiny.item_rows, tiny.model.fit_end, config)
-    part = parts_of(model).closed_form
-    assert np.array_equal(item_vectors(model)[:, part], model.closed_form.offered / 2)
+    part = parts_of(model).ease
+    assert np.array_equal(item_vectors(model)[:, part], model.ease.target_factors / 2)
 
 
 def test_each_row_is_the_item_towers_vector_of_the_id_beside_it(tiny: TinyRun) -> None:
@@ -75,7 +73,7 @@ def test_each_row_is_the_item_towers_vector_of_the_id_beside_it(tiny: TinyRun) -
         model = tiny.models[name]
         embeddings = embed_items(model)
         assert np.array_equal(embeddings.vectors, item_vectors(model))
-        width = QUICK_TRAINING.dim + model.closed_form.rank + model.trend.n_bins + 1
+        width = QUICK_TRAINING.dim + model.ease.rank + model.trend.n_bins + 1
         assert embeddings.vectors.shape == (model.catalogue.n_items, width)
         assert embeddings.vectors.dtype == np.float32
         assert np.all(np.diff(embeddings.item_ids) > 0)

@@ -153,7 +153,7 @@ def test_the_parts_of_all_ratings_and_what_belongs_to_none_sum_to_the_score_that
     of_nobody = generator.retriever.item_vectors[item_idx] @ shared
     assert parts.sum(axis=1) + of_nobody == pytest.approx(answer.features[:, SCORE], abs=1e-4)
     assert shared[generator.parts.trained] == pytest.approx(generator.model.user_encoder.everyone, abs=1e-5)
-    assert shared[generator.parts.closed_form] == pytest.approx(0, abs=1e-5)
+    assert shared[generator.parts.ease] == pytest.approx(0, abs=1e-5)
 
 
 def test_lifts_are_against_the_mean_candidate_and_come_strongest_first(recommender: Recommender) -> None:

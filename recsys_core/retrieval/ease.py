@@ -42,24 +42,24 @@ N_ROUNDS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClosedForm:
+class EaseFactors:
     """The factors; an item as part of a history and an item as an answer differ, as in the towers."""
 
-    shown: Float32s  # (n_items, rank) W, an item as part of a history
+    history_factors: Float32s  # (n_items, rank) W, an item as part of a history
     gains: Float32s  # (rank,) g
     recency_power: float  # a rating that lies p places back counts (1 + p)^-power
 
     @cached_property
-    def offered(self) -> Float32s:
+    def target_factors(self) -> Float32s:
         """(n_items, rank) an item as an answer: derived, so that it need not be stored."""
-        remainder = 1 - (self.shown**2) @ self.gains  # (n_items,) the diagonal of P, times l
-        offered: Float32s = self.shown * self.gains / np.maximum(remainder, np.float32(1e-6))[:, None]
-        return offered
+        remainder = 1 - (self.history_factors**2) @ self.gains  # (n_items,) the diagonal of P, times l
+        target_factors: Float32s = self.history_factors * self.gains / np.maximum(remainder, np.float32(1e-6))[:, None]
+        return target_factors
 
     @property
     def rank(self) -> int:
         """Length of the vectors."""
-        return int(self.shown.shape[1])
+        return int(self.history_factors.shape[1])
 
     def encode_users(self, users: Histories) -> Float32s:
         """(n_users, rank) user vectors, scaled so that a user's scores deviate by 1 over the catalogue.
@@ -67,15 +67,17 @@ class ClosedForm:
         Without the scale, long histories would drown the trained half and short ones would vanish in it. An empty
         history gives zeros, and so does one by which all items are alike.
         """
-        pooled = users.weighted_sums(self._values(users), self.shown)  # (n_users, rank)
+        pooled = users.weighted_sums(self._values(users), self.history_factors)  # (n_users, rank)
         scaled: Float32s = (pooled * self._scale(pooled)[:, None]).astype(np.float32)
         return scaled
 
     def encode_ratings(self, users: Histories) -> Float32s:
         """(n_ratings, rank) what each rating adds to the vector of its user: these sum to `encode_users`."""
         values = self._values(users)
-        scale = self._scale(users.weighted_sums(values, self.shown))
-        added: Float32s = (self.shown[users.item_idx] * (values * scale[users.rows])[:, None]).astype(np.float32)
+        scale = self._scale(users.weighted_sums(values, self.history_factors))
+        added: Float32s = (self.history_factors[users.item_idx] * (values * scale[users.rows])[:, None]).astype(
+            np.float32
+        )
         return added
 
     def _values(self, users: Histories) -> Float32s:
@@ -92,8 +94,8 @@ class ClosedForm:
     @cached_property
     def _covariance(self) -> Float32s:
         """(rank, rank) of the items as answers."""
-        n_items = max(len(self.offered), 1)
-        centred = self.offered - self.offered.sum(axis=0) / np.float32(n_items)
+        n_items = max(len(self.target_factors), 1)
+        centred = self.target_factors - self.target_factors.sum(axis=0) / np.float32(n_items)
         # Each process computes it with its own number of threads: a service and a replay must get the same bits.
         with threadpool_limits(limits=1, user_api="blas"):
             covariance: Float32s = centred.T @ centred / np.float32(n_items)
@@ -105,7 +107,7 @@ def evidence(users: Histories) -> Float64s:
     return np.where(users.ratings >= LIKED, 1.0, OTHER_VALUE)
 
 
-def fit_closed_form(users: Histories, config: TwoTowerConfig) -> ClosedForm:
+def fit_ease_factors(users: Histories, config: TwoTowerConfig) -> EaseFactors:
     """The factors of the users' ratings matrix.
 
     Fewer than `closed_form_dim` factors come back where there are fewer users or items than that. The cost is linear in
@@ -117,8 +119,8 @@ def fit_closed_form(users: Histories, config: TwoTowerConfig) -> ClosedForm:
         return _without_factors(users.n_items, config)
     with threadpool_limits(limits=config.n_threads, user_api="blas"):  # sums depend on their order
         singular, item_factors = largest_factors(matrix, rank, child(config.seed, "two_tower", "closed_form"))
-    return ClosedForm(
-        shown=np.ascontiguousarray(item_factors, dtype=np.float32),
+    return EaseFactors(
+        history_factors=np.ascontiguousarray(item_factors, dtype=np.float32),
         gains=(singular**2 / (singular**2 + config.closed_form_l2)).astype(np.float32),
         recency_power=config.closed_form_recency,
     )
@@ -152,9 +154,9 @@ def _product(matrix: sp.csr_array, block: Float64s) -> Float64s:
     return np.concatenate(parts, axis=1)
 
 
-def _without_factors(n_items: int, config: TwoTowerConfig) -> ClosedForm:
-    return ClosedForm(
-        shown=np.zeros((n_items, 0), dtype=np.float32),
+def _without_factors(n_items: int, config: TwoTowerConfig) -> EaseFactors:
+    return EaseFactors(
+        history_factors=np.zeros((n_items, 0), dtype=np.float32),
         gains=np.zeros(0, dtype=np.float32),
         recency_power=config.closed_form_recency,
     )
