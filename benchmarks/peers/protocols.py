@@ -68,7 +68,7 @@ def global_(ratings: pl.DataFrame) -> tuple[Part, Part]:
     """(test, tuning) by cut-offs in time."""
     windows = SplitsConfig(first_share=0.6, n_windows=4, n_refits=1, n_teaching=1)  # cut at 60, 70, 80 and 90 %
     splits = make_splits(ratings, windows)
-    *_, tuning, test = splits.exam_slices
+    *_, tuning, test = splits.evaluation_slices
     return _slice(ratings, splits, test), _slice(ratings, splits, tuning)
 
 

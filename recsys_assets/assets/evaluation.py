@@ -85,7 +85,7 @@ def eval_report(context: dg.AssetExecutionContext, config: EvalReportRun, lake: 
     report = evaluate_end_to_end(inputs, config)
     facts: dict[str, JsonValue] = {
         **report.headline(),
-        "examined": ", ".join(splits.exams),
+        "examined": ", ".join(splits.evaluation_windows),
         "serves": "models with the same settings, fitted on everything",
         "learned_until": moment(splits.fit_end(NOW)),
     }

@@ -180,7 +180,7 @@ def _report_document(made: "EvalReport", learned_until: str) -> dict[str, Any]:
     return {
         "headline": made.headline(),
         "models": made.best_first(),
-        "examined": made.exams(),
+        "examined": made.evaluation_windows(),
         "learned_until": learned_until,
         **{name: getattr(made, name).to_dicts() for name in tables},
     }
@@ -191,10 +191,10 @@ def _show_report(made: "EvalReport", learned_until: str) -> None:
     from recsys_core.evaluation.rendering import comparison_cells, headline_cells, windows_cells
     from recsys_core.evaluation.report import OURS, POPULARITY, RETRIEVAL_ONLY
 
-    exams, best = made.exams(), made.baselines()
+    windows, best = made.evaluation_windows(), made.baselines()
     n_answers, n_likes = made.headline()["n_users"], made.fates.height
     out.print(
-        f"\n[bold]All windows[/] ({exams[0]} to {exams[-1]}): {n_answers} users asked, each by models that were "
+        f"\n[bold]All windows[/] ({windows[0]} to {windows[-1]}): {n_answers} users asked, each by models that were "
         "fitted just before; full catalogue, 95 % intervals\n",
         soft_wrap=True,
     )
@@ -204,14 +204,14 @@ def _show_report(made: "EvalReport", learned_until: str) -> None:
     out.print(f"\n[bold]{OURS} against others[/], all windows, paired by user")
     rivals = dict.fromkeys([RETRIEVAL_ONLY, best[0], POPULARITY])
     out.print(_table(comparison_cells(made, list(rivals))))
-    out.print(f"\n[bold]Where the {n_likes} liked movies of the {exams[-1]} window went[/]")
+    out.print(f"\n[bold]Where the {n_likes} liked movies of the {windows[-1]} window went[/]")
     table = Table(box=None, show_header=False)
     for fate, n, share in made.funnel.iter_rows():
         table.add_row(fate, str(n), f"{share:.1%}", "#" * round(40 * share))
     out.print(table)
     out.print(
-        f"\nExamined: the models of {', '.join(exams)}, none of which had seen its answers. The models that serve have "
-        f"the same settings and have learned everything until {learned_until}.",
+        f"\nExamined: the models of {', '.join(windows)}, none of which had seen its answers. The models that serve "
+        f"have the same settings and have learned everything until {learned_until}.",
         soft_wrap=True,
     )
 

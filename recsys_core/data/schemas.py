@@ -137,7 +137,9 @@ CUTOFFS = pa.DataFrameSchema(
         "window": pa.Column(pl.String, description="The window that the step belongs to."),
         "fit_end": pa.Column(pl.Int64, _WINDOW, description="First second that no model of the slice may see (UTC)."),
         "until": pa.Column(pl.Int64, pa.Check.ge(EARLIEST_TIMESTAMP), description="End of the window, exclusive, UTC."),
-        "is_exam": pa.Column(pl.Boolean, description="Whether the window examines models, or only teaches."),
+        "is_exam": pa.Column(
+            pl.Boolean, description="Whether models are evaluated on the window; the others only provide training rows."
+        ),
     },
     name="cutoffs",
     strict=True,

@@ -40,18 +40,59 @@ _NOBODY = pl.DataFrame(schema={"user_id": pl.Int64(), "cut": pl.Int64()})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Splits:
-    """All slices, in the order of the chain.
+class Windows:
+    """The windows of a chain and the slices of each.
 
     Attributes:
-        cutoffs: slice; window; fit_end (first second that no model of the slice may see); until (end of the window,
-            exclusive: from then on the answers are known); is_exam (whether the window examines models, or only
-            teaches).
-        users: slice, user_id, cut: who is asked, and the first second of theirs that is not known when asking.
-        targets: slice + RATINGS columns: liked items to be found, at or after the cut.
+        cutoffs: slice; window; fit_end (the models of the slice see ratings strictly before it); until (end of the
+            window, exclusive: from then on the answers are known); is_exam (whether models are evaluated on the window;
+            the others only provide training rows).
     """
 
     cutoffs: pl.DataFrame
+
+    @property
+    def evaluation_windows(self) -> list[str]:
+        """Windows on which models are evaluated, the earliest first; the last is the test."""
+        return self.cutoffs.filter("is_exam")["window"].unique(maintain_order=True).to_list()
+
+    @property
+    def development(self) -> list[str]:
+        """Windows on which settings are chosen: all evaluation windows but the last two."""
+        return development_windows(self.evaluation_windows)
+
+    @property
+    def evaluation_slices(self) -> list[str]:
+        """The slices of the evaluation windows, the earliest first."""
+        return self.cutoffs.filter("is_exam")["slice"].to_list()
+
+    def slices_of(self, window: str) -> list[str]:
+        """The slices of a window, the earliest first."""
+        return self.cutoffs.filter(window=window)["slice"].to_list()
+
+    def window_before(self, window: str) -> str:
+        """The window before another."""
+        names = self.cutoffs["window"].unique(maintain_order=True).to_list()
+        return str(names[names.index(window) - 1])
+
+    def start_of(self, window: str) -> int:
+        """First second of a window, UTC."""
+        return int(self.cutoffs.filter(window=window)["fit_end"].min())  # type: ignore[arg-type]  # never null
+
+    def end_of(self, window: str) -> int:
+        """First second after a window, UTC."""
+        return int(self.cutoffs.filter(window=window)["until"].max())  # type: ignore[arg-type]  # never null
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits(Windows):
+    """All slices, in the order of the chain.
+
+    Attributes:
+        users: slice, user_id, cut: the users of each slice; of their ratings, those strictly before the cut are known.
+        targets: slice + RATINGS columns: liked items to be found, at or after the cut.
+    """
+
     users: pl.DataFrame
     targets: pl.DataFrame
 
@@ -62,19 +103,9 @@ class Splits:
 
     @property
     def asking(self) -> list[str]:
-        """Names of the slices that ask at least one user."""
+        """Names of the slices that have at least one user."""
         asked = set(self.users["slice"])
         return [name for name in self.names if name in asked]
-
-    @property
-    def exams(self) -> list[str]:
-        """Windows that examine models, the earliest first; the last is the test."""
-        return exams_of(self.cutoffs)
-
-    @property
-    def development(self) -> list[str]:
-        """The windows that settings are chosen on: those that examine, without the last two."""
-        return chosen_on(self.exams)
 
     @property
     def last_until(self) -> int:
@@ -87,30 +118,17 @@ class Splits:
         cutoffs, users, targets = tables
         return Splits(cutoffs=cutoffs, users=users, targets=targets)
 
-    @property
-    def exam_slices(self) -> list[str]:
-        """The slices of the windows that examine, the earliest first."""
-        return self.cutoffs.filter("is_exam")["slice"].to_list()
-
-    def slices_of(self, window: str) -> list[str]:
-        """The slices of a window, the earliest first."""
-        return self.cutoffs.filter(window=window)["slice"].to_list()
-
     def window_of(self, name: str) -> str:
         """The window that a slice belongs to."""
         return str(self.cutoffs.filter(slice=name)["window"].item())
 
     def fit_end(self, name: str) -> int:
-        """First second that no model of the slice may see."""
+        """The models of the slice see ratings strictly before this second."""
         return int(self.cutoffs.filter(slice=name)["fit_end"].item())
 
     def until(self, name: str) -> int:
         """First second after the window of a slice: all answers to its questions are known by then."""
         return int(self.cutoffs.filter(slice=name)["until"].item())
-
-    def start_of(self, window: str) -> int:
-        """First second of a window."""
-        return self.fit_end(self.slices_of(window)[0])
 
     def users_of(self, name: str) -> Int64s:
         """(n_users,) ids of the users asked in a slice, ascending."""
@@ -162,7 +180,7 @@ def make_splits(ratings: pl.DataFrame, config: SplitsConfig, beside: Sequence[pl
         is_last = n == config.n_windows - 1
         steps = starts[n * config.n_refits : (n + 1) * config.n_refits + 1]
         name = TEST if is_last else f"window_{n + 1}"
-        parts += _window(ratings, name, steps, is_exam=n >= config.n_teaching)
+        parts += _window(ratings, name, steps, is_evaluation=n >= config.n_teaching)
     end = max([starts[-1], *(int(times.max()) + 1 for times in beside if len(times))])  # type: ignore[arg-type]
     return chained(*parts, fitted_before(end))
 
@@ -214,7 +232,7 @@ def hold_out(ratings: pl.DataFrame, fit_end: int, config: HoldoutsConfig) -> Spl
 
 def fitted_before(moment: int, name: str = NOW) -> Splits:
     """One slice that asks nobody, its models fitted on everything before a moment (seconds UTC)."""
-    return _slice(_NOTHING, _about(name, name, moment, moment, is_exam=False), _NOBODY)
+    return _slice(_NOTHING, _about(name, name, moment, moment, is_evaluation=False), _NOBODY)
 
 
 def chained(*parts: Splits) -> Splits:
@@ -226,14 +244,9 @@ def chained(*parts: Splits) -> Splits:
     )
 
 
-def exams_of(cutoffs: pl.DataFrame) -> list[str]:
-    """The windows of `Splits.cutoffs` that examine models, the earliest first."""
-    return cutoffs.filter("is_exam")["window"].unique(maintain_order=True).to_list()
-
-
-def chosen_on(exams: list[str]) -> list[str]:
-    """The windows that settings are chosen on: all that examine, in order, but the last two."""
-    return exams[:-2]
+def development_windows(evaluation_windows: list[str]) -> list[str]:
+    """The windows on which settings are chosen: all evaluation windows, in order, but the last two."""
+    return evaluation_windows[:-2]
 
 
 def fit_ratings(ratings: pl.DataFrame, splits: Splits, name: str) -> pl.DataFrame:
@@ -273,17 +286,17 @@ def _holdout(before: pl.DataFrame, fit_end: int, share: float, least: int) -> Sp
         .select("user_id", "cut")
     )
     name = f"holdout_{round(100 * share)}"
-    return _slice(before, _about(name, name, fit_end, fit_end, is_exam=False), cuts)
+    return _slice(before, _about(name, name, fit_end, fit_end, is_evaluation=False), cuts)
 
 
-def _window(ratings: pl.DataFrame, name: str, starts: list[int], *, is_exam: bool) -> list[Splits]:
+def _window(ratings: pl.DataFrame, name: str, starts: list[int], *, is_evaluation: bool) -> list[Splits]:
     """The steps of one window; the cut of each user lies in the middle of the ratings given within the window.
 
     Args:
         ratings: every rating.
         name: of the window.
         starts: (n_steps + 1,) the first second of each step, and the end of the window.
-        is_exam: whether the window examines models.
+        is_evaluation: whether models are evaluated on the window.
     """
     start, end = starts[0], starts[-1]
     active = ratings.filter(pl.col("timestamp").is_between(start, end, closed="left"))
@@ -297,7 +310,7 @@ def _window(ratings: pl.DataFrame, name: str, starts: list[int], *, is_exam: boo
     return [
         _slice(
             before,
-            _about(f"{name}_{step}", name, first, end, is_exam=is_exam),
+            _about(f"{name}_{step}", name, first, end, is_evaluation=is_evaluation),
             cuts.filter(pl.col("cut").is_between(first, following, closed="left")),
         )
         for step, (first, following) in enumerate(pairwise(starts), start=1)
@@ -324,9 +337,9 @@ def _slice(ratings: pl.DataFrame, about: pl.DataFrame, cuts: pl.DataFrame) -> Sp
     )
 
 
-def _about(name: str, window: str, fit_end: int, until: int, *, is_exam: bool) -> pl.DataFrame:
+def _about(name: str, window: str, fit_end: int, until: int, *, is_evaluation: bool) -> pl.DataFrame:
     return pl.DataFrame(
-        {"slice": [name], "window": [window], "fit_end": [fit_end], "until": [until], "is_exam": [is_exam]}
+        {"slice": [name], "window": [window], "fit_end": [fit_end], "until": [until], "is_exam": [is_evaluation]}
     )
 
 

@@ -53,7 +53,7 @@ class Examination:
     @property
     def slices(self) -> list[str]:
         """The slices whose models are examined, the earliest first."""
-        return self.splits.exam_slices
+        return self.splits.evaluation_slices
 
     def questions(self, name: str) -> list[Questions]:
         """The questions to the models of a slice, by protocol; empty without any user."""

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from recsys_core.data.histories import Catalogue, histories_of
-from recsys_core.data.splits import TEST, chosen_on
+from recsys_core.data.splits import TEST, development_windows
 from recsys_core.evaluation.accuracy import COMPARED, HEADLINE, HEADLINE_METRICS, compare, per_user_metrics, summarise
 from recsys_core.evaluation.beyond_accuracy import Audience, beyond_accuracy
 from recsys_core.evaluation.config import EvaluationConfig
@@ -84,7 +84,7 @@ class EvalReport:
         """The models that are not ours, best first."""
         return [model for model in self.best_first() if model not in (OURS, RETRIEVAL_ONLY)]
 
-    def exams(self) -> list[str]:
+    def evaluation_windows(self) -> list[str]:
         """The windows that examined, the earliest first."""
         return self.per_user.filter(protocol=REFITTED)["window"].unique(maintain_order=True).to_list()
 
@@ -143,9 +143,10 @@ def evaluate(answered: Sequence[Answered], baselines: pl.DataFrame, config: Eval
 
 def pooled(per_user: pl.DataFrame) -> pl.DataFrame:
     """`per_user` of each window, and again under the names of the pools that the window belongs to."""
-    exams = per_user["window"].unique(maintain_order=True).to_list()
+    windows = per_user["window"].unique(maintain_order=True).to_list()
     everything = per_user.with_columns(window=pl.lit(ALL_WINDOWS))
-    tuned_on = per_user.filter(pl.col("window").is_in(chosen_on(exams))).with_columns(window=pl.lit(DEVELOPMENT))
+    is_development = pl.col("window").is_in(development_windows(windows))
+    tuned_on = per_user.filter(is_development).with_columns(window=pl.lit(DEVELOPMENT))
     return pl.concat([everything, tuned_on, per_user])
 
 

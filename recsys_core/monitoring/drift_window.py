@@ -161,11 +161,12 @@ def window_comparison(examples: RankingExamples, ranker_of: Callable[[str], Rank
     Each window is answered by the ranker that was fitted before it.
     """
     samples = {
-        window: evaluation_sample(ranker_of(window), examples, window, config.n_slots) for window in examples.exams
+        window: evaluation_sample(ranker_of(window), examples, window, config.n_slots)
+        for window in examples.evaluation_windows
     }
     reference, window = (
         Period(since=examples.start_of(name), until=examples.end_of(name), sample=samples[name])
-        for name in examples.exams[-2:]
+        for name in examples.evaluation_windows[-2:]
     )
     return Comparison(
         source=EVALUATION_WINDOWS,

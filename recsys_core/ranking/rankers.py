@@ -79,7 +79,7 @@ def fit_rankers(examples: RankingExamples, config: RankerConfig, rules: ListRule
     Raises:
         DataError: the rows before a window hold no like that retrieval found.
     """
-    windows = examples.exams
+    windows = examples.evaluation_windows
     moments = [*(examples.start_of(window) for window in windows), examples.last_known_at]
     tasks = [partial(_fitted_at, moment, examples, config) for moment in moments]
     *raw, last = run_in_parallel(tasks, at_once=2)

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from recsys_core.data.histories import chronicle_of
-from recsys_core.data.splits import NOW, Splits, chosen_on, exams_of, known_ratings
+from recsys_core.data.splits import NOW, Splits, Windows, known_ratings
 from recsys_core.errors import REBUILD, ArtifactError, DataError
 from recsys_core.features.exposures import exposure_log
 from recsys_core.features.registry import FEATURE_NAMES, FeatureSet, feature_set
@@ -39,7 +39,7 @@ from recsys_core.tables import read_table, tables_writer
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankingExamples:
+class RankingExamples(Windows):
     """Training rows: slice, user_id, item_id, label (0 or 1), known_at, then the features in the order of the registry.
 
     Rows of one (slice, user_id) are adjacent, in retrieval order or as they were shown, and form one group of the
@@ -50,36 +50,12 @@ class RankingExamples:
 
     rows: pl.DataFrame
     n_targets: pl.DataFrame
-    cutoffs: pl.DataFrame
     feature_set: FeatureSet
-
-    @property
-    def exams(self) -> list[str]:
-        """Windows that examine models, the earliest first; the last is the test."""
-        return exams_of(self.cutoffs)
-
-    @property
-    def development(self) -> list[str]:
-        """The windows that settings are chosen on: those that examine, without the last two."""
-        return chosen_on(self.exams)
 
     @property
     def last_known_at(self) -> int:
         """First second (UTC) by which every label is known, of questions and of what was shown."""
         return max(self.start_of(NOW), int(self.rows["known_at"].max()))  # type: ignore[arg-type]  # never null
-
-    def start_of(self, window: str) -> int:
-        """First second of a window, UTC."""
-        return int(self.cutoffs.filter(window=window)["fit_end"].min())  # type: ignore[arg-type]  # never null
-
-    def end_of(self, window: str) -> int:
-        """First second after a window, UTC."""
-        return int(self.cutoffs.filter(window=window)["until"].max())  # type: ignore[arg-type]  # never null
-
-    def window_before(self, window: str) -> str:
-        """The window that came before another."""
-        names = self.cutoffs["window"].unique(maintain_order=True).to_list()
-        return str(names[names.index(window) - 1])
 
     def known_before(self, moment: int) -> pl.DataFrame:
         """The rows from which a ranker that is fitted at a moment (seconds UTC) may learn."""
@@ -92,19 +68,16 @@ class RankingExamples:
 
     def of_window(self, window: str) -> pl.DataFrame:
         """The rows of the questions that a window asked."""
-        return self.rows.filter(pl.col("slice").is_in(self._slices(window)))
+        return self.rows.filter(pl.col("slice").is_in(self.slices_of(window)))
 
     def targets_of(self, window: str) -> pl.DataFrame:
         """user_id, n_targets of every user of a window, sorted by user."""
-        asked = self.n_targets.filter(pl.col("slice").is_in(self._slices(window)))
+        asked = self.n_targets.filter(pl.col("slice").is_in(self.slices_of(window)))
         return asked.select("user_id", "n_targets").sort("user_id")
 
     def with_shown(self, rows: pl.DataFrame) -> "RankingExamples":
         """The same, with rows of `shown_rows` before the others."""
         return replace(self, rows=pl.concat([rows, self.rows]))
-
-    def _slices(self, window: str) -> list[str]:
-        return self.cutoffs.filter(window=window)["slice"].to_list()
 
     def save(self, folder: Path) -> None:
         """Write the tables and the feature set."""

@@ -52,7 +52,7 @@ def test_not_one_bit_of_what_was_served_differs(built: Built) -> None:
 
 def test_while_nobody_asks_the_last_two_examined_windows_are_compared(built: Built) -> None:
     found, splits = WindowDrift.load(built.project.folder("drift_report")), Splits.load(built.project.folder("splits"))
-    before, last = splits.exams[-2:]
+    before, last = splits.evaluation_windows[-2:]
     assert found.compared.rows() == [
         ("reference", EVALUATION_WINDOWS, splits.start_of(before), splits.start_of(last)),
         ("window", EVALUATION_WINDOWS, splits.start_of(last), splits.until(splits.slices_of(last)[0])),

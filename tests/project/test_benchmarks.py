@@ -131,7 +131,7 @@ def test_a_trial_of_a_setting_sees_the_development_windows_alone() -> None:
     assert {one.window for _, one in asked} == set(splits.development)
     assert {one.protocol for _, one in asked} == {REFITTED}
     trained = until_development_ends(splits)
-    assert [name for name, _ in asked] == [name for name in trained.asking if name in splits.exam_slices]
+    assert [name for name, _ in asked] == [name for name in trained.asking if name in splits.evaluation_slices]
     last = splits.slices_of(splits.development[-1])[-1]
     assert trained.names == splits.names[: splits.names.index(last) + 1]
     assert set(trained.targets["slice"]) <= set(trained.names)

@@ -122,7 +122,7 @@ def test_every_model_stands_once_in_the_first_table_the_best_first(page: list[st
 
 def test_the_page_names_windows_and_users(page: list[str], made: EvalReport) -> None:
     (title,) = (line for line in page if line.startswith("All windows"))
-    assert f"({made.exams()[0]} to test)" in title
+    assert f"({made.evaluation_windows()[0]} to test)" in title
     assert f": {made.headline()['n_users']} users asked" in title
 
 
@@ -130,7 +130,7 @@ def test_each_window_has_a_row_and_frozen_models_and_newcomers_have_one(page: li
     rows = part(page, "NDCG@10 by window")[1:]
     names = [" ".join(row[:-5]) for row in rows]
     assert names == [
-        "all windows", "development", *made.exams(), "all windows, frozen", "all windows, newcomers",
+        "all windows", "development", *made.evaluation_windows(), "all windows, frozen", "all windows, newcomers",
     ]  # fmt: skip
     by_name = {name: row[-5:] for name, row in zip(names, rows, strict=True)}
     assert by_name["test"][1] == f"{made.mean(OURS, window='test'):.3f}"
@@ -152,17 +152,17 @@ def test_the_funnel_is_of_the_test_window(page: list[str], made: EvalReport) -> 
 
 def test_the_page_ends_with_what_was_examined_and_what_serves(built: Built, page: list[str], made: EvalReport) -> None:
     learned_until = built.project.manifest("two_tower")["lineage"]["facts"]["learned_until"]
-    assert page[-1].startswith(f"Examined: the models of {', '.join(made.exams())}, ")
+    assert page[-1].startswith(f"Examined: the models of {', '.join(made.evaluation_windows())}, ")
     assert page[-1].endswith(f"have learned everything until {learned_until}.")
 
 
 def test_scripts_get_the_same_and_every_window_and_protocol(built: Built, made: EvalReport) -> None:
     report = built.project.recsys("report", "--json").json()
     assert report["models"] == made.best_first()
-    assert report["examined"] == made.exams()
+    assert report["examined"] == made.evaluation_windows()
     assert report["headline"]["n_users"] == made.headline()["n_users"] > 0
     assert report["learned_until"] == built.project.manifest("two_tower")["lineage"]["facts"]["learned_until"]
     assert {row["protocol"] for row in report["summary"]} == set(PROTOCOLS)
-    assert {*made.exams(), ALL_WINDOWS} < {row["window"] for row in report["summary"]}
+    assert {*made.evaluation_windows(), ALL_WINDOWS} < {row["window"] for row in report["summary"]}
     assert {row["kind"] for row in report["comparison"]} == {"difference", "ratio"}
     assert sum(row["share"] for row in report["funnel"]) == pytest.approx(1)

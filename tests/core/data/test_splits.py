@@ -63,8 +63,8 @@ def test_the_chain_by_hand() -> None:
     splits = make_splits(every_rating_of(BY_HAND), FIFTHS)
     windows = [("window_1", 8, False), ("window_2", 12, True), ("window_3", 16, True), (TEST, 20, True)]
     expected = [
-        (f"{window}_{step}", window, T0 + until - 4 + 2 * (step - 1), T0 + until, is_exam)
-        for window, until, is_exam in windows
+        (f"{window}_{step}", window, T0 + until - 4 + 2 * (step - 1), T0 + until, is_evaluation)
+        for window, until, is_evaluation in windows
         for step in (1, 2)
     ]
     assert splits.cutoffs.rows() == [*expected, (NOW, NOW, T0 + 20, T0 + 20, False)]
@@ -150,9 +150,11 @@ def test_shares_are_those_of_the_settings(ratings: pl.DataFrame, splits: Splits)
 
 
 def test_the_first_windows_teach_and_the_last_two_are_not_for_development(splits: Splits) -> None:
-    assert splits.exams == [*(f"window_{n}" for n in range(3, 9)), TEST]
+    assert splits.evaluation_windows == [*(f"window_{n}" for n in range(3, 9)), TEST]
     assert splits.development == [f"window_{n}" for n in range(3, 8)]
-    assert splits.exam_slices == [name for name in splits.names if splits.window_of(name) in splits.exams]
+    assert splits.evaluation_slices == [
+        name for name in splits.names if splits.window_of(name) in splits.evaluation_windows
+    ]
 
 
 def test_each_user_of_a_window_is_asked_at_most_once(ratings: pl.DataFrame, splits: Splits) -> None:
@@ -499,7 +501,7 @@ def test_the_tests_targets_are_read_only_when_asked_for(splits: Splits, tmp_path
 
 def test_a_chain_names_its_windows_and_their_seconds_by_hand() -> None:
     splits = make_splits(every_rating_of(BY_HAND), FIFTHS)
-    assert (splits.exams, splits.development) == (["window_2", "window_3", TEST], ["window_2"])
+    assert (splits.evaluation_windows, splits.development) == (["window_2", "window_3", TEST], ["window_2"])
     assert splits.slices_of("window_3") == ["window_3_1", "window_3_2"]
     assert splits.asking == ["window_1_1", "window_1_2", "window_2_1", "window_3_2", "test_1"]
     assert (splits.window_of("window_3_2"), splits.window_of(NOW)) == ("window_3", NOW)

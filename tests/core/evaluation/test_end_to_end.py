@@ -63,7 +63,7 @@ def test_the_report_is_whole(whole: EvalReport, tiny: TinyRun) -> None:
 def test_every_user_of_every_window_is_answered_by_every_protocol(whole: EvalReport, tiny: TinyRun) -> None:
     new = newcomers(tiny.ratings, tiny.splits)
     for protocol, splits in ((REFITTED, tiny.splits), (FROZEN, tiny.splits), (NEWCOMERS, new)):
-        for window in tiny.splits.exams:
+        for window in tiny.splits.evaluation_windows:
             asked = splits.users.filter(pl.col("slice").is_in(splits.slices_of(window)))["user_id"].sort()
             own = whole.per_user.filter(protocol=protocol, window=window, model=OURS)
             assert own["user_id"].to_list() == asked.to_list()
@@ -77,7 +77,7 @@ def test_it_learns_the_tastes_of_the_world(whole: EvalReport) -> None:
 
 def test_users_are_new_who_had_no_rating_before_the_cut_off(whole: EvalReport, tiny: TinyRun) -> None:
     n_new = n_users = 0
-    for name in tiny.splits.exam_slices:
+    for name in tiny.splits.evaluation_slices:
         known = set(fit_ratings(tiny.ratings, tiny.splits, name)["user_id"].to_list())
         users = tiny.splits.users_of(name).tolist()
         n_new += sum(user not in known for user in users)
@@ -122,13 +122,13 @@ def test_each_window_is_answered_by_its_own_ranker_and_each_slice_by_its_own_tow
         ranker_of=lambda window: (windows.append(window), inputs.ranker_of(window))[1],
     )
     evaluate_end_to_end(spied, CONFIG)
-    assert sorted(models) == sorted(inputs.splits.exam_slices), "the tower that serves knows the answers"
-    assert set(windows) == set(inputs.splits.exams)
+    assert sorted(models) == sorted(inputs.splits.evaluation_slices), "the tower that serves knows the answers"
+    assert set(windows) == set(inputs.splits.evaluation_windows)
 
 
 def test_frozen_answers_are_those_of_the_models_of_the_first_step(inputs: SystemInputs, whole: EvalReport) -> None:
     """With the later steps' models damaged, they stay as they are; refitted answers do not."""
-    firsts = [inputs.splits.slices_of(window)[0] for window in inputs.splits.exams]
+    firsts = [inputs.splits.slices_of(window)[0] for window in inputs.splits.evaluation_windows]
 
     def model_of(name: str) -> RetrievalModel:
         model = inputs.model_of(name)

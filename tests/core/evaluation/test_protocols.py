@@ -24,14 +24,14 @@ def users_of(splits: Splits, window: str) -> list[int]:
 
 def test_only_windows_that_examine_ask_and_the_models_that_serve_are_not_examined(examination: Examination) -> None:
     windows = {one.window for _, one in asked_of(examination)}
-    assert windows == set(examination.splits.exams)
+    assert windows == set(examination.splits.evaluation_windows)
     assert NOW not in examination.slices
     assert {one.protocol for _, one in asked_of(examination)} == set(PROTOCOLS)
 
 
 @pytest.mark.parametrize("protocol", [REFITTED, FROZEN])
 def test_each_user_of_a_window_is_asked_once_by_either_protocol(examination: Examination, protocol: str) -> None:
-    for window in examination.splits.exams:
+    for window in examination.splits.evaluation_windows:
         own = [one for _, one in asked_of(examination) if (one.protocol, one.window) == (protocol, window)]
         users = pl.concat([one.requests for one in own])["user_id"].sort().to_list()
         assert users == users_of(examination.splits, window)
@@ -79,7 +79,7 @@ def test_every_newcomer_who_likes_something_in_the_window_is_asked(
 ) -> None:
     splits = examination.splits
     first = ratings.group_by("user_id").agg(first=pl.col("timestamp").min())
-    for window in splits.exams:
+    for window in splits.evaluation_windows:
         start, end = splits.start_of(window), splits.until(splits.slices_of(window)[0])
         new = first.filter(pl.col("first").is_between(start, end, closed="left"))
         likes = ratings.filter(pl.col("rating") >= LIKED, pl.col("timestamp") < end)

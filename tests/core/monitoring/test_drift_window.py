@@ -111,7 +111,7 @@ def test_one_who_asks_often_is_one_user(tiny: TinyRun) -> None:
 
 
 def test_without_a_log_the_last_two_examined_windows_are_compared(tiny: TinyRun) -> None:
-    made, (before, last) = watched(tiny, served_on([])), tiny.splits.exams[-2:]
+    made, (before, last) = watched(tiny, served_on([])), tiny.splits.evaluation_windows[-2:]
     assert made.drift.is_judged
     assert made.compared.rows() == [
         ("reference", EVALUATION_WINDOWS, tiny.splits.start_of(before), tiny.splits.start_of(last)),
@@ -131,8 +131,10 @@ def test_each_examined_window_is_shown_by_the_ranker_that_had_not_seen_it(tiny: 
         return tiny.examined[window]
 
     made = window_drift(served_on([]), tiny.examples, examined, QUICK)
-    assert asked_of == tiny.splits.exams
-    before, now = (evaluation_sample(tiny.examined[name], tiny.examples, name, 10) for name in tiny.splits.exams[-2:])
+    assert asked_of == tiny.splits.evaluation_windows
+    before, now = (
+        evaluation_sample(tiny.examined[name], tiny.examples, name, 10) for name in tiny.splits.evaluation_windows[-2:]
+    )
     alone = drift_report(make_reference(before, QUICK), now, QUICK, SHARED)
     assert made.drift.columns.equals(alone.columns)
 
@@ -140,11 +142,11 @@ def test_each_examined_window_is_shown_by_the_ranker_that_had_not_seen_it(tiny: 
 def test_the_periods_of_examined_windows_are_the_windows(tiny: TinyRun) -> None:
     made = watched(tiny, served_on([]))
     assert made.periods["period"].unique().sort().to_list() == [
-        tiny.splits.start_of(window) for window in tiny.splits.exams
+        tiny.splits.start_of(window) for window in tiny.splits.evaluation_windows
     ]
-    own = made.periods.filter(period=tiny.splits.start_of(tiny.splits.exams[-2]))
+    own = made.periods.filter(period=tiny.splits.start_of(tiny.splits.evaluation_windows[-2]))
     assert set(own["psi"]) == {0.0}, "the reference beside itself"
-    last = made.periods.filter(period=tiny.splits.start_of(tiny.splits.exams[-1]))
+    last = made.periods.filter(period=tiny.splits.start_of(tiny.splits.evaluation_windows[-1]))
     assert last["psi"].to_list() == made.drift.columns["psi"].to_list()
 
 
@@ -159,11 +161,11 @@ def test_where_neither_the_log_nor_the_windows_have_enough_users_nothing_is_judg
 
 @pytest.mark.parametrize("n_last", [1, 2])
 def test_windows_that_asked_no_user_are_not_judged(tiny: TinyRun, n_last: int) -> None:
-    gone = [name for window in tiny.splits.exams[-n_last:] for name in tiny.splits.slices_of(window)]
+    gone = [name for window in tiny.splits.evaluation_windows[-n_last:] for name in tiny.splits.slices_of(window)]
     fewer = replace(tiny.examples, rows=tiny.examples.rows.filter(~pl.col("slice").is_in(gone)))
     made = window_drift(served_on([]), fewer, tiny.examined.__getitem__, QUICK)
     assert not made.drift.is_judged
-    assert made.periods["period"].n_unique() == len(tiny.splits.exams) - n_last
+    assert made.periods["period"].n_unique() == len(tiny.splits.evaluation_windows) - n_last
 
 
 def test_the_verdict_says_what_was_compared_and_of_which_days(tiny: TinyRun) -> None:
@@ -264,7 +266,7 @@ def test_a_watch_survives_the_disk(tiny: TinyRun, tmp_path: Path) -> None:
 @pytest.mark.parametrize("k", [1, 5, N_CANDIDATES])
 def test_it_agrees_with_the_slow_loop(tiny: TinyRun, k: int) -> None:
     """The first k places of each user of a window, best first, by the scores of the ranker that it examines."""
-    for window in tiny.splits.exams:
+    for window in tiny.splits.evaluation_windows:
         ranker, rows = tiny.examined[window], []
         for own in tiny.examples.of_window(window).partition_by("user_id", maintain_order=True):
             scores = ranker.score(own.select(FEATURE_NAMES).to_numpy())

@@ -116,7 +116,7 @@ def test_a_window_is_judged_by_its_own_rows_and_targets_alone(tiny: TinyRun) -> 
     )
     table = validate_ranker(ranker, tiny.examples, window)
     assert table.equals(validate_ranker(ranker, own, window))
-    assert not table.equals(validate_ranker(ranker, tiny.examples, tiny.splits.exams[-1]))
+    assert not table.equals(validate_ranker(ranker, tiny.examples, tiny.splits.evaluation_windows[-1]))
 
 
 FIRST, SECOND, THIRD = FEATURE_NAMES[:3]

@@ -74,7 +74,7 @@ Saved = Callable[[Rankers], dict[str, dict[str, bytes]]]
 
 
 def test_every_window_that_examines_has_a_ranker_of_what_was_known_before_it(tiny: TinyRun) -> None:
-    assert list(tiny.examined) == tiny.splits.exams
+    assert list(tiny.examined) == tiny.splits.evaluation_windows
     for window, ranker in tiny.examined.items():
         moment = tiny.examples.start_of(window)
         known = tiny.examples.known_before(moment)
@@ -95,12 +95,12 @@ def test_the_labels_of_a_window_change_no_byte_of_its_ranker_or_an_earlier_one(
     tiny: TinyRun, saved: Saved, at: int
 ) -> None:
     """Neither its trees, nor its weight, nor its calibration: only what comes after may know the answers."""
-    exams = tiny.splits.exams
-    before, after = saved(rankers_of(tiny)), saved(fitted(turned(tiny.examples, [exams[at]])))
-    for window in exams[: at + 1]:
+    evaluation_windows = tiny.splits.evaluation_windows
+    before, after = saved(rankers_of(tiny)), saved(fitted(turned(tiny.examples, [evaluation_windows[at]])))
+    for window in evaluation_windows[: at + 1]:
         assert before[window] == after[window], window
     assert before[NOW]["ranker.json"] != after[NOW]["ranker.json"]
-    for window in exams[at + 1 :]:
+    for window in evaluation_windows[at + 1 :]:
         assert before[window]["ranker.json"] != after[window]["ranker.json"], window
 
 
@@ -122,7 +122,7 @@ def test_the_targets_of_the_test_settle_nothing_but_the_trees_and_the_curve_that
 
 def test_the_test_alone_settles_no_weight(tiny: TinyRun) -> None:
     """No earlier exam holds a like, and those of the test are what retrieval puts first: no weight is spoken for."""
-    silent = with_labels(tiny.examples, tiny.splits.exams[:-1], pl.lit(0))
+    silent = with_labels(tiny.examples, tiny.splits.evaluation_windows[:-1], pl.lit(0))
     serving = fitted(with_labels(silent, [TEST], pl.col("pair_retrieval_rank") == 1)).serving
     assert serving.retrieval_weight == RETRIEVAL_WEIGHTS[0]
 
@@ -136,7 +136,7 @@ def test_the_first_window_that_examines_has_neither_weight_nor_curve(tiny: TinyR
 
 def test_the_weight_is_the_best_of_those_tried_over_all_users_of_the_windows_before(tiny: TinyRun) -> None:
     for at, (window, ranker) in enumerate(tiny.examined.items()):
-        earlier = tiny.splits.exams[:at]
+        earlier = tiny.splits.evaluation_windows[:at]
         means = []
         for weight in RETRIEVAL_WEIGHTS if earlier else ():
             tables = [
@@ -149,11 +149,10 @@ def test_the_weight_is_the_best_of_those_tried_over_all_users_of_the_windows_bef
 
 
 def test_where_trees_learned_nothing_of_use_retrieval_gets_weight(tiny: TinyRun) -> None:
-    """Teaching windows with turned labels teach the wrong order; the exams after them find out."""
-    teaching = [tiny.examples.window_before(tiny.splits.exams[0])]
-    assert (
-        fitted(turned(tiny.examples, teaching)).examined[tiny.splits.exams[1]].retrieval_weight == RETRIEVAL_WEIGHTS[-1]
-    )
+    """Teaching windows with turned labels teach the wrong order; the evaluation windows after them find out."""
+    teaching = [tiny.examples.window_before(tiny.splits.evaluation_windows[0])]
+    second = fitted(turned(tiny.examples, teaching)).examined[tiny.splits.evaluation_windows[1]]
+    assert second.retrieval_weight == RETRIEVAL_WEIGHTS[-1]
 
 
 def test_the_curve_is_fitted_on_scores_that_never_saw_their_labels(tiny: TinyRun) -> None:
@@ -171,13 +170,13 @@ def test_the_curve_is_fitted_on_scores_that_never_saw_their_labels(tiny: TinyRun
 
 
 def test_without_any_like_in_the_exams_it_serves_without_probabilities(tiny: TinyRun) -> None:
-    silent = fitted(with_labels(tiny.examples, tiny.splits.exams, pl.lit(0)))
+    silent = fitted(with_labels(tiny.examples, tiny.splits.evaluation_windows, pl.lit(0)))
     assert silent.serving.calibration is None
     assert silent.facts()["calibration_slope"] is None
 
 
 def test_windows_without_any_like_before_an_exam_are_refused(tiny: TinyRun) -> None:
-    teaching = [tiny.examples.window_before(tiny.splits.exams[0])]
+    teaching = [tiny.examples.window_before(tiny.splits.evaluation_windows[0])]
     with pytest.raises(DataError, match="use more data or more candidates"):
         fitted(with_labels(tiny.examples, teaching, pl.lit(0)))
 
@@ -191,7 +190,7 @@ def test_list_rules_go_to_every_ranker_since_each_is_judged_as_it_serves(tiny: T
 
 
 def test_the_scores_of_a_window_are_those_of_its_rows(tiny: TinyRun) -> None:
-    window = tiny.splits.exams[1]
+    window = tiny.splits.evaluation_windows[1]
     rows, scored = tiny.examples.of_window(window), scored_window(tiny.ranker, tiny.examples, window)
     assert scored.select("user_id", "label").equals(rows.select("user_id", "label"))
     assert scored["score"].to_numpy().tolist() == tiny.ranker.score(rows.select(FEATURE_NAMES).to_numpy()).tolist()

@@ -108,7 +108,7 @@ def test_no_label_that_was_settled_later_is_known_before_a_moment(tiny: TinyRun,
 
 def test_all_that_was_known_before_a_window_is_the_windows_before_it(tiny: TinyRun) -> None:
     windows = tiny.splits.cutoffs["window"].unique(maintain_order=True).to_list()
-    assert tiny.examples.exams == tiny.splits.exams
+    assert tiny.examples.evaluation_windows == tiny.splits.evaluation_windows
     assert tiny.examples.development == tiny.splits.development
     for at, window in enumerate(windows):
         known = tiny.examples.known_before(tiny.examples.start_of(window))
@@ -118,7 +118,7 @@ def test_all_that_was_known_before_a_window_is_the_windows_before_it(tiny: TinyR
 
 
 def test_the_targets_of_a_window_are_those_of_all_its_slices(tiny: TinyRun) -> None:
-    for window in tiny.splits.exams:
+    for window in tiny.splits.evaluation_windows:
         own = tiny.splits.targets.filter(pl.col("slice").is_in(tiny.splits.slices_of(window)))
         counted = own.group_by("user_id").agg(n_targets=pl.len().cast(pl.Int64)).sort("user_id")
         assert tiny.examples.targets_of(window).equals(counted)
@@ -252,7 +252,7 @@ def future(fit_end: int) -> pl.DataFrame:
 @pytest.mark.parametrize("at", range(N_EXAMS))
 def test_rows_appended_to_the_future_change_no_bit_of_any_feature(tiny: TinyRun, at: int) -> None:
     """Of items, of users, and of pairs, as the ranker reads them, all computed anew for the slices before a window."""
-    start = tiny.examples.start_of(tiny.splits.exams[at])
+    start = tiny.examples.start_of(tiny.splits.evaluation_windows[at])
     names = tiny.splits.cutoffs.filter(pl.col("until") <= start)["slice"].to_list()
     assert names
     splits = replace(tiny.splits, cutoffs=tiny.splits.cutoffs.filter(pl.col("slice").is_in(names)))

@@ -77,7 +77,7 @@ def test_targets_outside_the_catalogue_keep_recall_below_one(tiny: TinyRun, repo
 
 
 def test_the_report_never_reads_the_targets_of_the_last_two_windows(tiny: TinyRun, report: RetrievalReport) -> None:
-    judged = [name for window in tiny.splits.exams[-2:] for name in tiny.splits.slices_of(window)]
+    judged = [name for window in tiny.splits.evaluation_windows[-2:] for name in tiny.splits.slices_of(window)]
     assert set(tiny.splits.slices_of(TEST)) < set(judged)
     without = replace(tiny.splits, targets=tiny.splits.targets.filter(~pl.col("slice").is_in(judged)))
     again = retrieval_report(tiny.ratings, without, tiny.models.__getitem__, tiny.index)

@@ -105,7 +105,7 @@ def test_the_towers_predict_the_tiny_worlds_future_better_than_popularity(tiny: 
         return slice_recall(tiny.ratings, tiny.splits, made, name).filter(k=10)["recall"].to_list()
 
     learned, popular = [], []
-    for name in [name for window in tiny.splits.exams for name in tiny.splits.slices_of(window)]:
+    for name in [name for window in tiny.splits.evaluation_windows for name in tiny.splits.slices_of(window)]:
         model, n_likes = tiny.models[name], tiny.items.filter(slice=name)["n_likes"].to_numpy()
         learned += recall(model, name)
         popular += recall(by_popularity(model, n_likes), name)

@@ -46,7 +46,7 @@ def test_every_baseline_lists_every_user_of_every_window_by_every_protocol(
             n_lists += len(names) * len(users)
     assert made.lists.select("protocol", "window", "model", "user_id").n_unique() == n_lists
     assert set(made.lists["protocol"]) == set(PROTOCOLS)
-    assert set(made.lists["window"]) == set(splits.exams)
+    assert set(made.lists["window"]) == set(splits.evaluation_windows)
     BASELINE_LISTS.validate(made.lists)
 
 
@@ -88,7 +88,10 @@ def test_the_settings_are_chosen_on_the_latest_development_windows_alone(
     """Without the targets of any other window the trials are the same; without theirs they are not."""
     tuned_on = splits.development[-CONFIG.n_tuning_windows :]
     assert TEST not in tuned_on
-    for windows, is_same in ((tuned_on, True), ([name for name in splits.exams if name not in tuned_on], False)):
+    for windows, is_same in (
+        (tuned_on, True),
+        ([name for name in splits.evaluation_windows if name not in tuned_on], False),
+    ):
         kept = [name for window in windows for name in splits.slices_of(window)]
         targets = splits.targets.filter(pl.col("slice").is_in(kept))
         turned = splits.targets.filter(~pl.col("slice").is_in(kept)).with_columns(item_id=pl.lit(1, pl.Int64))
