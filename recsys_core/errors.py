@@ -1,6 +1,6 @@
-"""The errors that a user may meet: each message says what was expected, what was found and what to do.
+"""Errors that a user may meet: each message says what was expected, what was found and what to do.
 
-Anything else that escapes is a fault of ours and keeps its traceback.
+Any other exception that escapes is a bug, and keeps its traceback.
 """
 
 import errno
@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 REBUILD = "run `recsys refresh` to build it again; if nothing is out of date, delete this version's folder first"
-"""What to do about content that can't be read. A refresh compares hashes, so it doesn't see content that was stored
-unreadable."""
+"""Remedy for unreadable content. A refresh compares hashes, so it cannot detect content that was unreadable when it was
+stored."""
 
 
 class RecsysError(Exception):
-    """A problem that the user can mend; the command line shows its message alone, without a traceback."""
+    """A problem that the user can solve; the command line shows its message alone, without a traceback."""
 
 
 class SettingsError(RecsysError):
@@ -34,17 +34,17 @@ class LogError(RecsysError):
 
 
 class UnknownUserError(RecsysError):
-    """A request names a user of whom nothing is known."""
+    """A request names an unknown user."""
 
 
 class MachineError(RecsysError):
-    """The machine refuses: a full disk, a folder that may not be written, too few descriptors."""
+    """A failure of the machine: a full disk, a folder without write permission, too few file descriptors."""
 
 
 _FULL = "free some space (`recsys gc` removes old versions of artifacts)"
 _FORBIDDEN = "check the permissions, or choose another folder, such as another lake with --lake"
 _IN_THE_WAY = (
-    "a file lies where a folder is expected, or a folder where a file is: move it away, or choose another path"
+    "there is a file where a folder is expected, or a folder where a file is: move it away, or choose another path"
 )
 
 _REMEDIES = {
@@ -65,11 +65,12 @@ _REMEDIES = {
     errno.ENOMEM: "memory is used up: end some programs",
     errno.EAGAIN: "the machine has no process or thread to spare: end some programs, or raise `ulimit -u`",
 }
-"""What to do, where that is the user's business. A file that is merely gone is not: nobody but us names the files."""
+"""Remedies by errno, where the user can act. A missing file is not among them: users name none of these files, so it is a
+bug."""
 
 
 def machine_error(error: OSError) -> MachineError | None:
-    """An error of the system in words that help; None where it may well be a fault of ours."""
+    """A system error with its remedy; None where it may be a bug."""
     remedy = _REMEDIES.get(error.errno or 0)
     if remedy is None:
         return None
@@ -82,7 +83,7 @@ def machine_error(error: OSError) -> MachineError | None:
 
 @contextmanager
 def machine_errors_explained() -> Iterator[None]:
-    """Turn an error of the system that the user can mend into a `MachineError`; others pass."""
+    """Turn a system error that the user can solve into a `MachineError`; others pass."""
     try:
         yield
     except OSError as error:

@@ -1,6 +1,6 @@
 """Files and folders that survive a crash: write durably, list strictly, hash.
 
-A rename is atomic but not durable: after a power cut it may stand while the bytes it names are gone. Hence the order
+A rename is atomic but not durable: after a power cut the new name may exist while its bytes are lost. Hence the order
 everywhere: sync the files, sync their folder, rename, sync the parent.
 """
 
@@ -20,7 +20,7 @@ def write_durably(path: Path, content: bytes) -> None:
     """Create a new file whose bytes are on the disk when this returns.
 
     Raises:
-        FileExistsError: There is such a file; nothing in the lake is written twice.
+        FileExistsError: The file exists; no file of the lake is written twice.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     try:
@@ -42,7 +42,7 @@ def sync(path: Path) -> None:
 
 
 def make_folder_durably(folder: Path) -> None:
-    """Create a folder and its missing parents so that a power cut cannot take them away again."""
+    """Create a folder and its missing parents so that they survive a power cut."""
     missing = [level for level in (folder, *folder.parents) if not level.is_dir()]
     for level in reversed(missing):
         level.mkdir(exist_ok=True)  # another writer may have been faster
@@ -50,7 +50,7 @@ def make_folder_durably(folder: Path) -> None:
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename within the lake, durably; a file replaces the target, a folder needs the place to be free."""
+    """Rename within the lake, durably. A file replaces the target; for a folder, the target must not exist."""
     source.replace(target)
     sync(target.parent)
 
@@ -63,7 +63,7 @@ def seal_files(folder: Path) -> dict[str, FileEntry]:
     """
     entries = {}
     for name in file_names(folder):
-        # A reminder rather than a guard: who opens a published file for writing by mistake is told so at once.
+        # A reminder rather than a guard: opening a published file for writing by mistake fails at once.
         (folder / name).chmod(0o444)
         entries[name] = entry_of(folder / name)
         sync(folder / name)
@@ -75,11 +75,11 @@ def seal_files(folder: Path) -> dict[str, FileEntry]:
 
 
 def file_names(folder: Path) -> list[str]:
-    """All files below a folder, sorted, relative to it, the manifest excepted.
+    """All files below a folder except the manifest, sorted, relative to the folder.
 
     Raises:
-        ArtifactError: There is a link, a device or the like, a name that the lake does not allow, or more than one
-            nested level. A link could lead out of the lake, or let published bytes be changed from outside.
+        ArtifactError: There is a link or a special file, a name that the lake does not allow, or more than one nested
+            level. A link could lead out of the lake, or let published bytes be changed from outside.
     """
     names = []
     for path in _entries(folder):
@@ -106,7 +106,7 @@ def _entries(folder: Path, level: int = 1) -> list[Path]:
 
 
 def read_plain(path: Path) -> bytes:
-    """The content of a file. A link could lead out of the lake; a FIFO would wait for a writer for ever.
+    """The content of a plain file. A link could lead out of the lake; a FIFO would wait forever for a writer.
 
     Raises:
         ArtifactError: the path is a link or a special file.

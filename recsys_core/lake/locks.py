@@ -1,8 +1,8 @@
-"""Who may do what at the same time, between processes and threads of one machine.
+"""File locks between processes and threads of one machine.
 
 A lock belongs to an open file, so the kernel drops it when its holder dies, however that happens: no lock is ever
-stale. Lock files are never removed, since a process that waits on a removed file would guard nothing. flock does not
-reach across a network file system; one lake belongs to one machine.
+stale. Lock files are never removed, because a process that waits on a removed file would lock nothing. flock does not
+work across a network file system; one lake belongs to one machine.
 """
 
 import fcntl
@@ -13,24 +13,24 @@ from pathlib import Path
 
 
 def shared(path: Path) -> AbstractContextManager[None]:
-    """Hold the lock together with other sharers; waits while somebody holds it alone."""
+    """Hold the lock together with other sharers; waits while it is held exclusively."""
     return _locked(path, fcntl.LOCK_SH)
 
 
 def exclusive(path: Path) -> AbstractContextManager[None]:
-    """Hold the lock alone; waits for all others. Not re-entrant: a thread that asks twice waits for itself."""
+    """Hold the lock alone; waits for all other holders. Not re-entrant: a thread that takes it twice deadlocks."""
     return _locked(path, fcntl.LOCK_EX)
 
 
 def try_folder(folder: Path) -> int | None:
-    """Lock a folder itself without waiting: a descriptor for `release`, or None where it is held or gone."""
+    """Lock a folder itself without waiting: a descriptor for `release`, or None where it is held or missing."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Between opening and locking, a sweep may have removed the folder: what we hold then guards nothing.
+        # Between opening and locking, a sweep may have removed the folder: the lock then guards nothing.
         if os.fstat(descriptor).st_nlink and os.path.samestat(os.fstat(descriptor), folder.lstat()):
             return descriptor
     except (BlockingIOError, FileNotFoundError):
@@ -40,7 +40,7 @@ def try_folder(folder: Path) -> int | None:
 
 
 def release(descriptor: int) -> None:
-    """Unlock and close; explicit, since a forked child may still hold a copy of the descriptor."""
+    """Unlock and close. Closing alone is not enough where a forked child still holds a copy of the descriptor."""
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     os.close(descriptor)
 

@@ -1,7 +1,7 @@
-"""What the lake writes down about an artifact: the manifest beside its files, and the pointer to the current version.
+"""Records of the lake about an artifact: the manifest beside its files, and the pointer to the current version.
 
 Both are sealed: the text carries a hash of itself, so that one flipped bit is noticed even where the result is still
-valid JSON, such as a digit within a number. The seal finds accidents; it is no signature against a forger.
+valid JSON, such as a digit within a number. The seal detects accidents; it is no signature against a forger.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ Sealed = TypeVar("Sealed", bound=BaseModel)
 
 
 class Lineage(BaseModel):
-    """Where an artifact comes from; what the planner compares to tell whether it is stale."""
+    """The origin of an artifact, which the planner compares to tell whether it is stale."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,7 +37,7 @@ class Lineage(BaseModel):
     @field_validator("parameters", "facts", mode="after")
     @classmethod
     def _undefined_becomes_null(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        """JSON has no NaN, and a metric that is undefined must not stop its artifact from being kept."""
+        """JSON has no NaN, and an undefined metric must not prevent its artifact from being stored."""
         return {name: finite(item) for name, item in value.items()}
 
 
@@ -65,7 +65,7 @@ class Manifest(BaseModel):
 
 
 class Making(BaseModel):
-    """How a version was last made, which may differ from how its bytes first came to be."""
+    """How a version was last made, which may differ from how its bytes were first made."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -78,7 +78,7 @@ class Making(BaseModel):
 class Pointer(BaseModel):
     """The content of CURRENT.
 
-    A rebuild to the same bytes keeps the folder with its first manifest, and only the pointer learns the new lineage.
+    A rebuild to the same bytes keeps the folder with its first manifest, and only the pointer gets the new lineage.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,8 +86,8 @@ class Pointer(BaseModel):
     asset: str
     partition: str | None
     made: Making | None = Field(
-        description="The version in force. None: a first publication began and has not finished; hence a CURRENT that "
-        "is absent beside versions can only mean that somebody lost it."
+        description="The current version. None: a first publication began and has not finished. A CURRENT that is "
+        "missing beside existing versions was therefore lost."
     )
 
 

@@ -1,6 +1,6 @@
-"""What an asset, a partition, a file and a version may be called, so that a name can never lead out of the lake.
+"""Names of assets, partitions, files and versions, checked so that no name can lead out of the lake.
 
-Paths themselves are composed in `store`; this module only says yes or no.
+Paths are composed in `artifact_versions`; this module only checks names.
 """
 
 import re
@@ -34,8 +34,8 @@ def checked_name(name: str) -> str:
     """The name of an asset or a partition, unchanged.
 
     Raises:
-        ArtifactError: It has other characters or is too long, or it reads like the lake's own entries (a version,
-            the pointer, the manifest), which stand in the same folders.
+        ArtifactError: It has other characters or is too long, or it equals one of the lake's own entries (a version,
+            the pointer, the manifest), which are in the same folders.
     """
     if is_name(name) and not is_version(name) and name.casefold() not in _RESERVED:
         return name
@@ -57,7 +57,7 @@ def checked_version(version: str) -> str:
 
 
 def key_of(asset: str, partition: str | None = None) -> str:
-    """How messages and lineages write an artifact.
+    """The key of an artifact in messages and lineages.
 
     >>> key_of("interactions", "2024-01-01"), key_of("ratings")
     ('interactions/2024-01-01', 'ratings')

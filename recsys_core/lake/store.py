@@ -2,11 +2,11 @@
 
     <root>/artifacts/<asset>[/<partition>]/<version>/  files and manifest.json; never modified
     <root>/artifacts/<asset>[/<partition>]/CURRENT     one line, replaced in one step
-    <root>/drafts/                                     what is being written; of no meaning to readers
+    <root>/drafts/                                     unpublished files; readers ignore them
     <root>/locks/                                      empty files to lock
 
-A writer may be killed at any instant: readers then see the old version or the new one, whole. This module says what
-callers can do and which locks they hold meanwhile; the steps themselves are in `shelf`.
+A writer may be killed at any instant: readers then see the old version or the new one, whole. This module is the
+interface and takes the locks; the steps on the disk are in `artifact_versions`.
 """
 
 import time
@@ -15,23 +15,24 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from recsys_core.errors import ArtifactError
-from recsys_core.lake import collection, drafts, files, locks, shelf
-from recsys_core.lake.disk_full import disk_full_explained
+from recsys_core.lake import artifact_versions, drafts, files, locks
+from recsys_core.lake.artifact_versions import ArtifactFolder, artifact_folder
+from recsys_core.lake.drafts import disk_full_explained
+from recsys_core.lake.garbage_collection import GcReport, collect, oldest_first
 from recsys_core.lake.manifest import Lineage, Manifest, version_of
 from recsys_core.lake.names import is_name, is_version, split_key
-from recsys_core.lake.shelf import Shelf
 
 
 class Lake:
     """A folder of artifacts.
 
-    Locks, always taken in this order: `lake`, shared by readers and by writers while they bring a version into force,
-    held alone by `gc`; then one per asset, around the swap of a pointer. The callback that writes the files runs
-    before any of them, so that a long training blocks nobody.
+    Locks are always taken in this order: first `lake`, which readers share with writers that bring a version into
+    force, and which `gc` holds alone; then one per asset, around the swap of a pointer. The callback that writes the
+    files runs before any lock is taken, so that a long training blocks no other process.
     """
 
     def __init__(self, root: Path, *, clock: Callable[[], float] = time.time) -> None:
-        """Nothing is created before the first use; the clock dates manifests and orders versions."""
+        """Create nothing before the first use. The clock dates manifests and orders versions."""
         self.root = root
         self._artifacts = root / "artifacts"
         self._drafts = root / "drafts"
@@ -40,30 +41,30 @@ class Lake:
     def publish(
         self, asset: str, write: Callable[[Path], None], lineage: Lineage, *, partition: str | None = None
     ) -> Manifest:
-        """Store what `write` puts into the empty folder that it is given, and make it the current version.
+        """Store the files that `write` puts into the empty folder it is given, and make them the current version.
 
-        Content that the lake holds already is not stored again; its first manifest stays, and the pointer carries
+        Content that the lake already holds is not stored again; its first manifest stays, and the pointer carries
         the new lineage. When anything fails, the lake is as before.
 
         Returns:
             The manifest with this lineage, as `current` gives it from now on.
 
         Raises:
-            ArtifactError: A name is not allowed, the files are none or not plain, or the disk is full. What `write`
-                raises otherwise passes through.
+            ArtifactError: A name is not allowed, there are no files or a file is not plain, or the disk is full.
+                Other exceptions of `write` pass through.
         """
-        target = shelf.shelf_of(self._artifacts, asset, partition)
-        with self._draft(target) as draft:
-            made = self._fill(target, draft, write, lineage)
-            shelf.write_pointer(draft, made)  # before anything shows, so that a full disk is noticed first
+        artifact = self._folder(asset, partition)
+        with self._draft(artifact) as draft:
+            made = self._fill(artifact, draft, write, lineage)
+            artifact_versions.write_pointer(draft, made)  # before anything is visible, so that a full disk shows first
             with self.reading(), self._pointer_lock(asset):
-                shelf.prepare_shelf(target, draft)
-                shelf.place(target, draft, made)
-                shelf.swap_pointer(target, draft)
+                artifact_versions.prepare_folder(artifact, draft)
+                artifact_versions.place(artifact, draft, made)
+                artifact_versions.swap_pointer(artifact, draft)
         return made
 
     def current(self, asset: str, partition: str | None = None) -> Manifest | None:
-        """The version in force with its latest lineage; None only if nothing was ever published.
+        """The current version with its latest lineage; None only if nothing was ever published.
 
         Checks the pointer, the manifest, and each file's size; `open` and `verify` hash the files as well.
 
@@ -71,18 +72,18 @@ class Lake:
             ArtifactError: Pointer or version is damaged, or the pointer is gone beside existing versions.
         """
         with self.reading():
-            return shelf.current_manifest(shelf.shelf_of(self._artifacts, asset, partition))
+            return artifact_versions.current_manifest(self._folder(asset, partition))
 
     def open(self, asset: str, partition: str | None = None, version: str | None = None) -> Path:
         """The folder of a version, the current one by default, after all its files were hashed.
 
-        A reader that may run beside `gc` and reads no current version should do so within `reading`.
+        A reader of an old version that may run beside `gc` should do so within `reading`.
 
         Raises:
             ArtifactError: There is no such version, or it is damaged.
         """
-        place = shelf.shelf_of(self._artifacts, asset, partition)
-        return place.folder / self.verify(asset, partition, version).version
+        artifact = self._folder(asset, partition)
+        return artifact.folder / self.verify(asset, partition, version).version
 
     def verify(self, asset: str, partition: str | None = None, version: str | None = None) -> Manifest:
         """The manifest of a version, the current one by default, after all its files were hashed.
@@ -90,14 +91,14 @@ class Lake:
         Raises:
             ArtifactError: There is no such version, or it is damaged.
         """
-        place = shelf.shelf_of(self._artifacts, asset, partition)
+        artifact = self._folder(asset, partition)
         with self.reading():
             if version is not None:
-                return shelf.verified_manifest(place, version)
-            now = shelf.current_manifest(place)
+                return artifact_versions.verified_manifest(artifact, version)
+            now = artifact_versions.current_manifest(artifact)
             if now is None:
-                raise ArtifactError(self._never_published(place.key))
-            shelf.verified_manifest(place, now.version)
+                raise ArtifactError(self._never_published(artifact.key))
+            artifact_versions.verified_manifest(artifact, now.version)
             return now
 
     def restore(self, asset: str, version: str, *, partition: str | None = None) -> Manifest:
@@ -106,22 +107,22 @@ class Lake:
         Raises:
             ArtifactError: There is no such version, or it is damaged.
         """
-        place = shelf.shelf_of(self._artifacts, asset, partition)
-        with self._draft(place) as draft, self.reading():
-            made = shelf.verified_manifest(place, version)
-            shelf.write_pointer(draft, made)
+        artifact = self._folder(asset, partition)
+        with self._draft(artifact) as draft, self.reading():
+            made = artifact_versions.verified_manifest(artifact, version)
+            artifact_versions.write_pointer(draft, made)
             with self._pointer_lock(asset):
-                shelf.swap_pointer(place, draft)
+                artifact_versions.swap_pointer(artifact, draft)
         return made
 
     def versions(self, asset: str, partition: str | None = None) -> list[str]:
         """The stored versions, oldest first; those whose manifest cannot be read come before all others."""
         with self.reading():
-            return collection.oldest_first(shelf.shelf_of(self._artifacts, asset, partition))
+            return oldest_first(self._folder(asset, partition))
 
     def partitions(self, asset: str) -> list[str]:
         """The partitions that were ever published, damaged ones included, sorted."""
-        names = _folder_names(shelf.shelf_of(self._artifacts, asset).folder)
+        names = _folder_names(self._folder(asset).folder)
         return [name for name in names if self._was_published(asset, name)]
 
     def assets(self) -> list[str]:
@@ -130,57 +131,55 @@ class Lake:
         return [name for name in names if self._was_published(name) or self.partitions(name)]
 
     def survey(self, keys: Iterable[str], *, deep: bool = False) -> dict[str, Manifest | ArtifactError | None]:
-        """How each artifact ("asset" or "asset/partition") stands, for `staleness.plan`.
+        """The state of each artifact ("asset" or "asset/partition"), for `staleness.plan`.
 
-        Damage is returned, not raised, since a plan to mend it is what the caller wants. Deep also hashes all files.
+        Damage is returned, not raised, because the caller plans its repair. `deep` also hashes all files.
         """
-        return {key: self._standing(*split_key(key), deep=deep) for key in keys}
+        return {key: self._state(*split_key(key), deep=deep) for key in keys}
 
-    def gc(self, keep_last: int, keep: Collection[str] = ()) -> collection.GcReport:
-        """Remove the versions that nobody needs.
+    def gc(self, keep_last: int, keep: Collection[str] = ()) -> GcReport:
+        """Remove the versions that are no longer needed.
 
-        Kept on each shelf: what CURRENT names, the `keep_last` youngest, every version in `keep`, and everything
-        where CURRENT cannot be read. Waits until nobody reads or publishes.
+        Kept of each artifact: the version that CURRENT names, the `keep_last` youngest, every version in `keep`, and
+        all versions where CURRENT cannot be read. Waits until there is no reader and no publication.
         """
         if keep_last < 0:
             raise ArtifactError(f"keep_last is {keep_last}: expected 0 or more")
         if not self._artifacts.is_dir():
-            return collection.GcReport(freed=())
+            return GcReport(freed=())
         with drafts.draft(self._drafts, "gc") as draft:
             with locks.exclusive(self._lake_lock):
-                freed = [
-                    one for place in self._shelves() for one in collection.collect(place, draft, keep_last, set(keep))
-                ]
-            return collection.GcReport(freed=tuple(freed))
+                freed = [one for artifact in self._folders() for one in collect(artifact, draft, keep_last, set(keep))]
+            return GcReport(freed=tuple(freed))
 
     def sweep(self) -> list[str]:
-        """Remove what dead writers left behind; returns the names. Drafts of live writers are not touched."""
+        """Remove the drafts of dead writers and return their names. Drafts of live writers are not touched."""
         return drafts.sweep(self._drafts)
 
     def reading(self) -> AbstractContextManager[None]:
-        """Keep `gc` out while the block runs; never call `gc` within it, which would wait for itself."""
+        """Keep `gc` out while the block runs. Calling `gc` inside it would deadlock."""
         if not self.root.is_dir():
-            return nullcontext()  # nothing to guard: a lock would make a lake out of a misspelt name
+            return nullcontext()  # nothing to guard: a lock file would create a lake under a misspelt name
         return locks.shared(self._lake_lock)
 
     @property
     def _lake_lock(self) -> Path:
-        return self.root / "locks" / "lake@"  # no name contains @, so no asset's lock is meant
+        return self.root / "locks" / "lake@"  # no name contains @, so it is no asset's lock
 
     def _pointer_lock(self, asset: str) -> AbstractContextManager[None]:
         return locks.exclusive(self.root / "locks" / asset)
 
     @contextmanager
-    def _draft(self, target: Shelf) -> Iterator[Path]:
-        """A draft for the shelf; a full disk is explained when making it fails, and while its files still fill it."""
+    def _draft(self, artifact: ArtifactFolder) -> Iterator[Path]:
+        """A draft for the artifact; a full disk is explained while the draft is made and while it is filled."""
         with (
-            disk_full_explained(target.key, self.root),
-            drafts.draft(self._drafts, target.asset) as draft,
-            disk_full_explained(target.key, draft),
+            disk_full_explained(artifact.key, self.root),
+            drafts.draft(self._drafts, artifact.asset) as draft,
+            disk_full_explained(artifact.key, draft),
         ):
             yield draft
 
-    def _fill(self, target: Shelf, draft: Path, write: Callable[[Path], None], lineage: Lineage) -> Manifest:
+    def _fill(self, artifact: ArtifactFolder, draft: Path, write: Callable[[Path], None], lineage: Lineage) -> Manifest:
         """Let the caller write, then seal what was written."""
         started, at = time.perf_counter(), self._clock()
         (draft / "files").mkdir()
@@ -188,8 +187,8 @@ class Lake:
         duration = time.perf_counter() - started
         entries = files.seal_files(draft / "files")
         return Manifest(
-            asset=target.asset,
-            partition=target.partition,
+            asset=artifact.asset,
+            partition=artifact.partition,
             version=version_of(entries),
             files=entries,
             lineage=lineage,
@@ -197,7 +196,7 @@ class Lake:
             duration_s=duration,
         )
 
-    def _standing(self, asset: str, partition: str | None, *, deep: bool) -> Manifest | ArtifactError | None:
+    def _state(self, asset: str, partition: str | None, *, deep: bool) -> Manifest | ArtifactError | None:
         try:
             now = self.current(asset, partition)
             return now if now is None or not deep else self.verify(asset, partition)
@@ -213,17 +212,20 @@ class Lake:
 
     def _was_published(self, asset: str, partition: str | None = None) -> bool:
         try:
-            pointer = shelf.read_pointer(shelf.shelf_of(self._artifacts, asset, partition))
+            pointer = artifact_versions.read_pointer(self._folder(asset, partition))
         except ArtifactError:
-            return True  # there is something, though not in order; whoever reads it is told
+            return True  # there is something, though damaged; reading it raises
         return pointer is not None and pointer.made is not None
 
-    def _shelves(self) -> Iterator[Shelf]:
+    def _folder(self, asset: str, partition: str | None = None) -> ArtifactFolder:
+        return artifact_folder(self._artifacts, asset, partition)
+
+    def _folders(self) -> Iterator[ArtifactFolder]:
         for asset in _folder_names(self._artifacts):
-            whole = shelf.shelf_of(self._artifacts, asset)
+            whole = self._folder(asset)
             yield whole
             for partition in _folder_names(whole.folder):
-                yield shelf.shelf_of(self._artifacts, asset, partition)
+                yield self._folder(asset, partition)
 
 
 def _folder_names(folder: Path) -> list[str]:

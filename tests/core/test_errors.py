@@ -11,7 +11,7 @@ from recsys_core.errors import MachineError, machine_error, machine_errors_expla
 
 def test_a_file_in_the_way_is_named_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    why = r"file/folder: not a directory: a file lies where a folder is expected"
+    why = r"file/folder: not a directory: there is a file where a folder is expected"
     with pytest.raises(MachineError, match=why), machine_errors_explained():
         (tmp_path / "file" / "folder").mkdir()
 

@@ -27,8 +27,8 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "arrays.py": "types; mypy checks them where they are used",
     "schema_errors.py": "tested with the schemas that features declare: test_schemas",
     "serving/requests.py": "plain data without behaviour; test_recommender asks and answers with it",
-    "lake/locks.py": "tested through what it guards: test_store, test_drafts, test_collection",
-    "lake/shelf.py": "tested through what it holds: test_store, test_corruption",
+    "lake/locks.py": "tested through what it guards: test_store, test_drafts, test_garbage_collection",
+    "lake/artifact_versions.py": "tested through what it holds: test_store, test_corruption",
 }
 
 PURPOSES = ("refresh", "automation", "ui")

@@ -188,9 +188,9 @@ def test_after_a_different_rebuild_the_next_level_is_certain() -> None:
     assert reasons(current, {"archive": "z2"})["report"] == ["waits for: features", "waits for: tower"]
 
 
-def test_a_ring_and_an_unknown_parent_are_refused() -> None:
+def test_a_cycle_and_an_unknown_parent_are_refused() -> None:
     ring = (Node(name="a", code_version="c", parents=("b",)), Node(name="b", code_version="c", parents=("a",)))
-    with pytest.raises(ArtifactError, match="ring"):
+    with pytest.raises(ArtifactError, match="in a cycle"):
         plan(ring, {}, {})
     with pytest.raises(ArtifactError, match="reads archive"):
         plan(DIAMOND, {}, {})

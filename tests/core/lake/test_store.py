@@ -213,7 +213,7 @@ def test_a_file_in_place_of_a_folder_is_damage_and_a_rebuild_replaces_it(
     if place.exists():
         place.rename(lake.root / "away")
         place.write_text("a file")
-        with pytest.raises(ArtifactError, match=r"a file stands in the place of its folder: .*recsys refresh"):
+        with pytest.raises(ArtifactError, match=r"there is a file in place of its folder: .*recsys refresh"):
             lake.current("a", partition)
     assert lake.publish("a", text("x"), lineage, partition=partition).version == made.version
     assert lake.verify("a", partition).version == made.version

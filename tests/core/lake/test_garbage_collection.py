@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recsys_core.errors import ArtifactError
-from recsys_core.lake import Lake, Lineage, shelf
+from recsys_core.lake import Lake, Lineage, artifact_versions
 
 LINEAGE = Lineage(code_version="c1")
 
@@ -120,7 +120,7 @@ def test_collection_waits_for_a_version_that_is_placed_but_not_yet_current(
 ) -> None:
     publish_all(lake, "0")
     pids: list[int] = []
-    swap = shelf.swap_pointer
+    swap = artifact_versions.swap_pointer
 
     def slow_swap(*args: object) -> None:
         pids.append(forked(lambda: lake.gc(keep_last=0)))
@@ -128,7 +128,7 @@ def test_collection_waits_for_a_version_that_is_placed_but_not_yet_current(
         swap(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(shelf, "swap_pointer", slow_swap)
+        patch.setattr(artifact_versions, "swap_pointer", slow_swap)
         made = lake.publish("a", rows("1"), LINEAGE)
     assert os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]) == 0
     assert lake.verify("a") == made
