@@ -65,8 +65,8 @@ _REMEDIES = {
     errno.ENOMEM: "memory is used up: end some programs",
     errno.EAGAIN: "the machine has no process or thread to spare: end some programs, or raise `ulimit -u`",
 }
-"""Remedies by errno, where the user can act. A missing file is not among them: users name none of these files, so it is a
-bug."""
+"""Remedies by errno, where the user can act. A missing file is not among them: users name none of these files, so that
+it is a bug."""
 
 
 def machine_error(error: OSError) -> MachineError | None:
