@@ -104,14 +104,14 @@ def impression_outcomes(
     """
     from recsys_core.feedback.deduplication import rows_until, shown_version
     from recsys_core.feedback.labels import outcomes
+    from recsys_core.feedback.quarantine import excluded_requests, without_requests
     from recsys_core.feedback.records import IMPRESSIONS_TABLE
-    from recsys_core.feedback.set_aside import requests_set_aside, without
     from recsys_core.tables import read_table
 
     run, until = AssetRun(context, lake, config), settled_until()
     with lake.open_log() as log:
         run.read_from_outside("shown", shown_version(log, until))
-        impressions = without(rows_until(log, IMPRESSIONS_TABLE, until), requests_set_aside(log))
+        impressions = without_requests(rows_until(log, IMPRESSIONS_TABLE, until), excluded_requests(log))
     head = run.folder("interaction_log_head")
     ratings, clicks = (read_table(head / f"{name}.parquet") for name in ("interaction_log_head", "clicks"))
     table = outcomes(impressions, clicks, ratings, config)

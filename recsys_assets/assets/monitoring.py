@@ -54,7 +54,7 @@ def parity_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     `at_fault`; both are empty in a sound system.
     """
     from recsys_core.feedback.deduplication import served_version
-    from recsys_core.feedback.set_aside import requests_set_aside
+    from recsys_core.feedback.quarantine import excluded_requests
     from recsys_core.monitoring.parity import parity_report as make_report
     from recsys_core.monitoring.served import Served, served_until
     from recsys_core.serving.bundle import read_bundle
@@ -62,7 +62,7 @@ def parity_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     run, until = AssetRun(context, lake), closed_until()
     with lake.open_log() as log:
         run.read_from_outside("served", served_version(log, until))
-        logged, excluded = served_until(log, until), log.imported_requests() | requests_set_aside(log)
+        logged, excluded = served_until(log, until), log.imported_requests() | excluded_requests(log)
     ratings, clicks = (run.table("interaction_log_head", name) for name in ("interaction_log_head", "clicks"))
     past = Served.load(run.folder("past_requests"))
     report = make_report(logged, read_bundle(run.folders(PARTS)), ratings, clicks, past, excluded)
@@ -86,7 +86,7 @@ def drift_report(context: dg.AssetExecutionContext, config: DriftReportRun, lake
     from functools import partial
 
     from recsys_core.feedback.deduplication import served_version
-    from recsys_core.feedback.set_aside import requests_set_aside
+    from recsys_core.feedback.quarantine import excluded_requests
     from recsys_core.monitoring.drift_window import window_drift
     from recsys_core.monitoring.served import served_until
     from recsys_core.ranking.rankers import load_examined
@@ -95,7 +95,7 @@ def drift_report(context: dg.AssetExecutionContext, config: DriftReportRun, lake
     run, until = AssetRun(context, lake, config), closed_until()
     with lake.open_log() as log:
         run.read_from_outside("served", served_version(log, until))
-        logged = served_until(log, until).without(requests_set_aside(log))
+        logged = served_until(log, until).without(excluded_requests(log))
     examples = RankingExamples.load(run.folder("ranking_examples"))
     report = window_drift(logged, examples, partial(load_examined, run.folder("ranker")), config)
     return run.publish(report.save, facts=report.headline(), metadata=drift_metadata(report))

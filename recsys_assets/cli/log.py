@@ -183,13 +183,12 @@ def set_aside(
     as_json: Json = False,
 ) -> None:
     """Let a request and what it showed count no more: for parity, drift and what models learn; its rows stay."""
-    from recsys_core.feedback.set_aside import requests_set_aside
-    from recsys_core.feedback.set_aside import set_aside as put_aside
+    from recsys_core.feedback.quarantine import exclude_request, excluded_requests
 
     with _log() as log:
         if request is not None:
-            put_aside(log, request, time.time_ns() // 1_000, take_back=take_back)
-        found = sorted(requests_set_aside(log))
+            exclude_request(log, request, time.time_ns() // 1_000, take_back=take_back)
+        found = sorted(excluded_requests(log))
     if as_json:
         print_json(found)
         return

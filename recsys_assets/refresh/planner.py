@@ -14,8 +14,8 @@ from recsys_core.errors import ArtifactError, LogError
 from recsys_core.feedback.deduplication import NO_VERSION, day_versions, last_closed_day, version_until
 from recsys_core.feedback.inspection import Loss, deliveries_by_day, gaps, is_accepted
 from recsys_core.feedback.interactions import versions_of_days
+from recsys_core.feedback.quarantine import excluded_requests, version_without
 from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE
-from recsys_core.feedback.set_aside import requests_set_aside, version_without
 from recsys_core.lake.staleness import Node, Plan, plan
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def make_plan(lake: LakeResource, *, deep: bool = False) -> Plan:
     with lake.open_log() as log:
         logged = versions_of_days(log)
         requests, impressions = (day_versions(log, table) for table in (REQUESTS_TABLE, IMPRESSIONS_TABLE))
-        set_aside = requests_set_aside(log)
+        set_aside = excluded_requests(log)
     days = days_to_ingest(lake, logged)
     nodes = [node for spec in ASSET_SPECS.values() for node in _nodes(spec, days)]
     outside = {

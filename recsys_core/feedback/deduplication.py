@@ -17,8 +17,8 @@ import polars as pl
 
 from recsys_core.days import DAY_S, day_of, start_of
 from recsys_core.feedback.log import EventLog, Snapshot
+from recsys_core.feedback.quarantine import excluded_requests, version_without
 from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, LogTable
-from recsys_core.feedback.set_aside import requests_set_aside, version_without
 
 FIRST, REPEAT, CONFLICT = "first", "repeat", "conflict"
 
@@ -127,7 +127,7 @@ def served_version(log: EventLog, last_day: str) -> str:
         LogError: the log cannot be read.
     """
     versions = [day_versions(log, table) for table in (REQUESTS_TABLE, IMPRESSIONS_TABLE)]
-    return version_without(version_until(last_day, *versions), requests_set_aside(log))
+    return version_without(version_until(last_day, *versions), excluded_requests(log))
 
 
 def shown_version(log: EventLog, last_day: str) -> str:
@@ -136,4 +136,4 @@ def shown_version(log: EventLog, last_day: str) -> str:
     Raises:
         LogError: the log cannot be read.
     """
-    return version_without(version_until(last_day, day_versions(log, IMPRESSIONS_TABLE)), requests_set_aside(log))
+    return version_without(version_until(last_day, day_versions(log, IMPRESSIONS_TABLE)), excluded_requests(log))

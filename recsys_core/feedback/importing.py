@@ -13,7 +13,7 @@ from typing import BinaryIO
 from recsys_core.data.movielens.lines import GZIP_MAGIC, UTF8_MARK, UTF16_MARKS
 from recsys_core.data.quarantine import BadRow
 from recsys_core.errors import DataError, LogError
-from recsys_core.feedback.log import BATCH, Appended, BadLine, EventLog, append_records, line_id_of
+from recsys_core.feedback.log import LINES_PER_BATCH, Appended, BadLine, EventLog, append_records, line_id_of
 from recsys_core.feedback.parsing import MAX_LINE_BYTES, Limits, record_of, unknown_items
 from recsys_core.feedback.quarantine import Resolver
 from recsys_core.feedback.records import Record
@@ -75,25 +75,25 @@ class _Reading:
     n_bad: int = 0
 
     def take(self, line: _Line, source: str) -> None:
-        """Read one line; every `BATCH` lines are stored together."""
+        """Read one line; every `LINES_PER_BATCH` lines are stored together."""
         self.n_lines += 1
         try:
             record = record_of(line.data, self.limits)
         except BadRow as bad:
             self.n_bad += 1
             self.batch.bad.append(_bad_line(line, source, bad, self.limits.now))
-            self.resolver.set_aside(self.batch.bad[-1].line_id)
+            self.resolver.still_bad(self.batch.bad[-1].line_id)
         else:
             self.batch.records.append(record)
             self.resolver.stored(record, line.number)
             self.unknown.update(unknown_items([record], self.limits))
-        if self.n_lines % BATCH == 0:
+        if self.n_lines % LINES_PER_BATCH == 0:
             self.store()
 
     def store(self) -> None:
         """Write the batch, and begin another."""
         if self.batch.bad:
-            self.log.set_aside(self.batch.bad)
+            self.log.quarantine(self.batch.bad)
         if self.batch.records:
             self.appended += append_records(self.log, self.batch.records)
         self.batch = _Batch()
@@ -103,7 +103,7 @@ class _Reading:
         self.store()
         resolved = self.resolver.resolved(self.n_lines, self.appended.n_repeated) if tail_offset is None else set()
         if resolved:
-            self.log.let_go(resolved, self.limits.now)
+            self.log.release(resolved, self.limits.now)
         return Imported(
             appended=self.appended,
             n_lines=self.n_lines,

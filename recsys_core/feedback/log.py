@@ -5,45 +5,50 @@ of the stored rows count, and which are repeats, is worked out when they are rea
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
 
 import polars as pl
-from polars.exceptions import PolarsError
 
 from recsys_core.errors import LogError
 from recsys_core.feedback.records import (
     DIGEST_BYTES,
     IMPRESSIONS_TABLE,
     REQUESTS_TABLE,
+    TABLES,
     Event,
     Impression,
     LogTable,
     Record,
-    Request,
+    RequestRecord,
     Row,
-    digest_of,
+    stored_rows,
 )
+
+Connection = TypeVar("Connection")
 
 SCHEMA_VERSION = 1
 """Of the stored tables; a log of a newer one is refused, since its columns may mean something else."""
 
 
-BATCH = 512
+LINES_PER_BATCH = 512
 """Lines of one transaction; larger ones gain little more (`python -m benchmarks.event_log`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Counts:
+class AppendCounts:
     """What became of the rows of one table: of a key not yet known, known alike, known with other values."""
 
     new: int = 0
     repeated: int = 0
     conflicting: int = 0
 
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(
+    def __add__(self, other: "AppendCounts") -> "AppendCounts":
+        return AppendCounts(
             new=self.new + other.new,
             repeated=self.repeated + other.repeated,
             conflicting=self.conflicting + other.conflicting,
@@ -54,9 +59,9 @@ class Counts:
 class Appended:
     """What an append found, as far as its own store can tell: with SQLite, within the file of this writer."""
 
-    requests: Counts = Counts()
-    impressions: Counts = Counts()
-    events: Counts = Counts()
+    requests: AppendCounts = AppendCounts()
+    impressions: AppendCounts = AppendCounts()
+    events: AppendCounts = AppendCounts()
 
     def __add__(self, other: "Appended") -> "Appended":
         return Appended(
@@ -89,7 +94,7 @@ class BadLine:
 class Note:
     """What is said about rows of the log beside them: rows themselves are never changed."""
 
-    kind: str  # IMPORTED, SET_ASIDE or LOSS_ACCEPTED
+    kind: str  # IMPORTED, EXCLUDED or LOSS_ACCEPTED
     key: str  # what it is said of
     value: str
     noted_at: int  # microseconds UTC
@@ -98,7 +103,7 @@ class Note:
 IMPORTED = "imported"
 """A request, or a slot of it, came from outside: key is the request_id, value the digest of the row in hexadecimal."""
 
-SET_ASIDE = "set aside"
+EXCLUDED = "set aside"
 """Whether a request counts no more: key is the request_id, value "yes" or "no"; the latest note of a request counts."""
 
 LOSS_ACCEPTED = "loss accepted"
@@ -122,7 +127,7 @@ class EventLog(Protocol):
     def append(
         self,
         *,
-        requests: Sequence[Request] = (),
+        requests: Sequence[RequestRecord] = (),
         impressions: Sequence[Impression] = (),
         events: Sequence[Event] = (),
         imported: bool = False,
@@ -161,7 +166,7 @@ class EventLog(Protocol):
         """Key, arrival and digest of every stored row, in no order."""
         ...
 
-    def set_aside(self, lines: Sequence[BadLine]) -> None:
+    def quarantine(self, lines: Sequence[BadLine]) -> None:
         """Keep bad lines, each once; one that had been let go waits again."""
         ...
 
@@ -169,7 +174,7 @@ class EventLog(Protocol):
         """The bad lines that were not let go since, oldest first."""
         ...
 
-    def let_go(self, line_ids: Collection[bytes], at: int) -> None:
+    def release(self, line_ids: Collection[bytes], at: int) -> None:
         """Note in the second `at` that these lines wait no more: they were replayed, resolved or dismissed."""
         ...
 
@@ -182,10 +187,89 @@ class EventLog(Protocol):
         ...
 
 
+class BaseLog(ABC, Generic[Connection]):
+    """The methods of an `EventLog` that do not depend on its database."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def append(
+        self,
+        *,
+        requests: Sequence[RequestRecord] = (),
+        impressions: Sequence[Impression] = (),
+        events: Sequence[Event] = (),
+        imported: bool = False,
+    ) -> Appended:
+        """Store one batch in one transaction, which is on the disk when this returns.
+
+        With PostgreSQL, two writers that bring one new key at the same moment both count it as new; readers count it
+        once.
+
+        Raises:
+            LogError: a record is not fit to be logged, or the batch could not be stored; then nothing of it is. Only
+                where a connection to PostgreSQL broke, the batch may be stored all the same: append it again, which
+                does no harm.
+        """
+        rows = stored_rows(requests, impressions, events)
+        with self._writing() as connection:
+            if imported:
+                marks = [note for table, note in marks_of(rows) if not self._is_stored(connection, table, note)]
+                self._keep(connection, marks)
+            return Appended(**{name: self._add(connection, TABLES[name], some) for name, some in rows.items()})
+
+    def note(self, notes: Sequence[Note]) -> None:
+        """Keep notes.
+
+        Raises:
+            LogError: they could not be stored.
+        """
+        with self._writing() as connection:
+            self._keep(connection, notes)
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what is open; the log can be used again after."""
+
+    @abstractmethod
+    def _writing(self) -> AbstractContextManager[Connection]:
+        """One transaction."""
+
+    @abstractmethod
+    def _digests(self, connection: Connection, table: LogTable, firsts: Sequence[str]) -> Iterable[Sequence[object]]:
+        """Key and digest of each stored row whose key begins with one of some texts."""
+
+    @abstractmethod
+    def _insert(self, connection: Connection, table: LogTable, rows: Sequence[Row]) -> None:
+        """Store rows, digest last; one that is stored already is left alone."""
+
+    @abstractmethod
+    def _is_stored(self, connection: Connection, table: LogTable, mark: Note) -> bool:
+        """Whether the row of a mark of `marks_of` is stored."""
+
+    @abstractmethod
+    def _keep(self, connection: Connection, notes: Sequence[Note]) -> None:
+        """Store notes; one that is stored already is left alone."""
+
+    def _add(self, connection: Connection, table: LogTable, rows: Sequence[Row]) -> AppendCounts:
+        if not rows:
+            return AppendCounts()
+        places = table.key_places
+        keyed = [(tuple(row[place] for place in places), row[-1]) for row in rows]
+        known: dict[Row, set[bytes]] = {}
+        for *key, digest in self._digests(connection, table, sorted({str(key[0]) for key, _ in keyed})):
+            known.setdefault(tuple(key), set()).add(digest)  # type: ignore[arg-type]  # the last column
+        self._insert(connection, table, rows)
+        return count(keyed, known)
+
+
 def append_records(log: EventLog, records: Sequence[Record]) -> Appended:
     """Append records of any type, which came from outside, as one batch."""
     return log.append(
-        requests=[one for one in records if isinstance(one, Request)],
+        requests=[one for one in records if isinstance(one, RequestRecord)],
         impressions=[one for one in records if isinstance(one, Impression)],
         events=[one for one in records if isinstance(one, Event)],
         imported=True,
@@ -225,62 +309,7 @@ def is_as_set_aside(line: BadLine) -> bool:
     return typed and isinstance(line.raw, bytes) and line_id_of(line.raw) == line.line_id
 
 
-def deliveries_schema(table: LogTable) -> dict[str, pl.DataType]:
-    """Columns of a table's deliveries: its key, its arrival, `digest`."""
-    named = (*table.key, table.arrival)
-    return {**{name: table.columns[name] for name in named}, "digest": pl.Binary()}
-
-
-def rows_frame(table: LogTable, rows: Sequence[Row], where: str) -> pl.DataFrame:
-    """Stored rows, digest last, as a frame.
-
-    Raises:
-        LogError: a row is not the one that was written, as its digest shows.
-    """
-    for fault in altered_rows(table, rows, where):
-        raise LogError(fault)
-    return pl.DataFrame(rows, schema={**table.columns, "digest": pl.Binary()}, orient="row")
-
-
-def deliveries_frame(table: LogTable, rows: Sequence[Row], where: str) -> pl.DataFrame:
-    """Deliveries as a frame; their other columns, and so their digests, were not read.
-
-    Raises:
-        LogError: a value has not the type of its column: SQLite keeps a type with each value, and a flipped bit may
-            change it.
-    """
-    try:
-        found = pl.DataFrame(rows, schema=deliveries_schema(table), orient="row", strict=True)
-    except (TypeError, OverflowError, PolarsError) as error:
-        raise LogError(_damaged_keys(table, where)) from error
-    if any(found.null_count().row(0)):
-        raise LogError(_damaged_keys(table, where))
-    return found
-
-
-def _damaged_keys(table: LogTable, where: str) -> str:
-    return (
-        f"{where}: a key, an arrival or a digest of {table.name} is not as it was written; the storage is damaged. "
-        "Restore the log from a copy, and run `recsys log verify`"
-    )
-
-
-def altered_rows(table: LogTable, rows: Iterable[Row], where: str) -> Iterator[str]:
-    """A sentence for each stored row, digest last, that is not as it was written."""
-    for row in rows:
-        if digest_of(table, row[:-1]) != row[-1]:
-            yield _damaged_row(table, row, where)
-
-
-def _damaged_row(table: LogTable, row: Row, where: str) -> str:
-    key = ", ".join(str(row[place]) for place in table.key_places)
-    return (
-        f"{where}: the row {key} of {table.name} is not as it was written; the storage is damaged. "
-        "Restore the log from a copy, and run `recsys log verify`"
-    )
-
-
-def count(rows: Sequence[tuple[Row, bytes]], known: dict[Row, set[bytes]]) -> Counts:
+def count(rows: Sequence[tuple[Row, bytes]], known: dict[Row, set[bytes]]) -> AppendCounts:
     """What a batch brings, by the digests that its keys have already; adds the batch to them.
 
     Args:
@@ -297,7 +326,7 @@ def count(rows: Sequence[tuple[Row, bytes]], known: dict[Row, set[bytes]]) -> Co
         else:
             conflicting += 1
         digests.add(digest)
-    return Counts(new=new, repeated=repeated, conflicting=conflicting)
+    return AppendCounts(new=new, repeated=repeated, conflicting=conflicting)
 
 
 def in_order(notes: Iterable[Note]) -> list[Note]:
@@ -305,7 +334,7 @@ def in_order(notes: Iterable[Note]) -> list[Note]:
     return sorted(notes, key=lambda note: (note.noted_at, note.key, note.value))
 
 
-def let_go_at(line_ids: Collection[bytes], at: int, set_aside: Mapping[bytes, int]) -> dict[bytes, int]:
+def release_times(line_ids: Collection[bytes], at: int, set_aside: Mapping[bytes, int]) -> dict[bytes, int]:
     """Line id -> the second in which it counts as let go, in the order of ids; see `oldest_first` for why.
 
     Args:
@@ -316,7 +345,7 @@ def let_go_at(line_ids: Collection[bytes], at: int, set_aside: Mapping[bytes, in
     return {one: max(at, set_aside.get(one, 0) + 1) for one in sorted(line_ids)}
 
 
-def oldest_first(rows: Sequence[Row], let_go: Mapping[bytes, int]) -> list[BadLine]:
+def oldest_first(rows: Sequence[Row], release: Mapping[bytes, int]) -> list[BadLine]:
     """The lines of stored rows of the quarantine that wait, each as it was first met.
 
     Clocks count seconds, and a script may append, clear and append again within one. So stores see to it that a line
@@ -324,7 +353,7 @@ def oldest_first(rows: Sequence[Row], let_go: Mapping[bytes, int]) -> list[BadLi
 
     Args:
         rows: of the quarantine.
-        let_go: line id -> the second in which it was last let go.
+        release: line id -> the second in which it was last let go.
 
     Raises:
         LogError: one is not as it was written.
@@ -335,6 +364,6 @@ def oldest_first(rows: Sequence[Row], let_go: Mapping[bytes, int]) -> list[BadLi
             "a line in the quarantine of the event log is not as it was written; the storage is damaged. Restore the "
             "log from a copy, and run `recsys log verify`"
         )
-    waiting = [one for one in lines if one.set_aside_at >= let_go.get(one.line_id, one.set_aside_at)]
+    waiting = [one for one in lines if one.set_aside_at >= release.get(one.line_id, one.set_aside_at)]
     ordered = sorted(waiting, key=lambda one: (one.set_aside_at, one.source, one.line, one.line_id))
     return list({one.line_id: one for one in reversed(ordered)}.values())[::-1]

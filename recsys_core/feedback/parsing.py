@@ -26,7 +26,7 @@ from recsys_core.feedback.records import (
     Event,
     Impression,
     Record,
-    Request,
+    RequestRecord,
     checked_row,
     pack_features,
 )
@@ -77,7 +77,7 @@ def unknown_items(records: Iterable[Record], limits: Limits) -> Counter[int]:
     known = limits.known_items
     if known is None:
         return Counter()
-    return Counter(one.item_id for one in records if not isinstance(one, Request) and one.item_id not in known)
+    return Counter(one.item_id for one in records if not isinstance(one, RequestRecord) and one.item_id not in known)
 
 
 def object_of(line: bytes) -> dict[str, object]:
@@ -141,7 +141,7 @@ def is_from_the_future(timestamp: int, received_at: int, tolerance_s: int) -> bo
     return timestamp > received_at + tolerance_s
 
 
-def request_of(values: dict[str, object]) -> Request:
+def request_of(values: dict[str, object]) -> RequestRecord:
     """The request that a line's keys and values say.
 
     Raises:
@@ -150,8 +150,8 @@ def request_of(values: dict[str, object]) -> Request:
     check_keys(values, REQUESTS_TABLE.columns)
     history = values["history"]
     given = None if history is None else history_text(_rated(history))
-    row = checked_row(REQUESTS_TABLE, Request(**{**values, "history": given}))  # type: ignore[arg-type]  # checked by it
-    return Request(**dict(zip(REQUESTS_TABLE.columns, row, strict=True)))
+    row = checked_row(REQUESTS_TABLE, RequestRecord(**{**values, "history": given}))  # type: ignore[arg-type]  # checked by it
+    return RequestRecord(**dict(zip(REQUESTS_TABLE.columns, row, strict=True)))
 
 
 def impression_of(values: dict[str, object]) -> Impression:

@@ -1,6 +1,6 @@
-"""The event log in PostgreSQL: for writers on several machines. Needs the extra `postgres`.
+"""Tables of the event log in PostgreSQL, the engine that reaches them, and errors in words.
 
-Importing this module imports SQLAlchemy, so only whoever was given a URL does.
+The tables lie in a schema of their own, `recsys_log`, so that the log may share a database with others.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -11,36 +11,163 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from recsys_core.errors import LogError
-from recsys_core.feedback.base_log import BaseLog
 from recsys_core.feedback.log import (
     IMPORTED,
+    SCHEMA_VERSION,
     BadLine,
+    BaseLog,
     Note,
     Snapshot,
+    in_order,
+    oldest_first,
+    release_times,
+)
+from recsys_core.feedback.records import (
+    TABLES,
+    LogTable,
+    Row,
     altered_rows,
     deliveries_frame,
     deliveries_schema,
-    in_order,
-    let_go_at,
-    oldest_first,
     rows_frame,
 )
-from recsys_core.feedback.postgres_tables import (
-    engine_of,
-    explained,
-    make_tables,
-    quarantine,
-    replayed,
-    stored_tables,
-)
-from recsys_core.feedback.postgres_tables import (
-    notes as stored_notes,
-)
-from recsys_core.feedback.records import TABLES, LogTable, Row
 
-PIECE = 10_000
+SCHEMA = "recsys_log"
+ONE_AT_A_TIME = 0x72656373
+"""Key of the lock under which the tables are made: two writers that start together would both try."""
+
+WAIT_S = 10
+"""How long to wait for the server to answer a new connection."""
+
+_TYPES: dict[pl.DataType, sa.types.TypeEngine[Any]] = {
+    pl.String(): sa.Text(),
+    pl.Int64(): sa.BigInteger(),
+    pl.Float64(): sa.Double(),
+    pl.Float32(): sa.Double(),
+    pl.Binary(): sa.LargeBinary(),
+}
+
+_ADVICE = {
+    "53100": "the server's disk is full, and nothing of the batch was stored: free some space and append it again",
+    "42501": "this user may not do that: grant it the right to create a schema, or create the schema recsys_log for it",
+    "25006": "the server takes no writes: name the primary in RECSYS_LOG_URL",
+}
+
+
+def _declared(table: LogTable) -> sa.Table:
+    return sa.Table(
+        table.name,
+        _metadata,
+        *(sa.Column(name, _TYPES[dtype]) for name, dtype in table.columns.items()),
+        sa.Column("digest", sa.LargeBinary, nullable=False),
+        sa.Index(f"{table.name}_by_key", *table.key, table.arrival, "digest", unique=True),
+        sa.Index(f"{table.name}_by_arrival", table.arrival),
+    )
+
+
+_metadata = sa.MetaData(schema=SCHEMA)
+_meta = sa.Table("meta", _metadata, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False))
+
+stored_tables = {name: _declared(table) for name, table in TABLES.items()}
+
+quarantine_table = sa.Table(
+    "quarantine",
+    _metadata,
+    sa.Column("line_id", sa.LargeBinary, primary_key=True),
+    sa.Column("source", sa.Text),
+    sa.Column("line", sa.BigInteger),
+    sa.Column("column", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Column("value", sa.Text),
+    sa.Column("raw", sa.LargeBinary),
+    sa.Column("set_aside_at", sa.BigInteger),
+)
+
+replayed_table = sa.Table(
+    "replayed",
+    _metadata,
+    sa.Column("line_id", sa.LargeBinary, primary_key=True),
+    sa.Column("replayed_at", sa.BigInteger),
+)
+
+
+notes_table = sa.Table(
+    "notes",
+    _metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, primary_key=True),
+    sa.Column("noted_at", sa.BigInteger, primary_key=True, autoincrement=False),
+)
+
+
+def engine_of(url: str) -> sa.Engine:
+    """The engine of a URL such as postgresql://user:password@host:port/database; connects when first used.
+
+    Raises:
+        LogError: the URL is none of PostgreSQL, or the driver is not installed.
+    """
+    try:
+        named = sa.make_url(url)
+    except ArgumentError as error:
+        raise LogError("RECSYS_LOG_URL is no URL: write postgresql://user:password@host:port/database") from error
+    if named.get_backend_name() not in {"postgresql", "postgres"}:
+        raise LogError(
+            f"RECSYS_LOG_URL names {named.get_backend_name()}: only postgresql:// is known; without it the log is kept "
+            "in SQLite files in the lake"
+        )
+    # A server may be set to acknowledge before it writes; ours must not.
+    options = f"{named.query.get('options', '')} -c synchronous_commit=on".strip()
+    try:
+        return sa.create_engine(
+            named.set(drivername="postgresql+psycopg"),
+            connect_args={"options": options, "connect_timeout": WAIT_S},
+            pool_pre_ping=True,
+        )
+    except ModuleNotFoundError as error:
+        raise LogError(
+            f"{error.name} is not installed, which RECSYS_LOG_URL needs: pip install -e '.[postgres]'"
+        ) from error
+
+
+def make_tables(engine: sa.Engine, place: str) -> None:
+    """Make the tables where they are missing.
+
+    Raises:
+        LogError: they are of a newer version.
+        SQLAlchemyError: they cannot be made.
+    """
+    with engine.begin() as connection:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ONE_AT_A_TIME)))
+        if not sa.inspect(connection).has_table("meta", schema=SCHEMA):
+            connection.execute(sa.schema.CreateSchema(SCHEMA, if_not_exists=True))
+            _metadata.create_all(connection)
+            connection.execute(insert(_meta).values(version=SCHEMA_VERSION))
+        elif not sa.inspect(connection).has_table("notes", schema=SCHEMA):
+            notes_table.create(connection)  # it came later than the other tables
+        version = connection.execute(sa.select(_meta.c.version)).scalar_one()
+    if version != SCHEMA_VERSION:
+        raise LogError(
+            f"{place} has version {version} of the event log, this program knows {SCHEMA_VERSION}: use the program "
+            "that wrote it, or a newer one"
+        )
+
+
+@contextmanager
+def explained(place: str) -> Iterator[None]:
+    """Turn an error of the database into a LogError that names the database and says what to do."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        original = getattr(error, "orig", None) or error
+        advice = _ADVICE.get(getattr(original, "sqlstate", None) or "", "check the server and RECSYS_LOG_URL")
+        raise LogError(f"{place}: {' '.join(str(original).split())}; {advice}") from error
+
+
+ROWS_PER_READ = 10_000
 """Rows that a check of everything holds in memory at once."""
 
 
@@ -97,7 +224,7 @@ class PostgresLog(BaseLog[sa.Connection]):
             rows = _all(connection, _deliveries(table))
         return deliveries_frame(table, rows, self.place)
 
-    def set_aside(self, lines: Sequence[BadLine]) -> None:
+    def quarantine(self, lines: Sequence[BadLine]) -> None:
         """Keep bad lines, each once; one that had been let go waits again, under its new place.
 
         Raises:
@@ -108,14 +235,14 @@ class PostgresLog(BaseLog[sa.Connection]):
             return
         names = [name for name in BadLine.__dataclass_fields__ if name != "line_id"]
         with self._writing() as connection:
-            let_go = _last(connection, replayed.c.replayed_at)
-            kept = insert(quarantine)
+            release = _last(connection, replayed_table.c.replayed_at)
+            kept = insert(quarantine_table)
             anew = kept.on_conflict_do_update(
                 index_elements=["line_id"], set_={one: kept.excluded[one] for one in names}
             )
             for row in rows:
-                row["set_aside_at"] = max(row["set_aside_at"], let_go.get(row["line_id"], 0))
-                connection.execute(anew if row["line_id"] in let_go else kept.on_conflict_do_nothing(), row)
+                row["set_aside_at"] = max(row["set_aside_at"], release.get(row["line_id"], 0))
+                connection.execute(anew if row["line_id"] in release else kept.on_conflict_do_nothing(), row)
 
     def quarantined(self) -> list[BadLine]:
         """The bad lines that were not let go since, oldest first.
@@ -124,10 +251,10 @@ class PostgresLog(BaseLog[sa.Connection]):
             LogError: the database cannot be read.
         """
         with self._reading() as connection:
-            rows = _all(connection, sa.select(*(quarantine.c[name] for name in BadLine.__dataclass_fields__)))
-            return oldest_first(rows, _last(connection, replayed.c.replayed_at))
+            rows = _all(connection, sa.select(*(quarantine_table.c[name] for name in BadLine.__dataclass_fields__)))
+            return oldest_first(rows, _last(connection, replayed_table.c.replayed_at))
 
-    def let_go(self, line_ids: Collection[bytes], at: int) -> None:
+    def release(self, line_ids: Collection[bytes], at: int) -> None:
         """Note that these lines wait no more.
 
         Raises:
@@ -136,11 +263,11 @@ class PostgresLog(BaseLog[sa.Connection]):
         if not line_ids:
             return
         with self._writing() as connection:
-            set_aside = _last(connection, quarantine.c.set_aside_at)
-            gone = let_go_at(line_ids, at, set_aside)
+            set_aside = _last(connection, quarantine_table.c.set_aside_at)
+            gone = release_times(line_ids, at, set_aside)
             rows = [{"line_id": one, "replayed_at": second} for one, second in gone.items()]
-            noted = insert(replayed)
-            later = sa.func.greatest(replayed.c.replayed_at, noted.excluded.replayed_at)
+            noted = insert(replayed_table)
+            later = sa.func.greatest(replayed_table.c.replayed_at, noted.excluded.replayed_at)
             connection.execute(
                 noted.on_conflict_do_update(index_elements=["line_id"], set_={"replayed_at": later}), rows
             )
@@ -151,9 +278,9 @@ class PostgresLog(BaseLog[sa.Connection]):
         Raises:
             LogError: the database cannot be read.
         """
-        columns = [stored_notes.c[name] for name in ("kind", "key", "value", "noted_at")]
+        columns = [notes_table.c[name] for name in ("kind", "key", "value", "noted_at")]
         with self._reading() as connection:
-            rows = _all(connection, sa.select(*columns).where(stored_notes.c.kind == kind))
+            rows = _all(connection, sa.select(*columns).where(notes_table.c.kind == kind))
         found = [Note(kind=kind, key=key, value=value, noted_at=noted_at) for kind, key, value, noted_at in rows]
         return in_order(found)
 
@@ -175,7 +302,9 @@ class PostgresLog(BaseLog[sa.Connection]):
         try:
             with self._reading() as connection:
                 for table in TABLES.values():
-                    stored = connection.execution_options(yield_per=PIECE).execute(sa.select(stored_tables[table.name]))
+                    stored = connection.execution_options(yield_per=ROWS_PER_READ).execute(
+                        sa.select(stored_tables[table.name])
+                    )
                     found += altered_rows(table, (tuple(row) for row in stored), self.place)
         except LogError as error:
             found.append(str(error))
@@ -211,16 +340,11 @@ class PostgresLog(BaseLog[sa.Connection]):
         return _all(connection, query.where(stored.c[table.key[0]] == sa.any_(wanted)))
 
     def _insert(self, connection: sa.Connection, table: LogTable, rows: Sequence[Row]) -> None:
-        stored, columns, places = stored_tables[table.name], [*table.columns, "digest"], table.key_places
-        # In the order of the index: two transactions that wait for each other's rows then do so one way round only.
-        ordered = sorted(rows, key=lambda row: (*(row[place] for place in places), row[-1]))
-        # A statement with an array per column takes one trip to the server, however many rows there are.
-        arrays = [
-            sa.bindparam(f"all_{name}", list(values), type_=sa.ARRAY(stored.c[name].type))
-            for name, values in zip(columns, zip(*ordered, strict=True), strict=True)
-        ]
-        given = sa.func.unnest(*arrays).table_valued(*columns).render_derived()
-        connection.execute(insert(stored).from_select(columns, sa.select(*given.c)).on_conflict_do_nothing())
+        # In the order of the index: two writers then lock rows in one order, and cannot deadlock.
+        ordered = sorted(rows, key=lambda row: (*(row[place] for place in table.key_places), row[-1]))
+        given = _as_table(table, ordered)
+        stored = insert(stored_tables[table.name]).from_select(list(given.c.keys()), sa.select(*given.c))
+        connection.execute(stored.on_conflict_do_nothing())
 
     def _is_stored(self, connection: sa.Connection, table: LogTable, mark: Note) -> bool:
         stored = stored_tables[table.name]
@@ -229,12 +353,23 @@ class PostgresLog(BaseLog[sa.Connection]):
 
     def _keep(self, connection: sa.Connection, notes: Sequence[Note]) -> None:
         if notes:
-            connection.execute(insert(stored_notes).on_conflict_do_nothing(), [asdict(one) for one in notes])
+            connection.execute(insert(notes_table).on_conflict_do_nothing(), [asdict(one) for one in notes])
 
     def _make_tables(self) -> None:
         if not self._has_tables:
             make_tables(self._engine, self.place)
             self._has_tables = True
+
+
+def _as_table(table: LogTable, rows: Sequence[Row]) -> "sa.TableValuedAlias":
+    """Rows, digest last, as a table expression with one array per column: one round trip, however many rows."""
+    columns = stored_tables[table.name].c
+    names = [*table.columns, "digest"]
+    arrays = [
+        sa.bindparam(f"all_{name}", list(values), type_=sa.ARRAY(columns[name].type))
+        for name, values in zip(names, zip(*rows, strict=True), strict=True)
+    ]
+    return sa.func.unnest(*arrays).table_valued(*names).render_derived()
 
 
 def _last(connection: sa.Connection, second: "sa.Column[Any]") -> dict[bytes, int]:

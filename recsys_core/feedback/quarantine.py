@@ -7,15 +7,18 @@ the same name may be another file, such as that of the next day; so a file count
 least half of its lines.
 """
 
+import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+import polars as pl
+
 from recsys_core.data.quarantine import BadRow
-from recsys_core.errors import DataError
-from recsys_core.feedback.log import BATCH, Appended, BadLine, EventLog, append_records
+from recsys_core.errors import DataError, LogError
+from recsys_core.feedback.log import EXCLUDED, LINES_PER_BATCH, Appended, BadLine, EventLog, Note, append_records
 from recsys_core.feedback.parsing import Limits, record_of, unknown_items
 from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE, REQUESTS_TABLE, TABLES, LogTable, Record
 
@@ -61,7 +64,7 @@ class Resolver:
         self._stored |= resolved
         self._n_known += bool(resolved) or line in self._places
 
-    def set_aside(self, line_id: bytes) -> None:
+    def still_bad(self, line_id: bytes) -> None:
         """Take in a line that is at fault: it stays in quarantine, whatever else the file holds."""
         self._still_bad.add(line_id)
 
@@ -118,16 +121,16 @@ def replay(log: EventLog, limits: Limits) -> Replayed:
     """
     lines = log.quarantined()
     appended, n_replayed, unknown = Appended(), 0, Counter[int]()
-    for first in range(0, len(lines), BATCH):
+    for first in range(0, len(lines), LINES_PER_BATCH):
         records = {}
-        for line in lines[first : first + BATCH]:
+        for line in lines[first : first + LINES_PER_BATCH]:
             try:
                 records[line.line_id] = record_of(line.raw, limits)
             except BadRow:
                 continue
         if records:
             appended += append_records(log, list(records.values()))
-            log.let_go(records, limits.now)
+            log.release(records, limits.now)
             n_replayed += len(records)
             unknown += unknown_items(records.values(), limits)
     return Replayed(
@@ -158,7 +161,7 @@ def clear(log: EventLog, now: int, source: str | None = None) -> int:
         files = ", ".join(sorted({one.source for one in lines})) or "no file"
         raise DataError(f"no line of {source} is in quarantine; there are lines of {files}")
     if chosen:
-        log.let_go({one.line_id for one in chosen}, now)
+        log.release({one.line_id for one in chosen}, now)
     return len(chosen)
 
 
@@ -180,3 +183,42 @@ def _value_in(text: str, name: str) -> str | None:
         return str(json.loads(found[1]))
     except ValueError:  # an escape that is none
         return None
+
+
+def exclude_request(log: EventLog, request_id: str, now: int, *, take_back: bool = False) -> None:
+    """Let a request, and what it showed, count no more; or count again.
+
+    Args:
+        log: the event log.
+        request_id: of a request, or of slots without one.
+        now: microseconds UTC.
+        take_back: it counts again.
+
+    Raises:
+        LogError: the log holds no such request, or cannot be read or written.
+    """
+    if not any(request_id in log.deliveries(table)["request_id"] for table in (REQUESTS_TABLE, IMPRESSIONS_TABLE)):
+        raise LogError(f"{log.place} holds no request {request_id!r}: the parity report names those that differ")
+    log.note([Note(kind=EXCLUDED, key=request_id, value="no" if take_back else "yes", noted_at=now)])
+
+
+def excluded_requests(log: EventLog) -> set[str]:
+    """The ids of the requests that count no more.
+
+    Raises:
+        LogError: the log cannot be read.
+    """
+    latest = {note.key: note.value for note in log.notes(EXCLUDED)}  # oldest first, so the last stays
+    return {key for key, value in latest.items() if value == "yes"}
+
+
+def without_requests(rows: pl.DataFrame, request_ids: Collection[str]) -> pl.DataFrame:
+    """The rows, each with a request_id, that belong to none of some requests."""
+    return rows.filter(~pl.col("request_id").is_in(sorted(request_ids))) if request_ids else rows
+
+
+def version_without(version: str, request_ids: Collection[str]) -> str:
+    """The version of rows some of whose requests were set aside; the same version where none were."""
+    if not request_ids:
+        return version
+    return hashlib.sha256(json.dumps([version, sorted(request_ids)]).encode()).hexdigest()

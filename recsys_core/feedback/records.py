@@ -5,7 +5,7 @@ but the arrival; two rows of one key with different digests contradict each othe
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType
 from typing import Annotated, Any, get_args, get_type_hints
@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from polars.exceptions import PolarsError
 
 from recsys_core.data.quarantine import BadRow
 from recsys_core.days import DAY_S, start_of
@@ -47,7 +48,7 @@ Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
+class RequestRecord:
     """One answered request."""
 
     request_id: Annotated[str, NAME, "Names the request."]
@@ -101,7 +102,7 @@ class Event:
     received_at: Annotated[int, SECONDS, "When it arrived, in seconds UTC."]
 
 
-Record = Request | Impression | Event
+Record = RequestRecord | Impression | Event
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,7 +127,7 @@ class LogTable:
     """One table of the log; its columns are the fields of `record`, in order."""
 
     name: str
-    record: type[Request] | type[Impression] | type[Event]
+    record: type[RequestRecord] | type[Impression] | type[Event]
     declared: Mapping[str, Column]
     columns: Mapping[str, pl.DataType]
     rule: Callable[[Any], None]  # what must hold between the columns of one record; raises BadRow
@@ -158,7 +159,7 @@ def _columns_of(record: type) -> dict[str, Column]:
     return columns
 
 
-def _table(record: type[Request] | type[Impression] | type[Event], **settings: Any) -> LogTable:
+def _table(record: type[RequestRecord] | type[Impression] | type[Event], **settings: Any) -> LogTable:
     declared = _columns_of(record)
     columns = {name: column.kind.dtype for name, column in declared.items()}
     return LogTable(record=record, declared=declared, columns=columns, **settings)
@@ -182,7 +183,7 @@ def _a_state_per_feature(impression: Impression) -> None:
 
 
 REQUESTS_TABLE = _table(
-    Request,
+    RequestRecord,
     name="requests",
     rule=_nothing,
     key=("request_id",),
@@ -249,7 +250,7 @@ def digest_of(table: LogTable, row: Row) -> bytes:
 
 
 def stored_rows(
-    requests: Sequence[Request], impressions: Sequence[Impression], events: Sequence[Event]
+    requests: Sequence[RequestRecord], impressions: Sequence[Impression], events: Sequence[Event]
 ) -> dict[str, list[Row]]:
     """The rows of a batch with their digests last, by table, in the order in which tables are stored.
 
@@ -260,9 +261,64 @@ def stored_rows(
     return {name: [_with_digest(TABLES[name], one) for one in records] for name, records in given.items()}
 
 
+def deliveries_schema(table: LogTable) -> dict[str, pl.DataType]:
+    """Columns of a table's deliveries: its key, its arrival, `digest`."""
+    named = (*table.key, table.arrival)
+    return {**{name: table.columns[name] for name in named}, "digest": pl.Binary()}
+
+
+def rows_frame(table: LogTable, rows: Sequence[Row], where: str) -> pl.DataFrame:
+    """Stored rows, digest last, as a frame.
+
+    Raises:
+        LogError: a row is not the one that was written, as its digest shows.
+    """
+    for fault in altered_rows(table, rows, where):
+        raise LogError(fault)
+    return pl.DataFrame(rows, schema={**table.columns, "digest": pl.Binary()}, orient="row")
+
+
+def deliveries_frame(table: LogTable, rows: Sequence[Row], where: str) -> pl.DataFrame:
+    """Deliveries as a frame; their other columns, and so their digests, were not read.
+
+    Raises:
+        LogError: a value has not the type of its column: SQLite keeps a type with each value, and a flipped bit may
+            change it.
+    """
+    try:
+        found = pl.DataFrame(rows, schema=deliveries_schema(table), orient="row", strict=True)
+    except (TypeError, OverflowError, PolarsError) as error:
+        raise LogError(_damaged_keys(table, where)) from error
+    if any(found.null_count().row(0)):
+        raise LogError(_damaged_keys(table, where))
+    return found
+
+
+def altered_rows(table: LogTable, rows: Iterable[Row], where: str) -> Iterator[str]:
+    """A sentence for each stored row, digest last, that is not as it was written."""
+    for row in rows:
+        if digest_of(table, row[:-1]) != row[-1]:
+            yield _damaged_row(table, row, where)
+
+
 def _with_digest(table: LogTable, record: Record) -> Row:
     row = row_of(table, record)
     return (*row, digest_of(table, row))
+
+
+def _damaged_keys(table: LogTable, where: str) -> str:
+    return (
+        f"{where}: a key, an arrival or a digest of {table.name} is not as it was written; the storage is damaged. "
+        "Restore the log from a copy, and run `recsys log verify`"
+    )
+
+
+def _damaged_row(table: LogTable, row: Row, where: str) -> str:
+    key = ", ".join(str(row[place]) for place in table.key_places)
+    return (
+        f"{where}: the row {key} of {table.name} is not as it was written; the storage is damaged. "
+        "Restore the log from a copy, and run `recsys log verify`"
+    )
 
 
 def pack_features(features: npt.NDArray[np.float32]) -> bytes:

@@ -10,19 +10,16 @@ from pathlib import Path
 import polars as pl
 
 from recsys_core.errors import LogError
-from recsys_core.feedback.base_log import BaseLog
 from recsys_core.feedback.log import (
     IMPORTED,
     BadLine,
+    BaseLog,
     Note,
     Snapshot,
-    altered_rows,
-    deliveries_frame,
     digest_of_note,
     in_order,
-    let_go_at,
     oldest_first,
-    rows_frame,
+    release_times,
 )
 from recsys_core.feedback.records import (
     IMPRESSIONS_TABLE,
@@ -30,6 +27,9 @@ from recsys_core.feedback.records import (
     TABLES,
     LogTable,
     Row,
+    altered_rows,
+    deliveries_frame,
+    rows_frame,
 )
 from recsys_core.feedback.sqlite_files import (
     Reader,
@@ -43,7 +43,7 @@ from recsys_core.feedback.sqlite_files import (
 )
 from recsys_core.feedback.tallies import differs, tallied_files
 
-PIECE = 10_000
+ROWS_PER_READ = 10_000
 """Rows that a check of everything holds in memory at once."""
 
 
@@ -111,20 +111,20 @@ class SqliteLog(BaseLog[sqlite3.Connection]):
                 _refuse_loss(one, table, found)
         return pl.concat(frames)
 
-    def set_aside(self, lines: Sequence[BadLine]) -> None:
+    def quarantine(self, lines: Sequence[BadLine]) -> None:
         """Keep bad lines in this writer's file, each once; one that had been let go waits again, under its new place.
 
         Raises:
             LogError: they could not be stored.
         """
-        let_go = self._last("replayed", "replayed_at")
+        release = self._last("replayed", "replayed_at")
         rows = []
         for one in lines:
-            at = max(one.set_aside_at, let_go.get(one.line_id, 0))
+            at = max(one.set_aside_at, release.get(one.line_id, 0))
             rows.append((one.line_id, one.source, one.line, one.column, one.reason, one.value, one.raw, at))
         with self._writing() as connection:
-            connection.executemany(f"{_SET_ASIDE} NOTHING", [row for row in rows if row[0] not in let_go])
-            connection.executemany(f"{_SET_ASIDE} {_ANEW}", [row for row in rows if row[0] in let_go])
+            connection.executemany(f"{_SET_ASIDE} NOTHING", [row for row in rows if row[0] not in release])
+            connection.executemany(f"{_SET_ASIDE} {_ANEW}", [row for row in rows if row[0] in release])
 
     def quarantined(self) -> list[BadLine]:
         """The bad lines of all files that were not let go since, each once, oldest first.
@@ -137,14 +137,14 @@ class SqliteLog(BaseLog[sqlite3.Connection]):
             rows = [row for one in files for row in _all(one, query)]
         return oldest_first(rows, self._last("replayed", "replayed_at"))
 
-    def let_go(self, line_ids: Collection[bytes], at: int) -> None:
+    def release(self, line_ids: Collection[bytes], at: int) -> None:
         """Note in this writer's file that these lines wait no more, whichever file keeps them.
 
         Raises:
             LogError: it could not be stored.
         """
         set_aside = self._last("quarantine", "set_aside_at")
-        rows = list(let_go_at(line_ids, at, set_aside).items())
+        rows = list(release_times(line_ids, at, set_aside).items())
         with self._writing() as connection:
             connection.executemany(
                 "INSERT INTO replayed VALUES (?, ?) ON CONFLICT DO UPDATE "
@@ -307,5 +307,5 @@ def _altered(path: Path, connection: sqlite3.Connection, table: LogTable) -> Ite
     """Rows that are not as they were written."""
     columns = ", ".join(f'"{name}"' for name in table.columns)
     cursor = connection.execute(f"SELECT {columns}, digest FROM {table.name}")
-    while rows := cursor.fetchmany(PIECE):
+    while rows := cursor.fetchmany(ROWS_PER_READ):
         yield from altered_rows(table, rows, str(path))

@@ -14,8 +14,8 @@ from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.feedback.deduplication import rows_until
 from recsys_core.feedback.log import EventLog
 from recsys_core.feedback.parsing import read_history
+from recsys_core.feedback.quarantine import without_requests
 from recsys_core.feedback.records import IMPRESSIONS_TABLE, REQUESTS_TABLE, has_features, unpack_features
-from recsys_core.feedback.set_aside import without
 from recsys_core.feedback.values import FRESH, MISSING, STALE
 from recsys_core.monitoring.clustered_sample import ClusteredSample, scored_sample
 from recsys_core.serving.bundle import Bundle
@@ -71,7 +71,10 @@ class Served:
 
     def without(self, request_ids: Collection[str]) -> "Served":
         """All requests but these, and their slots."""
-        return Served(requests=without(self.requests, request_ids), impressions=without(self.impressions, request_ids))
+        return Served(
+            requests=without_requests(self.requests, request_ids),
+            impressions=without_requests(self.impressions, request_ids),
+        )
 
     def among(self, other: "Served") -> "Served":
         """The requests whose ids `other` holds too, and their slots."""

@@ -15,8 +15,7 @@ import polars as pl
 
 from recsys_core.days import DAY_S
 from recsys_core.errors import DataError
-from recsys_core.feedback.records import Event, Impression
-from recsys_core.feedback.records import Request as RequestRecord
+from recsys_core.feedback.records import Event, Impression, RequestRecord
 from recsys_core.seeding import child
 from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.logging import LoggedSession

@@ -45,7 +45,7 @@ def policy_name(rules: ListRulesConfig) -> str:
     return "+".join(parts)
 
 
-def request_record(answer: Answer, release: str, served_at: int) -> records.Request:
+def request_record(answer: Answer, release: str, served_at: int) -> records.RequestRecord:
     """The request of an answer.
 
     Args:
@@ -55,7 +55,7 @@ def request_record(answer: Answer, release: str, served_at: int) -> records.Requ
     """
     asked = answer.request
     history = [(one.item_id, one.rating, one.timestamp) for one in asked.history]
-    return records.Request(
+    return records.RequestRecord(
         request_id=asked.request_id,
         user_id=asked.user_id,
         history=history_text(history) if history else None,
@@ -103,7 +103,7 @@ class LoggedSession:
     """
 
     recommender: Recommender
-    requests: list[records.Request] = field(default_factory=list)
+    requests: list[records.RequestRecord] = field(default_factory=list)
     impressions: list[records.Impression] = field(default_factory=list)
 
     def answer(self, request: Request) -> Answer:

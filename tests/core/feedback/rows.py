@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from recsys_core.feedback.records import Event, Impression, Request, pack_features
+from recsys_core.feedback.records import Event, Impression, RequestRecord, pack_features
 
 DAY = "2017-07-14"
 START = 1_499_990_400
@@ -25,7 +25,7 @@ def event(number: int = 1, **changes: Any) -> Event:
     return Event(**values | changes)
 
 
-def request(number: int = 1, **changes: Any) -> Request:
+def request(number: int = 1, **changes: Any) -> RequestRecord:
     """A request on the day."""
     values: dict[str, Any] = {
         "request_id": f"r{number}",
@@ -36,7 +36,7 @@ def request(number: int = 1, **changes: Any) -> Request:
         "served_at": (START + number) * 1_000_000 + 250_000,
         "release": "v1",
     }
-    return Request(**values | changes)
+    return RequestRecord(**values | changes)
 
 
 def impression(number: int = 1, position: int = 1, **changes: Any) -> Impression:

@@ -18,8 +18,8 @@ from recsys_core.feedback.deduplication import (
     version_until,
     with_delivery_status,
 )
-from recsys_core.feedback.log import EventLog, deliveries_schema
-from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE, REQUESTS_TABLE
+from recsys_core.feedback.log import EventLog
+from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE, REQUESTS_TABLE, deliveries_schema
 from recsys_core.feedback.schemas import IMPRESSIONS, REQUESTS
 from recsys_core.feedback.sqlite_log import SqliteLog
 from tests.core.feedback.rows import DAY, START, impression, request

@@ -15,7 +15,7 @@ from recsys_core.days import start_of
 from recsys_core.errors import DataError, LogError
 from recsys_core.feedback.importing import Imported, import_lines
 from recsys_core.feedback.interactions import read_day
-from recsys_core.feedback.log import BATCH, Counts
+from recsys_core.feedback.log import LINES_PER_BATCH, AppendCounts
 from recsys_core.feedback.parsing import MAX_LINE_BYTES, Limits
 from recsys_core.feedback.records import EVENTS_TABLE, FIRST_DAY, IMPRESSIONS_TABLE, REQUESTS_TABLE
 from recsys_core.feedback.sqlite_log import SqliteLog
@@ -40,8 +40,8 @@ def imported(log: SqliteLog, content: bytes, source: str = "a.jsonl", limits: Li
 def test_lines_of_every_type_find_their_table(sqlite: SqliteLog) -> None:
     lines = [line(1), line(2, type="event"), REQUEST | {"type": "request"}, IMPRESSION | {"type": "impression"}]
     found = imported(sqlite, data(*lines))
-    assert found.appended.events == Counts(new=2)
-    assert found.appended.requests == found.appended.impressions == Counts(new=1)
+    assert found.appended.events == AppendCounts(new=2)
+    assert found.appended.requests == found.appended.impressions == AppendCounts(new=1)
     assert (found.n_lines, found.n_set_aside, found.tail_offset) == (4, 0, None)
     heights = [sqlite.deliveries(table).height for table in (REQUESTS_TABLE, IMPRESSIONS_TABLE, EVENTS_TABLE)]
     assert heights == [1, 1, 2]
@@ -51,7 +51,7 @@ def test_a_second_import_of_a_file_adds_nothing(sqlite: SqliteLog) -> None:
     content = data(line(1), b"rubbish", line(2))
     imported(sqlite, content)
     again = imported(sqlite, content)
-    assert again.appended.events == Counts(repeated=2)
+    assert again.appended.events == AppendCounts(repeated=2)
     assert again.n_set_aside == 1
     assert len(sqlite.quarantined()) == 1
     assert sqlite.deliveries(EVENTS_TABLE).height == 2
@@ -77,7 +77,7 @@ def test_bad_lines_are_set_aside_with_their_place_and_the_others_stay(sqlite: Sq
         line(9),
     ]
     found = imported(sqlite, data(*lines))
-    assert (found.appended.events, found.n_lines) == (Counts(new=2), len(lines) - 1)
+    assert (found.appended.events, found.n_lines) == (AppendCounts(new=2), len(lines) - 1)
     assert [(one.line, one.column, one.reason) for one in sqlite.quarantined()] == [
         (2, "kind", "missing key"),
         (3, "", "unknown key"),
@@ -111,20 +111,20 @@ def test_an_unfinished_last_line_is_left_for_the_next_import(sqlite: SqliteLog, 
 
 def test_a_last_line_that_lacks_nothing_but_its_end_counts(sqlite: SqliteLog) -> None:
     found = imported(sqlite, data(line(1), line(2), end=b""))
-    assert found.appended.events == Counts(new=2)
+    assert found.appended.events == AppendCounts(new=2)
     assert found.tail_offset is None
 
 
 def test_a_long_import_is_stored_batch_by_batch(sqlite: SqliteLog) -> None:
-    found = imported(sqlite, data(*(line(number) for number in range(2 * BATCH + 3))))
-    assert found.appended.events == Counts(new=2 * BATCH + 3)
+    found = imported(sqlite, data(*(line(number) for number in range(2 * LINES_PER_BATCH + 3))))
+    assert found.appended.events == AppendCounts(new=2 * LINES_PER_BATCH + 3)
     assert imported(sqlite, b"") == Imported(
         appended=type(found.appended)(), n_lines=0, n_set_aside=0, tail_offset=None
     )
 
 
 def test_an_import_that_breaks_off_can_be_repeated(sqlite: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = data(*(line(number) for number in range(2 * BATCH)))
+    content = data(*(line(number) for number in range(2 * LINES_PER_BATCH)))
     with monkeypatch.context() as patch:
         real, calls = SqliteLog.append, []
 
@@ -137,7 +137,7 @@ def test_an_import_that_breaks_off_can_be_repeated(sqlite: SqliteLog, monkeypatc
         patch.setattr(SqliteLog, "append", failing)
         with pytest.raises(LogError):
             imported(sqlite, content)
-    assert imported(sqlite, content).appended.events == Counts(new=BATCH, repeated=BATCH)
+    assert imported(sqlite, content).appended.events == AppendCounts(new=LINES_PER_BATCH, repeated=LINES_PER_BATCH)
 
 
 @pytest.mark.slow
@@ -164,7 +164,7 @@ def test_any_mutation_is_stored_or_set_aside(changes: list[tuple[float, bytes, i
 
 def test_a_byte_order_mark_costs_no_event(sqlite: SqliteLog) -> None:
     found = imported(sqlite, b"\xef\xbb\xbf" + data(line(1), line(2)))
-    assert found.appended.events == Counts(new=2)
+    assert found.appended.events == AppendCounts(new=2)
     assert found.n_set_aside == 0
 
 
@@ -216,7 +216,7 @@ def test_events_of_movies_that_do_not_exist_are_stored_and_told(sqlite: SqliteLo
     looked_up = Limits(now=NOW.now, known_items={7})
     found = imported(sqlite, data(*lines), limits=looked_up)
     assert found.unknown_items == {8: 1, 99_999_999: 2}
-    assert found.appended.events == Counts(repeated=3)
+    assert found.appended.events == AppendCounts(repeated=3)
 
 
 def test_a_line_that_was_mended_and_appended_again_leaves_the_quarantine(sqlite: SqliteLog) -> None:

@@ -12,7 +12,7 @@ import pytest
 from recsys_core.errors import LogError
 from recsys_core.feedback.deduplication import day_versions
 from recsys_core.feedback.interactions import read_day
-from recsys_core.feedback.log import Appended, BadLine, Counts, EventLog, Note, line_id_of
+from recsys_core.feedback.log import AppendCounts, Appended, BadLine, EventLog, Note, line_id_of
 from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE, REQUESTS_TABLE, TABLES, Event
 from tests.core.feedback.conftest import OpenLog
 from tests.core.feedback.rows import DAY, START, event, impression, request
@@ -30,7 +30,9 @@ def test_what_is_appended_comes_back_value_for_value(log: EventLog) -> None:
     shown = [impression(position=1), impression(position=2, user_id=None, probability=0.25, retrieval_rank=None)]
     done = [event(1), event(2, kind="click", value=None, request_id="r1")]
     appended = log.append(requests=[asked], impressions=shown, events=done)
-    assert appended == Appended(requests=Counts(new=1), impressions=Counts(new=2), events=Counts(new=2))
+    assert appended == Appended(
+        requests=AppendCounts(new=1), impressions=AppendCounts(new=2), events=AppendCounts(new=2)
+    )
     for table, records in ((REQUESTS_TABLE, [asked]), (IMPRESSIONS_TABLE, shown), (EVENTS_TABLE, done)):
         rows = log.read_day(table, START).rows.drop("digest").sort(*table.key)
         assert [table.record(**row) for row in rows.iter_rows(named=True)] == records
@@ -42,17 +44,17 @@ def test_an_empty_log_and_an_empty_batch_are_no_fault(log: EventLog) -> None:
         assert log.read_day(table, START).rows.is_empty()
         assert log.deliveries(table).is_empty()
     assert log.quarantined() == log.damage() == []
-    log.set_aside([])
-    log.let_go(set(), 10)
+    log.quarantine([])
+    log.release(set(), 10)
     assert log.quarantined() == []
 
 
 def test_new_repeated_and_conflicting_rows_are_counted(log: EventLog) -> None:
-    assert log.append(events=[event(1), event(2), event(1)]).events == Counts(new=2, repeated=1)
+    assert log.append(events=[event(1), event(2), event(1)]).events == AppendCounts(new=2, repeated=1)
     again = [event(1, received_at=START + 900), event(2, value=1.0), event(3), event(3, value=2.0)]
-    assert log.append(events=again).events == Counts(new=1, repeated=1, conflicting=2)
-    assert log.append(impressions=[impression(1, 1), impression(1, 2)]).impressions == Counts(new=2)
-    assert log.append(impressions=[impression(1, 2, score=0.0)]).impressions == Counts(conflicting=1)
+    assert log.append(events=again).events == AppendCounts(new=1, repeated=1, conflicting=2)
+    assert log.append(impressions=[impression(1, 1), impression(1, 2)]).impressions == AppendCounts(new=2)
+    assert log.append(impressions=[impression(1, 2, score=0.0)]).impressions == AppendCounts(conflicting=1)
 
 
 def test_notes_come_back_once_oldest_first_and_by_kind(log: EventLog, open_log: OpenLog) -> None:
@@ -97,7 +99,7 @@ def test_what_was_stored_is_never_overwritten(log: EventLog) -> None:
 def test_the_same_rows_a_second_time_store_nothing(log: EventLog) -> None:
     rows = [event(number) for number in range(10)]
     log.append(events=rows)
-    assert log.append(events=rows).events == Counts(repeated=10)
+    assert log.append(events=rows).events == AppendCounts(repeated=10)
     assert len(stored(log)) == 10
 
 
@@ -143,25 +145,25 @@ def bad(raw: bytes, at: int, source: str = "a.jsonl", line: int = 3) -> BadLine:
 
 def test_bad_lines_are_kept_whole_once_and_leave_when_they_are_let_go(open_log: OpenLog) -> None:
     one, other = open_log(), open_log()
-    one.set_aside([bad(b"{\0\xff", 20), bad(b"[", 10)])
-    one.set_aside([bad(b"[", 30)])
-    other.set_aside([bad(b"[", 5), bad(b"x", 40)])
+    one.quarantine([bad(b"{\0\xff", 20), bad(b"[", 10)])
+    one.quarantine([bad(b"[", 30)])
+    other.quarantine([bad(b"[", 5), bad(b"x", 40)])
     assert [line.raw for line in one.quarantined()] == [b"[", b"{\0\xff", b"x"]
-    other.let_go({line_id_of(b"{\0\xff")}, 50)
-    other.let_go({line_id_of(b"{\0\xff")}, 60)
+    other.release({line_id_of(b"{\0\xff")}, 50)
+    other.release({line_id_of(b"{\0\xff")}, 60)
     assert [line.raw for line in one.quarantined()] == [b"[", b"x"]
-    other.let_go({line_id_of(b"[")}, 5)
+    other.release({line_id_of(b"[")}, 5)
     assert [line.raw for line in one.quarantined()] == [b"x"], "within the second in which it was last set aside"
 
 
 def test_a_line_that_was_let_go_waits_again_when_it_comes_again(open_log: OpenLog) -> None:
     """Also within one second: it was hidden for ever, while every import said that it was set aside."""
     one, other = open_log(), open_log()
-    one.set_aside([bad(b"[", 10)])
+    one.quarantine([bad(b"[", 10)])
     for at in (10, 10, 50):
-        other.let_go({line_id_of(b"[")}, at)
+        other.release({line_id_of(b"[")}, at)
         assert one.quarantined() == []
-        other.set_aside([bad(b"[", at, source="b.jsonl", line=7)])
+        other.quarantine([bad(b"[", at, source="b.jsonl", line=7)])
         assert [(line.source, line.line) for line in one.quarantined()] == [("b.jsonl", 7)]
 
 

@@ -5,13 +5,25 @@ import json
 
 import pytest
 
-from recsys_core.errors import DataError
+from recsys_core.errors import DataError, LogError
 from recsys_core.feedback import values
+from recsys_core.feedback.deduplication import rows_until, served_version, shown_version
 from recsys_core.feedback.importing import import_lines
 from recsys_core.feedback.interactions import read_day
-from recsys_core.feedback.log import BadLine, Counts, EventLog, line_id_of
+from recsys_core.feedback.log import AppendCounts, BadLine, EventLog, line_id_of
 from recsys_core.feedback.parsing import Limits
-from recsys_core.feedback.quarantine import STANDARD_INPUT, clear, key_in, key_of, reasons, replay
+from recsys_core.feedback.quarantine import (
+    STANDARD_INPUT,
+    clear,
+    exclude_request,
+    excluded_requests,
+    key_in,
+    key_of,
+    reasons,
+    replay,
+    without_requests,
+)
+from recsys_core.feedback.records import IMPRESSIONS_TABLE
 from recsys_core.feedback.sqlite_log import SqliteLog
 from tests.core.feedback.conftest import OpenLog
 from tests.core.feedback.rows import DAY, START, event, impression, request
@@ -38,7 +50,7 @@ def test_nothing_changes_while_nothing_was_mended(with_bad_lines: EventLog) -> N
 def test_a_wider_setting_lets_lines_in_once(with_bad_lines: EventLog, open_log: OpenLog) -> None:
     wide = Limits(now=NOW.now, future_tolerance_s=3_600)
     done = replay(open_log(), wide)  # another writer than the one that set them aside
-    assert done.appended.events == Counts(new=2)
+    assert done.appended.events == AppendCounts(new=2)
     assert (done.n_replayed, done.n_left) == (2, 2)
     assert [one.line for one in with_bad_lines.quarantined()] == [3, 4]
     assert replay(with_bad_lines, wide).n_replayed == 0
@@ -48,18 +60,18 @@ def test_a_reader_that_learnt_a_new_kind_lets_its_lines_in(
     with_bad_lines: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(values, "KINDS", (*values.KINDS, "view"))
-    assert replay(with_bad_lines, NOW).appended.events == Counts(new=1)
+    assert replay(with_bad_lines, NOW).appended.events == AppendCounts(new=1)
 
 
 def test_a_kill_between_storing_and_marking_doubles_nothing(sqlite: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> None:
     import_lines(io.BytesIO(data(line(1, timestamp=START + 2000))), "a.jsonl", sqlite, NOW)
     wide = Limits(now=NOW.now, future_tolerance_s=3_600)
     with monkeypatch.context() as patch:
-        patch.setattr(SqliteLog, "let_go", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(SqliteLog, "release", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             replay(sqlite, wide)
     assert len(sqlite.quarantined()) == 1
-    assert replay(sqlite, wide).appended.events == Counts(repeated=1)
+    assert replay(sqlite, wide).appended.events == AppendCounts(repeated=1)
     assert sqlite.quarantined() == []
 
 
@@ -182,6 +194,34 @@ def test_a_file_that_is_not_finished_makes_up_for_nothing_yet(sqlite: SqliteLog)
 
 
 def test_blank_lines_that_an_older_program_set_aside_leave_with_the_next_import(sqlite: SqliteLog) -> None:
-    sqlite.set_aside([bad(b" \r")])
+    sqlite.quarantine([bad(b" \r")])
     assert imported(sqlite, data(line(1)), source="b.jsonl").n_resolved == 1
     assert sqlite.quarantined() == []
+
+
+def test_a_request_set_aside_is_told_stays_in_the_log_and_comes_back(log: EventLog) -> None:
+    log.append(requests=[request(1), request(2)], impressions=[impression(1), impression(2)])
+    versions = served_version(log, DAY), shown_version(log, DAY)
+    whole = rows_until(log, IMPRESSIONS_TABLE, DAY)
+    exclude_request(log, "r1", 1)
+    assert excluded_requests(log) == {"r1"}
+    assert rows_until(log, IMPRESSIONS_TABLE, DAY).equals(whole)
+    assert without_requests(whole, excluded_requests(log))["request_id"].to_list() == ["r2"]
+    assert not {served_version(log, DAY), shown_version(log, DAY)} & set(versions), "what reads the log is made anew"
+    exclude_request(log, "r1", 2, take_back=True)
+    assert excluded_requests(log) == set()
+    assert without_requests(whole, excluded_requests(log)).equals(whole)
+    assert (served_version(log, DAY), shown_version(log, DAY)) == versions
+    exclude_request(log, "r1", 3)
+    assert excluded_requests(log) == {"r1"}
+
+
+def test_slots_without_their_request_can_be_set_aside(log: EventLog) -> None:
+    log.append(impressions=[impression(1)])
+    exclude_request(log, "r1", 1)
+    assert excluded_requests(log) == {"r1"}
+
+
+def test_a_request_that_is_not_there_is_refused(log: EventLog) -> None:
+    with pytest.raises(LogError, match="holds no request 'r1'"):
+        exclude_request(log, "r1", 1)

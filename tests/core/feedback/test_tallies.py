@@ -245,8 +245,8 @@ def test_every_table_is_counted(tmp_path: Path) -> None:
     bad = BadLine(line_id=line_id_of(b"{"), raw=b"{", **about)
     with SqliteLog(tmp_path) as log:
         log.append(requests=[request()], impressions=[impression()], events=[event()])
-        log.set_aside([bad])
-        log.let_go([bad.line_id], START)
+        log.quarantine([bad])
+        log.release([bad.line_id], START)
     counted = read(tmp_path / "writer-000.sqlite")
     assert {name: one.n for name, one in counted.items() if one.n} == {
         "requests": 1, "impressions": 1, "events": 1, "quarantine": 1, "replayed": 1

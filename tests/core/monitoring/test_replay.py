@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from recsys_core.arrays import Float32s, Int64s
 from recsys_core.data.schemas import RATINGS_COLUMNS
-from recsys_core.feedback.records import REQUESTS_TABLE
-from recsys_core.feedback.records import Request as RequestRecord
+from recsys_core.feedback.records import REQUESTS_TABLE, RequestRecord
 from recsys_core.monitoring.replay import (
     NOT_SHOWN,
     NOTHING,

@@ -17,7 +17,7 @@ from recsys_core.feedback.records import (
     IMPRESSIONS_TABLE,
     REQUESTS_TABLE,
     Impression,
-    Request,
+    RequestRecord,
     pack_features,
 )
 from recsys_core.feedback.schemas import IMPRESSIONS, REQUESTS
@@ -29,8 +29,7 @@ from recsys_core.monitoring.served import Served, historical_requests, served_un
 from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.logging import impression_records, request_record
 from recsys_core.serving.recommender import Recommender
-from recsys_core.serving.requests import Answer
-from recsys_core.serving.requests import Request as Asked
+from recsys_core.serving.requests import Answer, Request
 from recsys_core.serving.user_state import observations
 from tests.core.feedback.rows import DAY, START, impression, request
 from tests.core.monitoring.conftest import N_PLAYED
@@ -54,7 +53,7 @@ def answers(release: Bundle, n: int = 12) -> list[Answer]:
     given = []
     for at in range(n):
         user_id = whom[at % 4]
-        asked = Asked(request_id=f"r{at}", user_id=user_id, history=likes[: at % 3], requested_at=START + at, k=5)
+        asked = Request(request_id=f"r{at}", user_id=user_id, history=likes[: at % 3], requested_at=START + at, k=5)
         given.append(recommender.answer(asked))
         if user_id is not None:
             recommender.observe(user_id, given[-1].as_shown(START + at))
@@ -86,7 +85,7 @@ def test_answers_come_back_from_the_log_bit_for_bit_and_replay_clean(log: Sqlite
     for at, answer in enumerate(given):
         appended(log, release, answer, (START + at) * 1_000_000 + 7)
     served = served_until(log, DAY)
-    expected_requests: list[Request] = [
+    expected_requests: list[RequestRecord] = [
         request_record(one, release.release, (START + at) * 1_000_000 + 7) for at, one in enumerate(given)
     ]
     expected: list[Impression] = [
@@ -327,7 +326,7 @@ def test_what_follows_people_rating_by_rating_answers_as_one_that_knows_everythi
         fresh = Recommender(bundle=release)
         for user_id, what in shown_then:
             fresh.observe(user_id, what)
-        request = Asked(request_id="r", user_id=asked["user_id"], requested_at=asked["requested_at"], k=asked["k"])
+        request = Request(request_id="r", user_id=asked["user_id"], requested_at=asked["requested_at"], k=asked["k"])
         answer = fresh.answer(request)
         shown = past.impressions.filter(request_id=asked["request_id"]).sort("position")
         assert shown["item_id"].to_list() == answer.item_ids.tolist()
