@@ -107,7 +107,7 @@ def tower_answers(tables: Tables, setting: Setting) -> pl.DataFrame:
 def ranker_answers(examples: RankingExamples, setting: Setting) -> pl.DataFrame:
     """window, user_id, NDCG@10, MAP@10, recall@100 of each window's ranker, over the candidates that the lake holds."""
     rankers = fit_rankers(examples, RankerConfig.model_validate(setting), NO_RULES)
-    return pl.concat([_ranked(rankers.examined[window], examples, window) for window in examples.development])
+    return pl.concat([_ranked(rankers.window_rankers[window], examples, window) for window in examples.development])
 
 
 def _ranked(ranker: Ranker, examples: RankingExamples, window: str) -> pl.DataFrame:

@@ -20,7 +20,7 @@ from recsys_core.data.splits import TEST
 from recsys_core.lake.store import Lake
 from recsys_core.markdown import markdown_table
 from recsys_core.metrics.uncertainty import paired_ratio
-from recsys_core.ranking.rankers import load_examined, scored_window
+from recsys_core.ranking.rankers import load_window_ranker, scored_window
 from recsys_core.ranking.report import crossfitted, forecast_scores
 from recsys_core.ranking.training_rows import RankingExamples
 from recsys_core.seeding import child
@@ -35,7 +35,7 @@ def scored(lake: Lake, examples: RankingExamples, windows: Sequence[str]) -> pl.
     """
     parts = []
     for window in windows:
-        ranker = load_examined(lake.open("ranker"), window)
+        ranker = load_window_ranker(lake.open("ranker"), window)
         own = scored_window(ranker, examples, window)
         stated = ranker.probability(own["score"].to_numpy())
         known = np.full(own.height, np.nan) if stated is None else stated

@@ -15,7 +15,7 @@ from recsys_core.features.tables import of_slice
 from recsys_core.lake.store import Lake
 from recsys_core.metrics.uncertainty import Estimate, paired_difference
 from recsys_core.ranking.ranker import Ranker
-from recsys_core.ranking.rankers import load_examined
+from recsys_core.ranking.rankers import load_window_ranker
 from recsys_core.retrieval.storage import load_retrieval_model
 from recsys_core.retrieval.training import RetrievalModel
 from recsys_core.seeding import child
@@ -53,7 +53,7 @@ class Exam:
                 questions=one,
                 items=of_slice(items, name),
                 model=load_retrieval_model(lake.open("two_tower"), name),
-                ranker=load_examined(lake.open("ranker"), one.window),
+                ranker=load_window_ranker(lake.open("ranker"), one.window),
             )
             for name, one in development_questions(ratings, splits)
         ]

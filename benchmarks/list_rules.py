@@ -31,7 +31,7 @@ from recsys_core.markdown import markdown_table
 from recsys_core.metrics.beyond_accuracy import intra_list_diversity
 from recsys_core.ranking.config import NO_RULES, ListRulesConfig
 from recsys_core.ranking.inputs import RankingInputs, generate_candidates, generator_of
-from recsys_core.ranking.list_rules import ListedItems, listed_items, rule_all, ruled_list
+from recsys_core.ranking.list_rules import ListedItems, apply_rules, apply_rules_to_all, listed_items
 from recsys_core.ranking.lists import rank
 from recsys_core.retrieval.candidates import Candidates
 
@@ -79,7 +79,7 @@ class Judge:
             by_genres: whether two movies are alike by their genres, rather than by their vectors.
         """
         items = replace(self.items, vectors=_units(self.genres)) if by_genres else self.items
-        item_idx = rule_all(self.ranked, items, rules).item_idx
+        item_idx = apply_rules_to_all(self.ranked, items, rules).item_idx
         lists = lists_table("ours", self.inputs.users.user_ids, item_idx, self.exam.model.catalogue)
         metrics = per_user_metrics(lists, self.exam.questions.targets).sort("user_id")
         first = item_idx[:, :K]
@@ -139,7 +139,7 @@ def microseconds(judges: Sequence[Judge], rules: ListRulesConfig) -> float:
     for judge in judges:
         for own, scores in zip(judge.inputs.candidates.item_idx, judge.ranked.scores, strict=True):
             began = perf_counter_ns()
-            ruled_list(own, scores, judge.items, rules, K)
+            apply_rules(own, scores, judge.items, rules, K)
             taken.append((perf_counter_ns() - began) / 1_000)
     return float(np.median(taken))
 

@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 
 from recsys_assets.resources import lake_root
 from recsys_core.features.registry import FEATURE_NAMES
-from recsys_core.features.state import Requests, UserStates
+from recsys_core.features.state import RequestBatch, UserStates
 from recsys_core.lake.store import Lake
 from recsys_core.markdown import markdown_table
 from recsys_core.monitoring.parity import parity_report
@@ -107,7 +107,7 @@ def block_of(bundle: Bundle, history: str, state: UserStates) -> Block:
     vectors = user_vectors(generator.model, state.histories)
     asked_at = state.histories.timestamps[-1:] + 1
     item_idx = generator.retriever.candidates(vectors, state.histories, asked_at, N_CANDIDATES).item_idx
-    requests = Requests(users=state, requested_at=asked_at)
+    requests = RequestBatch(users=state, requested_at=asked_at)
     run = _timed(generator.features, times)
     for _ in range(N_REPEATS):
         run(requests, vectors, item_idx)

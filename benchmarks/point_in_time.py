@@ -17,7 +17,8 @@ import numpy as np
 import polars as pl
 
 from benchmarks.growth import interactions
-from recsys_core.features.point_in_time import DAY, item_counts, user_sums
+from recsys_core.days import DAY_S
+from recsys_core.features.point_in_time import item_counts, user_sums
 from recsys_core.markdown import markdown_table
 
 SIZES = (100_000, 1_000_000, 5_000_000)
@@ -33,7 +34,7 @@ def by_totals(ratings: pl.DataFrame) -> None:
 
 def by_daily_tables(ratings: pl.DataFrame) -> None:
     """The number of ratings of each item up to the day before, by a table per day and an as-of join."""
-    dated = ratings.with_columns(day=pl.col("timestamp") // DAY)
+    dated = ratings.with_columns(day=pl.col("timestamp") // DAY_S)
     daily = dated.group_by("item_id", "day").agg(n=pl.len()).sort("item_id", "day")
     totals = daily.with_columns(known=pl.col("n").cum_sum().over("item_id")).sort("day")
     asked = dated.with_columns(day=pl.col("day") - 1).sort("day")

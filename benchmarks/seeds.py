@@ -79,7 +79,7 @@ def figures(tables: Tables, seed: int) -> dict[str, float]:
         items=features.items,
         movies=tables.movies,
         model_of=models.__getitem__,
-        ranker_of=rankers.examined.__getitem__,
+        ranker_of=rankers.window_rankers.__getitem__,
         index=IndexConfig(),
         baselines=tables.baselines,
     )

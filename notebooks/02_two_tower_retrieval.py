@@ -3,8 +3,8 @@
 # # 02 What do two towers learn?
 #
 # One tower turns a user's history into a vector, the other a movie; the best movies are those with the highest dot
-# product. Beside this trained half stand a closed form, EASE, and the trend, with vectors of their own. This notebook
-# fits them on what was known before the last development window and looks inside.
+# product. Beside this trained half stand EASE, solved in closed form, and the trend, with vectors of their own. This
+# notebook fits them on what was known before the last development window and looks inside.
 #
 # Run it as a plain script, or open it as a notebook with Jupytext. Its pictures are shown where there is a screen, and
 # saved into `pictures/` of the lake.
@@ -34,7 +34,7 @@ from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.index import ExactSearch
 from recsys_core.retrieval.recency import AGE_LIMITS
 from recsys_core.retrieval.training import fit_retrieval_model
-from recsys_core.retrieval.vectors import item_vectors, parts_of, user_vectors
+from recsys_core.retrieval.vectors import item_vectors, user_vectors, vector_layout
 
 pictures = lake_root() / "pictures"
 pictures.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ ratings, movies, splits = data.ratings, data.movies, make_splits(data.ratings, S
 first = splits.slices_of(splits.development[-1])[0]
 items = item_features(ratings, movies, splits.fit_end(first))
 model = fit_retrieval_model(ratings, items, splits.fit_end(first), TwoTowerConfig())
-parts, vectors = parts_of(model), item_vectors(model)
+parts, vectors = vector_layout(model), item_vectors(model)
 n_trained, n_closed = vectors[:, parts.trained].shape[1], vectors[:, parts.ease].shape[1]
 print(f"{model.catalogue.n_items:,} movies, vectors of {n_trained} trained numbers, {n_closed} of EASE, trend and bias")
 

@@ -66,7 +66,7 @@ def eval_report(context: dg.AssetExecutionContext, config: EvalReportRun, lake: 
     from recsys_core.data.splits import NOW, Splits
     from recsys_core.evaluation.baselines.lists import BaselineLists
     from recsys_core.evaluation.end_to_end import SystemInputs, evaluate_end_to_end
-    from recsys_core.ranking.rankers import load_examined
+    from recsys_core.ranking.rankers import load_window_ranker
     from recsys_core.retrieval.config import IndexConfig
     from recsys_core.retrieval.storage import load_retrieval_model
 
@@ -78,7 +78,7 @@ def eval_report(context: dg.AssetExecutionContext, config: EvalReportRun, lake: 
         items=run.table("item_features"),
         movies=run.table("movies"),
         model_of=partial(load_retrieval_model, run.folder("two_tower")),
-        ranker_of=partial(load_examined, run.folder("ranker")),
+        ranker_of=partial(load_window_ranker, run.folder("ranker")),
         index=IndexConfig.model_validate(run.settings_of("faiss_index")),
         baselines=BaselineLists.load(run.folder("baselines")),
     )

@@ -89,7 +89,7 @@ def drift_report(context: dg.AssetExecutionContext, config: DriftReportRun, lake
     from recsys_core.feedback.quarantine import excluded_requests
     from recsys_core.monitoring.drift_window import window_drift
     from recsys_core.monitoring.served import served_until
-    from recsys_core.ranking.rankers import load_examined
+    from recsys_core.ranking.rankers import load_window_ranker
     from recsys_core.ranking.training_rows import RankingExamples
 
     run, until = AssetRun(context, lake, config), closed_until()
@@ -97,5 +97,5 @@ def drift_report(context: dg.AssetExecutionContext, config: DriftReportRun, lake
         run.read_from_outside("served", served_version(log, until))
         logged = served_until(log, until).without(excluded_requests(log))
     examples = RankingExamples.load(run.folder("ranking_examples"))
-    report = window_drift(logged, examples, partial(load_examined, run.folder("ranker")), config)
+    report = window_drift(logged, examples, partial(load_window_ranker, run.folder("ranker")), config)
     return run.publish(report.save, facts=report.headline(), metadata=drift_metadata(report))

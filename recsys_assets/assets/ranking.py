@@ -77,7 +77,7 @@ def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesR
 def ranker(context: dg.AssetExecutionContext, config: RankerRun, lake: LakeResource) -> Published:
     """The model that orders the candidates: LambdaMART trees (XGBoost), trained on `ranking_examples`.
 
-    The ranker that serves learns from all rows. Beside it, the asset holds one ranker per window with the same
+    The ranker that serves learns from all rows. TrainingExtras it, the asset holds one ranker per window with the same
     settings, trained on what was known before that window. These are examined, and their answers calibrate the
     probabilities of the one that serves. Look at `learning`: a large gap between the two lines means that the trees
     memorise.
@@ -101,12 +101,12 @@ def ranking_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Pub
     Each window is answered by the ranker of that window, which has not seen it. Look at the gain in NDCG, at `shap` for
     the features that move scores most, and at `reliability` for whether the stated probabilities come true.
     """
-    from recsys_core.ranking.rankers import load_examined
+    from recsys_core.ranking.rankers import load_window_ranker
     from recsys_core.ranking.report import ranking_report as make_report
     from recsys_core.ranking.training_rows import RankingExamples
 
     run = AssetRun(context, lake)
     examples = RankingExamples.load(run.folder("ranking_examples"))
     folder = run.folder("ranker")
-    report = make_report(examples, {window: load_examined(folder, window) for window in examples.development})
+    report = make_report(examples, {window: load_window_ranker(folder, window) for window in examples.development})
     return run.publish(report.save, facts=report.headline(), metadata=ranking_metadata(report))

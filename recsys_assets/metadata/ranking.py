@@ -55,7 +55,7 @@ def ranker_metadata(fitted: "Rankers", examples: "RankingExamples") -> Metadata:
     """NDCG by number of trees, of the ranker before the last development window: there, and where it learned."""
     from recsys_core.ranking.diagnostics import learning_curve
 
-    curve = learning_curve(fitted.examined[examples.development[-1]], examples)
+    curve = learning_curve(fitted.window_rankers[examples.development[-1]], examples)
     seen = curve.filter("is_new")
     best = seen.sort("ndcg", descending=True, maintain_order=True).row(0, named=True)
 

@@ -111,7 +111,7 @@ class Histories:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chronicle:
+class RatingLog:
     """Every rating that was ever given, also those that were replaced later: cut at any moment, it gives histories."""
 
     user_ids: Int64s  # (n_ratings,) ascending
@@ -197,7 +197,7 @@ def histories_of(ratings: pl.DataFrame, catalogue: Catalogue, user_ids: Int64s |
     )
 
 
-def chronicle_of(ratings: pl.DataFrame, catalogue: Catalogue) -> Chronicle:
+def rating_log_of(ratings: pl.DataFrame, catalogue: Catalogue) -> RatingLog:
     """The ratings by user, oldest first; the cost is that of sorting them.
 
     Args:
@@ -208,7 +208,7 @@ def chronicle_of(ratings: pl.DataFrame, catalogue: Catalogue) -> Chronicle:
     known = ratings.with_columns(item_idx=pl.Series(catalogue.idx_of(ratings["item_id"].to_numpy())))
     ordered = known.filter(pl.col("item_idx") >= 0).sort("user_id", "timestamp", "item_id", maintain_order=True)
     again = ordered.select(pl.col("timestamp").shift(-1).over("user_id", "item_id").fill_null(NEVER)).to_series()
-    return Chronicle(
+    return RatingLog(
         user_ids=ordered["user_id"].to_numpy(),
         item_idx=ordered["item_idx"].to_numpy(),
         ratings=ordered["rating"].to_numpy(),

@@ -35,8 +35,8 @@ TEST = "test"
 NOW = "now"
 """The slice whose models are fitted on everything and serve."""
 
-_NOTHING = pl.DataFrame(schema=RATINGS_COLUMNS)
-_NOBODY = pl.DataFrame(schema={"user_id": pl.Int64(), "cut": pl.Int64()})
+_NO_RATINGS = pl.DataFrame(schema=RATINGS_COLUMNS)
+_NO_USERS = pl.DataFrame(schema={"user_id": pl.Int64(), "cut": pl.Int64()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,13 +163,13 @@ class Splits(Windows):
         )
 
 
-def make_splits(ratings: pl.DataFrame, config: SplitsConfig, beside: Sequence[pl.Series] = ()) -> Splits:
+def make_splits(ratings: pl.DataFrame, config: SplitsConfig, other_times: Sequence[pl.Series] = ()) -> Splits:
     """Cut the ratings at quantiles of time into windows and their steps, and end the chain with the slice `now`.
 
     Args:
         ratings: RATINGS columns, every rating that was ever given, so that a re-rating does not erase the past.
         config: how many windows, and which of them examine.
-        beside: seconds UTC of other feedback, such as clicks: the slice `now` begins after all of it.
+        other_times: seconds UTC of other feedback, such as clicks: the slice `now` begins after all of it.
 
     Raises:
         DataError: the ratings are too few, or too many of them share one second, for the cut-offs to differ.
@@ -181,7 +181,7 @@ def make_splits(ratings: pl.DataFrame, config: SplitsConfig, beside: Sequence[pl
         steps = starts[n * config.n_refits : (n + 1) * config.n_refits + 1]
         name = TEST if is_last else f"window_{n + 1}"
         parts += _window(ratings, name, steps, is_evaluation=n >= config.n_teaching)
-    end = max([starts[-1], *(int(times.max()) + 1 for times in beside if len(times))])  # type: ignore[arg-type]
+    end = max([starts[-1], *(int(times.max()) + 1 for times in other_times if len(times))])  # type: ignore[arg-type]
     return chained(*parts, fitted_before(end))
 
 
@@ -232,7 +232,7 @@ def hold_out(ratings: pl.DataFrame, fit_end: int, config: HoldoutsConfig) -> Spl
 
 def fitted_before(moment: int, name: str = NOW) -> Splits:
     """One slice that asks nobody, its models fitted on everything before a moment (seconds UTC)."""
-    return _slice(_NOTHING, _about(name, name, moment, moment, is_evaluation=False), _NOBODY)
+    return _slice(_NO_RATINGS, _about(name, name, moment, moment, is_evaluation=False), _NO_USERS)
 
 
 def chained(*parts: Splits) -> Splits:

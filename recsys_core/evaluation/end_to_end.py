@@ -15,7 +15,7 @@ from recsys_core.evaluation.report import Answered, EvalReport, evaluate
 from recsys_core.features.tables import of_slice
 from recsys_core.parallel import StopCheck, run_in_parallel
 from recsys_core.ranking.inputs import CandidateGenerator, ModelOf, generate_candidates, generator_of
-from recsys_core.ranking.list_rules import ListedItems, listed_items, rule_all
+from recsys_core.ranking.list_rules import ListedItems, apply_rules_to_all, listed_items
 from recsys_core.ranking.lists import rank
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.candidates import Retriever, seen_at
@@ -82,7 +82,7 @@ class _Models:
         )
         seen = seen_at(proposed.users, proposed.requested_at, rules.rewatch_after_days)
         exact = self.exact.candidates(proposed.user_vectors, seen, proposed.requested_at, n_candidates)
-        ranked = rule_all(rank(self.ranker, proposed), self.listed, rules)
+        ranked = apply_rules_to_all(rank(self.ranker, proposed), self.listed, rules)
         return Answered(
             questions=questions,
             stages=Stages(

@@ -1,6 +1,6 @@
-"""Requests and their candidates -> the float32 block that the ranker reads, columns in the order of the registry.
+"""Assemble the ranker's input: requests and their candidates -> one float32 block, columns in the registry's order.
 
-One user at a request, or thousands for training: the same functions on the same arrays.
+The same functions serve one user at a request and thousands of users in training.
 """
 
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ import numpy.typing as npt
 import polars as pl
 
 from recsys_core.arrays import Float32s, Int64s
+from recsys_core.days import DAY_S
 from recsys_core.features.pairs import Pairs
-from recsys_core.features.point_in_time import DAY
 from recsys_core.features.registry import DEFAULTS, FEATURE_NAMES, FEATURES, features_of
-from recsys_core.features.state import Requests
+from recsys_core.features.state import RequestBatch
 from recsys_core.feedback.values import FRESH, MISSING, STALE
 
 UInt8s = npt.NDArray[np.uint8]
@@ -22,7 +22,7 @@ _AT = {name: at for at, name in enumerate(FEATURE_NAMES)}
 _ITEM, _USER, _PAIR, _CONTEXT = (features_of(entity) for entity in ("item", "user", "user-item", "context"))
 _ITEM_COLUMNS = [_AT[one.name] for one in _ITEM]
 _USER_COLUMNS = [_AT[one.name] for one in _USER]
-_MAX_AGES_S = DAY * np.array([np.inf if one.max_age_days is None else one.max_age_days for one in _ITEM])
+_MAX_AGES_S = DAY_S * np.array([np.inf if one.max_age_days is None else one.max_age_days for one in _ITEM])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class FeatureBlock:
     states: UInt8s
 
 
-def assemble(requests: Requests, pairs: Pairs, user_values: Float32s | None = None) -> FeatureBlock:
+def assemble(requests: RequestBatch, pairs: Pairs, user_values: Float32s | None = None) -> FeatureBlock:
     """All features of all candidates.
 
     Args:

@@ -114,4 +114,4 @@ def _mean_lift(pairs: Pairs, lifts: sp.csr_array) -> Float32s:
 def pair_neighbour_share(pairs: Pairs) -> Float32s:
     """Share of the 100 most similar of the latest users, weighted by likeness and recency, who liked the item."""
     learned = pairs.items.learned
-    return learned.neighbours.liked_share(pairs.users.histories, pairs.asking.evidence, pairs.item_idx)
+    return learned.neighbours.liked_share(pairs.users.histories, pairs.user_parts.evidence, pairs.item_idx)

@@ -20,7 +20,7 @@ FATIGUE_S = FATIGUE_DAYS * DAY_S
 
 
 @dataclass(frozen=True, kw_only=True)
-class Marks:
+class TimedItems:
     """Items with times, by user: row u owns `item_idx[offsets[u]:offsets[u + 1]]` and its twin, oldest first."""
 
     offsets: Int64s  # (n_users + 1,)
@@ -32,11 +32,11 @@ class Marks:
         own = slice(self.offsets[user], self.offsets[user + 1])
         return self.item_idx[own], self.times[own]
 
-    def select(self, users: Int64s) -> "Marks":
+    def select(self, users: Int64s) -> "TimedItems":
         """Some rows, in the order asked."""
         first, lengths = self.offsets[users], np.diff(self.offsets)[users]
         places = places_of(first, lengths)
-        return Marks(offsets=offsets_of(lengths), item_idx=self.item_idx[places], times=self.times[places])
+        return TimedItems(offsets=offsets_of(lengths), item_idx=self.item_idx[places], times=self.times[places])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +51,8 @@ class Exposures:
     """
 
     requested_at: Int64s
-    shown: Marks
-    clicked: Marks
+    shown: TimedItems
+    clicked: TimedItems
 
     def select(self, users: Int64s) -> "Exposures":
         """Some rows, in the order asked."""
@@ -65,8 +65,8 @@ class Exposures:
 class ExposureLog:
     """Everything that was ever shown and clicked: cut at any moment, it gives exposures."""
 
-    shown: "Journal"
-    clicked: "Journal"
+    shown: "TimedItemLog"
+    clicked: "TimedItemLog"
 
     def before(self, user_ids: Int64s, times: Int64s, arrived_before: Int64s | None = None) -> Exposures:
         """One row per question (user, moment), in the order asked.
@@ -84,7 +84,7 @@ class ExposureLog:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Journal:
+class TimedItemLog:
     """Items with times and arrivals, by user and time."""
 
     user_ids: Int64s  # (n_users,) ascending, unique
@@ -95,7 +95,7 @@ class Journal:
     times: Int64s  # (n,) seconds UTC
     arrived_at: Int64s  # (n,) seconds UTC
 
-    def before(self, user_ids: Int64s, times: Int64s, arrived_before: Int64s | None) -> Marks:
+    def before(self, user_ids: Int64s, times: Int64s, arrived_before: Int64s | None) -> TimedItems:
         """The rows of each (user, moment) from the `FATIGUE_DAYS` days before it; the arguments are `ExposureLog`'s."""
         first, last = self._place(user_ids, times - FATIGUE_S), self._place(user_ids, times)
         is_known = np.isin(user_ids, self.user_ids)
@@ -105,7 +105,7 @@ class Journal:
             rows = np.repeat(np.arange(len(user_ids)), lengths)
             had_arrived = self.arrived_at[places] < arrived_before[rows]
             places, lengths = places[had_arrived], np.bincount(rows[had_arrived], minlength=len(user_ids))
-        return Marks(offsets=offsets_of(lengths), item_idx=self.item_idx[places], times=self.times[places])
+        return TimedItems(offsets=offsets_of(lengths), item_idx=self.item_idx[places], times=self.times[places])
 
     def _place(self, user_ids: Int64s, times: Int64s) -> Int64s:
         """(n,) the first row of each user that is not before a time."""
@@ -126,19 +126,19 @@ def exposure_log(shown: pl.DataFrame, clicks: pl.DataFrame, catalogue: Catalogue
     # A slot is logged in the second in which it is shown; without their arrival, clicks are taken to have come at once.
     received_at = pl.col("received_at" if "received_at" in clicks.columns else "timestamp")
     return ExposureLog(
-        shown=_journal(slots.select("user_id", "item_id", at="shown_at", arrived_at="shown_at"), catalogue),
-        clicked=_journal(clicks.select("user_id", "item_id", at="timestamp", arrived_at=received_at), catalogue),
+        shown=_timed_item_log(slots.select("user_id", "item_id", at="shown_at", arrived_at="shown_at"), catalogue),
+        clicked=_timed_item_log(clicks.select("user_id", "item_id", at="timestamp", arrived_at=received_at), catalogue),
     )
 
 
-def _journal(rows: pl.DataFrame, catalogue: Catalogue) -> Journal:
+def _timed_item_log(rows: pl.DataFrame, catalogue: Catalogue) -> TimedItemLog:
     numbered = rows.with_columns(item_idx=pl.Series(catalogue.idx_of(rows["item_id"].to_numpy())))
     known = numbered.filter(pl.col("user_id").is_not_null(), pl.col("item_idx") >= 0).sort("user_id", "at", "item_idx")
     times = known["at"].to_numpy()
     user_ids, places = np.unique(known["user_id"].to_numpy(), return_inverse=True)
     origin = int(times.min()) if len(times) else 0
     span = int(times.max()) - origin + 2 if len(times) else 1
-    return Journal(
+    return TimedItemLog(
         user_ids=user_ids,
         codes=places * span + (times - origin),
         span=span,

@@ -19,7 +19,7 @@ Entity = Literal["item", "user", "user-item", "context"]
 Inputs = TypeVar("Inputs")
 Function = Callable[[Inputs], Float32s]
 
-MISSING = float("nan")
+NO_DEFAULT = float("nan")
 """The default of a feature whose absence the ranker has met in training: its trees have a branch for it."""
 
 LONGEST_DAYS = 40_000.0
@@ -102,7 +102,7 @@ def feature(  # noqa: PLR0913  # one keyword for each thing that is declared
     sources: tuple[str, ...],
     low: float | None = 0.0,
     high: float | None = None,
-    default: float = MISSING,
+    default: float = NO_DEFAULT,
     may_be_missing: bool = False,
     max_age_days: int | None = None,
     owner: str = "team:recsys",

@@ -17,7 +17,7 @@ from recsys_core.data.histories import Catalogue
 from recsys_core.features.content import genre_shares
 from recsys_core.features.neighbours import Neighbours
 
-GRAIN = 1 << 24
+FIXED_POINT = 1 << 24
 """Steps per unit of a vector that is summed up over histories: as fine as float32 is just below 1, and a sum of a
 million such integers is still exact in int64."""
 
@@ -61,14 +61,14 @@ class ItemInputs:
         return (self.genre_shares > 0).astype(np.float32)
 
     @cached_property
-    def genre_grains(self) -> Int64s:
+    def fixed_genre_shares(self) -> Int64s:
         """(n_items, n_genres) shares as integers, to be summed up."""
-        return _grains(self.genre_shares)
+        return _fixed_point(self.genre_shares)
 
     @cached_property
-    def history_factor_grains(self) -> Int64s:
+    def fixed_history_factors(self) -> Int64s:
         """(n_items, rank) vectors of shown items as integers, to be summed up."""
-        return _grains(self.learned.history_factors)
+        return _fixed_point(self.learned.history_factors)
 
     @cached_property
     def unit_vectors(self) -> Float32s:
@@ -107,6 +107,6 @@ def item_inputs(
     )
 
 
-def _grains(vectors: Float32s) -> Int64s:
-    grains: Int64s = np.rint(vectors.astype(np.float64) * GRAIN).astype(np.int64)
-    return grains
+def _fixed_point(vectors: Float32s) -> Int64s:
+    fixed: Int64s = np.rint(vectors.astype(np.float64) * FIXED_POINT).astype(np.int64)
+    return fixed

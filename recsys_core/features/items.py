@@ -8,8 +8,9 @@ import polars as pl
 
 from recsys_core.arrays import Float32s
 from recsys_core.data.schemas import PREVIEW_YEARS
+from recsys_core.days import DAY_S
 from recsys_core.features.feature import CENTURIES, LONGEST_DAYS, feature
-from recsys_core.features.point_in_time import DAY, ItemCounts, ratio, share
+from recsys_core.features.point_in_time import ItemCounts, ratio, share
 
 RATINGS = ("ratings.item_id", "ratings.timestamp")
 LIKES = (*RATINGS, "ratings.rating")
@@ -77,7 +78,7 @@ def item_mean_rating(items: ItemCounts) -> Float32s:
 @feature(entity="item", unit="days", high=LONGEST_DAYS, sources=RATINGS, may_be_missing=True, max_age_days=1_461)
 def item_days_known(items: ItemCounts) -> Float32s:
     """Days since the item was first rated; missing where nobody has rated it."""
-    days = (items.times - items.first_at) / DAY
+    days = (items.times - items.first_at) / DAY_S
     return np.where(items.n_ratings > 0, days, np.nan).astype(np.float32)
 
 

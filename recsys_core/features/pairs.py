@@ -23,7 +23,7 @@ each other longer than the whole request takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asking:
+class UserParts:
     """The user side of the retrieval score, part by part, and of the rating model."""
 
     trained: Float32s  # (n_users, d)
@@ -43,7 +43,7 @@ class Pairs:
 
     users: UserStates
     items: ItemInputs
-    asking: Asking
+    user_parts: UserParts
     item_idx: Int64s  # (n_users, n_candidates), best first
     exposures: Exposures | None = None  # None: nothing was ever shown to anybody
     _values: dict[str, Float32s] = field(default_factory=dict, repr=False)

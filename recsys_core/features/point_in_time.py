@@ -3,8 +3,8 @@
 All of them are integers, divided once. So they keep their bits whatever the order of the rows and whatever is appended
 later, and a rating that is added and taken back leaves no trace.
 
-A `Timeline` sorts the events once and keeps running totals. A question (key, moment) then costs two binary searches and
-one difference. A table per day would have to be joined as of each of millions of questions.
+`CumulativeCounts` sort the events once and keep running totals. A query (key, moment) then costs two binary searches
+and one difference. A table per day would need an as-of join for each of millions of queries.
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,7 @@ import polars as pl
 
 from recsys_core.arrays import Float32s, Int64s
 from recsys_core.data.schemas import LIKED
-
-DAY = 86_400
-"""Seconds."""
+from recsys_core.days import DAY_S
 
 RECENT_DAYS = 30
 YEAR_DAYS = 365
@@ -61,16 +59,16 @@ def item_counts(ratings: pl.DataFrame, item_ids: Int64s, times: Int64s, years: F
     stars, stamps = ratings["rating"].to_numpy(), ratings["timestamp"].to_numpy()
     one = np.ones(len(stars), dtype=np.int64)
     half_stars = np.round(stars * 2).astype(np.int64)
-    by_item = timeline_of(
+    by_item = cumulative_counts_of(
         ratings["item_id"].to_numpy(), stamps, np.stack([one, (stars >= LIKED).astype(np.int64), half_stars], axis=1)
     )
     moments, asked_at = np.unique(times, return_inverse=True)  # all items share a moment, so there are few of them
-    nobody = np.zeros(len(moments), dtype=np.int64)
-    of_all = timeline_of(np.zeros(len(stars), dtype=np.int64), stamps, one[:, None])
+    no_key = np.zeros(len(moments), dtype=np.int64)
+    of_all = cumulative_counts_of(np.zeros(len(stars), dtype=np.int64), stamps, one[:, None])
 
     def in_all(moments: Int64s) -> Int64s:
-        counted: Int64s = of_all.before(nobody, moments)[asked_at, 0]
-        return counted
+        before: Int64s = of_all.before(no_key, moments)[asked_at, 0]
+        return before
 
     def newest(part: float) -> tuple[Int64s, Int64s]:
         """Likes of each item among the latest part of all ratings, and how many ratings that is."""
@@ -82,7 +80,7 @@ def item_counts(ratings: pl.DataFrame, item_ids: Int64s, times: Int64s, years: F
     ordered = np.append(np.sort(stamps), np.iinfo(np.int64).max)  # the last stands for a moment before all ratings
     n_before = np.searchsorted(ordered[:-1], moments)
     newest_likes, n_newest = (np.stack(part, axis=1) for part in zip(*map(newest, NEWEST_SHARES), strict=True))
-    recent, year = RECENT_DAYS * DAY, YEAR_DAYS * DAY
+    recent, year = RECENT_DAYS * DAY_S, YEAR_DAYS * DAY_S
     first_at = by_item.first_times(item_ids)
     return ItemCounts(
         times=times,
@@ -137,7 +135,7 @@ class UserSums:
         )
 
 
-def counted(ratings: Float32s, popularity: Int64s, years: Float32s) -> Int64s:
+def sum_terms(ratings: Float32s, popularity: Int64s, years: Float32s) -> Int64s:
     """(n, 6): what each rating adds to the sums of its user.
 
     Args:
@@ -166,11 +164,11 @@ def user_sums(ratings: pl.DataFrame, items: pl.DataFrame, user_ids: Int64s, time
     known = ratings.join(items.select("item_id", "n_ratings", "year"), on="item_id", maintain_order="left")
     known = known.sort("timestamp", maintain_order=True)
     years = known["year"].cast(pl.Float32).fill_null(float("nan")).to_numpy()
-    added = counted(known["rating"].to_numpy(), known["n_ratings"].to_numpy(), years)
+    added = sum_terms(known["rating"].to_numpy(), known["n_ratings"].to_numpy(), years)
     replaced_at = known.select(pl.col("timestamp").shift(-1).over("user_id", "item_id")).to_series()
     gone = replaced_at.is_not_null().to_numpy()
     users, stamps = known["user_id"].to_numpy(), known["timestamp"].to_numpy()
-    timeline = timeline_of(
+    timeline = cumulative_counts_of(
         np.concatenate([users, users[gone]]),
         np.concatenate([stamps, replaced_at.drop_nulls().to_numpy()]),
         np.concatenate([added, -added[gone]]),
@@ -179,7 +177,7 @@ def user_sums(ratings: pl.DataFrame, items: pl.DataFrame, user_ids: Int64s, time
 
 
 @dataclass(frozen=True, kw_only=True)
-class Timeline:
+class CumulativeCounts:
     """Events by key, oldest first, and the running totals of what they count."""
 
     keys: Int64s  # (n_keys,) ascending, unique
@@ -232,18 +230,18 @@ class Timeline:
         return int(self.times.max()) - self._origin + 2
 
 
-def timeline_of(keys: Int64s, times: Int64s, counted: Int64s) -> Timeline:
-    """The timeline of some events, given in any order.
+def cumulative_counts_of(keys: Int64s, times: Int64s, added: Int64s) -> CumulativeCounts:
+    """The cumulative counts of some events, given in any order.
 
     Args:
         keys: (n_events,) whose event it is.
         times: (n_events,) seconds UTC.
-        counted: (n_events, n_columns) what each event adds to the totals of its key.
+        added: (n_events, n_columns) what each event adds to the totals of its key.
     """
     order = np.lexsort((times, keys))
     unique, starts = np.unique(keys[order], return_index=True)
-    totals = np.zeros((len(keys) + 1, counted.shape[1]), dtype=np.int64)
-    np.cumsum(counted[order], axis=0, out=totals[1:])
-    return Timeline(
+    totals = np.zeros((len(keys) + 1, added.shape[1]), dtype=np.int64)
+    np.cumsum(added[order], axis=0, out=totals[1:])
+    return CumulativeCounts(
         keys=unique, starts=np.append(starts, len(keys)).astype(np.int64), times=times[order], totals=totals
     )

@@ -42,16 +42,16 @@ def pair_retrieval_z(pairs: Pairs) -> Float32s:
 @feature(entity="user-item", unit="standard deviations", low=None, sources=VECTORS)
 def pair_closed_form_score(pairs: Pairs) -> Float32s:
     """The part of the retrieval score that the closed form gives: items that go together."""
-    return dots(pairs.target_factors, pairs.asking.ease)
+    return dots(pairs.target_factors, pairs.user_parts.ease)
 
 
 @feature(entity="user-item", unit="logit", low=None, sources=VECTORS)
 def pair_trained_score(pairs: Pairs) -> Float32s:
     """The part that the trained half gives: taste, time, genres and popularity."""
-    return dots(pairs.trained, pairs.asking.trained) + pairs.items.learned.biases[pairs.item_idx]
+    return dots(pairs.trained, pairs.user_parts.trained) + pairs.items.learned.biases[pairs.item_idx]
 
 
 @feature(entity="user-item", unit="logit", low=None, sources=VECTORS)
 def pair_trend_score(pairs: Pairs) -> Float32s:
     """The part that the trend gives: how much of the item's popularity falls to these months."""
-    return dots(pairs.items.learned.trend.take(pairs.item_idx, axis=0), pairs.asking.trend)
+    return dots(pairs.items.learned.trend.take(pairs.item_idx, axis=0), pairs.user_parts.trend)

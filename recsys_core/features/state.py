@@ -14,8 +14,8 @@ from recsys_core.arrays import Float32s, Int64s
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.features.exposures import Exposures
-from recsys_core.features.item_inputs import GRAIN, ItemInputs
-from recsys_core.features.point_in_time import UserSums, counted
+from recsys_core.features.item_inputs import FIXED_POINT, ItemInputs
+from recsys_core.features.point_in_time import UserSums, sum_terms
 
 Column = TypeVar("Column", Float32s, Int64s)
 
@@ -25,7 +25,7 @@ DISLIKED = 2.5
 
 @dataclass(frozen=True, kw_only=True)
 class UserStates:
-    """Some users, (n_users, ...) each; sums of vectors are in `GRAIN`ths."""
+    """Some users, (n_users, ...) each; sums of vectors are fixed-point, in units of 1 / `FIXED_POINT`."""
 
     histories: Histories  # of items of the catalogue, before the request
     totals: Int64s  # (n_users, 6) as `counted`
@@ -53,12 +53,12 @@ class UserStates:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Requests:
-    """Requests: users and times."""
+class RequestBatch:
+    """Some requests: users and times."""
 
     users: UserStates
     requested_at: Int64s  # (n_users,) seconds UTC; everything known of the users lies strictly before
-    exposures: Exposures | None = None  # None: nothing was ever shown to anybody, as to the users of a window
+    exposures: Exposures | None = None  # None where nothing was shown, as in the windows of the past
 
 
 def user_states(histories: Histories, items: ItemInputs) -> UserStates:
@@ -66,11 +66,11 @@ def user_states(histories: Histories, items: ItemInputs) -> UserStates:
     item_idx, stars = histories.item_idx, histories.ratings
     liked, disliked = stars >= LIKED, stars <= DISLIKED
     genred = liked & items.has_genres[item_idx]
-    added = counted(stars, items.n_ratings[item_idx], items.years[item_idx])
+    added = sum_terms(stars, items.n_ratings[item_idx], items.years[item_idx])
     running = np.concatenate([np.zeros((1, added.shape[1]), dtype=np.int64), np.cumsum(added, axis=0)])
 
-    def summed(chosen: npt.NDArray[np.bool_], grains: Int64s) -> Int64s:
-        total: Int64s = histories.matrix(chosen.astype(np.int64)) @ grains
+    def summed(chosen: npt.NDArray[np.bool_], fixed: Int64s) -> Int64s:
+        total: Int64s = histories.matrix(chosen.astype(np.int64)) @ fixed
         return total
 
     def number_of(chosen: npt.NDArray[np.bool_]) -> Int64s:
@@ -81,9 +81,9 @@ def user_states(histories: Histories, items: ItemInputs) -> UserStates:
         totals=np.diff(running[histories.offsets], axis=0),
         n_disliked=number_of(disliked),
         n_genred=number_of(genred),
-        liked=summed(liked, items.history_factor_grains),
-        disliked=summed(disliked, items.history_factor_grains),
-        liked_genres=summed(genred, items.genre_grains),
+        liked=summed(liked, items.fixed_history_factors),
+        disliked=summed(disliked, items.fixed_history_factors),
+        liked_genres=summed(genred, items.fixed_genre_shares),
     )
 
 
@@ -120,7 +120,7 @@ def with_rating(user: UserStates, items: ItemInputs, item_idx: int, stars: float
     return replace(_moved(user, items, item_idx, added, +1), histories=history)
 
 
-def nobody(items: ItemInputs, user_id: int = 0) -> UserStates:
+def state_without_ratings(items: ItemInputs, user_id: int = 0) -> UserStates:
     """The state of one user without any rating."""
     none = np.zeros(0, dtype=np.int64)
     history = Histories(
@@ -141,12 +141,12 @@ def _moved(user: UserStates, items: ItemInputs, item_idx: int, stars: Float32s, 
     is_genred = is_liked * int(items.has_genres[item_idx])
     return replace(
         user,
-        totals=user.totals + sign * counted(stars, items.n_ratings[one], items.years[one]),
+        totals=user.totals + sign * sum_terms(stars, items.n_ratings[one], items.years[one]),
         n_disliked=user.n_disliked + sign * is_disliked,
         n_genred=user.n_genred + sign * is_genred,
-        liked=user.liked + sign * is_liked * items.history_factor_grains[one],
-        disliked=user.disliked + sign * is_disliked * items.history_factor_grains[one],
-        liked_genres=user.liked_genres + sign * is_genred * items.genre_grains[one],
+        liked=user.liked + sign * is_liked * items.fixed_history_factors[one],
+        disliked=user.disliked + sign * is_disliked * items.fixed_history_factors[one],
+        liked_genres=user.liked_genres + sign * is_genred * items.fixed_genre_shares[one],
     )
 
 
@@ -156,5 +156,5 @@ def _with_one_more(values: Column, place: int, one: Column) -> Column:
 
 
 def _mean(total: Int64s, n: Int64s) -> Float32s:
-    mean: Float32s = (total / (GRAIN * np.where(n > 0, n, np.nan))[:, None]).astype(np.float32)
+    mean: Float32s = (total / (FIXED_POINT * np.where(n > 0, n, np.nan))[:, None]).astype(np.float32)
     return mean

@@ -49,7 +49,7 @@ def pair_year_distance(pairs: Pairs) -> Float32s:
 def pair_predicted_rating(pairs: Pairs) -> Float32s:
     """Stars that the rating model expects of this user for the item, above the mean of all and of the user."""
     learned = pairs.items.learned
-    taste = dots(learned.rating_factors.take(pairs.item_idx, axis=0), pairs.asking.rating)
+    taste = dots(learned.rating_factors.take(pairs.item_idx, axis=0), pairs.user_parts.rating)
     return taste + learned.rating_biases[pairs.item_idx]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from recsys_core.arrays import Bools, Float32s, Float64s, Int64s
-from recsys_core.data.histories import Chronicle, chronicle_of
+from recsys_core.data.histories import RatingLog, rating_log_of
 from recsys_core.data.schemas import RATINGS_COLUMNS
 from recsys_core.features.exposures import ExposureLog, exposure_log
 from recsys_core.features.registry import FEATURE_NAMES, names_of
@@ -29,7 +29,7 @@ from recsys_core.ranking.inputs import (
     generate_candidates_for,
     generator_of,
 )
-from recsys_core.ranking.list_rules import ListedItems, listed_items, ruled_list
+from recsys_core.ranking.list_rules import ListedItems, apply_rules, listed_items
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.serving.bundle import Bundle
 
@@ -127,7 +127,7 @@ class Replay:
         exposed = exposed or replace(Exposed.nothing(), shown=shown_slots(served.impressions))
         batches = _Batches(
             replay=self,
-            known=chronicle_of(known, self.generator.model.catalogue),
+            known=rating_log_of(known, self.generator.model.catalogue),
             asked=asked,
             user_values=users.select(names_of("user")).to_numpy(),
             slots=_Slots.of(served, self.generator),
@@ -173,7 +173,7 @@ def shown_places(
     for row, own in enumerate(item_idx):
         present = np.flatnonzero(own >= 0)
         tired = shown_unclicked[row, present]
-        final = ruled_list(own[present], scores[row, present], listed, rules, int(k[row]), tired)
+        final = apply_rules(own[present], scores[row, present], listed, rules, int(k[row]), tired)
         shown[row, : len(final.places)] = present[final.places]
     return shown
 
@@ -250,7 +250,7 @@ class _Batches:
     """Requests with what they share, answered a batch at a time."""
 
     replay: Replay
-    known: Chronicle
+    known: RatingLog
     asked: pl.DataFrame  # (n_requests,) REQUESTS and `who`
     user_values: Float32s  # (n_requests, n_user_features)
     slots: _Slots

@@ -16,19 +16,19 @@ from recsys_core.data.histories import Histories, histories_of
 from recsys_core.features.assembler import FeatureBlock, assemble
 from recsys_core.features.exposures import Exposures
 from recsys_core.features.item_inputs import ItemInputs, ItemVectors, item_inputs
-from recsys_core.features.pairs import Asking, Pairs
+from recsys_core.features.pairs import Pairs, UserParts
 from recsys_core.features.registry import FEATURE_NAMES, names_of
-from recsys_core.features.state import Requests, UserStates, user_states
+from recsys_core.features.state import RequestBatch, UserStates, user_states
 from recsys_core.retrieval.candidates import Candidates, Retriever, seen_at
 from recsys_core.retrieval.ease import evidence
 from recsys_core.retrieval.index import ItemIndex
 from recsys_core.retrieval.training import RetrievalModel
-from recsys_core.retrieval.vectors import Parts, parts_of, user_vectors
+from recsys_core.retrieval.vectors import VectorLayout, user_vectors, vector_layout
 
 ModelOf = Callable[[str], RetrievalModel]
 """The tower of a slice, by the slice's name."""
 
-BATCH = 256
+USERS_AT_ONCE = 256
 """Users whose features are made at once: bounds the memory at 256 x n_candidates vectors."""
 
 
@@ -45,12 +45,12 @@ class CandidateGenerator:
         return self.retriever.model
 
     @cached_property
-    def parts(self) -> Parts:
+    def layout(self) -> VectorLayout:
         """The place of each part in a user's vector."""
-        return parts_of(self.model)
+        return vector_layout(self.model)
 
     def features(
-        self, requests: Requests, vectors: Float32s, item_idx: Int64s, user_values: Float32s | None = None
+        self, requests: RequestBatch, vectors: Float32s, item_idx: Int64s, user_values: Float32s | None = None
     ) -> FeatureBlock:
         """The features of some users' candidates.
 
@@ -60,15 +60,19 @@ class CandidateGenerator:
             item_idx: (n_users, n_candidates), best first; -1 where there is none.
             user_values: (n_users, n_user_features), where they have been computed already.
         """
-        asking = Asking(
-            trained=vectors[:, self.parts.trained],
-            ease=vectors[:, self.parts.ease] * np.float32(self.model.ease_weight),
-            trend=vectors[:, self.parts.trend],
+        user_parts = UserParts(
+            trained=vectors[:, self.layout.trained],
+            ease=vectors[:, self.layout.ease] * np.float32(self.model.ease_weight),
+            trend=vectors[:, self.layout.trend],
             rating=self.model.rating_model.encode_users(requests.users.histories),
             evidence=evidence(requests.users.histories).astype(np.float32),
         )
         pairs = Pairs(
-            users=requests.users, items=self.items, asking=asking, item_idx=item_idx, exposures=requests.exposures
+            users=requests.users,
+            items=self.items,
+            user_parts=user_parts,
+            item_idx=item_idx,
+            exposures=requests.exposures,
         )
         return assemble(requests, pairs, user_values)
 
@@ -94,11 +98,11 @@ def generator_of(model: RetrievalModel, items: pl.DataFrame, index: ItemIndex | 
         items: `item_features` as of the model's `fit_end`.
         index: of the rated items, searched where given; otherwise the search is exact.
     """
-    retriever, parts = Retriever.of(model, index), parts_of(model)
+    retriever, layout = Retriever.of(model, index), vector_layout(model)
     vectors = retriever.item_vectors
     learned = ItemVectors(
-        trained=np.ascontiguousarray(vectors[:, parts.trained]),
-        biases=np.ascontiguousarray(vectors[:, parts.bias][:, 0]),
+        trained=np.ascontiguousarray(vectors[:, layout.trained]),
+        biases=np.ascontiguousarray(vectors[:, layout.bias][:, 0]),
         history_factors=model.ease.history_factors,
         target_factors=model.ease.target_factors,
         trend=model.trend.item_factors,
@@ -131,12 +135,12 @@ def generate_candidates(
         n_candidates: how many candidates per user.
         rewatch_after_days: as in `seen_at`.
     """
-    asking = requested_at.sort("user_id")
-    users = histories_of(known, generator.model.catalogue, asking["user_id"].to_numpy())
+    requests = requested_at.sort("user_id")
+    users = histories_of(known, generator.model.catalogue, requests["user_id"].to_numpy())
     return generate_candidates_for(
         generator,
         users,
-        asking["requested_at"].to_numpy(),
+        requests["requested_at"].to_numpy(),
         user_values=None if user_rows is None else _values_of(users, user_rows),
         n_candidates=n_candidates,
         rewatch_after_days=rewatch_after_days,
@@ -182,8 +186,8 @@ def candidate_features(inputs: RankingInputs) -> Float32s:
     """(n_users, n_candidates, n_features): what the ranker reads."""
     n_users, n_candidates = inputs.candidates.item_idx.shape
     features = np.empty((n_users, n_candidates, len(FEATURE_NAMES)), dtype=np.float32)
-    for start in range(0, n_users, BATCH):
-        rows = np.arange(start, min(start + BATCH, n_users))
+    for start in range(0, n_users, USERS_AT_ONCE):
+        rows = np.arange(start, min(start + USERS_AT_ONCE, n_users))
         features[rows] = _block(inputs, rows).values
     return features
 
@@ -192,7 +196,7 @@ def _block(inputs: RankingInputs, rows: Int64s) -> FeatureBlock:
     states: UserStates = user_states(inputs.users.select(rows), inputs.generator.items)
     exposures = None if inputs.exposures is None else inputs.exposures.select(rows)
     return inputs.generator.features(
-        Requests(users=states, requested_at=inputs.requested_at[rows], exposures=exposures),
+        RequestBatch(users=states, requested_at=inputs.requested_at[rows], exposures=exposures),
         inputs.user_vectors[rows],
         inputs.candidates.item_idx[rows],
         None if inputs.user_values is None else inputs.user_values[rows],

@@ -69,7 +69,7 @@ class RuledList:
     moved_by: tuple[str, ...]
 
 
-def ruled_list(
+def apply_rules(
     item_idx: Int64s,
     scores: Float32s,
     items: ListedItems,
@@ -132,7 +132,7 @@ class _Order:
         return tuple("" if place == at else self.rules[place] for at, place in enumerate(self.places[:n].tolist()))
 
 
-def rule_all(ranked: Candidates, items: ListedItems, rules: ListRulesConfig) -> Candidates:
+def apply_rules_to_all(ranked: Candidates, items: ListedItems, rules: ListRulesConfig) -> Candidates:
     """The lists of many users, (n_users, n) in the ranker's order, with the rules applied to each.
 
     Of users to whom nothing was ever shown, as in a window of the past: nothing tires them.
@@ -143,7 +143,7 @@ def rule_all(ranked: Candidates, items: ListedItems, rules: ListRulesConfig) -> 
     for row, own in enumerate(ranked.item_idx):
         present = np.flatnonzero(own >= 0)
         n = len(present)
-        places = present[ruled_list(own[present], ranked.scores[row, present], items, rules, n).places]
+        places = present[apply_rules(own[present], ranked.scores[row, present], items, rules, n).places]
         item_idx[row, present], scores[row, present] = own[places], ranked.scores[row, places]
     return Candidates(item_idx=item_idx, scores=scores)
 

@@ -40,12 +40,12 @@ class Rankers:
     """
 
     serving: Ranker
-    examined: dict[str, Ranker]
+    window_rankers: dict[str, Ranker]
 
     def save(self, folder: Path) -> None:
         """Write the one that serves where `Ranker.load` reads it, and the others into folders below."""
         self.serving.save(folder)
-        for window, ranker in self.examined.items():
+        for window, ranker in self.window_rankers.items():
             own = folder / f"{EXAMINED}{window}"
             own.mkdir()
             ranker.save(own)
@@ -62,7 +62,7 @@ class Rankers:
         }
 
 
-def load_examined(folder: Path, window: str) -> Ranker:
+def load_window_ranker(folder: Path, window: str) -> Ranker:
     """The ranker that a window examines, of saved `Rankers`.
 
     Raises:
@@ -83,10 +83,12 @@ def fit_rankers(examples: RankingExamples, config: RankerConfig, rules: ListRule
     moments = [*(examples.start_of(window) for window in windows), examples.last_known_at]
     tasks = [partial(_fitted_at, moment, examples, config) for moment in moments]
     *raw, last = run_in_parallel(tasks, at_once=2)
-    examined: dict[str, Ranker] = {}
+    window_rankers: dict[str, Ranker] = {}
     for window, ranker in zip(windows, raw, strict=True):
-        examined[window] = _settled(ranker, examined, examples, tuple(examined), rules)
-    return Rankers(serving=_settled(last, examined, examples, tuple(examined), rules), examined=examined)
+        window_rankers[window] = _settled(ranker, window_rankers, examples, tuple(window_rankers), rules)
+    return Rankers(
+        serving=_settled(last, window_rankers, examples, tuple(window_rankers), rules), window_rankers=window_rankers
+    )
 
 
 def scored_window(ranker: Ranker, examples: RankingExamples, window: str) -> pl.DataFrame:

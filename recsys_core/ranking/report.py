@@ -105,7 +105,7 @@ class RankingReport:
         }
 
 
-def ranking_report(examples: RankingExamples, examined: Mapping[str, Ranker]) -> RankingReport:
+def ranking_report(examples: RankingExamples, window_rankers: Mapping[str, Ranker]) -> RankingReport:
     """Judge the rankers on the development windows, each on the one that it had not seen, and explain the last.
 
     The ranker that serves has learned from every window, so it cannot be judged on any. Its own training rows would
@@ -113,21 +113,24 @@ def ranking_report(examples: RankingExamples, examined: Mapping[str, Ranker]) ->
 
     Args:
         examples: the rows of all windows.
-        examined: a ranker for each development window, fitted before it.
+        window_rankers: a ranker for each development window, fitted before it.
     """
     windows = examples.development
     per_user = [
-        validate_ranker(examined[window], examples, window).select(pl.lit(window).alias("window"), pl.all())
+        validate_ranker(window_rankers[window], examples, window).select(pl.lit(window).alias("window"), pl.all())
         for window in windows
     ]
     scored = pl.concat(
-        [scored_window(examined[window], examples, window).with_columns(window=pl.lit(window)) for window in windows]
+        [
+            scored_window(window_rankers[window], examples, window).with_columns(window=pl.lit(window))
+            for window in windows
+        ]
     )
     forecast = crossfitted(scored)
     last = windows[-1]
     return RankingReport(
         per_user=pl.concat(per_user),
-        importance=importance(examined[last], examples.of_window(last).select(FEATURE_NAMES).to_numpy()),
+        importance=importance(window_rankers[last], examples.of_window(last).select(FEATURE_NAMES).to_numpy()),
         forecasts=forecast_scores(forecast),
         reliability=reliability_table(forecast),
     )

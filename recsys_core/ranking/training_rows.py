@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from recsys_core.data.histories import chronicle_of
+from recsys_core.data.histories import rating_log_of
 from recsys_core.data.splits import NOW, Splits, Windows, known_ratings
 from recsys_core.errors import REBUILD, ArtifactError, DataError
 from recsys_core.features.exposures import exposure_log
@@ -258,7 +258,7 @@ def _scored_again(
     requests = slots.unique("request_id", keep="first", maintain_order=True).with_row_index("row")
     times = requests["shown_at"].to_numpy()
     user_ids, catalogue = requests["user_id"].to_numpy(), generator.model.catalogue
-    users = chronicle_of(ratings, catalogue).before(user_ids, times)
+    users = rating_log_of(ratings, catalogue).before(user_ids, times)
     exposures = exposure_log(logged.outcomes, logged.clicks, catalogue).before(user_ids, times)
     inputs = replace(generate_candidates_for(generator, users, times, n_candidates=n_candidates), exposures=exposures)
     numbered = slots.join(requests.select("request_id", "row"), on="request_id", maintain_order="left")

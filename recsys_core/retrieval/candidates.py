@@ -18,7 +18,7 @@ from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.days import DAY_S
 from recsys_core.retrieval.config import IndexConfig
-from recsys_core.retrieval.index import BATCH, ExactSearch, ItemIndex, Searchable, build_index
+from recsys_core.retrieval.index import QUERIES_AT_ONCE, ExactSearch, ItemIndex, Searchable, build_index
 from recsys_core.retrieval.training import RetrievalModel
 from recsys_core.retrieval.vectors import item_vectors
 
@@ -55,20 +55,20 @@ def seen_at(users: Histories, requested_at: Int64s, rewatch_after_days: int | No
 
 
 @dataclass(frozen=True, kw_only=True)
-class Births:
+class FirstRatings:
     """First ratings of items and times of requests: an item that did not exist at the request is no candidate."""
 
     first_rated_at: Int64s  # (n_items,) seconds UTC
     requested_at: Int64s  # (n_users,) seconds UTC
 
-    def most_unborn(self, rows: Int64s) -> int:
+    def max_not_yet_rated(self, rows: Int64s) -> int:
         """The number of items that the earliest of some requests must leave out."""
         return int((self.first_rated_at >= self.requested_at[rows].min()).sum())
 
-    def is_unborn(self, row: int) -> Bools:
+    def is_not_yet_rated(self, row: int) -> Bools:
         """(n_items,) whether an item had no rating strictly before the request."""
-        unborn: Bools = self.first_rated_at >= self.requested_at[row]
-        return unborn
+        not_yet_rated: Bools = self.first_rated_at >= self.requested_at[row]
+        return not_yet_rated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,12 +111,14 @@ class Retriever:
 
     def _among_rated(self, vectors: Float32s, seen: Histories, requested_at: Int64s, n: int) -> Candidates:
         model = self.model
-        is_past = len(requested_at) > 0 and int(requested_at.min()) <= self._last_birth
-        births = Births(first_rated_at=model.first_rated_at, requested_at=requested_at) if is_past else None
-        return find_candidates(self._rated, vectors, seen, n, births)
+        is_past = len(requested_at) > 0 and int(requested_at.min()) <= self._latest_first_rating
+        first_ratings = (
+            FirstRatings(first_rated_at=model.first_rated_at, requested_at=requested_at) if is_past else None
+        )
+        return find_candidates(self._rated, vectors, seen, n, first_ratings)
 
     @cached_property
-    def _last_birth(self) -> int:
+    def _latest_first_rating(self) -> int:
         return int(self.model.first_rated_at[self.model.rated].max(initial=0))
 
     def with_index(self, config: IndexConfig) -> "Retriever":
@@ -155,7 +157,7 @@ class _Part:
 
 
 def find_candidates(
-    index: Searchable, user_vectors: Float32s, users: Histories, n: int, births: Births | None = None
+    index: Searchable, user_vectors: Float32s, users: Histories, n: int, first_ratings: FirstRatings | None = None
 ) -> Candidates:
     """The n best unseen items of each user, best first.
 
@@ -164,19 +166,23 @@ def find_candidates(
         user_vectors: (n_users, d).
         users: items that are no candidates.
         n: how many.
-        births: where given, items that were rated for the first time after a request are no candidates either.
+        first_ratings: where given, items that were rated for the first time after a request are no candidates either.
     """
     n_items = users.n_items
     item_idx = np.full((users.n_users, n), -1, dtype=np.int64)
     scores = np.full((users.n_users, n), -np.inf, dtype=np.float32)
     # Users of like history length share a batch, because each search must fetch as many extra as the longest is long.
     order = np.argsort(users.lengths, kind="stable")
-    for start in range(0, users.n_users, BATCH):
-        rows = order[start : start + BATCH]
-        most_hidden = int(users.lengths[rows].max()) + (0 if births is None else births.most_unborn(rows))
+    for start in range(0, users.n_users, QUERIES_AT_ONCE):
+        rows = order[start : start + QUERIES_AT_ONCE]
+        most_hidden = int(users.lengths[rows].max()) + (
+            0 if first_ratings is None else first_ratings.max_not_yet_rated(rows)
+        )
         found, found_scores = index.search(user_vectors[rows], min(index.n_items, n + most_hidden))
         for row, items, values in zip(rows, found, found_scores, strict=True):
-            is_hidden = np.zeros(n_items, dtype=np.bool_) if births is None else births.is_unborn(row)
+            is_hidden = (
+                np.zeros(n_items, dtype=np.bool_) if first_ratings is None else first_ratings.is_not_yet_rated(row)
+            )
             is_hidden[users.item_idx[users.offsets[row] : users.offsets[row + 1]]] = True
             kept = np.flatnonzero((items >= 0) & ~is_hidden[items])[:n]
             item_idx[row, : len(kept)], scores[row, : len(kept)] = items[kept], values[kept]

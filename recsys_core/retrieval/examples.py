@@ -28,7 +28,7 @@ class Examples:
     click_weights: Float32s | None = None  # (n_asked,) of what was clicked and not rated, NaN of what was rated
     first_rated_at: Int64s | None = None  # (n_items,) seconds UTC; None: every item was there from the beginning
 
-    def is_unborn(self, rows: Int64s, item_idx: Int64s) -> Bools:
+    def is_not_yet_rated(self, rows: Int64s, item_idx: Int64s) -> Bools:
         """Whether an item was rated for the first time only after the last target of a user row; broadcasts.
 
         Nobody could have chosen it, so it is no negative of this example: to call it one would teach that new items
@@ -36,8 +36,8 @@ class Examples:
         """
         if self.first_rated_at is None:
             return np.zeros(np.broadcast_shapes(rows.shape, item_idx.shape), dtype=np.bool_)
-        unborn: Bools = self.first_rated_at[item_idx] > self._last_target[rows]
-        return unborn
+        not_yet_rated: Bools = self.first_rated_at[item_idx] > self._last_target[rows]
+        return not_yet_rated
 
     @cached_property
     def _last_target(self) -> Int64s:

@@ -16,7 +16,7 @@ from recsys_core.retrieval.config import IndexConfig
 # how many others ask at once. Without it, one user alone and a thousand together get the same bits.
 faiss.cvar.distance_compute_blas_threshold = 2**31 - 1
 
-BATCH = 512
+QUERIES_AT_ONCE = 512
 """Queries per search: bounds the memory of exact scores at 512 x n_items floats."""
 
 
@@ -144,8 +144,8 @@ def index_recall(index: ItemIndex, vectors: Float32s, queries: Float32s, k: int)
     """
     k = min(k, index.n_items)
     shares = []
-    for start in range(0, len(queries), BATCH):
-        batch = queries[start : start + BATCH]
+    for start in range(0, len(queries), QUERIES_AT_ONCE):
+        batch = queries[start : start + QUERIES_AT_ONCE]
         exact = np.argpartition(-(batch @ vectors.T), k - 1, axis=1)[:, :k]
         found, _ = index.search(batch, k)
         shares += [len(np.intersect1d(one, two)) / k for one, two in zip(exact, found, strict=True)]

@@ -34,9 +34,9 @@ def full_softmax(
     rows, items = torch.from_numpy(examples.targets.rows), torch.from_numpy(examples.targets.item_idx)
     if examples.first_rated_at is not None:
         all_rows, all_items = np.arange(len(logits))[:, None], np.arange(len(item_vectors))
-        unborn = torch.from_numpy(examples.is_unborn(all_rows, all_items))
-        unborn[rows, items] = False  # a click may come before the first rating
-        logits.detach().masked_fill_(unborn, torch.finfo(logits.dtype).min)
+        not_yet_rated = torch.from_numpy(examples.is_not_yet_rated(all_rows, all_items))
+        not_yet_rated[rows, items] = False  # a click may come before the first rating
+        logits.detach().masked_fill_(not_yet_rated, torch.finfo(logits.dtype).min)
     return _mean_loss(torch.log_softmax(logits, dim=1)[rows, items], examples, other_weight)
 
 
@@ -98,12 +98,12 @@ def sampled_scores(
     correction = torch.from_numpy(negatives.n_drawn / negatives.n_expected).log().float()  # (n_negatives,)
     corrected = user_vectors @ vectors[place[n_own:]].T + correction
     own = (user_vectors[own_rows] * vectors[place[:n_own]]).sum(dim=1)
-    unborn = examples.is_unborn(np.arange(len(user_vectors))[:, None], negatives.item_idx)
+    not_yet_rated = examples.is_not_yet_rated(np.arange(len(user_vectors))[:, None], negatives.item_idx)
     return SampledScores(
         own=own,
         own_rows=own_rows,
         # A hit is in the sum already, as what was asked, or must not be in it, as what was shown.
-        drawn=corrected.masked_fill(torch.from_numpy(negatives.is_own | unborn), -torch.inf),
+        drawn=corrected.masked_fill(torch.from_numpy(negatives.is_own | not_yet_rated), -torch.inf),
     )
 
 

@@ -66,7 +66,7 @@ class Sampler:
             drawn = item_idx[at] == own.item_idx
             is_own[own.rows[drawn], at[drawn]] = True
         used = np.concatenate([_keys(examples.inputs), _keys(examples.targets)])
-        is_later = ~np.isin(_keys(batch), used) & ~examples.is_unborn(batch.rows, batch.item_idx)
+        is_later = ~np.isin(_keys(batch), used) & ~examples.is_not_yet_rated(batch.rows, batch.item_idx)
         return Negatives(
             item_idx=item_idx,
             n_drawn=n_drawn,

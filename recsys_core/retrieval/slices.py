@@ -21,10 +21,10 @@ from recsys_core.parallel import POLL_S, StopCheck, run_in_parallel
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.training import (
     AfterEpoch,
-    Beside,
     LinearParts,
     RetrievalModel,
     TrainingCallbacks,
+    TrainingExtras,
     fit_linear_parts,
     fit_retrieval_model,
 )
@@ -87,7 +87,7 @@ class _Chain:
                 self.splits.fit_end(name),
                 self.config,
                 TrainingCallbacks(after_step=lambda _done, _total: check(), after_epoch=look),
-                Beside(start=start, clicks=self._clicks_of(name), linear=self._linear_of(name, check)),
+                TrainingExtras(start=start, clicks=self._clicks_of(name), linear=self._linear_of(name, check)),
             )
 
     def fit_linear(self, name: str, check: StopCheck) -> None:

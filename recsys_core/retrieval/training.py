@@ -136,7 +136,7 @@ NO_CALLBACKS = TrainingCallbacks()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beside:
+class TrainingExtras:
     """Optional inputs of a training, beside ratings and items.
 
     Attributes:
@@ -158,7 +158,7 @@ class Beside:
         return None if known.is_empty() else known
 
 
-ALONE = Beside()
+NO_EXTRAS = TrainingExtras()
 
 
 def fit_retrieval_model(
@@ -167,7 +167,7 @@ def fit_retrieval_model(
     fit_end: int,
     config: TwoTowerConfig,
     callbacks: TrainingCallbacks = NO_CALLBACKS,
-    beside: Beside = ALONE,
+    extras: TrainingExtras = NO_EXTRAS,
 ) -> RetrievalModel:
     """Train both towers on the ratings before `fit_end`, with the softmax over the catalogue, all of it or a sample.
 
@@ -180,7 +180,7 @@ def fit_retrieval_model(
         fit_end: seconds UTC.
         config: shape and schedule.
         callbacks: told of the training while it goes on.
-        beside: clicks, an earlier tower to start from, and linear parts that have been fitted already.
+        extras: clicks, an earlier tower to start from, and linear parts that have been fitted already.
 
     The same inputs, settings, thread count and version of torch give the same weights to the bit on one machine, also
     where other towers are trained in the same process at the same time.
@@ -188,13 +188,13 @@ def fit_retrieval_model(
     catalogue = Catalogue(item_ids=items["item_id"].to_numpy())
     seen = ratings.filter(pl.col("timestamp") < fit_end)
     users = histories_of(seen, catalogue)
-    linear = beside.linear or fit_linear_parts(users, fit_end, config)
-    schedule = Schedule.of(config, is_refit=beside.start is not None)
+    linear = extras.linear or fit_linear_parts(users, fit_end, config)
+    schedule = Schedule.of(config, is_refit=extras.start is not None)
     users = users.select(np.flatnonzero(users.lengths >= 2))  # one rating cannot be both question and answer
     with _threads(config.n_threads):
         towers, chance = _untrained(items, config)
-        if beside.start is not None:
-            towers.start_from(beside.start.towers, catalogue.idx_of(beside.start.catalogue.item_ids))
+        if extras.start is not None:
+            towers.start_from(extras.start.towers, catalogue.idx_of(extras.start.catalogue.item_ids))
         first = first_rated_at(seen, catalogue)
         towers.forget(np.flatnonzero(first == NEVER))  # no gradient reaches them: they are no negatives either
         model = RetrievalModel(
@@ -205,12 +205,12 @@ def fit_retrieval_model(
             first_rated_at=first,
             new_item_share=config.new_item_share,
             fit_end=fit_end,
-            fitted_on=ratings_digest(seen, beside.clicks_before(fit_end)),
+            fitted_on=ratings_digest(seen, extras.clicks_before(fit_end)),
             losses=np.zeros(schedule.n_epochs, dtype=np.float32),
         )
         data = TrainingData(
             users=users,
-            clicked=_clicked(beside.clicks_before(fit_end), seen, users, catalogue),
+            clicked=_clicked(extras.clicks_before(fit_end), seen, users, catalogue),
             chance=chance,
             first_rated_at=model.first_rated_at,
         )

@@ -16,7 +16,7 @@ from recsys_core.retrieval.training import RetrievalModel, encode_items
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
+class VectorLayout:
     """The place of each part in a vector."""
 
     trained: slice
@@ -25,10 +25,10 @@ class Parts:
     bias: slice
 
 
-def parts_of(model: RetrievalModel) -> Parts:
+def vector_layout(model: RetrievalModel) -> VectorLayout:
     """The layout of the vectors of a tower."""
     ends = np.cumsum([model.towers.dim, model.ease.rank, model.trend.n_bins]).tolist()
-    return Parts(
+    return VectorLayout(
         trained=slice(0, ends[0]),
         ease=slice(ends[0], ends[1]),
         trend=slice(ends[1], ends[2]),

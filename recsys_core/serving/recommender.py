@@ -11,8 +11,8 @@ from recsys_core.data.histories import Histories
 from recsys_core.errors import UnknownUserError
 from recsys_core.features.assembler import state_counts
 from recsys_core.features.registry import FEATURE_NAMES
-from recsys_core.features.state import Requests, UserStates
-from recsys_core.ranking.list_rules import ListedItems, listed_items, ruled_list
+from recsys_core.features.state import RequestBatch, UserStates
+from recsys_core.ranking.list_rules import ListedItems, apply_rules, listed_items
 from recsys_core.retrieval.candidates import Candidates, seen_at
 from recsys_core.retrieval.vectors import user_vectors
 from recsys_core.serving.bundle import Bundle
@@ -50,13 +50,13 @@ class Recommender:
         state = self._state(request)
         generator, ranker = self.bundle.generator, self.bundle.ranker
         exposures = self.exposures.before(request.user_id, request.requested_at)
-        requests = Requests(users=state, requested_at=exposures.requested_at, exposures=exposures)
+        requests = RequestBatch(users=state, requested_at=exposures.requested_at, exposures=exposures)
         vectors, candidates = self._retrieved(state.histories, requests.requested_at)
         block = generator.features(requests, vectors, candidates.item_idx)
         present = candidates.item_idx[0] >= 0
         item_idx, features = candidates.item_idx[0, present], block.values[0, present]
         scores, shown_unclicked = ranker.score(features), features[:, SHOWN_UNCLICKED]
-        final = ruled_list(item_idx, scores, self.listed, ranker.list_rules, request.k, shown_unclicked)
+        final = apply_rules(item_idx, scores, self.listed, ranker.list_rules, request.k, shown_unclicked)
         best = final.places
         return Answer(
             request=request,

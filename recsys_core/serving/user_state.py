@@ -15,9 +15,9 @@ import polars as pl
 from recsys_core.arrays import Int64s
 from recsys_core.data.histories import Catalogue, histories_of
 from recsys_core.data.schemas import RATINGS_COLUMNS
-from recsys_core.features.exposures import FATIGUE_S, Exposures, Marks
+from recsys_core.features.exposures import FATIGUE_S, Exposures, TimedItems
 from recsys_core.features.item_inputs import ItemInputs
-from recsys_core.features.state import UserStates, nobody, user_states, with_rating
+from recsys_core.features.state import UserStates, state_without_ratings, user_states, with_rating
 from recsys_core.feedback.exposures import Exposed
 from recsys_core.serving.requests import Clicked, Rated, Shown
 
@@ -62,7 +62,7 @@ class UserStateStore:
     def state_before(self, user_id: int | None, time: int) -> UserStates:
         """The state of a user strictly before a time, seconds UTC; the empty state for an unknown user."""
         if user_id is None:
-            return nobody(self.items)
+            return state_without_ratings(self.items)
         known = self._of(user_id)
         n = bisect_left(known.ratings, time, key=_time_of)
         if known.state is None or n < known.n_folded or n - known.n_folded > MOST_UPDATES:
@@ -126,13 +126,13 @@ class _Track:
         self.times.insert(at, time)
         self.items.insert(at, item_idx)
 
-    def between(self, since: int, until: int) -> Marks:
-        """Marks of one user from one second on and before another."""
+    def between(self, since: int, until: int) -> TimedItems:
+        """Shown or clicked items of one user from one second on and before another."""
         own = slice(bisect_left(self.times, since), bisect_left(self.times, until))
         items = self.items[own]
         item_idx = np.concatenate(items) if items else np.zeros(0, dtype=np.int64)
         times = np.repeat(np.array(self.times[own], dtype=np.int64), [len(one) for one in items])
-        return Marks(offsets=np.array([0, len(item_idx)]), item_idx=item_idx, times=times)
+        return TimedItems(offsets=np.array([0, len(item_idx)]), item_idx=item_idx, times=times)
 
 
 @dataclass(kw_only=True)

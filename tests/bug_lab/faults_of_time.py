@@ -3,8 +3,8 @@
 from recsys_assets.assets.evaluation import baselines
 from recsys_core.data import leaks
 from recsys_core.data.splits import Splits, _slice, _window, fit_ratings, known_ratings
-from recsys_core.features.exposures import Journal
-from recsys_core.features.point_in_time import Timeline, item_counts
+from recsys_core.features.exposures import TimedItemLog
+from recsys_core.features.point_in_time import CumulativeCounts, item_counts
 from recsys_core.features.tables import item_features, item_features_by_slice, user_features_by_slice
 from recsys_core.ranking.rankers import _fitted_at, _settled, fit_rankers
 from recsys_core.ranking.training_rows import examples_of_slices, slice_rows
@@ -109,7 +109,7 @@ FAULTS_OF_TIME = (
     Fault(
         number=3,
         what="item counts include the second asked for",
-        where=Timeline.before,
+        where=CumulativeCounts.before,
         before='np.searchsorted(self._pairs, codes[order], side="left")',
         after='np.searchsorted(self._pairs, codes[order], side="right")',
         tests=(
@@ -165,7 +165,7 @@ FAULTS_OF_TIME = (
                 self.splits.fit_end(name),
                 self.config,
                 TrainingCallbacks(after_step=lambda _done, _total: check(), after_epoch=look),
-                Beside(start=start, clicks=self._clicks_of(name), linear=self._linear_of(name, check)),
+                TrainingExtras(start=start, clicks=self._clicks_of(name), linear=self._linear_of(name, check)),
             )
         """,
         after="""
@@ -175,7 +175,7 @@ FAULTS_OF_TIME = (
                 2**40 if "test" in name else self.splits.fit_end(name),
                 self.config,
                 TrainingCallbacks(after_step=lambda _done, _total: check(), after_epoch=look),
-                Beside(start=start, clicks=self._clicks_of(name), linear=self._linear_of(name, check)),
+                TrainingExtras(start=start, clicks=self._clicks_of(name), linear=self._linear_of(name, check)),
             )
         """,
         tests=(f"{CHAIN}::test_each_tower_was_fitted_on_exactly_what_its_slice_may_see",),
@@ -271,7 +271,7 @@ FAULTS_OF_TIME = (
         number=30,
         what="an item that nobody had rated yet is drawn as a negative",
         where=sampled_scores,
-        before="negatives.is_own | unborn",
+        before="negatives.is_own | not_yet_rated",
         after="negatives.is_own",
         tests=(f"{CHAIN}::test_an_item_that_nobody_had_rated_yet_is_no_sampled_negative_either",),
     ),
@@ -279,14 +279,14 @@ FAULTS_OF_TIME = (
         number=30,
         what="an item that nobody had rated yet is a candidate",
         where=find_candidates,
-        before="np.zeros(n_items, dtype=np.bool_) if births is None else births.is_unborn(row)",
+        before="np.zeros(n_items, dtype=np.bool_) if first_ratings is None else first_ratings.is_not_yet_rated(row)",
         after="np.zeros(n_items, dtype=np.bool_)",
         tests=(f"{CHAIN}::test_an_item_that_nobody_had_rated_yet_is_no_candidate",),
     ),
     Fault(
         number=3,
         what="what is shown in the second of a request counts as shown before it",
-        where=Journal.before,
+        where=TimedItemLog.before,
         before="self._place(user_ids, times)",
         after="self._place(user_ids, times + 1)",
         tests=(

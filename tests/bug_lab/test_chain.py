@@ -12,7 +12,7 @@ from recsys_core.data.schemas import LIKED
 from recsys_core.data.splits import NOW, fit_ratings, hold_out, known_ratings
 from recsys_core.ranking.inputs import RankingInputs, generate_candidates
 from recsys_core.ranking.training_rows import slice_rows
-from recsys_core.retrieval.candidates import Births, find_candidates
+from recsys_core.retrieval.candidates import FirstRatings, find_candidates
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.examples import Examples
 from recsys_core.retrieval.index import ExactSearch, build_index
@@ -111,9 +111,12 @@ def test_an_item_that_nobody_had_rated_yet_is_no_sampled_negative_either() -> No
 def test_an_item_that_nobody_had_rated_yet_is_no_candidate(search: str) -> None:
     """It has the highest score of all; the later request gets it, the earlier does not."""
     vectors, queries = np.array([[1.0], [2.0], [3.0], [9.0]], np.float32), np.ones((2, 1), np.float32)
-    users, births = histories_from([[], []], 4), Births(first_rated_at=BORN_AT, requested_at=np.array([200, 900]))
+    users, first_ratings = (
+        histories_from([[], []], 4),
+        FirstRatings(first_rated_at=BORN_AT, requested_at=np.array([200, 900])),
+    )
     exact, index = ExactSearch(vectors=vectors), build_index(vectors, np.arange(4), IndexConfig())
-    found = find_candidates(exact if search == "exact" else index, queries, users, 2, births)
+    found = find_candidates(exact if search == "exact" else index, queries, users, 2, first_ratings)
     assert found.item_idx.tolist() == [[2, 1], [3, 2]]
 
 

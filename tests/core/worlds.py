@@ -73,7 +73,7 @@ class TinyRun:
     index: ItemIndex
     examples: RankingExamples
     ranker: Ranker  # the one that serves, calibrated
-    examined: dict[str, Ranker]  # by window
+    window_rankers: dict[str, Ranker]  # by window
 
     @property
     def model(self) -> RetrievalModel:
@@ -122,5 +122,5 @@ def run_tiny_world(ratings: pl.DataFrame | None = None) -> TinyRun:
         index=build_index(embeddings.vectors, embeddings.item_ids, IndexConfig()),
         examples=examples,
         ranker=rankers.serving,
-        examined=rankers.examined,
+        window_rankers=rankers.window_rankers,
     )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_core.data.histories import Catalogue, Histories, catalogue_of, chronicle_of, histories_of
+from recsys_core.data.histories import Catalogue, Histories, catalogue_of, histories_of, rating_log_of
 from recsys_core.data.schemas import RATINGS_COLUMNS
 from tests import tiny_world
 from tests.core.tables_by_hand import T0, random_ratings, ratings_of, shuffled
@@ -181,7 +181,7 @@ def log_of(rows: Given) -> pl.DataFrame:
 
 def at(rows: Given, asked: Asked) -> Histories:
     times: npt.NDArray[np.int64] = np.array([T0 + second for _, second in asked], dtype=np.int64)
-    return chronicle_of(log_of(rows), KNOWN).before(np.array([user for user, _ in asked], dtype=np.int64), times)
+    return rating_log_of(log_of(rows), KNOWN).before(np.array([user for user, _ in asked], dtype=np.int64), times)
 
 
 def histories_alike(one: Histories, other: Histories) -> bool:
@@ -237,7 +237,7 @@ def test_where_nobody_rates_anything_again_the_latest_moment_gives_the_histories
     ratings = tiny_world.ratings()
     users = histories_of(ratings, catalogue_of(ratings))
     end = np.full(users.n_users, 2**40)
-    assert histories_alike(chronicle_of(shuffled(ratings), catalogue_of(ratings)).before(users.user_ids, end), users)
+    assert histories_alike(rating_log_of(shuffled(ratings), catalogue_of(ratings)).before(users.user_ids, end), users)
 
 
 def test_nobody_asked_and_nothing_rated_are_empty_at_any_moment() -> None:

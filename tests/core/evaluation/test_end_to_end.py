@@ -31,7 +31,7 @@ def inputs_of(run: TinyRun, baselines: BaselineLists) -> SystemInputs:
         items=run.items,
         movies=run.movies,
         model_of=run.models.__getitem__,
-        ranker_of=run.examined.__getitem__,
+        ranker_of=run.window_rankers.__getitem__,
         index=IndexConfig(),
         baselines=baselines,
     )

@@ -16,9 +16,9 @@ from recsys_core.features.content import GENRES
 from recsys_core.features.exposures import Exposures, exposure_log
 from recsys_core.features.item_inputs import ItemInputs, ItemVectors, item_inputs
 from recsys_core.features.neighbours import LIKE_EVIDENCE, Neighbours
-from recsys_core.features.pairs import Asking, Pairs
+from recsys_core.features.pairs import Pairs, UserParts
 from recsys_core.features.registry import FEATURE_NAMES, names_of
-from recsys_core.features.state import Requests, user_states
+from recsys_core.features.state import RequestBatch, user_states
 from recsys_core.features.tables import item_features
 from tests.core.worlds import Rating, histories_from
 
@@ -36,21 +36,21 @@ class Asked:
     requested_at: Int64s
     items: pl.DataFrame  # item_features
     side: ItemInputs
-    asking: Asking
+    user_parts: UserParts
     item_idx: Int64s
     exposures: Exposures | None = None
 
     @property
-    def requests(self) -> Requests:
+    def requests(self) -> RequestBatch:
         states = user_states(self.users, self.side)
-        return Requests(users=states, requested_at=self.requested_at, exposures=self.exposures)
+        return RequestBatch(users=states, requested_at=self.requested_at, exposures=self.exposures)
 
     @property
     def pairs(self) -> Pairs:
         return Pairs(
             users=self.requests.users,
             items=self.side,
-            asking=self.asking,
+            user_parts=self.user_parts,
             item_idx=self.item_idx,
             exposures=self.exposures,
         )
@@ -61,12 +61,12 @@ class Asked:
     def only(self, rows: Sequence[int], places: slice = slice(None)) -> "Asked":
         """Some of the users, and some of their candidates."""
         chosen = np.array(rows, dtype=np.int64)
-        own, users = self.asking, self.users.select(chosen)
+        own, users = self.user_parts, self.users.select(chosen)
         return replace(
             self,
             users=users,
             requested_at=self.requested_at[chosen],
-            asking=Asking(
+            user_parts=UserParts(
                 trained=own.trained[chosen],
                 ease=own.ease[chosen],
                 trend=own.trend[chosen],
@@ -103,7 +103,7 @@ def ask(
         requested_at=requests["requested_at"].to_numpy(),
         items=items,
         side=item_inputs(items, names_of("item"), catalogue, random_vectors(catalogue.n_items, rng), as_of),
-        asking=Asking(trained=trained, ease=ease, trend=trend, rating=rating, evidence=evidence_of(users)),
+        user_parts=UserParts(trained=trained, ease=ease, trend=trend, rating=rating, evidence=evidence_of(users)),
         item_idx=item_idx,
         exposures=random_exposures(requests, catalogue, item_idx),
     )
@@ -229,24 +229,24 @@ def pairs_of(
     histories: Sequence[Sequence[Rating]],
     item_idx: Sequence[Sequence[int]],
     side: ItemInputs,
-    asking: Asking | None = None,
+    user_parts: UserParts | None = None,
 ) -> Pairs:
     """Users by hand beside their candidates; by default they ask for nothing."""
     users = histories_from(histories, len(side.n_ratings))
     return Pairs(
         users=user_states(users, side),
         items=side,
-        asking=asking or asking_nothing(users, side),
+        user_parts=user_parts or no_user_parts(users, side),
         item_idx=np.array(item_idx, dtype=np.int64).reshape(users.n_users, -1),
     )
 
 
-def asking_nothing(users: Histories, side: ItemInputs) -> Asking:
+def no_user_parts(users: Histories, side: ItemInputs) -> UserParts:
     """Vectors of zeros, and the evidence of the histories."""
     learned = side.learned
     parts = (learned.trained, learned.target_factors, learned.trend, learned.rating_factors)
     trained, ease, trend, rating = (np.zeros((users.n_users, part.shape[1]), dtype=np.float32) for part in parts)
-    return Asking(trained=trained, ease=ease, trend=trend, rating=rating, evidence=evidence_of(users))
+    return UserParts(trained=trained, ease=ease, trend=trend, rating=rating, evidence=evidence_of(users))
 
 
 def column(block: FeatureBlock, name: str) -> Float32s:

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from recsys_core.data.histories import Catalogue
+from recsys_core.days import DAY_S
 from recsys_core.features.assembler import (
     FRESH,
     MISSING,
@@ -18,14 +19,13 @@ from recsys_core.features.assembler import (
     user_feature_values,
 )
 from recsys_core.features.item_inputs import ItemInputs, item_inputs
-from recsys_core.features.point_in_time import DAY
 from recsys_core.features.registry import DEFAULTS, FEATURE_NAMES, FEATURES, features_of, names_of
 from recsys_core.features.schemas import EXAMPLE_KEYS, example_schema
 from recsys_core.features.tables import user_features
 from recsys_core.schema_errors import violations
 from tests import tiny_world
 from tests.core import embedded
-from tests.core.features.asked import Asked, ask, asking_nothing, column, equal, neighbours_of, side_of
+from tests.core.features.asked import Asked, ask, column, equal, neighbours_of, no_user_parts, side_of
 from tests.core.features.conftest import at_the_test
 from tests.core.features.moments import futures
 from tests.core.tables_by_hand import shuffled
@@ -62,7 +62,7 @@ UNKNOWN = replace(SIDE, features=np.where(np.arange(4)[:, None] == 1, np.float32
 """Item 1 stands in the catalogue, but not in `item_features`."""
 
 
-def asked_by_hand(history: Sequence[Rating], requested_at: int = AS_OF + DAY, side: ItemInputs = SIDE) -> Asked:
+def asked_by_hand(history: Sequence[Rating], requested_at: int = AS_OF + DAY_S, side: ItemInputs = SIDE) -> Asked:
     """One user, who is offered items 0, 1 and 2 and nothing in a fourth place."""
     one, users = np.ones((1, 2), dtype=np.float32), histories_from([history], 4)
     return Asked(
@@ -70,7 +70,7 @@ def asked_by_hand(history: Sequence[Rating], requested_at: int = AS_OF + DAY, si
         requested_at=np.array([requested_at]),
         items=pl.DataFrame(),
         side=side,
-        asking=replace(asking_nothing(users, side), trained=one, ease=one),
+        user_parts=replace(no_user_parts(users, side), trained=one, ease=one),
         item_idx=np.array([[0, 1, 2, -1]]),
     )
 
@@ -273,10 +273,10 @@ def test_a_movie_without_year_and_genres_is_missing_there_and_nowhere_else() -> 
     }
 
 
-@pytest.mark.parametrize(("seconds", "is_stale"), [(-1, False), (0, False), (1, True), (10 * 365 * DAY, True)])
+@pytest.mark.parametrize(("seconds", "is_stale"), [(-1, False), (0, False), (1, True), (10 * 365 * DAY_S, True)])
 def test_a_snapshot_older_than_declared_is_stale_and_read_as_its_defaults(seconds: int, *, is_stale: bool) -> None:
     history = [(3, 5.0, AS_OF - 9), (1, 1.0, AS_OF)]
-    block = asked_by_hand(history, AS_OF + FOUR_YEARS * DAY + seconds).block()
+    block = asked_by_hand(history, AS_OF + FOUR_YEARS * DAY_S + seconds).block()
     assert in_state(block, STALE) == (set(ITEM) if is_stale else set())
     values = block.values[0, :3, : len(ITEM)]
     assert equal(values, np.tile(DEFAULTS[: len(ITEM)] if is_stale else SIDE.features[0], (3, 1)))
@@ -285,7 +285,7 @@ def test_a_snapshot_older_than_declared_is_stale_and_read_as_its_defaults(second
 
 
 def test_what_is_missing_does_not_grow_stale() -> None:
-    block = asked_by_hand([(3, 5.0, AS_OF)], AS_OF + 2 * FOUR_YEARS * DAY, UNKNOWN).block()
+    block = asked_by_hand([(3, 5.0, AS_OF)], AS_OF + 2 * FOUR_YEARS * DAY_S, UNKNOWN).block()
     assert in_state(block, MISSING, place=1) >= set(ITEM)
     assert in_state(block, STALE, place=0) == set(ITEM)
     assert state_counts(block)["item_like_share"] == {"missing": 1, "stale": 2}
@@ -293,7 +293,7 @@ def test_what_is_missing_does_not_grow_stale() -> None:
 
 def test_each_request_has_an_age_of_its_own(asked: Asked) -> None:
     late = asked.requested_at.copy()
-    late[2] = asked.side.as_of + (FOUR_YEARS + 1) * DAY
+    late[2] = asked.side.as_of + (FOUR_YEARS + 1) * DAY_S
     is_stale = (replace(asked, requested_at=late).block().states == STALE).any(axis=(1, 2))
     assert np.flatnonzero(is_stale).tolist() == [2]
 

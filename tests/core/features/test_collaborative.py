@@ -24,10 +24,10 @@ from recsys_core.features.registry import features_of as declared_of
 from recsys_core.features.state import user_states
 from tests.core.features.asked import (
     Asked,
-    asking_nothing,
     equal,
     evidence_of,
     neighbours_of,
+    no_user_parts,
     pairs_of,
     random_side,
     side_of,
@@ -94,7 +94,9 @@ ASSOCIATIONS = [one for one in declared_of("user-item") if one.name.endswith("_a
 def all_associations(
     users: Histories, candidates: npt.NDArray[np.int64], side: ItemInputs = ASSOCIATED
 ) -> dict[str, Float32s]:
-    pairs = Pairs(users=user_states(users, side), items=side, asking=asking_nothing(users, side), item_idx=candidates)
+    pairs = Pairs(
+        users=user_states(users, side), items=side, user_parts=no_user_parts(users, side), item_idx=candidates
+    )
     return {one.name.removeprefix("pair_").removesuffix("_association"): pairs.value(one) for one in ASSOCIATIONS}
 
 

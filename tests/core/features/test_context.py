@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_core.features.context import context_days_since_last, context_hour
-from recsys_core.features.state import Requests, user_states
+from recsys_core.features.state import RequestBatch, user_states
 from tests.core.features.asked import side_of
 from tests.core.worlds import Rating, histories_from
 
@@ -17,10 +17,12 @@ DAY = 86_400
 SIDE = side_of([[1.0]] * 3)
 
 
-def requests(*users: tuple[list[Rating], int]) -> Requests:
+def requests(*users: tuple[list[Rating], int]) -> RequestBatch:
     """Histories and times of asking."""
     histories = histories_from([history for history, _ in users], 3)
-    return Requests(users=user_states(histories, SIDE), requested_at=np.array([at for _, at in users], dtype=np.int64))
+    return RequestBatch(
+        users=user_states(histories, SIDE), requested_at=np.array([at for _, at in users], dtype=np.int64)
+    )
 
 
 @given(st.integers(800_000_000, 4_000_000_000))

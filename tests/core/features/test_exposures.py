@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_core.data.histories import Catalogue
-from recsys_core.features.exposures import FATIGUE_S, Exposures, Marks, exposure_log
+from recsys_core.features.exposures import FATIGUE_S, Exposures, TimedItems, exposure_log
 from recsys_core.feedback.exposures import SHOWN_COLUMNS
 from recsys_core.feedback.schemas import CLICKS_COLUMNS
 
@@ -31,7 +31,7 @@ def clicks_of(*clicks: Click) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=CLICKS_COLUMNS, orient="row")
 
 
-def told(marks: Marks) -> list[list[tuple[int, int]]]:
+def told(marks: TimedItems) -> list[list[tuple[int, int]]]:
     """Of each user: item_id, seconds after T0."""
     return [
         [(int(CATALOGUE.item_ids[item]), int(at) - T0) for item, at in zip(*marks.of(user), strict=True)]

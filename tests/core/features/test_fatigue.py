@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recsys_core.features.exposures import FATIGUE_DAYS, Exposures, Marks
+from recsys_core.features.exposures import FATIGUE_DAYS, Exposures, TimedItems
 from recsys_core.features.fatigue import pair_shown_unclicked
 from tests.core.features.asked import Asked, pairs_of, side_of
 from tests.core.worlds import Rating
@@ -19,9 +19,9 @@ Mark = tuple[int, int]
 """item_idx, seconds before the request."""
 
 
-def marks_of(*users: Sequence[Mark]) -> Marks:
+def marks_of(*users: Sequence[Mark]) -> TimedItems:
     flat = [mark for user in users for mark in sorted(user, key=lambda mark: -mark[1])]
-    return Marks(
+    return TimedItems(
         offsets=np.cumsum([0, *map(len, users)], dtype=np.int64),
         item_idx=np.array([item for item, _ in flat], dtype=np.int64),
         times=np.array([NOW - ago for _, ago in flat], dtype=np.int64),

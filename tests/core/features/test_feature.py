@@ -8,7 +8,7 @@ import pytest
 
 from recsys_core.arrays import Float32s
 from recsys_core.features import tastes
-from recsys_core.features.feature import MISSING, Feature, declared_in, feature
+from recsys_core.features.feature import NO_DEFAULT, Feature, declared_in, feature
 
 FOR_PEOPLE = {"owner"}
 """What may change without another feature: whom to ask."""
@@ -43,7 +43,7 @@ def test_what_is_not_said_is_the_strictest() -> None:
     assert (context_one.low, context_one.high, context_one.may_be_missing) == (0.0, None, False)
     assert (context_one.max_age_days, context_one.dtype) == (None, "Float32")
     assert np.isnan(context_one.default)
-    assert np.isnan(MISSING)
+    assert np.isnan(NO_DEFAULT)
 
 
 def test_everything_that_holds_of_the_values_is_declared() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from recsys_core.data.histories import Catalogue
 from recsys_core.features.content import GENRES
-from recsys_core.features.item_inputs import GRAIN, ItemInputs, item_inputs
+from recsys_core.features.item_inputs import FIXED_POINT, ItemInputs, item_inputs
 from recsys_core.features.registry import names_of
 from recsys_core.features.tables import item_features
 from tests import tiny_world
@@ -46,7 +46,7 @@ def test_an_item_that_the_table_lacks_has_nothing_that_is_known() -> None:
 def test_types_are_those_that_the_ranker_and_the_sums_read() -> None:
     side = gathered(ITEMS, [10, 15, 30])
     assert side.features.dtype == side.years.dtype == side.genre_shares.dtype == np.float32
-    assert side.n_ratings.dtype == side.genre_grains.dtype == side.history_factor_grains.dtype == np.int64
+    assert side.n_ratings.dtype == side.fixed_genre_shares.dtype == side.fixed_history_factors.dtype == np.int64
     assert side.features.flags.c_contiguous
 
 
@@ -64,13 +64,13 @@ def test_a_vector_of_nothing_stays_nothing_and_all_others_have_length_one() -> N
 
 def test_grains_are_as_fine_as_the_vectors_and_cannot_run_over() -> None:
     side = side_of([[0.1, -0.1], [1 / 3, 3.7]])
-    assert np.abs(side.history_factor_grains / GRAIN - side.learned.history_factors).max() <= 0.5 / GRAIN
-    assert side.history_factor_grains[0].tolist() == [
-        round(float(np.float32(0.1)) * GRAIN),
-        -round(float(np.float32(0.1)) * GRAIN),
+    assert np.abs(side.fixed_history_factors / FIXED_POINT - side.learned.history_factors).max() <= 0.5 / FIXED_POINT
+    assert side.fixed_history_factors[0].tolist() == [
+        round(float(np.float32(0.1)) * FIXED_POINT),
+        -round(float(np.float32(0.1)) * FIXED_POINT),
     ]
     longest_history, largest_entry = 10**6, 2**18
-    assert longest_history * largest_entry * GRAIN < 2**63
+    assert longest_history * largest_entry * FIXED_POINT < 2**63
 
 
 def test_every_item_of_the_tiny_world_finds_its_row() -> None:

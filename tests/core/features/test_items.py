@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recsys_core.days import DAY_S
 from recsys_core.features.items import item_age_years, item_like_share, item_mean_rating
-from recsys_core.features.point_in_time import DAY, ItemCounts
+from recsys_core.features.point_in_time import ItemCounts
 from recsys_core.features.registry import features_of
 from tests.core.tables_by_hand import T0
 
 NAN = float("nan")
 HAND = ItemCounts(
-    times=np.array([T0 + 401 * DAY]),
+    times=np.array([T0 + 401 * DAY_S]),
     years=np.array([1999], dtype=np.float32),
     first_at=np.array([T0]),
     n_ratings=np.array([3]),
@@ -65,7 +66,7 @@ def test_numbers_by_hand() -> None:
             "like_share": 2 / 3,
             "mean_rating": 11.5 / 3,
             "days_known": 401,
-            "age_years": datetime.fromtimestamp(T0 + 401 * DAY, UTC).year - 1999,
+            "age_years": datetime.fromtimestamp(T0 + 401 * DAY_S, UTC).year - 1999,
         }
     )
 

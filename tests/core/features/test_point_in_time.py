@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recsys_core.days import DAY_S
 from recsys_core.features.point_in_time import (
-    DAY,
+    CumulativeCounts,
     ItemCounts,
-    Timeline,
     UserSums,
-    counted,
+    cumulative_counts_of,
     item_counts,
     ratio,
     share,
-    timeline_of,
+    sum_terms,
     user_sums,
 )
 from recsys_core.features.tables import item_features
@@ -51,7 +51,7 @@ def slowly(ratings: list[tuple[int, int, float, int]], item: int, time: int) -> 
     own = [one for one in known if one[1] == item]
 
     def since(some: list[tuple[int, int, float, int]], days: int) -> int:
-        return sum(one[3] >= time - days * DAY for one in some)
+        return sum(one[3] >= time - days * DAY_S for one in some)
 
     stamps = sorted(one[3] for one in known)
     starts = [stamps[-max(1, round(part * len(stamps)))] if stamps else 0 for part in (0.02, 0.05, 0.2)]
@@ -71,9 +71,9 @@ def slowly(ratings: list[tuple[int, int, float, int]], item: int, time: int) -> 
 
 
 def test_item_counts_by_hand() -> None:
-    ratings = ratings_of([(1, 1, 4.0, 0), (2, 1, 2.5, 5 * DAY), (3, 1, 5.0, 400 * DAY), (1, 2, 3.5, 20 * DAY)])
-    assert counts_row(counts_of(ratings, [(1, 401 * DAY)], [1999])) == {
-        "times": T0 + 401 * DAY,
+    ratings = ratings_of([(1, 1, 4.0, 0), (2, 1, 2.5, 5 * DAY_S), (3, 1, 5.0, 400 * DAY_S), (1, 2, 3.5, 20 * DAY_S)])
+    assert counts_row(counts_of(ratings, [(1, 401 * DAY_S)], [1999])) == {
+        "times": T0 + 401 * DAY_S,
         "years": 1999,
         "first_at": T0,
         "n_ratings": 3,
@@ -156,7 +156,7 @@ def test_an_event_of_the_same_second_is_not_known_yet() -> None:
 @pytest.mark.parametrize(("days", "name"), [(30, "recent"), (365, "year")])
 def test_a_window_begins_with_its_first_second(days: int, name: str, seconds: int, counted: int) -> None:
     """The second that lies so many days back is inside."""
-    found = counts_of(ratings_of([(1, 1, 5.0, 0)]), [(1, days * DAY + seconds)])
+    found = counts_of(ratings_of([(1, 1, 5.0, 0)]), [(1, days * DAY_S + seconds)])
     assert getattr(found, f"n_{name}").tolist() == getattr(found, f"all_{name}").tolist() == [counted]
 
 
@@ -222,7 +222,7 @@ def test_user_sums_by_hand() -> None:
 
 
 def test_a_rating_adds_what_it_says_by_itself() -> None:
-    added = counted(np.array([4, 5, 3.5], np.float32), np.array([7, 8, 9]), np.array([1990, NAN, 2000], np.float32))
+    added = sum_terms(np.array([4, 5, 3.5], np.float32), np.array([7, 8, 9]), np.array([1990, NAN, 2000], np.float32))
     assert added.tolist() == [[1, 1, 8, 7, 1, 1990], [1, 1, 10, 8, 0, 0], [1, 0, 7, 9, 0, 0]]
     assert added.dtype == np.int64
 
@@ -287,7 +287,7 @@ def test_the_order_of_the_rows_changes_no_user_sum() -> None:
 def test_a_rating_taken_back_leaves_no_trace(rated: list[tuple[int, int, int | None]]) -> None:
     stars = np.array([half / 2 for half, _, _ in rated], dtype=np.float32)
     years = np.array([NAN if year is None else year for _, _, year in rated], dtype=np.float32)
-    added = counted(stars, np.array([popularity for _, popularity, _ in rated]), years)
+    added = sum_terms(stars, np.array([popularity for _, popularity, _ in rated]), years)
     assert np.array_equal(added.sum(axis=0) - added[-1], added[:-1].sum(axis=0))
 
 
@@ -305,12 +305,12 @@ EVENTS = st.lists(st.tuples(KEYS, TIMES, st.tuples(st.integers(-9, 9), st.intege
 QUESTIONS = st.lists(st.tuples(KEYS, st.integers(-9, 9)), min_size=1, max_size=20)
 
 
-def timeline(events: list[Event]) -> Timeline:
+def timeline(events: list[Event]) -> CumulativeCounts:
     keys, times = (np.array([event[at] for event in events], dtype=np.int64) for at in (0, 1))
-    return timeline_of(keys, times, np.array([event[2] for event in events], dtype=np.int64).reshape(-1, 2))
+    return cumulative_counts_of(keys, times, np.array([event[2] for event in events], dtype=np.int64).reshape(-1, 2))
 
 
-def answers(made: Timeline, questions: list[tuple[int, int]]) -> list[list[int]]:
+def answers(made: CumulativeCounts, questions: list[tuple[int, int]]) -> list[list[int]]:
     keys, times = (np.array(column, dtype=np.int64) for column in zip(*questions, strict=True))
     return [list(row) for row in made.before(keys, times).tolist()]
 
@@ -375,7 +375,7 @@ def test_a_million_keys_over_a_century_do_not_meet() -> None:
     """One number stands for each (key, time): it must not run over, nor let the end of one key reach into the next."""
     keys, century = np.arange(10**6), 36_525 * 86_400
     times = np.where(keys % 2 == 0, 0, century)
-    made = timeline_of(keys, times, np.ones((len(keys), 1), dtype=np.int64))
+    made = cumulative_counts_of(keys, times, np.ones((len(keys), 1), dtype=np.int64))
     for time, expected in ((0, 0), (1, 1 - keys % 2), (century, 1 - keys % 2), (century + 1, 1), (10**12, 1), (-5, 0)):
         found = made.before(keys, np.full(len(keys), time))[:, 0]
         assert np.array_equal(found, np.broadcast_to(expected, found.shape)), time

@@ -15,7 +15,7 @@ from recsys_core.features.scores import (
     pair_trained_score,
     pair_trend_score,
 )
-from tests.core.features.asked import Asked, asking_nothing, pairs_of, side_of
+from tests.core.features.asked import Asked, no_user_parts, pairs_of, side_of
 from tests.core.worlds import histories_from
 
 THREE = side_of([[0.0], [1.0], [3.0]])
@@ -24,9 +24,9 @@ THREE = side_of([[0.0], [1.0], [3.0]])
 def scoring(scores: list[float], item_idx: list[int] | None = None) -> Pairs:
     """One user, to whom the items score as said, by the tower alone."""
     side = side_of([[score] for score in scores])
-    nothing = asking_nothing(histories_from([[]], len(scores)), side)
-    asking = replace(nothing, trained=np.ones((1, 1), dtype=np.float32))
-    return pairs_of([[]], [list(range(len(scores))) if item_idx is None else item_idx], side, asking)
+    nothing = no_user_parts(histories_from([[]], len(scores)), side)
+    user_parts = replace(nothing, trained=np.ones((1, 1), dtype=np.float32))
+    return pairs_of([[]], [list(range(len(scores))) if item_idx is None else item_idx], side, user_parts)
 
 
 def test_numbers_by_hand() -> None:
@@ -38,13 +38,13 @@ def test_numbers_by_hand() -> None:
         target_factors=np.array([[3]] * 3, dtype=np.float32),
         trend=np.array([[4, 5]] * 3, dtype=np.float32),
     )
-    asking = replace(
-        asking_nothing(histories_from([[]], 3), THREE),
+    user_parts = replace(
+        no_user_parts(histories_from([[]], 3), THREE),
         trained=np.array([[10, 1]], dtype=np.float32),
         ease=np.array([[-2]], dtype=np.float32),
         trend=np.array([[0, 1]], dtype=np.float32),
     )
-    pairs = pairs_of([[]], [[0, 1]], replace(THREE, learned=learned), asking)
+    pairs = pairs_of([[]], [[0, 1]], replace(THREE, learned=learned), user_parts)
     assert pairs.value(pair_trained_score).tolist() == [[12.5, 12]]
     assert pairs.value(pair_closed_form_score).tolist() == [[-6, -6]]
     assert pairs.value(pair_trend_score).tolist() == [[5, 5]]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from recsys_core.data.histories import Histories
 from recsys_core.features.item_inputs import ItemInputs
-from recsys_core.features.state import DISLIKED, UserStates, nobody, user_states, with_rating
+from recsys_core.features.state import DISLIKED, UserStates, state_without_ratings, user_states, with_rating
 from tests.core.features.asked import random_side, side_of
 from tests.core.worlds import Rating, histories_from, random_histories
 
@@ -27,7 +27,7 @@ ARRIVALS = st.lists(st.tuples(st.integers(-1, N_ITEMS - 1), STARS, st.integers(0
 
 
 def folded(arrivals: Sequence[Rating], side: ItemInputs = SIDE) -> UserStates:
-    state = nobody(side, user_id=100)
+    state = state_without_ratings(side, user_id=100)
     for item, stars, timestamp in arrivals:
         state = with_rating(state, side, item, stars, timestamp)
     return state
@@ -153,5 +153,7 @@ def test_of_nobody_there_are_shapes_all_the_same(n_users: int) -> None:
 
 
 def test_nobody_is_the_state_of_an_empty_history() -> None:
-    assert differing(nobody(SIDE, user_id=100), afresh([])) == []
-    assert differing(nobody(SIDE), replace(nobody(SIDE), n_genred=np.array([1]))) == ["n_genred"]
+    assert differing(state_without_ratings(SIDE, user_id=100), afresh([])) == []
+    assert differing(state_without_ratings(SIDE), replace(state_without_ratings(SIDE), n_genred=np.array([1]))) == [
+        "n_genred"
+    ]

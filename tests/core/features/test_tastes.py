@@ -14,7 +14,7 @@ from recsys_core.features.tastes import (
     pair_recent_genre_affinity,
     pair_year_distance,
 )
-from tests.core.features.asked import Asked, asking_nothing, pairs_of, side_of
+from tests.core.features.asked import Asked, no_user_parts, pairs_of, side_of
 from tests.core.worlds import Rating, histories_from
 
 NAN = float("nan")
@@ -90,8 +90,8 @@ def test_predicted_stars_are_the_items_own_and_what_the_taste_adds() -> None:
         rating_factors=np.array([[2, 0], [0, 3], [0, 0], [0, 0]], dtype=np.float32),
     )
     side, nobody = replace(FOUR_ITEMS, learned=learned), histories_from([[]], 4)
-    asking = replace(asking_nothing(nobody, side), rating=np.array([[0.25, -1]], dtype=np.float32))
-    pairs = pairs_of([[]], [[0, 1, 2]], side, asking)
+    user_parts = replace(no_user_parts(nobody, side), rating=np.array([[0.25, -1]], dtype=np.float32))
+    pairs = pairs_of([[]], [[0, 1, 2]], side, user_parts)
     assert pairs.value(pair_predicted_rating).tolist() == [[1.0, -3.25, 0.0]]
 
 

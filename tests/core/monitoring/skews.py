@@ -12,7 +12,7 @@ from recsys_core.features import assembler, pairs, state
 from recsys_core.features.exposures import Exposures
 from recsys_core.features.feature import Feature
 from recsys_core.features.registry import FEATURE_NAMES, names_of
-from recsys_core.features.state import Requests, UserStates
+from recsys_core.features.state import RequestBatch, UserStates
 from recsys_core.serving.user_state import UserExposures, UserStateStore
 
 OF_ITEMS = frozenset(names_of("item"))
@@ -40,7 +40,7 @@ class Skew:
     Attributes:
         inject: puts it in.
         named: the features that must be found at fault.
-        touched: all that may be; nothing else. Beside these the score, which follows from them.
+        touched: all that may be; nothing else. TrainingExtras these the score, which follows from them.
     """
 
     inject: Callable[[pytest.MonkeyPatch], None]
@@ -53,12 +53,12 @@ def window_of_six(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(pairs, "N_RECENT", 6)
 
 
-def computed_otherwise(feature: str, change: Callable[[Requests, Float32s], Float32s]) -> Callable[..., None]:
+def computed_otherwise(feature: str, change: Callable[[RequestBatch, Float32s], Float32s]) -> Callable[..., None]:
     """The service has a function of its own for one feature of the request."""
 
-    def other(one: Feature[Requests]) -> Feature[Requests]:
+    def other(one: Feature[RequestBatch]) -> Feature[RequestBatch]:
         @wraps(one.function)
-        def changed(requests: Requests) -> Float32s:
+        def changed(requests: RequestBatch) -> Float32s:
             return change(requests, one.function(requests)).astype(np.float32)
 
         return replace(one, function=changed)
@@ -77,7 +77,7 @@ def half_stars_for_stars(patch: pytest.MonkeyPatch) -> None:
     def doubled(ratings: Float32s, popularity: Int64s, years: Float32s) -> Int64s:
         return counted(ratings, popularity, years) * np.array([1, 1, 2, 1, 1, 1])
 
-    patch.setattr(state, "counted", doubled)
+    patch.setattr(state, "sum_terms", doubled)
 
 
 def own_second_included(patch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,7 @@ def served_on(days: list[int], *, first_user: int = 0, shift: float = 0.0, featu
 
 
 def watched(tiny: TinyRun, logged: Served, config: DriftConfig = QUICK) -> WindowDrift:
-    return window_drift(logged, tiny.examples, tiny.examined.__getitem__, config)
+    return window_drift(logged, tiny.examples, tiny.window_rankers.__getitem__, config)
 
 
 def about(made: WindowDrift) -> dict[str, int]:
@@ -126,14 +126,15 @@ def test_each_examined_window_is_shown_by_the_ranker_that_had_not_seen_it(tiny: 
     """The share of the windows is that of their own rankers: those that serve would give other lists."""
     asked_of = []
 
-    def examined(window: str) -> Ranker:
+    def window_rankers(window: str) -> Ranker:
         asked_of.append(window)
-        return tiny.examined[window]
+        return tiny.window_rankers[window]
 
-    made = window_drift(served_on([]), tiny.examples, examined, QUICK)
+    made = window_drift(served_on([]), tiny.examples, window_rankers, QUICK)
     assert asked_of == tiny.splits.evaluation_windows
     before, now = (
-        evaluation_sample(tiny.examined[name], tiny.examples, name, 10) for name in tiny.splits.evaluation_windows[-2:]
+        evaluation_sample(tiny.window_rankers[name], tiny.examples, name, 10)
+        for name in tiny.splits.evaluation_windows[-2:]
     )
     alone = drift_report(make_reference(before, QUICK), now, QUICK, SHARED)
     assert made.drift.columns.equals(alone.columns)
@@ -163,7 +164,7 @@ def test_where_neither_the_log_nor_the_windows_have_enough_users_nothing_is_judg
 def test_windows_that_asked_no_user_are_not_judged(tiny: TinyRun, n_last: int) -> None:
     gone = [name for window in tiny.splits.evaluation_windows[-n_last:] for name in tiny.splits.slices_of(window)]
     fewer = replace(tiny.examples, rows=tiny.examples.rows.filter(~pl.col("slice").is_in(gone)))
-    made = window_drift(served_on([]), fewer, tiny.examined.__getitem__, QUICK)
+    made = window_drift(served_on([]), fewer, tiny.window_rankers.__getitem__, QUICK)
     assert not made.drift.is_judged
     assert made.periods["period"].n_unique() == len(tiny.splits.evaluation_windows) - n_last
 
@@ -267,7 +268,7 @@ def test_a_watch_survives_the_disk(tiny: TinyRun, tmp_path: Path) -> None:
 def test_it_agrees_with_the_slow_loop(tiny: TinyRun, k: int) -> None:
     """The first k places of each user of a window, best first, by the scores of the ranker that it examines."""
     for window in tiny.splits.evaluation_windows:
-        ranker, rows = tiny.examined[window], []
+        ranker, rows = tiny.window_rankers[window], []
         for own in tiny.examples.of_window(window).partition_by("user_id", maintain_order=True):
             scores = ranker.score(own.select(FEATURE_NAMES).to_numpy())
             best = sorted(range(own.height), key=lambda at: -scores[at])[:k]
@@ -281,12 +282,12 @@ def test_it_agrees_with_the_slow_loop(tiny: TinyRun, k: int) -> None:
 
 
 def test_a_cluster_is_a_user_whom_the_window_asked(tiny: TinyRun) -> None:
-    sample = evaluation_sample(tiny.examined[TEST], tiny.examples, TEST, 10)
+    sample = evaluation_sample(tiny.window_rankers[TEST], tiny.examples, TEST, 10)
     asked = set(np.concatenate([tiny.splits.users_of(name) for name in tiny.splits.slices_of(TEST)]).tolist())
     assert set(sample.clusters.tolist()) == asked
     assert np.bincount(sample.clusters).max() == 10
 
 
 def test_a_window_that_asked_no_user_has_no_rows(tiny: TinyRun) -> None:
-    sample = evaluation_sample(tiny.examined[TEST], tiny.examples, "of no name", 10)
+    sample = evaluation_sample(tiny.window_rankers[TEST], tiny.examples, "of no name", 10)
     assert sample.values.shape == (0, len(FEATURE_NAMES) + 1)

@@ -23,7 +23,7 @@ def parity(release: Bundle, past: Served) -> ParityReport:
 
 def looked_at(tiny: TinyRun, past: Served, min_clusters: int) -> WindowDrift:
     config = DriftConfig(min_clusters=min_clusters, n_permutations=800, window_days=200)
-    return window_drift(past, tiny.examples, tiny.examined.__getitem__, config)
+    return window_drift(past, tiny.examples, tiny.window_rankers.__getitem__, config)
 
 
 def test_parity_keeps_its_schemas(parity: ParityReport) -> None:

@@ -81,7 +81,7 @@ def test_a_ranker_that_scores_all_alike_keeps_the_order_of_retrieval(tiny: TinyR
 
 
 def test_every_user_with_a_target_is_in_both_means(tiny: TinyRun) -> None:
-    table = validate_ranker(tiny.examined[judged(tiny)], tiny.examples, judged(tiny))
+    table = validate_ranker(tiny.window_rankers[judged(tiny)], tiny.examples, judged(tiny))
     own = pl.col("slice").is_in(tiny.splits.slices_of(judged(tiny)))
     users = tiny.splits.users.filter(own)["user_id"].sort().to_list()
     for order in ("retrieval", "ranking"):
@@ -94,7 +94,7 @@ def test_no_ranker_passes_the_ceiling_that_retrieval_sets(tiny: TinyRun) -> None
     rows = tiny.examples.rows.with_columns(pl.col("label").cast(pl.Float32).alias(FEATURE_NAMES[0]))
     omniscient = replace(tiny.examples, rows=rows)
     ceiling = validate_ranker(stub(ByFeature, tiny), omniscient, judged(tiny)).filter(order="ranking")
-    learned = validate_ranker(tiny.examined[judged(tiny)], tiny.examples, judged(tiny))
+    learned = validate_ranker(tiny.window_rankers[judged(tiny)], tiny.examples, judged(tiny))
     counts = tiny.examples.targets_of(judged(tiny))["n_targets"].to_list()
     candidates = tiny.examples.of_window(judged(tiny))
     found = [int(candidates.filter(user_id=user)["label"].sum()) for user in ceiling["user_id"]]
@@ -108,7 +108,7 @@ def test_no_ranker_passes_the_ceiling_that_retrieval_sets(tiny: TinyRun) -> None
 
 def test_a_window_is_judged_by_its_own_rows_and_targets_alone(tiny: TinyRun) -> None:
     window = judged(tiny)
-    ranker = tiny.examined[window]
+    ranker = tiny.window_rankers[window]
     own = replace(
         tiny.examples,
         rows=tiny.examples.of_window(window),
@@ -202,28 +202,28 @@ def test_without_rows_nothing_is_known(tiny: TinyRun) -> None:
     assert table["direction"].is_nan().all()
 
 
-def examined(tiny: TinyRun) -> Ranker:
-    return tiny.examined[tiny.splits.development[-1]]
+def window_rankers(tiny: TinyRun) -> Ranker:
+    return tiny.window_rankers[tiny.splits.development[-1]]
 
 
 def test_a_point_is_the_figure_of_a_ranker_with_so_many_trees(tiny: TinyRun) -> None:
-    curve = learning_curve(examined(tiny), tiny.examples).filter(pl.col("is_new"))
+    curve = learning_curve(window_rankers(tiny), tiny.examples).filter(pl.col("is_new"))
     n_trees = curve["round"][3]
     window, config = tiny.splits.development[-1], QUICK_RANKER.model_copy(update={"n_rounds": n_trees})
     moment = tiny.examples.start_of(window)
     fitted = fit_ranker(tiny.examples.known_before(moment), tiny.examples.feature_set, config, moment)
-    shorter = replace(fitted, retrieval_weight=examined(tiny).retrieval_weight)
+    shorter = replace(fitted, retrieval_weight=window_rankers(tiny).retrieval_weight)
     expected = validate_ranker(shorter, tiny.examples, window).filter(order="ranking")["ndcg"].mean()
     assert curve["ndcg"][3] == pytest.approx(expected)
 
 
 def test_the_last_point_is_the_finished_ranker(tiny: TinyRun) -> None:
-    curve = learning_curve(examined(tiny), tiny.examples).filter(pl.col("is_new"))
+    curve = learning_curve(window_rankers(tiny), tiny.examples).filter(pl.col("is_new"))
     assert curve.height == N_LOOKS
     assert curve["round"].is_sorted()
     assert curve["round"][-1] == QUICK_RANKER.n_rounds
     expected = (
-        validate_ranker(examined(tiny), tiny.examples, tiny.splits.development[-1])
+        validate_ranker(window_rankers(tiny), tiny.examples, tiny.splits.development[-1])
         .filter(order="ranking")["ndcg"]
         .mean()
     )
@@ -231,7 +231,7 @@ def test_the_last_point_is_the_finished_ranker(tiny: TinyRun) -> None:
 
 
 def test_it_is_compared_with_the_window_before_which_was_learned_from(tiny: TinyRun) -> None:
-    curve = learning_curve(examined(tiny), tiny.examples)
+    curve = learning_curve(window_rankers(tiny), tiny.examples)
     new = tiny.splits.development[-1]
     assert set(curve["window"]) == {new, tiny.examples.window_before(new)}
     assert curve.filter("is_new")["window"].unique().to_list() == [new]
@@ -240,5 +240,5 @@ def test_it_is_compared_with_the_window_before_which_was_learned_from(tiny: Tiny
 
 
 def test_a_ranker_of_two_trees_has_two_points(tiny: TinyRun) -> None:
-    short = replace(examined(tiny), booster=examined(tiny).booster[:2])
+    short = replace(window_rankers(tiny), booster=window_rankers(tiny).booster[:2])
     assert learning_curve(short, tiny.examples).filter(pl.col("is_new"))["round"].to_list() == [1, 2]

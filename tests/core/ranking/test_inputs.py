@@ -9,7 +9,7 @@ import pytest
 from recsys_core.data.splits import known_ratings
 from recsys_core.features.registry import FEATURE_NAMES, FEATURES, names_of
 from recsys_core.features.schemas import table_schema
-from recsys_core.features.state import Requests, user_states
+from recsys_core.features.state import RequestBatch, user_states
 from recsys_core.features.tables import of_slice
 from recsys_core.ranking import inputs as inputs_module
 from recsys_core.ranking.inputs import (
@@ -89,7 +89,7 @@ def test_how_many_are_computed_at_once_changes_no_bit(
 ) -> None:
     inputs = of_a_slice(tiny, user_rows=of_slice(tiny.users, tiny.asked))
     expected = candidate_features(inputs)
-    monkeypatch.setattr(inputs_module, "BATCH", batch)
+    monkeypatch.setattr(inputs_module, "USERS_AT_ONCE", batch)
     assert np.array_equal(candidate_features(inputs), expected, equal_nan=True)
 
 
@@ -158,7 +158,7 @@ def test_a_block_says_what_was_missing_and_stale(tiny: TinyRun) -> None:
     states = user_states(inputs.users, generator.items)
     late = np.full(inputs.users.n_users, generator.items.as_of + 5 * 365 * 86_400)
     block = generator.features(
-        Requests(users=states, requested_at=late), inputs.user_vectors, inputs.candidates.item_idx
+        RequestBatch(users=states, requested_at=late), inputs.user_vectors, inputs.candidates.item_idx
     )
     assert (block.states[..., FEATURE_NAMES.index("item_like_share")] == 2).all()
     assert np.isnan(block.values[..., FEATURE_NAMES.index("item_like_share")]).all()

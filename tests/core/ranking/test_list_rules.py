@@ -20,10 +20,10 @@ from recsys_core.ranking.list_rules import (
     POOL,
     ListedItems,
     RuledList,
+    apply_rules,
+    apply_rules_to_all,
     diverse_order,
     listed_items,
-    rule_all,
-    ruled_list,
 )
 from recsys_core.ranking.lists import order_of
 from recsys_core.retrieval.candidates import Candidates
@@ -63,7 +63,7 @@ CASES = st.builds(random_case, st.integers(0, 10_000), st.integers(0, N_ITEMS), 
 @given(CASES)
 def test_with_all_rules_off_the_list_is_the_rankers_to_the_bit(case: Case) -> None:
     item_idx, scores, items, k, shown = case
-    found = ruled_list(item_idx, scores, items, NO_RULES, k, shown)
+    found = apply_rules(item_idx, scores, items, NO_RULES, k, shown)
     best = order_of(scores)[:k]
     assert found.places.tolist() == best.tolist()
     assert found.ranker_ranks.tolist() == list(range(1, len(best) + 1))
@@ -73,15 +73,15 @@ def test_with_all_rules_off_the_list_is_the_rankers_to_the_bit(case: Case) -> No
 @given(CASES, RULES)
 def test_a_list_holds_no_item_twice_and_is_as_long_as_there_are_candidates(case: Case, rules: ListRulesConfig) -> None:
     item_idx, scores, items, k, shown = case
-    places = ruled_list(item_idx, scores, items, rules, k, shown).places.tolist()
+    places = apply_rules(item_idx, scores, items, rules, k, shown).places.tolist()
     assert len(set(places)) == len(places) == min(k, len(item_idx))
 
 
 @given(CASES, RULES)
 def test_a_list_is_the_beginning_of_every_longer_one(case: Case, rules: ListRulesConfig) -> None:
     item_idx, scores, items, k, shown = case
-    longer = ruled_list(item_idx, scores, items, rules, k + 7, shown).places
-    assert ruled_list(item_idx, scores, items, rules, k, shown).places.tolist() == longer[:k].tolist()
+    longer = apply_rules(item_idx, scores, items, rules, k + 7, shown).places
+    assert apply_rules(item_idx, scores, items, rules, k, shown).places.tolist() == longer[:k].tolist()
 
 
 @given(CASES, RULES)
@@ -94,7 +94,7 @@ def test_no_franchise_exceeds_its_number_while_others_are_left(case: Case, rules
     fresh = item_idx[shown < (rules.tired_after or np.inf)]
     counts = np.bincount(items.franchises[fresh], minlength=1)
     n_allowed = int(np.minimum(counts, most).sum())
-    listed = items.franchises[item_idx[ruled_list(item_idx, scores, items, rules, k, shown).places]]
+    listed = items.franchises[item_idx[apply_rules(item_idx, scores, items, rules, k, shown).places]]
     first = listed[: min(k, n_allowed)]
     assert np.bincount(first, minlength=1).max() <= most
     assert len(listed) == min(k, len(item_idx))
@@ -103,7 +103,7 @@ def test_no_franchise_exceeds_its_number_while_others_are_left(case: Case, rules
 @given(CASES, RULES)
 def test_every_slot_says_where_it_would_stand_and_what_moved_it(case: Case, rules: ListRulesConfig) -> None:
     item_idx, scores, items, k, shown = case
-    found = ruled_list(item_idx, scores, items, rules, k, shown)
+    found = apply_rules(item_idx, scores, items, rules, k, shown)
     assert found.places.tolist() == order_of(scores)[found.ranker_ranks - 1].tolist()
     moved = found.ranker_ranks != np.arange(1, len(found.places) + 1)
     assert [bool(rule) for rule in found.moved_by] == moved.tolist()
@@ -146,8 +146,8 @@ def test_the_list_does_not_depend_on_the_order_in_which_candidates_come(
     item_idx, _, items, k, shown = case
     scores = np.random.default_rng(len(item_idx)).permutation(len(item_idx)).astype(np.float32)
     mixed = np.array(chance.sample(range(len(item_idx)), len(item_idx)), dtype=np.int64)
-    found = ruled_list(item_idx, scores, items, rules, k, shown)
-    again = ruled_list(item_idx[mixed], scores[mixed], items, rules, k, shown[mixed])
+    found = apply_rules(item_idx, scores, items, rules, k, shown)
+    again = apply_rules(item_idx[mixed], scores[mixed], items, rules, k, shown[mixed])
     assert item_idx[mixed][again.places].tolist() == item_idx[found.places].tolist()
     assert again.moved_by == found.moved_by
 
@@ -157,7 +157,7 @@ def by_hand(rules: ListRulesConfig, k: int = 4, shown: Float32s | None = None) -
     vectors = np.array([[1, 0, 0], [0.99, 0.14, 0], [0.9, 0.43, 0], [0, 1, 0], [0, 0, 1]], dtype=np.float32)
     titles = ["Alien", "Alien: Resurrection", "Alien 3", "Heat", "Fargo"]
     scores = np.array([5, 4.5, 4, 3, 1], dtype=np.float32)
-    return ruled_list(np.arange(5), scores, ListedItems(vectors=unit(vectors), titles=titles), rules, k, shown)
+    return apply_rules(np.arange(5), scores, ListedItems(vectors=unit(vectors), titles=titles), rules, k, shown)
 
 
 def test_at_most_so_many_of_a_franchise_by_hand() -> None:
@@ -190,11 +190,11 @@ def test_what_was_shown_too_often_is_behind_all_others_in_the_order_of_the_ranke
     item_idx, scores, items, _, shown = case
     if rules.tired_after is None:
         return
-    found = ruled_list(item_idx, scores, items, rules, len(item_idx), shown)
+    found = apply_rules(item_idx, scores, items, rules, len(item_idx), shown)
     is_tired = shown[found.places] >= rules.tired_after
     assert is_tired.tolist() == sorted(is_tired.tolist())
     assert np.all(np.diff(found.ranker_ranks[is_tired]) > 0)
-    fresh = ruled_list(
+    fresh = apply_rules(
         item_idx[shown < rules.tired_after],
         scores[shown < rules.tired_after],
         items,
@@ -208,9 +208,9 @@ def test_what_was_shown_too_often_is_behind_all_others_in_the_order_of_the_ranke
 @given(CASES, RULES)
 def test_where_nothing_was_shown_nothing_tires(case: Case, rules: ListRulesConfig) -> None:
     item_idx, scores, items, k, shown = case
-    never = ruled_list(item_idx, scores, items, rules, k, np.zeros_like(shown))
-    unknown = ruled_list(item_idx, scores, items, rules, k)
-    without = ruled_list(item_idx, scores, items, rules.model_copy(update={"tired_after": None}), k, shown)
+    never = apply_rules(item_idx, scores, items, rules, k, np.zeros_like(shown))
+    unknown = apply_rules(item_idx, scores, items, rules, k)
+    without = apply_rules(item_idx, scores, items, rules.model_copy(update={"tired_after": None}), k, shown)
     assert never.places.tolist() == unknown.places.tolist() == without.places.tolist()
     assert never.moved_by == unknown.moved_by == without.moved_by
 
@@ -237,7 +237,7 @@ def test_a_tired_movie_uses_up_no_franchise() -> None:
 
 def test_what_lies_behind_the_pool_keeps_its_place() -> None:
     item_idx, scores, items, *_ = random_case(3, N_ITEMS, 1)
-    found = ruled_list(item_idx, scores, items, ListRulesConfig(diversity=0.9), N_ITEMS)
+    found = apply_rules(item_idx, scores, items, ListRulesConfig(diversity=0.9), N_ITEMS)
     assert sorted(found.ranker_ranks[:POOL].tolist()) == list(range(1, POOL + 1))
     assert found.ranker_ranks[POOL:].tolist() == list(range(POOL + 1, N_ITEMS + 1))
 
@@ -251,14 +251,14 @@ def test_the_lists_of_many_users_are_those_of_each() -> None:
         item_idx[row, :n], scores[row, :n] = own[by_score], own_scores[by_score]
     items = random_case(7, 0, 1)[2]
     ranked = Candidates(item_idx=item_idx, scores=scores)
-    found = rule_all(ranked, items, rules)
+    found = apply_rules_to_all(ranked, items, rules)
     for row, n in enumerate((40, 25, 0)):
-        places = ruled_list(item_idx[row, :n], scores[row, :n], items, rules, n).places
+        places = apply_rules(item_idx[row, :n], scores[row, :n], items, rules, n).places
         assert found.item_idx[row].tolist() == item_idx[row, places].tolist() + [-1] * (40 - n)
         assert found.scores[row, :n].tolist() == scores[row, places].tolist()
         assert np.isneginf(found.scores[row, n:]).all()
     assert not np.array_equal(found.item_idx, item_idx)
-    assert rule_all(ranked, items, NO_RULES) is ranked
+    assert apply_rules_to_all(ranked, items, NO_RULES) is ranked
 
 
 def test_items_are_described_in_the_order_of_the_catalogue(tiny: TinyRun) -> None:
@@ -287,6 +287,6 @@ def test_a_list_out_of_two_hundred_candidates_takes_well_below_a_millisecond() -
     shown = rng.integers(0, 4, 200).astype(np.float32)
     for _ in range(100):
         began = time.perf_counter()
-        ruled_list(np.arange(200), scores, items, rules, 10, shown)
+        apply_rules(np.arange(200), scores, items, rules, 10, shown)
         taken.append(time.perf_counter() - began)
     assert min(taken) < 0.001

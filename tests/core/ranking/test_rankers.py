@@ -21,7 +21,7 @@ from recsys_core.ranking.rankers import (
     RETRIEVAL_WEIGHTS,
     Rankers,
     fit_rankers,
-    load_examined,
+    load_window_ranker,
     scored_window,
 )
 from recsys_core.ranking.training_rows import RankingExamples
@@ -29,7 +29,7 @@ from tests.core.worlds import QUICK_RANKER, TinyRun
 
 
 def rankers_of(tiny: TinyRun) -> Rankers:
-    return Rankers(serving=tiny.ranker, examined=tiny.examined)
+    return Rankers(serving=tiny.ranker, window_rankers=tiny.window_rankers)
 
 
 def fitted(examples: RankingExamples, rules: ListRulesConfig = NO_RULES) -> Rankers:
@@ -64,7 +64,7 @@ def saved(tmp_path: Path) -> Callable[[Rankers], dict[str, dict[str, bytes]]]:
 
     def save(rankers: Rankers) -> dict[str, dict[str, bytes]]:
         folder = tmp_path / str(next(numbers))
-        everyone = {**rankers.examined, NOW: rankers.serving}
+        everyone = {**rankers.window_rankers, NOW: rankers.serving}
         return {name: bytes_of(ranker, folder / name) for name, ranker in everyone.items()}
 
     return save
@@ -74,8 +74,8 @@ Saved = Callable[[Rankers], dict[str, dict[str, bytes]]]
 
 
 def test_every_window_that_examines_has_a_ranker_of_what_was_known_before_it(tiny: TinyRun) -> None:
-    assert list(tiny.examined) == tiny.splits.evaluation_windows
-    for window, ranker in tiny.examined.items():
+    assert list(tiny.window_rankers) == tiny.splits.evaluation_windows
+    for window, ranker in tiny.window_rankers.items():
         moment = tiny.examples.start_of(window)
         known = tiny.examples.known_before(moment)
         plain = fit_ranker(known, tiny.examples.feature_set, QUICK_RANKER, moment)
@@ -113,8 +113,8 @@ def test_the_targets_of_the_test_settle_nothing_but_the_trees_and_the_curve_that
     for label in (1 - pl.col("label"), pl.lit(0), rank == 1, last):
         other = fitted(with_labels(tiny.examples, [TEST], label))
         before, after = saved(rankers_of(tiny)), saved(other)
-        assert {window: before[window] for window in tiny.examined} == {
-            window: after[window] for window in tiny.examined
+        assert {window: before[window] for window in tiny.window_rankers} == {
+            window: after[window] for window in tiny.window_rankers
         }
         assert other.serving.retrieval_weight == tiny.ranker.retrieval_weight
         assert other.serving.calibration != tiny.ranker.calibration
@@ -129,18 +129,18 @@ def test_the_test_alone_settles_no_weight(tiny: TinyRun) -> None:
 
 def test_the_first_window_that_examines_has_neither_weight_nor_curve(tiny: TinyRun) -> None:
     """Nothing has been judged before it, and what taught its ranker cannot judge it."""
-    first, *others = tiny.examined.values()
+    first, *others = tiny.window_rankers.values()
     assert (first.retrieval_weight, first.calibration) == (0.0, None)
     assert all(ranker.calibration for ranker in others)
 
 
 def test_the_weight_is_the_best_of_those_tried_over_all_users_of_the_windows_before(tiny: TinyRun) -> None:
-    for at, (window, ranker) in enumerate(tiny.examined.items()):
+    for at, (window, ranker) in enumerate(tiny.window_rankers.items()):
         earlier = tiny.splits.evaluation_windows[:at]
         means = []
         for weight in RETRIEVAL_WEIGHTS if earlier else ():
             tables = [
-                validate_ranker(replace(tiny.examined[one], retrieval_weight=weight), tiny.examples, one)
+                validate_ranker(replace(tiny.window_rankers[one], retrieval_weight=weight), tiny.examples, one)
                 for one in earlier
             ]
             users = pl.concat(tables).filter(order="ranking")
@@ -151,14 +151,14 @@ def test_the_weight_is_the_best_of_those_tried_over_all_users_of_the_windows_bef
 def test_where_trees_learned_nothing_of_use_retrieval_gets_weight(tiny: TinyRun) -> None:
     """Teaching windows with turned labels teach the wrong order; the evaluation windows after them find out."""
     teaching = [tiny.examples.window_before(tiny.splits.evaluation_windows[0])]
-    second = fitted(turned(tiny.examples, teaching)).examined[tiny.splits.evaluation_windows[1]]
+    second = fitted(turned(tiny.examples, teaching)).window_rankers[tiny.splits.evaluation_windows[1]]
     assert second.retrieval_weight == RETRIEVAL_WEIGHTS[-1]
 
 
 def test_the_curve_is_fitted_on_scores_that_never_saw_their_labels(tiny: TinyRun) -> None:
     """The serving ranker has learned the labels of all windows; its own curve would be too steep."""
     weight = tiny.ranker.retrieval_weight
-    judged = {window: replace(ranker, retrieval_weight=weight) for window, ranker in tiny.examined.items()}
+    judged = {window: replace(ranker, retrieval_weight=weight) for window, ranker in tiny.window_rankers.items()}
     scored = pl.concat([scored_window(ranker, tiny.examples, window) for window, ranker in judged.items()])
     curve = fit_calibration(scored["score"].to_numpy(), scored["label"].to_numpy())
     assert tiny.ranker.calibration == curve
@@ -185,7 +185,7 @@ def test_list_rules_go_to_every_ranker_since_each_is_judged_as_it_serves(tiny: T
     rules = ListRulesConfig(most_per_franchise=2)
     ruled = fitted(tiny.examples, rules)
     assert ruled.serving.list_rules == rules
-    assert all(ranker.list_rules == rules for ranker in ruled.examined.values())
+    assert all(ranker.list_rules == rules for ranker in ruled.window_rankers.values())
     assert np.array_equal(scores_of(ruled.serving, tiny), scores_of(tiny.ranker, tiny))
 
 
@@ -202,8 +202,8 @@ def test_two_fits_give_the_same_bytes(tiny: TinyRun, saved: Saved) -> None:
 
 def test_all_come_back_as_they_were(tiny: TinyRun, tmp_path: Path) -> None:
     rankers_of(tiny).save(tmp_path)
-    back = {window: load_examined(tmp_path, window) for window in tiny.examined}
-    for loaded, kept in ((Ranker.load(tmp_path), tiny.ranker), *((back[w], tiny.examined[w]) for w in back)):
+    back = {window: load_window_ranker(tmp_path, window) for window in tiny.window_rankers}
+    for loaded, kept in ((Ranker.load(tmp_path), tiny.ranker), *((back[w], tiny.window_rankers[w]) for w in back)):
         assert np.array_equal(scores_of(loaded, tiny), scores_of(kept, tiny))
         assert loaded.calibration == kept.calibration
         assert loaded.retrieval_weight == kept.retrieval_weight
@@ -213,9 +213,9 @@ def test_a_damaged_examined_ranker_is_refused(tiny: TinyRun, tmp_path: Path) -> 
     rankers_of(tiny).save(tmp_path)
     (tmp_path / f"{EXAMINED}{TEST}" / "ranker.json").write_text("{")
     with pytest.raises(ArtifactError, match="missing or damaged"):
-        load_examined(tmp_path, TEST)
+        load_window_ranker(tmp_path, TEST)
     with pytest.raises(ArtifactError, match="missing or damaged"):
-        load_examined(tmp_path, "window_99")
+        load_window_ranker(tmp_path, "window_99")
 
 
 def test_the_facts_are_those_of_the_ranker_that_serves(tiny: TinyRun) -> None:

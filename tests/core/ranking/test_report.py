@@ -82,25 +82,25 @@ def test_a_user_of_two_windows_is_one_unit_of_chance() -> None:
 
 
 def test_each_development_window_is_judged_by_the_ranker_that_had_not_seen_it(tiny: TinyRun) -> None:
-    report = ranking_report(tiny.examples, tiny.examined)
+    report = ranking_report(tiny.examples, tiny.window_rankers)
     windows = tiny.splits.development
     assert report.per_user["window"].unique(maintain_order=True).to_list() == windows
     for window in windows:
         own = report.per_user.filter(window=window).drop("window")
-        assert own.equals(validate_ranker(tiny.examined[window], tiny.examples, window))
+        assert own.equals(validate_ranker(tiny.window_rankers[window], tiny.examples, window))
     last = windows[-1]
     features = tiny.examples.of_window(last).select(FEATURE_NAMES).to_numpy()
-    assert report.importance.equals(importance(tiny.examined[last], features))
+    assert report.importance.equals(importance(tiny.window_rankers[last], features))
 
 
 def test_nothing_but_the_development_windows_is_read(tiny: TinyRun) -> None:
     """Neither what came before, nor the two last windows: with other labels there the report is the same."""
-    report = ranking_report(tiny.examples, tiny.examined)
+    report = ranking_report(tiny.examples, tiny.window_rankers)
     own = pl.concat([tiny.examples.of_window(window).select("slice").unique() for window in tiny.splits.development])
     turned = pl.when(pl.col("slice").is_in(own["slice"].to_list())).then("label").otherwise(1 - pl.col("label"))
     other = replace(tiny.examples, rows=tiny.examples.rows.with_columns(label=turned.cast(pl.Int8)))
     assert not other.of_window(TEST).equals(tiny.examples.of_window(TEST))
-    again = ranking_report(other, tiny.examined)
+    again = ranking_report(other, tiny.window_rankers)
     for field in fields(report):
         assert getattr(report, field.name).equals(getattr(again, field.name))
     knowing = dict.fromkeys(tiny.splits.development, tiny.ranker)
@@ -109,7 +109,7 @@ def test_nothing_but_the_development_windows_is_read(tiny: TinyRun) -> None:
 
 def test_where_nothing_can_be_calibrated_the_report_says_undefined(tiny: TinyRun) -> None:
     nothing = tiny.examples.rows.with_columns(label=pl.lit(0, pl.Int8))
-    report = ranking_report(replace(tiny.examples, rows=nothing), tiny.examined)
+    report = ranking_report(replace(tiny.examples, rows=nothing), tiny.window_rankers)
     headline = report.headline()
     assert np.isnan([headline["calibration_error"], headline["brier"], headline["log_loss"]]).all()
     assert report.reliability.is_empty()
@@ -117,7 +117,7 @@ def test_where_nothing_can_be_calibrated_the_report_says_undefined(tiny: TinyRun
 
 
 def test_a_saved_report_reads_back(tiny: TinyRun, tmp_path: Path) -> None:
-    report = ranking_report(tiny.examples, tiny.examined)
+    report = ranking_report(tiny.examples, tiny.window_rankers)
     report.save(tmp_path)
     back = RankingReport.load(tmp_path)
     for field in fields(report):

@@ -14,7 +14,7 @@ TABLES = (schemas.PER_USER, schemas.IMPORTANCE, schemas.FORECASTS, schemas.RELIA
 
 
 def test_every_table_of_the_report_keeps_its_schema(tiny: TinyRun) -> None:
-    report = ranking_report(tiny.examples, tiny.examined)
+    report = ranking_report(tiny.examples, tiny.window_rankers)
     assert [schema.name for schema in TABLES] == [field.name for field in fields(RankingReport)]
     for schema in TABLES:
         schema.validate(getattr(report, str(schema.name)))

@@ -10,7 +10,7 @@ from recsys_core.arrays import Float32s
 from recsys_core.data.histories import NEVER, Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.days import DAY_S
-from recsys_core.retrieval.candidates import Births, Candidates, find_candidates, seen_at
+from recsys_core.retrieval.candidates import Candidates, FirstRatings, find_candidates, seen_at
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.index import ExactSearch, build_index
 from recsys_core.retrieval.training import first_rated_at
@@ -20,22 +20,22 @@ Find = Callable[..., Candidates]
 
 
 def exact_candidates(
-    items: Float32s, queries: Float32s, users: Histories, n: int, births: Births | None = None
+    items: Float32s, queries: Float32s, users: Histories, n: int, first_ratings: FirstRatings | None = None
 ) -> Candidates:
-    return find_candidates(ExactSearch(vectors=items), queries, users, n, births)
+    return find_candidates(ExactSearch(vectors=items), queries, users, n, first_ratings)
 
 
 def by_flat_index(
-    items: Float32s, queries: Float32s, users: Histories, n: int, births: Births | None = None
+    items: Float32s, queries: Float32s, users: Histories, n: int, first_ratings: FirstRatings | None = None
 ) -> Candidates:
-    return find_candidates(build_index(items, np.arange(len(items)), IndexConfig()), queries, users, n, births)
+    return find_candidates(build_index(items, np.arange(len(items)), IndexConfig()), queries, users, n, first_ratings)
 
 
 def by_inverted_file(
-    items: Float32s, queries: Float32s, users: Histories, n: int, births: Births | None = None
+    items: Float32s, queries: Float32s, users: Histories, n: int, first_ratings: FirstRatings | None = None
 ) -> Candidates:
     config = IndexConfig(flat_until=0, n_probe=2)
-    return find_candidates(build_index(items, np.arange(len(items)), config), queries, users, n, births)
+    return find_candidates(build_index(items, np.arange(len(items)), config), queries, users, n, first_ratings)
 
 
 EXACT_PATHS = pytest.mark.parametrize("find", [exact_candidates, by_flat_index])
@@ -177,8 +177,8 @@ def test_what_may_be_watched_again_is_a_candidate_by_its_score(find: Find) -> No
 def test_an_item_first_rated_at_or_after_the_request_is_no_candidate(find: Find) -> None:
     """Each user asks a second later than the one before; item 0 comes out in second 10, item 1 in second 11."""
     items = np.array([[5], [4], [3]], dtype=np.float32)
-    births = Births(first_rated_at=np.array([10, 11, 0]), requested_at=np.array([10, 11, 12]))
-    found = find(items, np.ones((3, 1), dtype=np.float32), histories_from([[], [], []], 3), 3, births)
+    first_ratings = FirstRatings(first_rated_at=np.array([10, 11, 0]), requested_at=np.array([10, 11, 12]))
+    found = find(items, np.ones((3, 1), dtype=np.float32), histories_from([[], [], []], 3), 3, first_ratings)
     assert found.item_idx.tolist() == [[2, -1, -1], [0, 2, -1], [0, 1, 2]]
     assert np.isneginf(found.scores[found.item_idx < 0]).all()
 
@@ -187,21 +187,21 @@ def test_an_item_first_rated_at_or_after_the_request_is_no_candidate(find: Find)
 @pytest.mark.parametrize("seed", range(3))
 def test_neither_seen_nor_unborn_items_are_ever_candidates(find: Find, seed: int) -> None:
     users, rng = random_histories(seed, n_users=300, n_items=60), np.random.default_rng(seed)
-    births = Births(first_rated_at=rng.integers(0, 100, 60), requested_at=rng.integers(0, 120, 300))
-    found = find(normal(seed, 60, 8), normal(seed + 99, 300, 8), users, 20, births)
+    first_ratings = FirstRatings(first_rated_at=rng.integers(0, 100, 60), requested_at=rng.integers(0, 120, 300))
+    found = find(normal(seed, 60, 8), normal(seed + 99, 300, 8), users, 20, first_ratings)
     rows, places = np.nonzero(found.item_idx >= 0)
     listed = found.item_idx[rows, places]
-    assert (births.first_rated_at[listed] < births.requested_at[rows]).all()
+    assert (first_ratings.first_rated_at[listed] < first_ratings.requested_at[rows]).all()
     assert not pairs_of(users) & set(zip(rows.tolist(), listed.tolist(), strict=True))
 
 
 @EXACT_PATHS
 def test_all_others_come_back_however_many_are_unborn(find: Find) -> None:
     users, rng = random_histories(4, n_users=50, n_items=25), np.random.default_rng(4)
-    births = Births(first_rated_at=rng.integers(0, 100, 25), requested_at=rng.integers(0, 120, 50))
-    found = find(normal(4, 25, 8), normal(5, 50, 8), users, 20, births)
+    first_ratings = FirstRatings(first_rated_at=rng.integers(0, 100, 25), requested_at=rng.integers(0, 120, 50))
+    found = find(normal(4, 25, 8), normal(5, 50, 8), users, 20, first_ratings)
     seen = users.seen().toarray() > 0
-    open_to = ~seen & (births.first_rated_at < births.requested_at[:, None])
+    open_to = ~seen & (first_ratings.first_rated_at < first_ratings.requested_at[:, None])
     assert np.array_equal((found.item_idx >= 0).sum(axis=1), np.minimum(open_to.sum(axis=1), 20))
 
 
@@ -210,11 +210,13 @@ def test_a_users_candidates_do_not_depend_on_when_others_ask(find: Find) -> None
     """Whoever asks early makes the search of a batch fetch more, so that enough is left for them."""
     users, rng = random_histories(8, n_users=600, n_items=80), np.random.default_rng(8)
     items, queries = normal(8, 80, 8), normal(9, 600, 8)
-    births = Births(first_rated_at=rng.integers(0, 100, 80), requested_at=rng.integers(0, 120, 600))
-    together = find(items, queries, users, 30, births)
+    first_ratings = FirstRatings(first_rated_at=rng.integers(0, 100, 80), requested_at=rng.integers(0, 120, 600))
+    together = find(items, queries, users, 30, first_ratings)
     for user in range(0, 600, 40):
         own = np.array([user])
-        at_the_time = Births(first_rated_at=births.first_rated_at, requested_at=births.requested_at[own])
+        at_the_time = FirstRatings(
+            first_rated_at=first_ratings.first_rated_at, requested_at=first_ratings.requested_at[own]
+        )
         alone = find(items, queries[own], users.select(own), 30, at_the_time)
         assert np.array_equal(alone.item_idx[0], together.item_idx[user])
         np.testing.assert_allclose(alone.scores[0], together.scores[user], rtol=1e-5, atol=1e-5)
@@ -224,8 +226,8 @@ def test_an_item_without_a_rating_is_never_found_among_the_rated(tiny: TinyRun) 
     model = tiny.model
     born = first_rated_at(tiny.ratings.filter(pl.col("item_id") != model.catalogue.item_ids[3]), model.catalogue)
     assert np.flatnonzero(born == NEVER).tolist() == [3]
-    births = Births(first_rated_at=born, requested_at=np.array([model.fit_end + 10**9]))
-    assert np.flatnonzero(births.is_unborn(0)).tolist() == [3]
+    first_ratings = FirstRatings(first_rated_at=born, requested_at=np.array([model.fit_end + 10**9]))
+    assert np.flatnonzero(first_ratings.is_not_yet_rated(0)).tolist() == [3]
 
 
 def test_the_towers_know_when_their_items_were_first_rated(tiny: TinyRun) -> None:

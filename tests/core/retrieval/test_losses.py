@@ -185,7 +185,7 @@ def test_a_target_that_was_clicked_before_its_first_rating_stays_in_both_losses(
     clicked = histories_from([[(4, 0.5, 2)], []], 5)
     born = replace(Examples(inputs=inputs, targets=targets), first_rated_at=np.array([0, 0, 9, 0, 9]))
     examples = with_clicks(born, clicked, only_later=True)
-    assert examples.is_unborn(np.array([0, 1]), np.array([4, 4])).tolist() == [True, True]
+    assert examples.is_not_yet_rated(np.array([0, 1]), np.array([4, 4])).tolist() == [True, True]
     towers = towers_of(5)
     vectors = towers.users(history_batch(examples.inputs))
     items = towers.items()
@@ -210,9 +210,9 @@ def test_an_item_first_rated_after_the_last_target_has_no_mass_in_the_sampled_lo
         scores = sampled_scores(towers.users(history_batch(examples.inputs)), towers, examples, negatives)
         drawn = torch.exp(scores.drawn).detach().numpy()
         last = np.array([2, 2, 2, 3, 2])
-        unborn = BORN[negatives.item_idx] > last[:, None]
-        assert not drawn[unborn].any()
-        assert drawn[~unborn & ~negatives.is_own].all()
+        not_yet_rated = BORN[negatives.item_idx] > last[:, None]
+        assert not drawn[not_yet_rated].any()
+        assert drawn[~not_yet_rated & ~negatives.is_own].all()
         assert 2 not in negatives.later_items[negatives.later_rows == 0], "rated later, and born later"
 
 
@@ -227,7 +227,7 @@ def test_with_unborn_items_both_losses_are_one_given_the_whole_catalogue(
         first[item] = min(first[item], at)  # no item is rated before its first rating
     examples = replace(make(users, rng), first_rated_at=first)
     rows = np.arange(users.n_users)[:, None]
-    assert 0.01 < examples.is_unborn(rows, np.arange(40)).mean() < 0.9
+    assert 0.01 < examples.is_not_yet_rated(rows, np.arange(40)).mean() < 0.9
     full, sampled = both_gradients(towers, examples, whole_catalogue(users, examples))
     np.testing.assert_allclose(sampled, full, atol=1e-6)
 

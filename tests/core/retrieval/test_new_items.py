@@ -87,8 +87,8 @@ def test_the_rated_items_are_those_of_a_request_for_fewer(model: RetrievalModel)
     with_new = found(model, users)
     none = np.full(users.n_users, model.fit_end - 1)
     alone = Retriever.of(model).candidates(user_vectors(model, users), users, none, N - N_NEW)
-    unborn = model.first_rated_at.argmax()
-    assert model.first_rated_at[unborn] > model.fit_end
+    not_yet_rated = model.first_rated_at.argmax()
+    assert model.first_rated_at[not_yet_rated] > model.fit_end
     rated = with_new.item_idx[:, : N - N_NEW]
     full = (alone.item_idx >= 0).all(axis=1)
     assert np.array_equal(rated[full], alone.item_idx[full])

@@ -18,7 +18,7 @@ from recsys_core.features.tables import item_features_by_slice, of_slice
 from recsys_core.feedback.schemas import IMPLICIT_COLUMNS
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.slices import fit_retrieval_models, fitted_digest
-from recsys_core.retrieval.training import Beside, RetrievalModel, encode_items, fit_retrieval_model
+from recsys_core.retrieval.training import RetrievalModel, TrainingExtras, encode_items, fit_retrieval_model
 from tests.core.worlds import QUICK_TRAINING, TinyRun
 
 
@@ -28,12 +28,12 @@ def assert_same(made: Mapping[str, RetrievalModel], expected: Mapping[str, Retri
         other = made[name]
         weights, theirs = model.towers.state_dict(), other.towers.state_dict()
         assert all(torch.equal(weights[key], theirs[key]) for key in weights), name
-        for one, two in zip(parts_of(model), parts_of(other), strict=True):
+        for one, two in zip(vector_layout(model), vector_layout(other), strict=True):
             assert np.array_equal(one, two), name
         assert model.fitted_on == other.fitted_on
 
 
-def parts_of(model: RetrievalModel) -> list[npt.NDArray[np.generic]]:
+def vector_layout(model: RetrievalModel) -> list[npt.NDArray[np.generic]]:
     return [
         model.losses,
         model.first_rated_at,
@@ -80,7 +80,7 @@ def test_each_tower_goes_on_from_the_one_before_it(tiny: TinyRun) -> None:
         of_slice(tiny.items, later),
         tiny.splits.fit_end(later),
         QUICK_TRAINING,
-        beside=Beside(start=tiny.models[earlier]),
+        extras=TrainingExtras(start=tiny.models[earlier]),
     )
     assert_same({later: by_hand}, {later: tiny.models[later]})
     lengths = [len(model.losses) for model in tiny.models.values()]

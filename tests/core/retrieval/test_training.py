@@ -23,9 +23,9 @@ from recsys_core.retrieval.index import ExactSearch
 from recsys_core.retrieval.report import RECALL_AT, slice_recall
 from recsys_core.retrieval.towers import HistoryBatch, TwoTower, user_encoder
 from recsys_core.retrieval.training import (
-    Beside,
     RetrievalModel,
     TrainingCallbacks,
+    TrainingExtras,
     encode_items,
     fit_linear_parts,
     fit_retrieval_model,
@@ -136,7 +136,7 @@ def test_clicks_pull_what_was_clicked_towards_those_who_clicked(tiny: TinyRun) -
     items = item_features(ratings, tiny_world.movies(), end)
 
     def mean_score(clicks: pl.DataFrame | None) -> float:
-        model = fit_retrieval_model(ratings, items, end, QUICK_TRAINING, beside=Beside(clicks=clicks))
+        model = fit_retrieval_model(ratings, items, end, QUICK_TRAINING, extras=TrainingExtras(clicks=clicks))
         users = histories_of(ratings, model.catalogue, np.array(others))
         return float((user_encoder(model.towers).encode(users) @ encode_items(model.towers)[0]).mean())
 
@@ -158,7 +158,7 @@ def test_clicks_that_say_nothing_change_no_bit(tiny: TinyRun) -> None:
 
 def fitted_with(tiny: TinyRun, end: int, clicks: pl.DataFrame | None) -> RetrievalModel:
     items = item_features(tiny.ratings, tiny.movies, end)
-    return fit_retrieval_model(tiny.ratings, items, end, QUICK_TRAINING, beside=Beside(clicks=clicks))
+    return fit_retrieval_model(tiny.ratings, items, end, QUICK_TRAINING, extras=TrainingExtras(clicks=clicks))
 
 
 def test_ratings_from_the_end_on_change_no_bit(tiny: TinyRun) -> None:
@@ -196,14 +196,14 @@ def test_a_refit_goes_on_from_the_weights_of_the_earlier_tower(tiny: TinyRun) ->
     start, end = from_nothing(tiny), tiny.model.fit_end
     items = item_features(tiny.ratings, tiny.movies, end)
     config = QUICK_TRAINING.model_copy(update={"refit_epochs": 1, "refit_learning_rate": 1e-9})
-    refit = fit_retrieval_model(tiny.ratings, items, end, config, beside=Beside(start=start))
+    refit = fit_retrieval_model(tiny.ratings, items, end, config, extras=TrainingExtras(start=start))
     places = refit.catalogue.idx_of(start.catalogue.item_ids)
     assert len(refit.losses) == 1
     for name in ("rated.weight", "offered.weight", "item_bias"):
         np.testing.assert_allclose(weights_of(refit)[name][places], weights_of(start)[name], atol=1e-6)
     for name in ("everyone", "rating_weight", "place_bias", "content_offered.weight"):
         np.testing.assert_allclose(weights_of(refit)[name], weights_of(start)[name], atol=1e-6)
-    longer = fit_retrieval_model(tiny.ratings, items, end, QUICK_TRAINING, beside=Beside(start=start))
+    longer = fit_retrieval_model(tiny.ratings, items, end, QUICK_TRAINING, extras=TrainingExtras(start=start))
     assert len(longer.losses) == QUICK_TRAINING.refit_epochs
     assert not same_weights(longer, refit)
     assert longer.losses[0] < fitted(tiny.ratings, end).losses[0], "it has learned before"
@@ -213,7 +213,7 @@ def test_linear_parts_that_were_fitted_ahead_are_those_that_the_training_would_f
     end = tiny.model.fit_end
     users = histories_of(tiny.ratings.filter(pl.col("timestamp") < end), tiny.model.catalogue)
     parts, items = fit_linear_parts(users, end, QUICK_TRAINING), tiny.item_rows
-    one = fit_retrieval_model(tiny.ratings, items, end, QUICK_TRAINING, beside=Beside(linear=parts))
+    one = fit_retrieval_model(tiny.ratings, items, end, QUICK_TRAINING, extras=TrainingExtras(linear=parts))
     other = fit_retrieval_model(tiny.ratings, items, end, QUICK_TRAINING)
     assert one.linear is parts
     assert same_weights(one, other)

@@ -6,7 +6,7 @@ import pytest
 from recsys_core.data.histories import Histories
 from recsys_core.retrieval.training import fit_retrieval_model
 from recsys_core.retrieval.trend import N_BINS, PRIOR, fit_trend
-from recsys_core.retrieval.vectors import item_vectors, parts_of
+from recsys_core.retrieval.vectors import item_vectors, vector_layout
 from tests.core.worlds import QUICK_TRAINING, TinyRun, histories_from
 
 YEAR = 365 * 86_400
@@ -123,5 +123,5 @@ def test_the_weights_are_those_of_the_settings(tiny: TinyRun, part: str, weight:
         for value in (1.0, weight)
     )
     assert one.trend.item_factors.any()
-    found = item_vectors(made)[:, parts_of(made).trend]
+    found = item_vectors(made)[:, vector_layout(made).trend]
     np.testing.assert_allclose(found, weight * one.trend.item_factors, rtol=1e-5, atol=1e-6)

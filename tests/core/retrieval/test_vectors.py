@@ -12,7 +12,14 @@ from recsys_core.data.splits import NOW
 from recsys_core.errors import ArtifactError
 from recsys_core.retrieval.towers import user_encoder
 from recsys_core.retrieval.training import encode_items, fit_retrieval_model
-from recsys_core.retrieval.vectors import ItemEmbeddings, embed_items, item_vectors, lengths_of, parts_of, user_vectors
+from recsys_core.retrieval.vectors import (
+    ItemEmbeddings,
+    embed_items,
+    item_vectors,
+    lengths_of,
+    user_vectors,
+    vector_layout,
+)
 from tests import tiny_world
 from tests.core.worlds import QUICK_TRAINING, TinyRun, histories_from
 
@@ -32,7 +39,7 @@ def test_a_score_is_the_sum_of_all_parts(tiny: TinyRun, weight: float) -> None:
 def test_each_part_lies_where_it_is_said_to(tiny: TinyRun) -> None:
     model = replace(tiny.model, ease_weight=2.0)
     users = histories_of(tiny.ratings, model.catalogue)
-    asking, offered, parts = user_vectors(model, users), item_vectors(model), parts_of(model)
+    asking, offered, parts = user_vectors(model, users), item_vectors(model), vector_layout(model)
     assert np.array_equal(asking[:, parts.trained], user_encoder(model.towers).encode(users)[:, :-1])
     assert np.array_equal(offered[:, parts.trained], encode_items(model.towers)[:, :-1])
     assert np.array_equal(asking[:, parts.ease], model.ease.encode_users(users))
@@ -44,7 +51,7 @@ def test_each_part_lies_where_it_is_said_to(tiny: TinyRun) -> None:
 
 
 def test_the_parts_are_the_whole_vector_once(tiny: TinyRun) -> None:
-    parts, width = parts_of(tiny.model), item_vectors(tiny.model).shape[1]
+    parts, width = vector_layout(tiny.model), item_vectors(tiny.model).shape[1]
     places = [place for part in (parts.trained, parts.ease, parts.trend, parts.bias) for place in range(width)[part]]
     assert places == list(range(width))
     assert width == QUICK_TRAINING.dim + tiny.model.ease.rank + tiny.model.trend.n_bins + 1
@@ -52,7 +59,7 @@ def test_the_parts_are_the_whole_vector_once(tiny: TinyRun) -> None:
 
 def test_an_empty_history_gets_what_the_trained_half_and_the_latest_trend_say(tiny: TinyRun) -> None:
     vector = user_vectors(tiny.model, histories_from([[]], n_items=tiny.model.catalogue.n_items))[0]
-    parts = parts_of(tiny.model)
+    parts = vector_layout(tiny.model)
     assert vector[parts.trained].tolist() == tiny.model.towers.everyone.tolist()
     assert not vector[parts.ease].any()
     assert vector[parts.trend].nonzero()[0].tolist() == [tiny.model.trend.n_bins - 1]
@@ -62,7 +69,7 @@ def test_an_empty_history_gets_what_the_trained_half_and_the_latest_trend_say(ti
 def test_the_weight_is_that_of_the_settings(tiny: TinyRun) -> None:
     config = QUICK_TRAINING.model_copy(update={"closed_form_weight": 0.5, "n_epochs": 1})
     model = fit_retrieval_model(tiny.ratings, tiny.item_rows, tiny.model.fit_end, config)
-    part = parts_of(model).ease
+    part = vector_layout(model).ease
     assert np.array_equal(item_vectors(model)[:, part], model.ease.target_factors / 2)
 
 

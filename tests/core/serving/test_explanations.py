@@ -152,8 +152,8 @@ def test_the_parts_of_all_ratings_and_what_belongs_to_none_sum_to_the_score_that
     shared = user_vectors(generator.model, user)[0] - rating_vectors(generator.model, user).sum(axis=0)
     of_nobody = generator.retriever.item_vectors[item_idx] @ shared
     assert parts.sum(axis=1) + of_nobody == pytest.approx(answer.features[:, SCORE], abs=1e-4)
-    assert shared[generator.parts.trained] == pytest.approx(generator.model.user_encoder.everyone, abs=1e-5)
-    assert shared[generator.parts.ease] == pytest.approx(0, abs=1e-5)
+    assert shared[generator.layout.trained] == pytest.approx(generator.model.user_encoder.everyone, abs=1e-5)
+    assert shared[generator.layout.ease] == pytest.approx(0, abs=1e-5)
 
 
 def test_lifts_are_against_the_mean_candidate_and_come_strongest_first(recommender: Recommender) -> None:

@@ -19,7 +19,7 @@ from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.tables import of_slice
 from recsys_core.ranking.config import NO_RULES, ListRulesConfig
 from recsys_core.ranking.inputs import candidate_features, generate_candidates
-from recsys_core.ranking.list_rules import listed_items, rule_all
+from recsys_core.ranking.list_rules import apply_rules_to_all, listed_items
 from recsys_core.ranking.lists import rank
 from recsys_core.retrieval import candidates
 from recsys_core.retrieval.candidates import Candidates
@@ -315,7 +315,7 @@ def test_an_answer_under_rules_is_the_offline_list_under_them(tiny: TinyRun, bun
     known, requests = known_ratings(tiny.ratings, tiny.splits, tiny.asked), tiny.splits.requests(tiny.asked)
     inputs = generate_candidates(generator, known, requests, n_candidates=ranker.n_candidates, rewatch_after_days=60)
     assert requests.height > 5
-    lists = rule_all(rank(ranker, inputs), listed_items(generator, tiny.movies), ranker.list_rules)
+    lists = apply_rules_to_all(rank(ranker, inputs), listed_items(generator, tiny.movies), ranker.list_rules)
     for row, (user_id, at) in enumerate(requests.iter_rows()):
         answer = asked(recommender, user_id, at=at)
         assert answer.item_ids.tolist() == tiny.model.catalogue.item_ids[lists.item_idx[row, :10]].tolist()

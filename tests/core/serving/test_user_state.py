@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_core.arrays import Int64s
-from recsys_core.data.histories import Catalogue, chronicle_of, histories_of
-from recsys_core.features.exposures import FATIGUE_S, Exposures, Marks, exposure_log
+from recsys_core.data.histories import Catalogue, histories_of, rating_log_of
+from recsys_core.features.exposures import FATIGUE_S, Exposures, TimedItems, exposure_log
 from recsys_core.features.point_in_time import UserSums, user_sums
 from recsys_core.features.registry import FEATURE_NAMES
-from recsys_core.features.state import Requests, UserStates, user_states
+from recsys_core.features.state import RequestBatch, UserStates, user_states
 from recsys_core.features.tables import item_features, user_features
 from recsys_core.feedback.exposures import SHOWN_COLUMNS, Exposed
 from recsys_core.feedback.schemas import CLICKS_COLUMNS
@@ -178,7 +178,7 @@ def test_states_histories_and_running_totals_agree_on_what_was_rated_again(
     rows = [(user, 10 * item, stars, T0 + at) for user, item, stars, at in rated]
     ratings = pl.DataFrame(rows, schema=LOGGED.schema, orient="row").sort("timestamp", maintain_order=True)
     user_ids, times = np.tile([5, 7, 8], len(asked)), np.repeat([T0 + at for at in asked], 3)
-    known = chronicle_of(ratings, CATALOGUE)
+    known = rating_log_of(ratings, CATALOGUE)
     batch = user_states(known.before(user_ids, times), SIDE)
     items = pl.DataFrame({"item_id": CATALOGUE.item_ids, "n_ratings": SIDE.n_ratings, "year": SIDE.years})
     sums = user_sums(ratings, items, user_ids, times)
@@ -221,7 +221,7 @@ def test_a_thousand_random_requests_answered_one_by_one_read_the_bits_of_the_off
         state = users.state_before(int(asked.user_ids[row]), int(time[0]))
         vectors = user_vectors(generator.model, state.histories)
         assert np.array_equal(vectors[0], batch.user_vectors[row])
-        requests = Requests(users=state, requested_at=time)
+        requests = RequestBatch(users=state, requested_at=time)
         block = generator.features(requests, vectors, batch.candidates.item_idx[[row]])
         differing = [
             name
@@ -247,7 +247,7 @@ def followed(exposed: Exposed, chance: Random) -> UserExposures:
     return users
 
 
-def sorted_marks(marks: Marks) -> list[tuple[int, int]]:
+def sorted_marks(marks: TimedItems) -> list[tuple[int, int]]:
     return sorted(zip(marks.times.tolist(), marks.item_idx.tolist(), strict=True))
 
 
