@@ -11,7 +11,7 @@ TABLES = "tests/core/bench/test_tables.py"
 FAULTS_OF_DATA = (
     Fault(
         number=22,
-        what="times that are text count as no times",
+        what="times stored as text are treated as missing",
         where=times,
         before="return _of_calendar(column, _written_moments(column, text))",
         after="return None",
@@ -19,7 +19,7 @@ FAULTS_OF_DATA = (
     ),
     Fault(
         number=22,
-        what="the largest value tells the unit of time",
+        what="the largest value determines the unit of time",
         where=_counted,
         before="values.median()",
         after="values.max()",
@@ -30,7 +30,7 @@ FAULTS_OF_DATA = (
     ),
     Fault(
         number=22,
-        what="a time of another zone is taken for UTC",
+        what="a time in another zone is read as UTC",
         where=second_of,
         before="moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)",
         after="moment.replace(tzinfo=datetime.UTC)",
@@ -38,7 +38,7 @@ FAULTS_OF_DATA = (
     ),
     Fault(
         number=32,
-        what="rows in the order of items are taken for an order in time",
+        what="rows sorted by item are read as sorted by time",
         where=_by_rows,
         before="name is None",
         after="True",
@@ -49,7 +49,7 @@ FAULTS_OF_DATA = (
     ),
     Fault(
         number=33,
-        what="a table of other items is passed over without a word",
+        what="an item table with other ids is ignored silently",
         where=_report,
         before="not n_found and table.height",
         after="not table.height",
@@ -57,7 +57,7 @@ FAULTS_OF_DATA = (
     ),
     Fault(
         number=33,
-        what="an id that became a float on its way is another id",
+        what="an id that was converted to float is treated as another id",
         where=_differ_by_fractions,
         before='every.str.contains(".", literal=True).any()',
         after="every.is_empty()",

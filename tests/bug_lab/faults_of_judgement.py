@@ -20,7 +20,7 @@ from tests.bug_lab.fault import Fault
 FAULTS_OF_JUDGEMENT = (
     Fault(
         number=6,
-        what="the ideal list holds what retrieval found and no more",
+        what="the ideal list contains only retrieved targets",
         where=_per_user,
         before='n_targets["n_targets"].to_numpy()',
         after="np.maximum(hits.sum(axis=1), 1)",
@@ -31,7 +31,7 @@ FAULTS_OF_JUDGEMENT = (
     ),
     Fault(
         number=6,
-        what="only targets that some model listed are to be found",
+        what="only targets that some model listed count",
         where=per_user_metrics,
         before="relevant_items(targets, user_ids)",
         after='relevant_items(targets.join(lists, on=["user_id", "item_id"], how="semi"), user_ids)',
@@ -47,7 +47,7 @@ FAULTS_OF_JUDGEMENT = (
     ),
     Fault(
         number=7,
-        what="only a part of the catalogue competes for a place",
+        what="the search covers only a part of the catalogue",
         where=ExactSearch.search,
         before="scores = queries @ self.vectors.T",
         after="""
@@ -61,7 +61,7 @@ FAULTS_OF_JUDGEMENT = (
     ),
     Fault(
         number=8,
-        what="the discount of NDCG begins one rank late",
+        what="the discount of NDCG starts one rank late",
         where=_discount,
         before="np.arange(2, k + 2)",
         after="np.arange(3, k + 3)",
@@ -69,7 +69,7 @@ FAULTS_OF_JUDGEMENT = (
     ),
     Fault(
         number=8,
-        what="recall divides by what the list could hold",
+        what="recall divides by the length of the list",
         where=recall_at_k,
         before="_or_nan(n_relevant)",
         after="_or_nan(np.minimum(n_relevant, hits.shape[1]))",
@@ -77,7 +77,7 @@ FAULTS_OF_JUDGEMENT = (
     ),
     Fault(
         number=8,
-        what="average precision divides by the hits",
+        what="average precision divides by the number of hits",
         where=average_precision_at_k,
         before='np.minimum(n_relevant, k) if denominator == "reachable" else n_relevant',
         after="np.maximum(hits.sum(axis=1), n_relevant > 0)",
@@ -88,7 +88,7 @@ FAULTS_OF_JUDGEMENT = (
     ),
     Fault(
         number=8,
-        what="users and items are packed into one number by ids as they come",
+        what="raw user and item ids are packed into one integer, which overflows",
         where=_keys,
         before="""
             width = len(known) + 1
@@ -102,7 +102,7 @@ FAULTS_OF_JUDGEMENT = (
     ),
     Fault(
         number=8,
-        what="an item counts as often as a list repeats it",
+        what="an item counts once per repetition in a list",
         where=refuse_repeats,
         before='raise DataError("an item stands twice in a ranked list: each item may be recommended once")',
         after="return",
@@ -110,7 +110,7 @@ FAULTS_OF_JUDGEMENT = (
     ),
     Fault(
         number=9,
-        what="users without a list leave the mean",
+        what="users without a list are dropped from the mean",
         where=per_user_metrics,
         before='user_ids = targets["user_id"].unique().sort().to_numpy()',
         after="""
@@ -121,7 +121,7 @@ FAULTS_OF_JUDGEMENT = (
     ),
     Fault(
         number=9,
-        what="the ranker is judged on users with a like among the candidates",
+        what="the ranker is evaluated only on users with a like among the candidates",
         where=validate_ranker,
         before="rows, n_targets = examples.of_window(window), examples.targets_of(window)",
         after="""
@@ -144,7 +144,7 @@ FAULTS_OF_JUDGEMENT = (
     ),
     Fault(
         number=10,
-        what="ties are broken by the number of the item",
+        what="ties are broken by item id",
         where=sort_keys,
         before="(~rising).astype(np.int64) << 32 | tie_break",
         after="(~rising).astype(np.int64) << 32 | np.arange(len(tie_break))",
@@ -152,7 +152,7 @@ FAULTS_OF_JUDGEMENT = (
     ),
     Fault(
         number=10,
-        what="a ranker that scores all alike turns the order around",
+        what="a constant ranker reverses the order",
         where=order_of,
         before='np.argsort(-scores, axis=-1, kind="stable")',
         after='np.argsort(scores, axis=-1, kind="stable")[..., ::-1]',
@@ -190,7 +190,7 @@ FAULTS_OF_JUDGEMENT = (
     ),
     Fault(
         number=12,
-        what="a lead in the mean is enough, whatever its interval",
+        what="a lead in the mean passes, whatever its interval",
         where=beats,
         before="report.lead_over(other)[1]",
         after="report.lead_over(other)[0]",
@@ -198,7 +198,7 @@ FAULTS_OF_JUDGEMENT = (
     ),
     Fault(
         number=12,
-        what="leads are taken between users who are not the same",
+        what="models are compared on different users",
         where=_compared,
         before='per_user.filter(model=model).sort("user_id", maintain_order=True)',
         after="per_user.filter(model=model)",
@@ -214,7 +214,7 @@ FAULTS_OF_JUDGEMENT = (
     ),
     Fault(
         number=27,
-        what="the headline shows means alone",
+        what="the headline shows means without intervals",
         where=headline_cells,
         before="f\"{row['mean']:.3f}{interval}\"",
         after="f\"{row['mean']:.3f}\"",
@@ -224,7 +224,7 @@ FAULTS_OF_JUDGEMENT = (
     ),
     Fault(
         number=27,
-        what="the spread over seeds is taken over two",
+        what="the spread over seeds uses two seeds",
         where=seeds.main,
         before="[17, 18, 19]",
         after="[17, 18]",
@@ -232,7 +232,7 @@ FAULTS_OF_JUDGEMENT = (
     ),
     Fault(
         number=28,
-        what="new users are no slice of their own",
+        what="new users are not a segment of their own",
         where=user_slices,
         before='pl.when(is_known).then(pl.lit("known when fitted")).otherwise(pl.lit("new since"))',
         after='pl.lit("known when fitted")',
@@ -240,7 +240,7 @@ FAULTS_OF_JUDGEMENT = (
     ),
     Fault(
         number=28,
-        what="the tail of the catalogue counts as its middle",
+        what="the tail of the catalogue is merged into the middle",
         where=(slices, "POPULARITY_BANDS"),
         before='((0.0, 0.5, "head"), (0.5, 0.8, "middle"), (0.8, 1.01, "tail"))',
         after='((0.0, 0.5, "head"), (0.5, 1.01, "middle"))',
@@ -248,7 +248,7 @@ FAULTS_OF_JUDGEMENT = (
     ),
     Fault(
         number=28,
-        what="a slice of three users has a figure",
+        what="a segment of three users gets a metric",
         where=metric_by_slice,
         before="config.n_slice_users",
         after="2",
@@ -256,7 +256,7 @@ FAULTS_OF_JUDGEMENT = (
     ),
     Fault(
         number=28,
-        what="the best slice is taken for the worst",
+        what="the best segment is reported as the worst",
         where=worst_slice,
         before="leads.row(0, named=True)",
         after="leads.row(-1, named=True)",

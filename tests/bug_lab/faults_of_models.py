@@ -26,7 +26,7 @@ PARITY = "tests/core/monitoring/test_parity.py"
 FAULTS_OF_SAMPLING = (
     Fault(
         number=13,
-        what="the logQ correction has the other sign",
+        what="the logQ correction has the wrong sign",
         where=sampled_scores,
         before="negatives.n_drawn / negatives.n_expected",
         after="negatives.n_expected / negatives.n_drawn",
@@ -37,7 +37,7 @@ FAULTS_OF_SAMPLING = (
     ),
     Fault(
         number=13,
-        what="q leaves out that nobody is compared with the own history",
+        what="q ignores that a user's own history is masked",
         where=Sampler.weighed,
         before="len(from_batch) * of_others * self.share[item_idx]",
         after="len(from_batch) * self.share[item_idx]",
@@ -48,7 +48,7 @@ FAULTS_OF_SAMPLING = (
     ),
     Fault(
         number=14,
-        what="what the user has rated stays among the negatives",
+        what="the user's rated items remain among the negatives",
         where=sampled_scores,
         before="corrected.masked_fill(torch.from_numpy(negatives.is_own | not_yet_rated), -torch.inf)",
         after="corrected",
@@ -56,7 +56,7 @@ FAULTS_OF_SAMPLING = (
     ),
     Fault(
         number=15,
-        what="the exported bias carries a correction for popularity",
+        what="the exported bias contains the popularity correction",
         where=encode_items,
         before="return towers.items().numpy()",
         after="""
@@ -72,7 +72,7 @@ FAULTS_OF_MODELS = (
     *FAULTS_OF_SAMPLING,
     Fault(
         number=16,
-        what="the index holds vectors of length one, the towers learned with dot products",
+        what="the index holds unit vectors, but the towers were trained with dot products",
         where=build_index,
         before="index.add(vectors)",
         after="index.add(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))",
@@ -91,7 +91,7 @@ FAULTS_OF_MODELS = (
     ),
     Fault(
         number=17,
-        what="the number of visited cells is lost on the way through the disk",
+        what="the number of visited cells is not stored",
         where=ItemIndex.load,
         before="index = faiss.deserialize_index(data)",
         after="""
@@ -107,7 +107,7 @@ FAULTS_OF_MODELS = (
     ),
     Fault(
         number=17,
-        what="one cell is visited, which is the library's default",
+        what="one cell is visited, the library's default",
         where=_trained_inverted_file,
         before="index.nprobe = min(config.n_probe, n_cells)",
         after="",
@@ -134,7 +134,7 @@ FAULTS_OF_MODELS = (
     ),
     Fault(
         number=19,
-        what="the rows of the catalogue are not in the order of the ids",
+        what="the rows of the catalogue are not sorted by id",
         where=catalogue_of,
         before='ratings["item_id"].unique().sort()',
         after='ratings["item_id"].unique(maintain_order=True)',
@@ -142,7 +142,7 @@ FAULTS_OF_MODELS = (
     ),
     Fault(
         number=19,
-        what="ids lie one row beside their vectors",
+        what="ids are shifted by one row against their vectors",
         where=embed_items,
         before="item_vectors(model)[model.rated]",
         after="np.roll(item_vectors(model)[model.rated], 1, axis=0)",
@@ -153,7 +153,7 @@ FAULTS_OF_MODELS = (
     ),
     Fault(
         number=19,
-        what="the index gives its answers by another numbering",
+        what="the index returns row numbers of another catalogue",
         where=ItemIndex.search,
         before="np.take_along_axis(item_idx, order, axis=1)",
         after="(np.take_along_axis(item_idx, order, axis=1) + 1) % self.n_items",
@@ -161,7 +161,7 @@ FAULTS_OF_MODELS = (
     ),
     Fault(
         number=22,
-        what="the ranker takes columns in the order in which they lie",
+        what="the ranker reads columns by position instead of name",
         where=_matrix,
         before="rows.select(FEATURE_NAMES)",
         after='rows.drop("slice", "user_id", "item_id", "label", "known_at")',
@@ -169,7 +169,7 @@ FAULTS_OF_MODELS = (
     ),
     Fault(
         number=22,
-        what="a column that is lacking is passed over",
+        what="a missing column is ignored",
         where=table_schema,
         before="return pa.DataFrameSchema(columns, checks=checks, name=name, strict=True, ordered=True, unique=unique)",
         after="""
@@ -183,7 +183,7 @@ FAULTS_OF_MODELS = (
     ),
     Fault(
         number=22,
-        what="a ranker of other features is loaded",
+        what="a ranker with another feature set is loaded",
         where=Ranker.load,
         before="differing",
         after="not feature_set",
@@ -191,7 +191,7 @@ FAULTS_OF_MODELS = (
     ),
     Fault(
         number=22,
-        what="the code of a feature is no part of what it is",
+        what="the version of a feature ignores its code",
         where=feature_set,
         before="code_version(one.function, packages=CODE, parameters={}, libraries=[])",
         after='"0000"',
@@ -202,7 +202,7 @@ FAULTS_OF_MODELS = (
     ),
     Fault(
         number=22,
-        what="values stand in the column of another feature",
+        what="values are in the column of another feature",
         where=(assembler, "_ITEM_COLUMNS"),
         before="_ITEM",
         after="reversed(_ITEM)",
@@ -210,7 +210,7 @@ FAULTS_OF_MODELS = (
     ),
     Fault(
         number=22,
-        what="ages are counted in seconds, days were declared",
+        what="ages are in seconds, but declared in days",
         where=item_days_known,
         before="(items.times - items.first_at) / DAY_S",
         after="items.times - items.first_at",
@@ -218,7 +218,7 @@ FAULTS_OF_MODELS = (
     ),
     Fault(
         number=22,
-        what="milliseconds pass for seconds",
+        what="milliseconds are accepted as seconds",
         where=(schemas, "_WINDOW"),
         before="pa.Check.in_range(EARLIEST_TIMESTAMP, LATEST_TIMESTAMP)",
         after="pa.Check.ge(EARLIEST_TIMESTAMP)",
@@ -237,7 +237,7 @@ FAULTS_OF_MODELS = (
     ),
     Fault(
         number=23,
-        what="the ranker's negatives are easy ones",
+        what="the ranker's negatives are all easy",
         where=Retriever._rated,
         before="ExactSearch(vectors=self.item_vectors[rated])",
         after="ExactSearch(vectors=self.item_vectors[rated][:, ::-1])",
@@ -247,7 +247,7 @@ FAULTS_OF_MODELS = (
     ),
     Fault(
         number=34,
-        what="a new item keeps the vector that was drawn for it",
+        what="a new item keeps its random initial vector",
         where=fit_retrieval_model,
         before="np.flatnonzero(first == NEVER)",
         after="np.flatnonzero(first == NEVER)[:0]",
@@ -266,7 +266,7 @@ FAULTS_OF_MODELS = (
     ),
     Fault(
         number=35,
-        what="the index leaves it to FAISS which of equal items are found",
+        what="FAISS decides which of equal items are found",
         where=ItemIndex.search,
         before="_cuts_equals(item_idx, scores, k)",
         after="False",
@@ -276,7 +276,7 @@ FAULTS_OF_MODELS = (
     ),
     Fault(
         number=35,
-        what="the exact search leaves it to a partition which of equal items are found",
+        what="a partial sort decides which of equal items are found",
         where=_best,
         before="columns = np.nonzero(above | (level & (np.cumsum(level, axis=1) <= room)))[1].reshape(len(scores), k)",
         after="columns = np.argpartition(-scores, k - 1, axis=1)[:, :k]",
@@ -298,7 +298,7 @@ FAULTS_OF_MODELS = (
     ),
     Fault(
         number=26,
-        what="baselines list what was rated",
+        what="baselines list rated items",
         where=recommend,
         before="scores[chosen.rows, chosen.item_idx] = -np.inf",
         after="scores[chosen.rows, chosen.item_idx] = 0",
@@ -306,7 +306,7 @@ FAULTS_OF_MODELS = (
     ),
     Fault(
         number=26,
-        what="serving knows only the likes of a user",
+        what="serving filters only the likes of a user",
         where=UserStateStore._logged,
         before="self.ratings[first:last]",
         after='self.ratings[first:last].filter(pl.col("rating") >= 4)',
@@ -322,7 +322,7 @@ FAULTS_OF_MODELS = (
     ),
     Fault(
         number=29,
-        what="parity asks whether an item is a candidate, not where it stands",
+        what="parity checks that an item is a candidate, but not its place",
         where=_Pair._wrong_slots,
         before='slots["item_id"].ne_missing(expected).to_numpy()',
         after="again.ranks == 0",
@@ -330,7 +330,7 @@ FAULTS_OF_MODELS = (
     ),
     Fault(
         number=29,
-        what="parity passes over lists that are too short",
+        what="parity ignores lists that are too short",
         where=_Pair._wrong_lengths,
         before='both["n_shown"] != both["n_offered"]',
         after='both["n_shown"] > both["n_offered"]',
@@ -341,7 +341,7 @@ FAULTS_OF_MODELS = (
     ),
     Fault(
         number=29,
-        what="a rating that arrived late excuses whatever is wrong with the answer",
+        what="a late rating excuses every fault of the answer",
         where=_explained_by_arrivals,
         before='doubtful.join(again.differing(), on="request_id", how="anti")',
         after="doubtful",

@@ -14,7 +14,7 @@ TALLIES = "tests/core/feedback/test_tallies.py"
 FAULTS_OF_SAFETY = (
     Fault(
         number=36,
-        what="a file of the log that holds fewer rows than were acknowledged is read as it is",
+        what="a log file with fewer rows than were acknowledged is read",
         where=readers,
         before="raise LogError(fault)",
         after="pass",
@@ -22,7 +22,7 @@ FAULTS_OF_SAFETY = (
     ),
     Fault(
         number=36,
-        what="the log counts as whole where it holds enough rows, whatever they are",
+        what="the log counts as complete if the number of rows is right, whatever their content",
         where=losses,
         before="short or list(tallies.alterations(path, connection, acknowledged))",
         after="short",
@@ -30,7 +30,7 @@ FAULTS_OF_SAFETY = (
     ),
     Fault(
         number=36,
-        what="rows that a writer adds later are not counted",
+        what="rows of later appends are not added to the tally",
         where=grown,
         before="_rows(connection, name, tallies)",
         after="_rows(connection, name, tallies) if name not in tallies else ()",
@@ -38,7 +38,7 @@ FAULTS_OF_SAFETY = (
     ),
     Fault(
         number=36,
-        what="a writer goes on in a file that has lost rows",
+        what="a writer continues in a file that has lost rows",
         where=_is_short,
         before="any(tallies.shortfalls(path, connection, acknowledged))",
         after="False",
@@ -46,7 +46,7 @@ FAULTS_OF_SAFETY = (
     ),
     Fault(
         number=37,
-        what="the guard of the UI forbids queries to one address, which the router reads in several spellings",
+        what="the UI guard forbids queries to one path, which the router accepts in several spellings",
         where=_unsafe_read,
         before='not _takes_a_query(scope["path"])',
         after='scope["path"].rstrip("/") == GRAPHQL',
@@ -54,7 +54,7 @@ FAULTS_OF_SAFETY = (
     ),
     Fault(
         number=37,
-        what="the guard of the UI lets line ends pass in an address",
+        what="the UI guard accepts line ends in a path",
         where=_wrong_address,
         before='not scope["path"].isprintable()',
         after="False",
@@ -62,7 +62,7 @@ FAULTS_OF_SAFETY = (
     ),
     Fault(
         number=37,
-        what="the guard of the UI looks for a media type anywhere in the header",
+        what="the UI guard looks for a media type anywhere in the header",
         where=_unsafe_post,
         before='media_types == ["application/json"]',
         after='"application/json" in headers.get("content-type", "")',
@@ -70,7 +70,7 @@ FAULTS_OF_SAFETY = (
     ),
     Fault(
         number=38,
-        what="the check of a seal expects that reading fails, and not that sealing again does",
+        what="the check of a seal expects reading to fail, not resealing",
         where=unsealed,
         before="(ValueError, KeyError, TypeError, RecursionError)",
         after="(json.JSONDecodeError, KeyError, TypeError, RecursionError)",
@@ -82,7 +82,7 @@ FAULTS_OF_SAFETY = (
     ),
     Fault(
         number=39,
-        what="what comes out of a gzip is compared with the gzip, not with what the zip around it takes",
+        what="the limit compares the output of a gzip with the gzip, not with the enclosing zip",
         where=Archive.packed_bytes,
         before="self.members[name][0].compress_size",
         after="self.members[name][0].file_size",

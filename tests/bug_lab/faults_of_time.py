@@ -21,7 +21,7 @@ CHAIN = "tests/bug_lab/test_chain.py"
 FAULTS_OF_TIME = (
     Fault(
         number=1,
-        what="a window draws its ratings at random instead of from a period",
+        what="a window samples its ratings at random instead of by time",
         where=_window,
         before='ratings.filter(pl.col("timestamp").is_between(start, end, closed="left"))',
         after="ratings.sample(fraction=0.1, seed=0)",
@@ -29,7 +29,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=1,
-        what="the search for leaks passes over cuts within each user's own life",
+        what="the leak check ignores cuts within each user's own history",
         where=(leaks, "RULES"),
         before='bool((one.cuts["cut"] < one.fit_end).any())',
         after="False",
@@ -37,7 +37,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=2,
-        what="item counts include ratings after the moment asked for",
+        what="item counts include ratings after the query time",
         where=item_features,
         before='ratings.filter(pl.col("timestamp") < as_of)',
         after="ratings",
@@ -48,7 +48,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=2,
-        what="a popularity is of all time, whatever the moment",
+        what="popularity is counted over all time",
         where=item_counts,
         before="by_item.before(item_ids, times)",
         after="by_item.before(item_ids, np.full_like(times, 2**40))",
@@ -59,7 +59,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=2,
-        what="item counts read what later replaced a rating",
+        what="item counts read the rating that later replaced another",
         where=item_features_by_slice,
         before="fit_ratings(ratings, splits, name)",
         after="ratings",
@@ -69,7 +69,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=2,
-        what="user numbers are over the whole life of the user",
+        what="user features are computed over the whole history, later ratings included",
         where=user_features_by_slice,
         before="user_features(known, of_slice(items, name), user_ids, times)",
         after="user_features(ratings, of_slice(items, name), user_ids, times * 0 + 2**40)",
@@ -79,7 +79,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=2,
-        what="candidates and pair features read the whole life of the user",
+        what="candidates and pair features read later ratings of the user",
         where=examples_of_slices,
         before="known_ratings(ratings, splits, name)",
         after='ratings.filter(pl.col("user_id").is_in(splits.users_of(name).tolist()))',
@@ -89,7 +89,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=3,
-        what="known at most in the second of the target, not before it",
+        what="the history includes the second of the target",
         where=known_ratings,
         before='pl.col("timestamp") < pl.col("cut")',
         after='pl.col("timestamp") <= pl.col("cut")',
@@ -100,7 +100,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=3,
-        what="models are fitted on the second of the cut-off",
+        what="models are fitted on ratings in the second of the cut-off",
         where=fit_ratings,
         before='pl.col("timestamp") < splits.fit_end(name)',
         after='pl.col("timestamp") <= splits.fit_end(name)',
@@ -108,7 +108,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=3,
-        what="item counts include the second asked for",
+        what="item counts include the second of the query",
         where=CumulativeCounts.before,
         before='np.searchsorted(self._pairs, codes[order], side="left")',
         after='np.searchsorted(self._pairs, codes[order], side="right")',
@@ -120,7 +120,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=3,
-        what="a request knows the rating of its own second",
+        what="the history of a request includes its own second",
         where=UserStateStore.state_before,
         before="bisect_left(known.ratings, time, key=_time_of)",
         after="bisect_right(known.ratings, time, key=_time_of)",
@@ -132,7 +132,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=3,
-        what="towers are shown the second that they are asked for",
+        what="the input of a training example includes the second of its targets",
         where=temporal,
         before="users.timestamps < users.timestamps[cut][users.rows]",
         after="users.timestamps <= users.timestamps[cut][users.rows]",
@@ -140,7 +140,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=4,
-        what="towers are shown what they are asked for",
+        what="the input of a training example contains its targets",
         where=denoising,
         before="Examples(inputs=_part(users, ~is_hidden), targets=_part(users, is_hidden))",
         after="Examples(inputs=users, targets=_part(users, is_hidden))",
@@ -156,7 +156,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=4,
-        what="the towers of the test window are fitted on its answers",
+        what="the towers of the test window are fitted on its targets",
         where=_Chain.train,
         before="""
             fit_retrieval_model(
@@ -182,7 +182,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=4,
-        what="what a user rates again is a target",
+        what="a re-rated movie is a target",
         where=_slice,
         before='targets = targets.join(known, on=["user_id", "item_id"], how="anti", maintain_order="left")',
         after="",
@@ -190,7 +190,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=5,
-        what="any tower may score the ranker's rows",
+        what="a tower of any slice may score the ranker's rows",
         where=slice_rows,
         before="model.fitted_on != allowed",
         after="not model.fitted_on",
@@ -198,7 +198,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=5,
-        what="the tower that serves proposes for the windows of the past",
+        what="the serving tower generates candidates for past windows",
         where=examples_of_slices,
         before="generator_of(model_of(name), of_slice(features.items, name))",
         after="generator_of(model_of(splits.names[-1]), of_slice(features.items, splits.names[-1]))",
@@ -209,7 +209,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=5,
-        what="the ranker of a window learns from labels of that window and of later ones",
+        what="the ranker of a window is trained on labels of that window and of later ones",
         where=_fitted_at,
         before="examples.known_before(moment)",
         after="examples.rows",
@@ -220,7 +220,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=24,
-        what="negatives carry the numbers of users drawn at random",
+        what="negatives have features of random users",
         where=slice_rows,
         before="""
             labelled = candidate_rows(inputs).join(liked, on=["user_id", "item_id"], how="left", maintain_order="left")
@@ -237,7 +237,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=25,
-        what="the baselines are tuned with the test's targets at hand",
+        what="the baselines are tuned with access to the test's targets",
         where=baselines,
         before='Splits.load(run.folder("splits"))',
         after='Splits.load(run.folder("splits"), with_test_targets=True)',
@@ -245,7 +245,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=25,
-        what="whoever reads the slices reads the test's targets",
+        what="loading the slices loads the test's targets",
         where=Splits.load,
         before="with_test_targets",
         after="True",
@@ -253,7 +253,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=25,
-        what="the test helps to choose how much of retrieval's score is added",
+        what="the test window influences the weight of retrieval's score",
         where=_settled,
         before="window != TEST",
         after="True",
@@ -261,7 +261,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=30,
-        what="an item that nobody had rated yet is a negative",
+        what="an item without ratings at the time is a negative",
         where=full_softmax,
         before="examples.first_rated_at is not None",
         after="examples.first_rated_at is not None and not len(items)",
@@ -269,7 +269,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=30,
-        what="an item that nobody had rated yet is drawn as a negative",
+        what="an item without ratings at the time is drawn as a negative",
         where=sampled_scores,
         before="negatives.is_own | not_yet_rated",
         after="negatives.is_own",
@@ -277,7 +277,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=30,
-        what="an item that nobody had rated yet is a candidate",
+        what="an item without ratings at the time is a candidate",
         where=find_candidates,
         before="np.zeros(n_items, dtype=np.bool_) if first_ratings is None else first_ratings.is_not_yet_rated(row)",
         after="np.zeros(n_items, dtype=np.bool_)",
@@ -285,7 +285,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=3,
-        what="what is shown in the second of a request counts as shown before it",
+        what="an impression in the second of a request counts as earlier",
         where=TimedItemLog.before,
         before="self._place(user_ids, times)",
         after="self._place(user_ids, times + 1)",
@@ -304,7 +304,7 @@ FAULTS_OF_TIME = (
     ),
     Fault(
         number=31,
-        what="the ranker that serves stops learning before the test",
+        what="the serving ranker is not trained on the test window",
         where=fit_rankers,
         before="examples.last_known_at",
         after="examples.start_of(windows[-1])",

@@ -1,7 +1,7 @@
-"""The table of docs/bug_lab.md, as the faults are declared.
+"""Write the table of docs/bug_lab.md from the declared faults.
 
 Usage:
-    python -m tests.bug_lab.page  # write it anew
+    python -m tests.bug_lab.page  # write it
 """
 
 from benchmarks.generated import settle, text_table, written
@@ -29,7 +29,7 @@ def table() -> str:
         ]
         for fault in FAULTS
     ]
-    return text_table(["number", "pitfall", "fault injected", "test that goes red"], rows)
+    return text_table(["number", "pitfall", "injected fault", "test that fails"], rows)
 
 
 def function_of(test: str) -> str:
