@@ -18,7 +18,7 @@ from benchmarks.development import KEYS, development_questions, difference, luck
 from benchmarks.seeds import Tables
 from recsys_assets.resources import lake_root
 from recsys_core.evaluation.accuracy import per_user_metrics
-from recsys_core.evaluation.lists import lists_table, of_window
+from recsys_core.evaluation.protocols import lists_table, of_window
 from recsys_core.features.tables import of_slice
 from recsys_core.lake.store import Lake
 from recsys_core.markdown import markdown_table

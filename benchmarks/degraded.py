@@ -20,7 +20,7 @@ from benchmarks.development import Exam, difference, luck, signed
 from recsys_assets.resources import lake_root
 from recsys_core.arrays import Float32s
 from recsys_core.evaluation.accuracy import per_user_metrics
-from recsys_core.evaluation.lists import lists_table, of_window
+from recsys_core.evaluation.protocols import lists_table, of_window
 from recsys_core.features.registry import names_of
 from recsys_core.features.tables import item_features
 from recsys_core.lake.store import Lake

@@ -24,7 +24,7 @@ import polars as pl
 from benchmarks.development import Exam, difference, luck, signed
 from recsys_assets.resources import lake_root
 from recsys_core.evaluation.accuracy import per_user_metrics
-from recsys_core.evaluation.lists import lists_table
+from recsys_core.evaluation.protocols import lists_table
 from recsys_core.features.content import genre_matrix
 from recsys_core.lake.store import Lake
 from recsys_core.markdown import markdown_table

@@ -19,7 +19,7 @@ import polars as pl
 from recsys_assets.resources import lake_root
 from recsys_core.data.splits import TEST, Splits
 from recsys_core.evaluation.accuracy import HEADLINE, HEADLINE_METRICS
-from recsys_core.evaluation.baselines.lists import BaselineLists
+from recsys_core.evaluation.baselines.tuning import BaselineLists
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.end_to_end import SystemInputs, evaluate_end_to_end
 from recsys_core.evaluation.report import ALL_WINDOWS, DEVELOPMENT, OURS, RETRIEVAL_ONLY

@@ -27,8 +27,8 @@ from recsys_core.evaluation.baselines.popularity import fit_popularity
 from recsys_core.evaluation.baselines.scorer import recommend
 from recsys_core.evaluation.protocols import FROZEN, Examination
 from recsys_core.features.tables import item_features
+from recsys_core.metrics.ranked_lists import hits_of
 from recsys_core.metrics.ranking import recall_at_k
-from recsys_core.metrics.relevance import hits_of
 from recsys_core.retrieval.candidates import find_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.index import ExactSearch

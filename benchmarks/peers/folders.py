@@ -18,7 +18,7 @@ from recsys_core.data.histories import Catalogue, Histories, catalogue_of, histo
 from recsys_core.data.movielens.sources import source_version
 from recsys_core.data.schemas import RATINGS_COLUMNS
 from recsys_core.errors import DataError
-from recsys_core.evaluation.lists import RANKED_LISTS
+from recsys_core.evaluation.protocols import RANKED_LISTS
 
 TUNING = "tune"
 

@@ -14,8 +14,8 @@ from benchmarks.peers.folders import TUNING, Known, known_of, targets_of, tuning
 from recsys_core.errors import DataError
 from recsys_core.evaluation.accuracy import HEADLINE, per_user_metrics
 from recsys_core.evaluation.baselines.scorer import recommend
-from recsys_core.evaluation.lists import lists_table
-from recsys_core.metrics.ordering import tie_break_order
+from recsys_core.evaluation.protocols import lists_table
+from recsys_core.metrics.ranked_lists import tie_break_order
 
 logger = logging.getLogger(__name__)
 

@@ -40,7 +40,7 @@ def baselines(context: dg.AssetExecutionContext, config: BaselinesRun, lake: Lak
     the settings that were tried.
     """
     from recsys_core.data.splits import Splits
-    from recsys_core.evaluation.baselines.lists import baseline_lists
+    from recsys_core.evaluation.baselines.tuning import baseline_lists
 
     run = AssetRun(context, lake, config)
     made = baseline_lists(run.table("ratings", "every_rating"), Splits.load(run.folder("splits")), config)
@@ -64,7 +64,7 @@ def eval_report(context: dg.AssetExecutionContext, config: EvalReportRun, lake: 
     from functools import partial
 
     from recsys_core.data.splits import NOW, Splits
-    from recsys_core.evaluation.baselines.lists import BaselineLists
+    from recsys_core.evaluation.baselines.tuning import BaselineLists
     from recsys_core.evaluation.end_to_end import SystemInputs, evaluate_end_to_end
     from recsys_core.ranking.rankers import load_window_ranker
     from recsys_core.retrieval.config import IndexConfig

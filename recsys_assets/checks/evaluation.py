@@ -42,10 +42,10 @@ def no_slice_is_served_worse_than_by_popularity(lake: LakeResource) -> dg.AssetC
 
     A good mean can hide those whom it fails. It only warns: parts are small, and each is judged by its mean.
     """
-    from recsys_core.evaluation.gates import worst_slice
+    from recsys_core.evaluation.gates import worst_segment
     from recsys_core.evaluation.report import POPULARITY, EvalReport
 
-    worst = worst_slice(EvalReport.load(lake.store.open("eval_report")), POPULARITY)
+    worst = worst_segment(EvalReport.load(lake.store.open("eval_report")), POPULARITY)
     return dg.AssetCheckResult(
         passed=worst is not None and worst.lead >= 0,
         severity=dg.AssetCheckSeverity.WARN,

@@ -11,7 +11,7 @@ from recsys_assets.metadata.tables import Lineage, Metadata, columns_on_demand, 
 if TYPE_CHECKING:  # these pull in torch, faiss and xgboost, which must not slow the loading of definitions
     from matplotlib.axes import Axes
 
-    from recsys_core.evaluation.baselines.lists import BaselineLists
+    from recsys_core.evaluation.baselines.tuning import BaselineLists
     from recsys_core.evaluation.report import EvalReport
 
 BASELINES_LINEAGE: Lineage = {"user_id": ("splits.users.user_id",), "item_id": ("ratings.item_id",)}
@@ -75,10 +75,10 @@ def eval_metadata(report: "EvalReport") -> Metadata:
         "funnel_picture": picture(
             bars(report.funnel["fate"].to_list(), report.funnel["share"].to_list(), "share of held-out likes")
         ),
-        "beyond_accuracy": dg.MetadataValue.md(rendering.breadth_table(report)),
-        "user_slices": dg.MetadataValue.md(rendering.slices_table(report, OURS)),
+        "beyond_accuracy": dg.MetadataValue.md(rendering.beyond_accuracy_table(report)),
+        "user_slices": dg.MetadataValue.md(rendering.segments_table(report, OURS)),
         "ndcg_by_slice": _by_slice(report.user_slices.filter(model=OURS)),
-        "item_slices": dg.MetadataValue.md(rendering.item_slices_table(report)),
+        "item_slices": dg.MetadataValue.md(rendering.item_segments_table(report)),
         **columns_on_demand(_tables(report)),
     }
 

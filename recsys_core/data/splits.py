@@ -26,7 +26,7 @@ from recsys_core.arrays import Int64s
 from recsys_core.data.config import HoldoutsConfig, SplitsConfig
 from recsys_core.data.schemas import LIKED, RATINGS_COLUMNS
 from recsys_core.errors import DataError
-from recsys_core.metrics.relevance import ItemSets
+from recsys_core.metrics.ranked_lists import ItemSets
 from recsys_core.tables import read_table, write_table
 
 TEST = "test"

@@ -8,13 +8,13 @@ import polars as pl
 from recsys_core.arrays import Int64s
 from recsys_core.data.splits import relevant_items
 from recsys_core.evaluation.config import EvaluationConfig
-from recsys_core.evaluation.lists import lists_array
+from recsys_core.evaluation.protocols import lists_array
 from recsys_core.metrics import ranking
-from recsys_core.metrics.relevance import Counts, Hits, PerUser, hits_of
+from recsys_core.metrics.ranked_lists import Hits, PerUser, hits_of
 from recsys_core.metrics.uncertainty import Estimate, bootstrap_means, paired_difference, paired_ratio
 from recsys_core.seeding import child
 
-Metric = Callable[[Hits, Counts], PerUser]
+Metric = Callable[[Hits, Int64s], PerUser]
 
 MAP: Metric = ranking.average_precision_at_k
 

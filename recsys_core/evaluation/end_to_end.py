@@ -7,7 +7,7 @@ from functools import partial
 import polars as pl
 
 from recsys_core.data.splits import Splits, fit_ratings
-from recsys_core.evaluation.baselines.lists import BaselineLists
+from recsys_core.evaluation.baselines.tuning import BaselineLists
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.funnel import Stages
 from recsys_core.evaluation.protocols import Examination, Questions
@@ -24,7 +24,7 @@ from recsys_core.retrieval.config import IndexConfig
 
 @dataclass(frozen=True, kw_only=True)
 class SystemInputs:
-    """Every part of the system as of every window, and what it faces."""
+    """Every part of the system as of every window, and the questions of the windows."""
 
     ratings: pl.DataFrame  # RATINGS columns, every rating that was ever given
     splits: Splits  # with the test's targets
@@ -37,7 +37,7 @@ class SystemInputs:
 
 
 def evaluate_end_to_end(inputs: SystemInputs, config: EvaluationConfig) -> EvalReport:
-    """Answer every user of every window that examines, as serving would have, and judge the answers."""
+    """Answer every user of every evaluation window as serving would have, and evaluate the answers."""
     examination = Examination.of(inputs.ratings, inputs.splits)
     tasks = [partial(_answers_of, inputs, examination, name) for name in examination.slices]
     answered = [one for answers in run_in_parallel(tasks, at_once=2) for one in answers]

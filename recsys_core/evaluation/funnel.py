@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from recsys_core.data.histories import Catalogue, Histories
-from recsys_core.evaluation.lists import lists_table
-from recsys_core.metrics.relevance import RankedLists
+from recsys_core.evaluation.protocols import lists_table
+from recsys_core.metrics.ranked_lists import RankedLists
 
 FATES = (
     "not in the catalogue",

@@ -17,7 +17,7 @@ def beats(report: EvalReport, other: str) -> bool:
 
 
 def funnel_is_whole(report: EvalReport) -> bool:
-    """Whether every target that the metrics count has exactly one fate."""
+    """Whether every target that the metrics count has exactly one fate in the funnel."""
     n_targets = int(report.per_user.filter(model=OURS, window=TEST, protocol=REFITTED)["n_targets"].sum())
     return (
         n_targets == report.fates.height == report.fates.select("user_id", "item_id").n_unique()
@@ -27,7 +27,7 @@ def funnel_is_whole(report: EvalReport) -> bool:
 
 
 def denominators_agree(report: EvalReport) -> bool:
-    """Whether every model was averaged over all users with targets: no model may drop users whom it serves badly.
+    """Whether every model was averaged over all users with targets, so that no model drops users it serves badly.
 
     Checked for every protocol and window, and for the pools, in which a user counts once for each window.
     """
@@ -41,7 +41,7 @@ def denominators_agree(report: EvalReport) -> bool:
 
 
 def missing_baselines(report: EvalReport) -> AbstractSet[str]:
-    """Baselines that are missing from a window of the report: without its strongest rival, any model leads."""
+    """Baselines that are missing from a window of the report: without its strongest rival, any model would lead."""
     places = pl.struct("protocol", "window")
     counted = report.summary.group_by("model").agg(n=places.n_unique())
     everywhere = counted.filter(pl.col("n") == report.summary.select(places.n_unique()).item())
@@ -49,19 +49,19 @@ def missing_baselines(report: EvalReport) -> AbstractSet[str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SliceLead:
-    """Our mean minus that of another model over a part of the users."""
+class SegmentLead:
+    """Our mean minus that of another model over a segment of the users."""
 
     name: str
     lead: float
     n: int
 
 
-def worst_slice(report: EvalReport, other: str) -> SliceLead | None:
-    """The part of the users with our smallest lead over another model, of those with enough users to tell.
+def worst_segment(report: EvalReport, other: str) -> SegmentLead | None:
+    """The segment with our smallest lead over another model, among segments with enough users.
 
-    None where no part has enough users, or the other model is not in the report. Both means are over the same users;
-    an interval is not asked for, since a part has too few users to be sure of anything but a warning.
+    None where no segment has enough users, or the other model is not in the report. Both means are over the same users.
+    There is no interval, because a segment has too few users for more than a warning.
     """
     means = report.user_slices.filter(pl.col("mean").is_not_nan()).select("model", "dimension", "slice", "mean", "n")
     both = means.filter(model=OURS).join(means.filter(model=other), on=["dimension", "slice"], suffix="_other")
@@ -69,4 +69,4 @@ def worst_slice(report: EvalReport, other: str) -> SliceLead | None:
         return None
     leads = both.with_columns(lead=pl.col("mean") - pl.col("mean_other")).sort("lead", "dimension", "slice")
     row = leads.row(0, named=True)
-    return SliceLead(name=f"{row['dimension']}: {row['slice']}", lead=row["lead"], n=row["n"])
+    return SegmentLead(name=f"{row['dimension']}: {row['slice']}", lead=row["lead"], n=row["n"])

@@ -1,16 +1,24 @@
-"""Protocols: the users of a window, and the age of the models that answer them."""
+"""Protocols: the questions of each window, and ranked lists as tables, the format in which every model answers.
+
+A protocol says which users are asked, and how old the models are that answer them.
+"""
 
 from dataclasses import dataclass
 
+import numpy as np
+import pandera.polars as pa
 import polars as pl
 
+from recsys_core.arrays import Int64s
+from recsys_core.data.histories import Catalogue
 from recsys_core.data.splits import Splits, known_ratings, newcomers
+from recsys_core.metrics.ranked_lists import RankedLists, lists_for, refuse_repeats
 
 REFITTED = "refitted"
-"""Each user is answered by models of the step that the question falls into: what a system in use gives."""
+"""Each user is answered by models of the step that the question falls into, as in a system in use."""
 
 FROZEN = "frozen"
-"""Each user is answered by the models that were there when the window began."""
+"""Each user is answered by the models that existed when the window began."""
 
 NEWCOMERS = "newcomers"
 """Users at their first second, without any history, answered by models of the step."""
@@ -24,8 +32,8 @@ class Questions:
 
     Attributes:
         protocol: one of PROTOCOLS.
-        window: that examines.
-        known: RATINGS columns: all that is known of each user when asked.
+        window: the evaluation window.
+        known: RATINGS columns: all ratings of each user that are known when the user asks.
         requests: user_id, requested_at (seconds UTC), sorted by user_id.
         targets: RATINGS columns: liked items to be found.
     """
@@ -39,7 +47,7 @@ class Questions:
 
 @dataclass(frozen=True, kw_only=True)
 class Examination:
-    """All windows that examine, with their users and newcomers."""
+    """All evaluation windows, with their users and newcomers."""
 
     ratings: pl.DataFrame  # RATINGS columns, every rating that was ever given
     splits: Splits
@@ -52,7 +60,7 @@ class Examination:
 
     @property
     def slices(self) -> list[str]:
-        """The slices whose models are examined, the earliest first."""
+        """The slices whose models are evaluated, the earliest first."""
         return self.splits.evaluation_slices
 
     def questions(self, name: str) -> list[Questions]:
@@ -77,3 +85,69 @@ class Examination:
             requests=pl.concat([splits.requests(name) for name in asking]).sort("user_id"),
             targets=splits.targets.filter(is_own).drop("slice"),
         )
+
+
+RANKED_LISTS_COLUMNS: dict[str, pl.DataType] = {
+    "model": pl.String(),
+    "user_id": pl.Int64(),
+    "item_id": pl.Int64(),
+    "rank": pl.Int64(),
+}
+
+RANKED_LISTS = pa.DataFrameSchema(
+    {
+        "model": pa.Column(pl.String, description="The model."),
+        "user_id": pa.Column(pl.Int64, description="The user of the list."),
+        "item_id": pa.Column(pl.Int64, description="The recommended item."),
+        "rank": pa.Column(pl.Int64, pa.Check.ge(1), description="The place in the list, from 1."),
+    },
+    name="ranked_lists",
+    strict=True,
+    ordered=True,
+    unique=["model", "user_id", "item_id"],
+)
+"""One row per (model, user, item): its place in the user's list, from 1."""
+
+
+def lists_table(model: str, user_ids: Int64s, item_idx: RankedLists, catalogue: Catalogue) -> pl.DataFrame:
+    """RANKED_LISTS of one model.
+
+    Repeats are looked for in the arrays and not by the schema, because such a table is made for every model, protocol
+    and step, and the schema takes ten times as long.
+
+    Args:
+        model: its name in every report.
+        user_ids: (n_users,).
+        item_idx: (n_users, k), best first, -1 where a list has ended.
+        catalogue: translates item_idx to ids.
+
+    Raises:
+        DataError: an item appears twice in a list.
+    """
+    refuse_repeats(item_idx)
+    n_users, k = item_idx.shape
+    present = (item_idx >= 0).ravel()
+    return pl.DataFrame(
+        {
+            "user_id": np.repeat(user_ids, k)[present],
+            "item_id": catalogue.item_ids[item_idx.ravel()[present]],
+            "rank": np.tile(np.arange(1, k + 1), n_users)[present],
+        }
+    ).select(pl.lit(model).alias("model"), pl.all())
+
+
+def of_window(questions: Questions, table: pl.DataFrame) -> pl.DataFrame:
+    """A table with the protocol and the window of some questions in front."""
+    return table.select(
+        pl.lit(questions.protocol).alias("protocol"), pl.lit(questions.window).alias("window"), pl.all()
+    )
+
+
+def lists_array(table: pl.DataFrame, user_ids: Int64s) -> RankedLists:
+    """(n_users, k) item ids of one model's lists, best first; a user without a list gets an empty one (all -1)."""
+    listed = table["user_id"].unique().sort().to_numpy()
+    array = np.full((len(listed), int(table["rank"].max() or 0)), -1, dtype=np.int64)  # type: ignore[arg-type]
+    array[np.searchsorted(listed, table["user_id"].to_numpy()), table["rank"].to_numpy() - 1] = table[
+        "item_id"
+    ].to_numpy()
+    return lists_for(user_ids, listed, array)

@@ -13,7 +13,7 @@ Cells = tuple[list[str], list[list[str]]]
 """The header of a table, and its rows."""
 
 LONGEST_BAR = 8
-"""Characters of the best model's bar: what the UI has room for."""
+"""Characters of the best model's bar, as many as the UI has room for."""
 
 BLOCKS = ["", *map(chr, range(0x258F, 0x2587, -1))]
 """None to eight eighths of a block."""
@@ -105,14 +105,14 @@ def funnel_table(report: EvalReport) -> str:
     return markdown_table(["fate of a held-out like", "likes", "share"], rows)
 
 
-def breadth_table(report: EvalReport) -> str:
+def beyond_accuracy_table(report: EvalReport) -> str:
     """Beyond accuracy, a column per metric."""
     wide = report.breadth.pivot("metric", index="model", values="value")
     rows = [[str(row[0]), *(f"{value:.3f}" for value in row[1:])] for row in wide.iter_rows()]
     return markdown_table(wide.columns, rows)
 
 
-def slices_table(report: EvalReport, model: str) -> str:
+def segments_table(report: EvalReport, model: str) -> str:
     """One model's headline metric for each part of the users."""
     rows = []
     for row in report.user_slices.filter(model=model).iter_rows(named=True):
@@ -122,7 +122,7 @@ def slices_table(report: EvalReport, model: str) -> str:
     return markdown_table(["users", "n", "NDCG@10"], rows)
 
 
-def item_slices_table(report: EvalReport) -> str:
+def item_segments_table(report: EvalReport) -> str:
     """Each model's recall, in a short and in a long list, of targets by how often their item had been rated."""
     named = report.item_slices.with_columns(column=pl.format("{} (n={})", "slice", "n"))
     wide = named.pivot("column", index=["model", "k"], values="recall")

@@ -1,4 +1,4 @@
-"""The evaluation report: every table of it, made once and kept, values per user included."""
+"""The evaluation report: all its tables, including the metrics of every user."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,25 +13,24 @@ from recsys_core.evaluation.accuracy import COMPARED, HEADLINE, HEADLINE_METRICS
 from recsys_core.evaluation.beyond_accuracy import Audience, beyond_accuracy
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.funnel import Stages, fates, funnel
-from recsys_core.evaluation.lists import lists_table, of_window
-from recsys_core.evaluation.protocols import FROZEN, REFITTED, Questions
-from recsys_core.evaluation.slices import banded, metric_by_slice, recall_by_item_band, user_slices
+from recsys_core.evaluation.protocols import FROZEN, REFITTED, Questions, lists_table, of_window
+from recsys_core.evaluation.segments import banded, metric_by_segment, recall_by_item_band, user_segments
 from recsys_core.tables import load_tables, save_tables
 
 OURS = "two-stage"
 """Our system in every table: retrieval, then ranking."""
 
 POPULARITY = "popularity"
-"""The baseline that every model must beat first."""
+"""The baseline that every model must beat."""
 
 RETRIEVAL_ONLY = "two-tower"
-"""The order of retrieval alone, which ranking has to improve."""
+"""The order of retrieval alone, which ranking must improve."""
 
 LONG = 100
-"""Places of a long list: the reach of a better ranker over the same candidates."""
+"""Places of a long list: how far a better ranker could reach over the same candidates."""
 
 ALL_WINDOWS, DEVELOPMENT = "all windows", "development"
-"""Pooled rows: over all windows that examine, and over those that settings are chosen on."""
+"""Pools: all evaluation windows, and the windows on which settings are chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +48,7 @@ class EvalReport:
     """All tables of the report; the functions that make them document their columns.
 
     Accuracy covers every protocol and window, and pools of windows. The funnel and the metrics beyond accuracy cover
-    the test window, refitted; slices of users and of items are pooled over all windows, refitted.
+    the test window, refitted; segments of users and of items are pooled over all windows, refitted.
     """
 
     per_user: pl.DataFrame  # protocol, window, accuracy.per_user_metrics
@@ -58,8 +57,8 @@ class EvalReport:
     fates: pl.DataFrame  # funnel.fates
     funnel: pl.DataFrame  # funnel.funnel
     breadth: pl.DataFrame  # beyond_accuracy
-    user_slices: pl.DataFrame  # slices.metric_by_slice
-    item_slices: pl.DataFrame  # slices.recall_by_item_band
+    user_slices: pl.DataFrame  # segments.metric_by_segment
+    item_slices: pl.DataFrame  # segments.recall_by_item_band
 
     def save(self, folder: Path) -> None:
         """Write one Parquet file per table."""
@@ -85,11 +84,11 @@ class EvalReport:
         return [model for model in self.best_first() if model not in (OURS, RETRIEVAL_ONLY)]
 
     def evaluation_windows(self) -> list[str]:
-        """The windows that examined, the earliest first."""
+        """The evaluation windows, the earliest first."""
         return self.per_user.filter(protocol=REFITTED)["window"].unique(maintain_order=True).to_list()
 
     def headline(self) -> dict[str, float | int]:
-        """The figures worth following from run to run, pooled over all windows; those of the test are named so."""
+        """The figures to follow from run to run, pooled over all windows; those of the test have it in their name."""
         lead, low, high = self.lead_over(POPULARITY)
         means = {metric: self.mean(OURS, metric) for metric in HEADLINE_METRICS}
         return {
@@ -114,10 +113,10 @@ class EvalReport:
 
 
 def evaluate(answered: Sequence[Answered], baselines: pl.DataFrame, config: EvaluationConfig) -> EvalReport:
-    """Judge our lists and the baselines' by one protocol after the other.
+    """Evaluate our lists and those of the baselines by one protocol after the other.
 
     Args:
-        answered: what ours answered, of every slice that examines.
+        answered: the answers of our models, of every evaluation slice.
         baselines: protocol, window, RANKED_LISTS of the tuned baselines for the same users.
         config: k, draws and seed.
     """
@@ -136,7 +135,7 @@ def evaluate(answered: Sequence[Answered], baselines: pl.DataFrame, config: Eval
         fates=target_fates,
         funnel=funnel(target_fates),
         breadth=beyond_accuracy(test_lists, _audience(tested), config.k),
-        user_slices=metric_by_slice(per_user.filter(protocol=REFITTED), _user_slices(refitted), HEADLINE, config),
+        user_slices=metric_by_segment(per_user.filter(protocol=REFITTED), _user_segments(refitted), HEADLINE, config),
         item_slices=recall_by_item_band(lists.filter(protocol=REFITTED), bands, (config.k, LONG)),
     )
 
@@ -174,10 +173,10 @@ def _per_user(lists: pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(tables)
 
 
-def _user_slices(answered: Sequence[Answered]) -> pl.DataFrame:
+def _user_segments(answered: Sequence[Answered]) -> pl.DataFrame:
     return pl.concat(
         [
-            user_slices(one.stages.users, one.trained_users).select(
+            user_segments(one.stages.users, one.trained_users).select(
                 pl.lit(one.questions.window).alias("window"), pl.all()
             )
             for one in answered

@@ -5,8 +5,7 @@ import polars as pl
 
 from recsys_core.evaluation.accuracy import METRICS
 from recsys_core.evaluation.funnel import FATES
-from recsys_core.evaluation.lists import RANKED_LISTS
-from recsys_core.evaluation.protocols import PROTOCOLS
+from recsys_core.evaluation.protocols import PROTOCOLS, RANKED_LISTS
 
 _SHARE = pa.Check.in_range(0, 1)
 _MODEL = pa.Column(pl.String, description="Who handed in the lists: ours, its first stage alone, or a baseline.")

@@ -1,7 +1,8 @@
-"""What the lists look like, whether or not they hit: coverage, exposure, novelty, diversity.
+"""Properties of lists other than accuracy: coverage, exposure, novelty, diversity, and genre calibration.
 
-Read beside accuracy, never alone: random lists win most of these. Every function takes ranked lists (see `relevance`);
-how well a list fits the taste of its user is in `calibration`.
+Read these beside accuracy, never alone: random lists win most of them. Every function takes ranked lists (see
+`ranked_lists`). Genre calibration compares the mix of genres in a list with that in its user's history: each is turned
+into shares of classes (`class_shares`), then compared (`miscalibration`).
 
 Edges: a place after the end of a list (-1) is not counted; a user with an empty list is NaN.
 """
@@ -12,14 +13,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from recsys_core.metrics.relevance import Counts, PerUser, RankedLists
+from recsys_core.arrays import Int64s
+from recsys_core.metrics.ranked_lists import ItemSets, PerUser, RankedLists
 
 ItemClasses = npt.NDArray[np.float32]
 """(n_items, n_classes): how much of an item belongs to each class, such as 0 or 1 per genre."""
 
 
 def catalogue_coverage(ranked: RankedLists, n_items: int) -> float:
-    """Share of the catalogue that stands in at least one user's list.
+    """Share of the catalogue that appears in at least one user's list.
 
     It grows with the number of users and with k: compare only at equal numbers of both. NaN for an empty catalogue.
 
@@ -50,7 +52,7 @@ def gini_of_exposure(ranked: RankedLists, n_items: int) -> float:
     return float(weights @ exposure / (n_items * total)) if total else np.nan
 
 
-def novelty(ranked: RankedLists, item_counts: Counts, n_users: int) -> PerUser:
+def novelty(ranked: RankedLists, item_counts: Int64s, n_users: int) -> PerUser:
     """Mean self-information, in bits, of the recommended items: how unlikely is it that the user knows them?
 
     -log2(share), where share is the part of the training users who met the item. An item that nobody met would be
@@ -72,7 +74,7 @@ def novelty(ranked: RankedLists, item_counts: Counts, n_users: int) -> PerUser:
     return mean_over_list(ranked, -np.log2(np.maximum(item_counts, 1) / n_users))
 
 
-def popularity_percentile(ranked: RankedLists, item_counts: Counts) -> PerUser:
+def popularity_percentile(ranked: RankedLists, item_counts: Int64s) -> PerUser:
     """Mean popularity percentile of the recommended items: near 1 for the hits of the day, near 0 for the tail.
 
     An item's percentile is (rank - 1/2) / n_items by rising training count; tied items share their mean rank.
@@ -140,6 +142,73 @@ def mean_over_list(ranked: RankedLists, item_values: npt.NDArray[np.float64]) ->
     return total / np.where(n_listed > 0, n_listed, np.nan)
 
 
-def _exposure(ranked: RankedLists, n_items: int) -> Counts:
+def _exposure(ranked: RankedLists, n_items: int) -> Int64s:
     """(n_items,) how often each item stands in a list."""
     return np.bincount(ranked[ranked >= 0], minlength=n_items)
+
+
+ClassShares = npt.NDArray[np.float64]
+"""(n_users, n_classes): shares that sum to 1; NaN for a user of whom no class is known."""
+
+
+def listed_sets(ranked: RankedLists) -> ItemSets:
+    """The items of each ranked list as sets, for `class_shares`.
+
+    >>> listed_sets(np.array([[4, -1], [2, 3]])).offsets
+    array([0, 1, 3])
+    """
+    listed = ranked >= 0
+    offsets = np.concatenate([[0], np.cumsum(listed.sum(axis=1))])
+    return ItemSets(offsets=offsets.astype(np.int64), items=ranked[listed])
+
+
+def class_shares(sets: ItemSets, item_classes: ItemClasses) -> ClassShares:
+    """The share of each class among each user's items.
+
+    Each item counts as one, split over its classes: p(c | u) = mean over u's items i of p(c | i). Items without a class
+    and items outside the catalogue are left out.
+
+    Args:
+        sets: n_users sets of items, such as histories or `listed_sets`.
+        item_classes: (n_items, n_classes), at least 0.
+
+    Source: Steck (2018), doi:10.1145/3240323.3240372, equations 2 and 3 with equal weights.
+
+    >>> from recsys_core.metrics.ranked_lists import sets_of
+    >>> class_shares(sets_of([[0, 1], []]), np.array([[1, 1], [1, 0]], dtype=np.float32))
+    array([[0.75, 0.25],
+           [ nan,  nan]])
+    """
+    size = item_classes.sum(axis=1, keepdims=True, dtype=np.float64)  # (n_items, 1)
+    of_item = np.divide(item_classes, size, out=np.zeros(item_classes.shape), where=size > 0)
+    totals = np.zeros((sets.n_users, item_classes.shape[1]))
+    known = sets.items >= 0
+    np.add.at(totals, sets.rows[known], of_item[sets.items[known]])
+    n_known = totals.sum(axis=1, keepdims=True)
+    return totals / np.where(n_known > 0, n_known, np.nan)
+
+
+def miscalibration(taste: ClassShares, shown: ClassShares, *, smoothing: float = 0.01) -> PerUser:
+    """Divergence of each list from its user's taste: KL(p || q~), in nats; 0 is perfectly calibrated.
+
+    p is the taste and q~ = (1 - a) q + a p the smoothed list, without which one class that is missing from the list
+    would make the divergence infinite. KL = sum over classes of p ln(p / q~), where 0 ln 0 = 0.
+
+    Args:
+        taste: (n_users, n_classes) of the history.
+        shown: (n_users, n_classes) of the list.
+        smoothing: a, in (0, 1).
+
+    Returns:
+        (n_users,) in [0, -ln a]; NaN where the taste or the list is unknown.
+
+    Source: Steck (2018), doi:10.1145/3240323.3240372, equations 4 and 5, with his a = 0.01.
+
+    >>> taste = np.array([[0.5, 0.5], [0.7, 0.3]])
+    >>> miscalibration(taste, np.array([[0.5, 0.5], [1.0, 0.0]])).round(3)
+    array([0.   , 1.134])
+    """
+    smoothed = (1 - smoothing) * shown + smoothing * taste
+    ratio = np.divide(taste, smoothed, out=np.ones_like(taste), where=taste != 0)  # NaN passes through
+    divergence: PerUser = (taste * np.log(ratio)).sum(axis=1)
+    return np.maximum(divergence, 0.0)  # rounding may leave -1e-17 where the two are equal

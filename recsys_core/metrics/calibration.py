@@ -1,77 +1,81 @@
-"""Calibration of a list: how well it mirrors the mix of genres in its user's history.
+"""Calibration of probabilities: scores of forecasts against outcomes.
 
-A user's taste and a user's list are each turned into shares of classes (`class_shares`), then compared
-(`miscalibration`).
+A forecast is *calibrated* when 12 % of the cases with a forecast of 12 % come true, and *sharp* when forecasts differ
+between cases. Calibration error measures only the first: the constant base rate passes it. Brier score and log loss
+measure both. The genre mix of a list, also called calibration, is in `beyond_accuracy`.
 """
 
 import numpy as np
 import numpy.typing as npt
 
-from recsys_core.metrics.beyond_accuracy import ItemClasses
-from recsys_core.metrics.relevance import ItemSets, PerUser, RankedLists
+from recsys_core.arrays import Int64s
 
-ClassShares = npt.NDArray[np.float64]
-"""(n_users, n_classes): shares that sum to 1; NaN for a user of whom no class is known."""
+Probabilities = npt.NDArray[np.float64]
+"""(n,) stated probabilities, in [0, 1]."""
+
+Outcomes = npt.NDArray[np.bool_]
+"""(n,) whether each case came true."""
 
 
-def listed_sets(ranked: RankedLists) -> ItemSets:
-    """The items of each ranked list as sets, for `class_shares`.
+def brier_score(predicted: Probabilities, observed: Outcomes) -> float:
+    """Mean squared distance from the outcomes: mean of (p - y)^2, in [0, 1]; 0 is perfect. NaN without cases.
 
-    >>> listed_sets(np.array([[4, -1], [2, 3]])).offsets
-    array([0, 1, 3])
+    The constant base rate q scores q (1 - q), which is small where q is small: compare with that value.
+
+    Source: Brier (1950), doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2, halved as is usual for two outcomes.
+
+    >>> round(brier_score(np.array([0.9, 0.2]), np.array([True, False])), 4)
+    0.025
     """
-    listed = ranked >= 0
-    offsets = np.concatenate([[0], np.cumsum(listed.sum(axis=1))])
-    return ItemSets(offsets=offsets.astype(np.int64), items=ranked[listed])
+    return float(np.square(predicted - observed).mean()) if len(predicted) else np.nan
 
 
-def class_shares(sets: ItemSets, item_classes: ItemClasses) -> ClassShares:
-    """What share of each user's items belongs to each class.
+def log_loss(predicted: Probabilities, observed: Outcomes) -> float:
+    """Mean negative log probability of the outcomes, in nats; 0 is perfect. NaN without cases.
 
-    Each item counts as one, split over its classes: p(c | u) = mean over u's items i of p(c | i). Items without a class
-    and items outside the catalogue are left out.
+    Infinite where an outcome had probability 0: probabilities are not clipped.
 
-    Args:
-        sets: n_users sets of items, such as histories or `listed_sets`.
-        item_classes: (n_items, n_classes), at least 0.
+    Source: Good (1952), doi:10.1111/j.2517-6161.1952.tb00104.x.
 
-    Source: Steck (2018), doi:10.1145/3240323.3240372, equations 2 and 3 with equal weights.
-
-    >>> from recsys_core.metrics.relevance import sets_of
-    >>> class_shares(sets_of([[0, 1], []]), np.array([[1, 1], [1, 0]], dtype=np.float32))
-    array([[0.75, 0.25],
-           [ nan,  nan]])
+    >>> round(log_loss(np.array([0.5, 0.25]), np.array([True, False])), 4)
+    0.4904
     """
-    size = item_classes.sum(axis=1, keepdims=True, dtype=np.float64)  # (n_items, 1)
-    of_item = np.divide(item_classes, size, out=np.zeros(item_classes.shape), where=size > 0)
-    totals = np.zeros((sets.n_users, item_classes.shape[1]))
-    known = sets.items >= 0
-    np.add.at(totals, sets.rows[known], of_item[sets.items[known]])
-    n_known = totals.sum(axis=1, keepdims=True)
-    return totals / np.where(n_known > 0, n_known, np.nan)
+    if not len(predicted):
+        return np.nan
+    given = np.where(observed, predicted, 1 - predicted)
+    with np.errstate(divide="ignore"):  # log 0: the case above
+        return float(-np.log(given).mean())
 
 
-def miscalibration(taste: ClassShares, shown: ClassShares, *, smoothing: float = 0.01) -> PerUser:
-    """How far each list strays from its user's taste: KL(p || q~), in nats; 0 is perfectly calibrated.
+def equal_count_bins(predicted: Probabilities, n_bins: int = 10) -> Int64s:
+    """(n,) bin of each case from 0, lowest probabilities first, as evenly filled as ties allow.
 
-    p is the taste and q~ = (1 - a) q + a p the smoothed list, without which one class that is missing from the list
-    would make the divergence infinite. KL = sum over classes of p ln(p / q~), where 0 ln 0 = 0.
+    Equal probabilities always share a bin, because any order among them would be arbitrary. Many equal probabilities
+    make bins larger, and leave some bin numbers unused: a constant has one bin.
 
-    Args:
-        taste: (n_users, n_classes) of the history.
-        shown: (n_users, n_classes) of the list.
-        smoothing: a, in (0, 1).
-
-    Returns:
-        (n_users,) in [0, -ln a]; NaN where the taste or the list is unknown.
-
-    Source: Steck (2018), doi:10.1145/3240323.3240372, equations 4 and 5, with his a = 0.01.
-
-    >>> taste = np.array([[0.5, 0.5], [0.7, 0.3]])
-    >>> miscalibration(taste, np.array([[0.5, 0.5], [1.0, 0.0]])).round(3)
-    array([0.   , 1.134])
+    >>> equal_count_bins(np.array([0.3, 0.1, 0.2, 0.2]), 2)
+    array([1, 0, 0, 0])
     """
-    smoothed = (1 - smoothing) * shown + smoothing * taste
-    ratio = np.divide(taste, smoothed, out=np.ones_like(taste), where=taste != 0)  # NaN passes through
-    divergence: PerUser = (taste * np.log(ratio)).sum(axis=1)
-    return np.maximum(divergence, 0.0)  # rounding may leave -1e-17 where the two are equal
+    below = np.searchsorted(np.sort(predicted), predicted, side="left")  # cases strictly below each
+    return (below * n_bins // max(len(predicted), 1)).astype(np.int64)
+
+
+def expected_calibration_error(predicted: Probabilities, observed: Outcomes, n_bins: int = 10) -> float:
+    """Mean distance between stated probabilities and outcomes, over bins of equal count, weighted by their cases.
+
+    ECE = sum over bins b of n_b / n |mean p in b - mean y in b|, in [0, 1]. NaN without cases.
+
+    It is above 0 by chance alone, because the mean of few outcomes rarely equals their probability. A value of 0 does
+    not mean that the forecast is useful (see above).
+
+    Source: Naeini et al. (2015), doi:10.1609/aaai.v29i1.9602; bins of equal count as in Nguyen & O'Connor (2015),
+    doi:10.18653/v1/D15-1182.
+
+    >>> round(expected_calibration_error(np.array([0.1, 0.3, 0.6, 0.8]), np.array([False, False, True, True]), 2), 4)
+    0.25
+    """
+    if not len(predicted):
+        return np.nan
+    bins = equal_count_bins(predicted, n_bins)
+    gaps = np.bincount(bins, weights=predicted - observed)  # n_b (mean p - mean y)
+    return float(np.abs(gaps).sum() / len(predicted))

@@ -1,13 +1,12 @@
-"""How good each user's list is: one number per user.
+"""Accuracy of ranked lists: one number per user.
 
-Every metric reads the same two arrays, made by `relevance`: `hits` bool (n_users, k), whether the item at each rank is
-relevant, and `n_relevant` int (n_users,), how many items the user has to be found in all. A metric "at k" looks at all
-k columns, so cut `hits` first. All values lie in [0, 1].
+Every metric reads the same two arrays, made by `ranked_lists`: `hits` bool (n_users, k), whether the item at each rank
+is relevant, and `n_relevant` int (n_users,), the number of the user's relevant items. A metric "at k" reads all k
+columns, so cut `hits` first. All values are in [0, 1].
 
-Edges, the same for every metric: a user without relevant items is NaN, whom no list can please or fail, and leaves the
-mean; a user with relevant items and an empty list scores 0 and stays in it; a list that ends before k simply hits
-nothing after its end. Definitions agree with trec_eval, with the one exception named at `average_precision_at_k`.
-Averages and intervals are in `uncertainty`.
+Edges, the same for every metric: a user without relevant items is NaN and leaves the mean; a user with relevant items
+and an empty list scores 0 and stays in it; a list that ends before k has no hits after its end. Definitions agree with
+trec_eval, with the one exception named at `average_precision_at_k`. Averages and intervals are in `uncertainty`.
 """
 
 from typing import Literal
@@ -15,11 +14,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from recsys_core.metrics.relevance import Counts, Hits, PerUser
+from recsys_core.arrays import Int64s
+from recsys_core.metrics.ranked_lists import Hits, PerUser
 
 
-def recall_at_k(hits: Hits, n_relevant: Counts) -> PerUser:
-    """Recall: the share of a user's relevant items that the list holds.
+def recall_at_k(hits: Hits, n_relevant: Int64s) -> PerUser:
+    """Recall: the share of a user's relevant items in the list.
 
     recall@k = hits in the first k / n_relevant. It cannot reach 1 where n_relevant > k.
 
@@ -31,11 +31,11 @@ def recall_at_k(hits: Hits, n_relevant: Counts) -> PerUser:
     >>> recall_at_k(np.array([[True, False, True]]), np.array([4]))
     array([0.5])
     """
-    found: Counts = hits.sum(axis=1)
+    found: Int64s = hits.sum(axis=1)
     return found / _or_nan(n_relevant)
 
 
-def hit_rate_at_k(hits: Hits, n_relevant: Counts) -> PerUser:
+def hit_rate_at_k(hits: Hits, n_relevant: Int64s) -> PerUser:
     """Hit rate, also called success: 1 where the list holds at least one relevant item, else 0.
 
     Returns:
@@ -49,7 +49,7 @@ def hit_rate_at_k(hits: Hits, n_relevant: Counts) -> PerUser:
     return _defined(hits.any(axis=1).astype(np.float64), n_relevant)
 
 
-def reciprocal_rank_at_k(hits: Hits, n_relevant: Counts) -> PerUser:
+def reciprocal_rank_at_k(hits: Hits, n_relevant: Int64s) -> PerUser:
     """Reciprocal rank: 1 / rank of the first hit, 0 without one. Its mean over users is the MRR.
 
     Returns:
@@ -65,9 +65,9 @@ def reciprocal_rank_at_k(hits: Hits, n_relevant: Counts) -> PerUser:
 
 
 def average_precision_at_k(
-    hits: Hits, n_relevant: Counts, *, denominator: Literal["reachable", "all"] = "reachable"
+    hits: Hits, n_relevant: Int64s, *, denominator: Literal["reachable", "all"] = "reachable"
 ) -> PerUser:
-    """Average precision: the precision at the rank of each hit, averaged over what was to be found.
+    """Average precision: the precision at the rank of each hit, averaged over the relevant items.
 
     AP@k = sum over the ranks r <= k that hit of (hits up to r / r), divided by
     - "reachable", ours: min(n_relevant, k), so that the best possible list scores 1 whatever k is;
@@ -91,8 +91,8 @@ def average_precision_at_k(
     return total / _or_nan(to_find)
 
 
-def ndcg_at_k(hits: Hits, n_relevant: Counts) -> PerUser:
-    """Normalised discounted cumulative gain: how near each list comes to the best order.
+def ndcg_at_k(hits: Hits, n_relevant: Int64s) -> PerUser:
+    """Normalised discounted cumulative gain: the gain of each list relative to the best order.
 
     DCG sums 1 / log2(rank + 1) over the ranks that hit. Dividing by the DCG of the best possible list of that length
     makes users with few and with many relevant items comparable. The best list holds *all* of the user's relevant
@@ -126,10 +126,10 @@ def _discounted(hits: Hits, discount: npt.NDArray[np.float64]) -> PerUser:
     return np.cumsum(hits * discount, axis=1)[:, -1]
 
 
-def _or_nan(n_relevant: Counts) -> PerUser:
+def _or_nan(n_relevant: Int64s) -> PerUser:
     """The counts as divisors: NaN instead of 0, so that the quotient is undefined and not infinite."""
     return np.where(n_relevant > 0, n_relevant, np.nan)
 
 
-def _defined(values: npt.ArrayLike, n_relevant: Counts) -> PerUser:
+def _defined(values: npt.ArrayLike, n_relevant: Int64s) -> PerUser:
     return np.where(n_relevant > 0, values, np.nan)

@@ -1,7 +1,7 @@
-"""How far to trust a mean: bootstrap intervals over users, paired comparisons, spread over seeds.
+"""Uncertainty of means: bootstrap intervals over users, paired comparisons, spread over seeds.
 
-Users are the unit of chance: the values of one user's list hang together, two users' do not. Every function takes
-values per user in which NaN marks users who do not count (see `ranking`), and the generator that draws.
+Users are the unit of resampling: values of one user are correlated, those of different users are not. Every function
+takes values per user, in which NaN marks users who do not count (see `ranking`), and the generator that draws.
 """
 
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from recsys_core.errors import DataError
-from recsys_core.metrics.relevance import PerUser
+from recsys_core.metrics.ranked_lists import PerUser
 
 Samples = npt.NDArray[np.float64]
 Clusters = npt.NDArray[np.int64]
 
 _CELLS = 4_000_000
-"""How many draws are held in memory at once: 32 MB of row numbers."""
+"""Row numbers of draws held in memory at once: 32 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A mean (or a ratio of means) and the interval that chance in the choice of users leaves open."""
+    """A mean (or a ratio of means) with its confidence interval over the choice of users."""
 
     mean: float
     low: float
@@ -35,10 +35,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedSpread:
-    """What the seed alone moves: mean and sample standard deviation over runs that differ in nothing else."""
+    """Mean and sample standard deviation over runs that differ only in their seed."""
 
     mean: float
-    sd: float  # NaN for a single seed, of which no spread is known
+    sd: float  # NaN for a single seed
     n: int  # seeds
 
 
@@ -52,12 +52,12 @@ def bootstrap_mean(
 ) -> Estimate:
     """Mean over the users that count, with its percentile bootstrap interval.
 
-    Users are drawn anew with replacement, as many as there are; the interval holds the middle `level` of the means.
+    Users are resampled with replacement, as many as there are; the interval holds the middle `level` of the means.
 
     Where one user has several values, as in several windows of time, `clusters` names the user of each: users are then
     drawn with all their values, and n counts values.
 
-    Edges: no user that counts gives NaN throughout; a single one gives an interval of width 0, which says nothing.
+    Edges: without any user that counts, everything is NaN; a single one gives an uninformative interval of width 0.
 
     Source: Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13; of clusters, Field & Welsh (2007),
     doi:10.1111/j.1467-9868.2007.00593.x.
@@ -99,8 +99,8 @@ def paired_difference(
 ) -> Estimate:
     """Mean of ours - theirs over the same users, with its percentile bootstrap interval.
 
-    Both values of a user are drawn together, so what makes a user easy or difficult for both cancels: the interval is
-    far narrower than that of two separate means. Beyond chance where it excludes 0.
+    Both values of a user are drawn together, so that the difficulty of a user, which both share, cancels. The interval
+    is far narrower than that of two separate means. The difference is beyond chance where it excludes 0.
 
     Raises:
         DataError: the two count different users.
@@ -125,11 +125,11 @@ def paired_ratio(
 ) -> Estimate:
     """Mean of ours / mean of theirs over the same users, with its percentile bootstrap interval.
 
-    A ratio of means, not a mean of ratios: that would be undefined for each user whom theirs fails. Beyond chance where
-    the interval excludes 1.
+    A ratio of means, because a mean of ratios would be undefined for each user with a 0 in theirs. The ratio is beyond
+    chance where the interval excludes 1.
 
-    Edges: NaN where the mean of theirs is 0; if that happens in any draw, the bounds are NaN, for so few users are
-    served at all that no ratio can be bounded.
+    Edges: NaN where the mean of theirs is 0. If that happens in any draw, the bounds are NaN: too few users have a
+    value above 0 to bound a ratio.
 
     Raises:
         DataError: the two count different users.
@@ -163,7 +163,7 @@ def _refuse_others(ours: PerUser, theirs: PerUser) -> None:
 
 
 def _resampled_means(values: Samples, rng: np.random.Generator, n_draws: int, clusters: Clusters | None) -> Samples:
-    """(n_draws, n_columns) column means of (n, n_columns) values; rows, or clusters of them, are drawn anew."""
+    """(n_draws, n_columns) column means of (n, n_columns) values, with rows or clusters of rows resampled."""
     totals, sizes = values, np.ones((len(values), 1))
     if clusters is not None:
         _, of_cluster = np.unique(clusters, return_inverse=True)

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from recsys_core.features.registry import FEATURE_NAMES
-from recsys_core.metrics.reliability import (
+from recsys_core.metrics.calibration import (
     brier_score,
     equal_count_bins,
     expected_calibration_error,

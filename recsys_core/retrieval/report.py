@@ -9,8 +9,8 @@ import polars as pl
 
 from recsys_core.data.histories import Histories, histories_of
 from recsys_core.data.splits import NOW, Splits, known_ratings, relevant_items
+from recsys_core.metrics.ranked_lists import hits_of
 from recsys_core.metrics.ranking import recall_at_k
-from recsys_core.metrics.relevance import hits_of
 from recsys_core.retrieval.candidates import Retriever
 from recsys_core.retrieval.index import ItemIndex, index_recall
 from recsys_core.retrieval.training import RetrievalModel

@@ -13,7 +13,7 @@ import yaml
 from recsys_core.data.ratings_table import every_rating, merge_ratings
 from recsys_core.feedback.interactions import read_day
 from recsys_core.feedback.records import Event
-from recsys_core.metrics.relevance import sets_of
+from recsys_core.metrics.ranked_lists import sets_of
 from tests.assets.observing import make_by_hand, restore_another
 from tests.assets.projects import DATA_SET, Project
 from tests.assets.refresh.test_planner import skip, write_log

@@ -5,12 +5,11 @@ from recsys_core.evaluation import accuracy, slices
 from recsys_core.evaluation.accuracy import _compared, per_user_metrics
 from recsys_core.evaluation.baselines import tuning
 from recsys_core.evaluation.baselines.tuning import tune
-from recsys_core.evaluation.gates import beats, denominators_agree, missing_baselines, worst_slice
+from recsys_core.evaluation.gates import beats, denominators_agree, missing_baselines, worst_segment
 from recsys_core.evaluation.rendering import headline_cells
-from recsys_core.evaluation.slices import metric_by_slice, user_slices
-from recsys_core.metrics.ordering import sort_keys
+from recsys_core.evaluation.segments import metric_by_segment, user_segments
+from recsys_core.metrics.ranked_lists import _keys, refuse_repeats, sort_keys
 from recsys_core.metrics.ranking import _discount, average_precision_at_k, recall_at_k
-from recsys_core.metrics.relevance import _keys, refuse_repeats
 from recsys_core.metrics.uncertainty import _estimate
 from recsys_core.ranking.diagnostics import _per_user, validate_ranker
 from recsys_core.ranking.lists import order_of
@@ -98,15 +97,15 @@ FAULTS_OF_JUDGEMENT = (
             listed, wanted = ranked + 1, relevant.items + 1
             width = max(listed.max(), wanted.max()) + 1
         """,
-        tests=("tests/core/metrics/test_relevance.py::test_one_huge_id_turns_no_miss_into_a_hit",),
+        tests=("tests/core/metrics/test_ranked_lists.py::test_one_huge_id_turns_no_miss_into_a_hit",),
     ),
     Fault(
         number=8,
         what="an item counts once per repetition in a list",
         where=refuse_repeats,
-        before='raise DataError("an item stands twice in a ranked list: each item may be recommended once")',
+        before='raise DataError("an item appears twice in a ranked list: each item may be recommended once")',
         after="return",
-        tests=("tests/core/metrics/test_relevance.py::test_a_list_that_repeats_an_item_is_refused",),
+        tests=("tests/core/metrics/test_ranked_lists.py::test_a_list_that_repeats_an_item_is_refused",),
     ),
     Fault(
         number=9,
@@ -148,7 +147,7 @@ FAULTS_OF_JUDGEMENT = (
         where=sort_keys,
         before="(~rising).astype(np.int64) << 32 | tie_break",
         after="(~rising).astype(np.int64) << 32 | np.arange(len(tie_break))",
-        tests=("tests/core/metrics/test_ordering.py::test_a_constant_scorer_earns_what_chance_would",),
+        tests=("tests/core/metrics/test_ranked_lists.py::test_a_constant_scorer_earns_what_chance_would",),
     ),
     Fault(
         number=10,
@@ -185,7 +184,7 @@ FAULTS_OF_JUDGEMENT = (
         after='1 if baseline.name == "ease" else config.n_trials',
         tests=(
             "tests/core/evaluation/baselines/test_tuning.py::test_all_baselines_get_the_same_number_of_trials",
-            "tests/core/evaluation/baselines/test_lists.py::test_all_baselines_get_the_same_number_of_trials",
+            "tests/core/evaluation/baselines/test_tuning.py::test_the_lists_of_all_baselines_took_the_same_number_of_trials",
         ),
     ),
     Fault(
@@ -233,10 +232,10 @@ FAULTS_OF_JUDGEMENT = (
     Fault(
         number=28,
         what="new users are not a segment of their own",
-        where=user_slices,
+        where=user_segments,
         before='pl.when(is_known).then(pl.lit("known when fitted")).otherwise(pl.lit("new since"))',
         after='pl.lit("known when fitted")',
-        tests=("tests/core/evaluation/test_slices.py::test_users_without_a_rating_before_the_fit_are_new",),
+        tests=("tests/core/evaluation/test_segments.py::test_users_without_a_rating_before_the_fit_are_new",),
     ),
     Fault(
         number=28,
@@ -244,20 +243,20 @@ FAULTS_OF_JUDGEMENT = (
         where=(slices, "POPULARITY_BANDS"),
         before='((0.0, 0.5, "head"), (0.5, 0.8, "middle"), (0.8, 1.01, "tail"))',
         after='((0.0, 0.5, "head"), (0.5, 1.01, "middle"))',
-        tests=("tests/core/evaluation/test_slices.py::test_item_bands_by_hand",),
+        tests=("tests/core/evaluation/test_segments.py::test_item_bands_by_hand",),
     ),
     Fault(
         number=28,
         what="a segment of three users gets a metric",
-        where=metric_by_slice,
+        where=metric_by_segment,
         before="config.n_slice_users",
         after="2",
-        tests=("tests/core/evaluation/test_slices.py::test_a_slice_of_too_few_users_is_listed_without_figures",),
+        tests=("tests/core/evaluation/test_segments.py::test_a_slice_of_too_few_users_is_listed_without_figures",),
     ),
     Fault(
         number=28,
         what="the best segment is reported as the worst",
-        where=worst_slice,
+        where=worst_segment,
         before="leads.row(0, named=True)",
         after="leads.row(-1, named=True)",
         tests=("tests/core/evaluation/test_gates.py::test_the_worst_slice_counts_however_good_the_mean",),

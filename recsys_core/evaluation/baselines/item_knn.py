@@ -9,7 +9,7 @@ from recsys_core.arrays import Float32s
 from recsys_core.data.histories import Histories
 from recsys_core.evaluation.baselines.config import BaselinesConfig, Input
 from recsys_core.evaluation.baselines.scorer import PRIOR_WEIGHT, input_matrix, popularity_prior
-from recsys_core.metrics.ordering import TieBreak, sort_keys, tie_break_order
+from recsys_core.metrics.ranked_lists import TieBreak, sort_keys, tie_break_order
 
 ITEM_KNN_GRID = tuple(
     {"item_knn_shrinkage": shrinkage, "item_knn_neighbours": neighbours}

@@ -1,4 +1,4 @@
-"""What all baselines share: the interface of a scorer, its lists, its input, and its prior for empty histories."""
+"""Parts shared by all baselines: the interface of a scorer, its lists, its input, and its prior for empty histories."""
 
 from typing import Protocol
 
@@ -9,11 +9,10 @@ from recsys_core.arrays import Float32s
 from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
 from recsys_core.evaluation.baselines.config import Input
-from recsys_core.metrics.ordering import TieBreak, tie_break_order, top_k
-from recsys_core.metrics.relevance import RankedLists
+from recsys_core.metrics.ranked_lists import RankedLists, TieBreak, tie_break_order, top_k
 
 PRIOR_WEIGHT = np.float32(1e-6)
-"""Small against every score that a model has evidence for: it decides only where the model has none."""
+"""Small compared with any score that a model has evidence for, so that it decides only without evidence."""
 
 
 class Scorer(Protocol):
@@ -31,7 +30,7 @@ def recommend(
 
     Args:
         scorer: a fitted model.
-        histories: what each user is known to have rated; liked or not, it is never recommended again.
+        histories: known ratings of each user; a rated item, liked or not, is never recommended.
         k: length of the lists.
         batch: users scored at once: batch x n_items floats; it does not change the lists.
         tie_break: order of items with equal scores. Default: hashed row numbers; pass the hash of the outside ids
@@ -64,8 +63,8 @@ def input_matrix(histories: Histories, kind: Input) -> sp.csr_array:
 def popularity_prior(train: Histories) -> Float32s:
     """(n_items,) in [0, 1): share of the training users who liked each item.
 
-    Added with `PRIOR_WEIGHT` to the scores of personal models. Without it, users with an empty history, or with
-    nothing in it that the model reads, would get lists in the order of the tie-break: a needlessly weak baseline.
+    It is added with `PRIOR_WEIGHT` to the scores of personal models. Without it, users whose history is empty, or holds
+    nothing that the model reads, would get lists in the order of the tie-break: a needlessly weak baseline.
     """
     liked = train.item_idx[train.ratings >= LIKED]
     return (np.bincount(liked, minlength=train.n_items) / (train.n_users + 1)).astype(np.float32)

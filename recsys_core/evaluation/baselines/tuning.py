@@ -1,7 +1,8 @@
-"""The same search for every baseline: each gets `n_trials` settings of its grid, judged on development windows.
+"""The baselines by our protocol: tuned on the development windows, refitted for each slice, listed for its users.
 
-A baseline left at its defaults is the easiest way to make a new model look good. The grids are beside the models;
-each begins with the most promising settings, so that a small budget is spent on them.
+Every baseline gets the same search: `n_trials` settings of its grid. A baseline left at its defaults is the easiest way
+to make a new model look good. The grids are beside the models; each begins with the most promising settings, so that a
+small budget is spent on them.
 """
 
 import json
@@ -9,12 +10,14 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from recsys_core.data.histories import Histories
+from recsys_core.data.histories import Catalogue, Histories, catalogue_of, histories_of
+from recsys_core.data.splits import Splits, fit_ratings, relevant_items
 from recsys_core.errors import DataError
 from recsys_core.evaluation.baselines.config import BaselinesConfig
 from recsys_core.evaluation.baselines.ease import EASE_GRID, fit_ease
@@ -27,9 +30,11 @@ from recsys_core.evaluation.baselines.popularity import (
     fit_recent_popularity,
 )
 from recsys_core.evaluation.baselines.scorer import Scorer, recommend
+from recsys_core.evaluation.protocols import FROZEN, RANKED_LISTS_COLUMNS, Examination, lists_table, of_window
+from recsys_core.metrics.ranked_lists import ItemSets, hits_of, tie_break_order
 from recsys_core.metrics.ranking import ndcg_at_k, recall_at_k
-from recsys_core.metrics.relevance import ItemSets, hits_of
 from recsys_core.parallel import StopCheck, run_in_parallel
+from recsys_core.tables import load_tables, save_tables
 
 logger = logging.getLogger(__name__)
 
@@ -64,15 +69,15 @@ BASELINES = (
 class TuningTask:
     """Training data and targets of one window, all before the last two windows."""
 
-    train: Histories  # what was known at fit_end
+    train: Histories  # ratings known at fit_end
     fit_end: int  # seconds UTC
-    contexts: Histories  # what was known of each validation user when the list was made
-    targets: ItemSets  # what each of them went on to like; row by row the users of `contexts`
+    contexts: Histories  # known ratings of each validation user when the list is made
+    targets: ItemSets  # items that each of them liked later; row by row the users of `contexts`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One setting of one model and how it did; means over all users with targets."""
+    """One setting of one model and its metrics: means over all users with targets."""
 
     model: str
     settings: Settings
@@ -101,17 +106,17 @@ class TuningResult:
 
 
 def tune(baseline: Baseline, tasks: Sequence[TuningTask], config: BaselinesConfig) -> TuningResult:
-    """Try the first `n_trials` settings of the grid; the best is that with the highest `selection_metric`.
+    """Try the first `n_trials` settings of the grid; the best has the highest `selection_metric`.
 
     Of equal trials the earlier wins. Fields that the grid does not name keep their value.
 
     Raises:
-        DataError: no user has anything to find, so no setting can be told from another.
+        DataError: no user has any target, so that all settings are equal.
     """
     if not any(task.targets.counts.any() for task in tasks):
         raise DataError("no user of the development windows has a liked item to find: use fewer, wider windows")
     tries = [partial(_try, baseline, settings, tasks, config) for settings in baseline.grid[: config.n_trials]]
-    # iALS sets this limit for itself, but it is one for all threads: the trial that ends first must not lift it.
+    # iALS sets this limit itself, but the limit is global: the trial that ends first must not lift it.
     with threadpool_limits(limits=1, user_api="blas"):
         trials = tuple(run_in_parallel(tries, at_once=2))
     best = max(trials, key=lambda trial: getattr(trial, config.selection_metric))
@@ -122,7 +127,7 @@ def tune(baseline: Baseline, tasks: Sequence[TuningTask], config: BaselinesConfi
 def tune_all(
     tasks: Sequence[TuningTask], config: BaselinesConfig, baselines: Sequence[Baseline] = BASELINES
 ) -> TuningResult:
-    """Tune every baseline; the best settings of all of them end up in one config."""
+    """Tune every baseline, and put the best settings of all of them into one config."""
     trials: tuple[Trial, ...] = ()
     for baseline in baselines:
         result = tune(baseline, tasks, config)
@@ -151,3 +156,85 @@ def _try(
         ndcg_at_10=float(np.nanmean(np.concatenate(ndcg))),
         recall_at_100=float(np.nanmean(np.concatenate(recall))),
     )
+
+
+LIST_LENGTH = 200
+
+_NO_LISTS = pl.DataFrame(schema={"protocol": pl.String(), "window": pl.String(), **RANKED_LISTS_COLUMNS})
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineLists:
+    """The lists of the baselines, and their tuning.
+
+    Attributes:
+        lists: protocol, window, then RANKED_LISTS for the users of every evaluation window, 200 places each.
+        trials: every setting tried, with its figures on the development windows (`TuningResult.table`).
+    """
+
+    lists: pl.DataFrame
+    trials: pl.DataFrame
+
+    def save(self, folder: Path) -> None:
+        """Write both tables."""
+        save_tables(self, folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> "BaselineLists":
+        """Read both tables."""
+        return load_tables(cls, folder)
+
+
+def baseline_lists(ratings: pl.DataFrame, splits: Splits, config: BaselinesConfig) -> BaselineLists:
+    """Tune and fit every baseline, and make its lists, without reading the targets of the test.
+
+    Args:
+        ratings: RATINGS columns, every rating that was ever given.
+        splits: with the targets of the development windows.
+        config: budget of the search.
+    """
+    windows = splits.development[-config.n_tuning_windows :]
+    tuned = tune_all([_tuning_task(ratings, splits, window) for window in windows], config)
+    examination = Examination.of(ratings, splits)
+    tasks = [partial(_lists_of, examination, name, tuned.best) for name in examination.slices]
+    return BaselineLists(lists=pl.concat(run_in_parallel(tasks, at_once=2)), trials=tuned.table())
+
+
+def _lists_of(examination: Examination, name: str, config: BaselinesConfig, check: StopCheck) -> pl.DataFrame:
+    """protocol, window, RANKED_LISTS of the users whom the models of a slice answer."""
+    train, catalogue = _fit_data(examination.ratings, examination.splits, name)
+    tie_break, tables = tie_break_order(catalogue.item_ids), [_NO_LISTS]
+    asked = examination.questions(name)
+    for baseline in BASELINES if asked else ():
+        check()
+        scorer = baseline.fit(train, config, examination.splits.fit_end(name))
+        for one in asked:
+            contexts = histories_of(one.known, catalogue, one.requests["user_id"].to_numpy())
+            ranked = recommend(scorer, contexts, LIST_LENGTH, tie_break=tie_break)
+            tables.append(of_window(one, lists_table(baseline.name, contexts.user_ids, ranked, catalogue)))
+    return pl.concat(tables)
+
+
+def _tuning_task(ratings: pl.DataFrame, splits: Splits, window: str) -> TuningTask:
+    """The data known at the beginning of a window, and the later likes of all of its users."""
+    first = splits.slices_of(window)[0]
+    train, catalogue = _fit_data(ratings, splits, first)
+    (asked,) = [one for one in Examination.of(ratings, splits).questions(first) if one.protocol == FROZEN]
+    user_ids = asked.requests["user_id"].to_numpy()
+    targets = relevant_items(asked.targets, user_ids)
+    item_idx = catalogue.idx_of(targets.items)
+    # A target outside the catalogue gets a number that no list can hold: it stays in the denominator as a miss.
+    numbers = np.where(item_idx >= 0, item_idx, catalogue.n_items + np.arange(len(item_idx)))
+    return TuningTask(
+        train=train,
+        fit_end=splits.fit_end(first),
+        contexts=histories_of(asked.known, catalogue, user_ids),
+        targets=ItemSets(offsets=targets.offsets, items=numbers),
+    )
+
+
+def _fit_data(ratings: pl.DataFrame, splits: Splits, name: str) -> tuple[Histories, Catalogue]:
+    """The ratings that a slice's models are fitted on, and their catalogue."""
+    known = fit_ratings(ratings, splits, name)
+    catalogue = catalogue_of(known)
+    return histories_of(known, catalogue), catalogue

@@ -13,8 +13,7 @@ from recsys_core.data.splits import TEST, fit_ratings, make_splits
 from recsys_core.evaluation.beyond_accuracy import Audience
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.funnel import Stages
-from recsys_core.evaluation.lists import lists_table, of_window
-from recsys_core.evaluation.protocols import REFITTED, Examination, Questions
+from recsys_core.evaluation.protocols import REFITTED, Examination, Questions, lists_table, of_window
 from recsys_core.evaluation.report import POPULARITY, Answered, EvalReport, evaluate
 from recsys_core.features.tables import item_features
 from tests import tiny_world

@@ -12,7 +12,7 @@ from recsys_core.data.histories import Catalogue
 from recsys_core.errors import DataError
 from recsys_core.evaluation.accuracy import HEADLINE, METRICS, compare, per_user_metrics, summarise
 from recsys_core.evaluation.config import EvaluationConfig
-from recsys_core.evaluation.lists import lists_table
+from recsys_core.evaluation.protocols import lists_table
 from recsys_core.evaluation.report import OURS, EvalReport
 from recsys_core.metrics.ranking import ndcg_at_k
 from tests.core.evaluation.conftest import Judged, Judging

@@ -8,7 +8,7 @@ import pytest
 
 from recsys_core.data.histories import Catalogue
 from recsys_core.evaluation.beyond_accuracy import Audience, beyond_accuracy
-from recsys_core.evaluation.lists import lists_table
+from recsys_core.evaluation.protocols import lists_table
 from tests.core.evaluation.conftest import Judged
 from tests.core.worlds import histories_from
 

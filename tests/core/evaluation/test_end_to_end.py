@@ -8,7 +8,7 @@ import pytest
 
 from recsys_core.data.splits import TEST, fit_ratings, newcomers
 from recsys_core.evaluation.baselines.config import BaselinesConfig
-from recsys_core.evaluation.baselines.lists import BaselineLists, baseline_lists
+from recsys_core.evaluation.baselines.tuning import BaselineLists, baseline_lists
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.end_to_end import SystemInputs, evaluate_end_to_end
 from recsys_core.evaluation.gates import denominators_agree, funnel_is_whole

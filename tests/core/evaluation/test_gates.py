@@ -9,12 +9,12 @@ import pytest
 from recsys_core.data.splits import TEST
 from recsys_core.evaluation.funnel import Stages
 from recsys_core.evaluation.gates import (
-    SliceLead,
+    SegmentLead,
     beats,
     denominators_agree,
     funnel_is_whole,
     missing_baselines,
-    worst_slice,
+    worst_segment,
 )
 from recsys_core.evaluation.protocols import NEWCOMERS, PROTOCOLS, REFITTED
 from recsys_core.evaluation.report import (
@@ -158,21 +158,21 @@ def slices_of(leads: dict[str, tuple[float, float, int]]) -> pl.DataFrame:
 
 def test_the_worst_slice_counts_however_good_the_mean(report: EvalReport) -> None:
     slices = slices_of({"many": (0.5, 0.1, 900), "few": (0.1, 0.2, 30), "some": (0.3, 0.25, 70)})
-    worst = worst_slice(replace(report, user_slices=slices), POPULARITY)
-    assert worst == SliceLead(name="activity: few", lead=pytest.approx(-0.1), n=30)
+    worst = worst_segment(replace(report, user_slices=slices), POPULARITY)
+    assert worst == SegmentLead(name="activity: few", lead=pytest.approx(-0.1), n=30)
 
 
 def test_a_slice_of_too_few_users_is_not_judged(report: EvalReport) -> None:
     slices = slices_of({"many": (0.5, 0.1, 900), "too few": (float("nan"), float("nan"), 3)})
-    worst = worst_slice(replace(report, user_slices=slices), POPULARITY)
+    worst = worst_segment(replace(report, user_slices=slices), POPULARITY)
     assert worst
     assert worst.name == "activity: many"
-    assert worst_slice(replace(report, user_slices=slices.tail(2)), POPULARITY) is None
-    assert worst_slice(replace(report, user_slices=slices), "no such model") is None
+    assert worst_segment(replace(report, user_slices=slices.tail(2)), POPULARITY) is None
+    assert worst_segment(replace(report, user_slices=slices), "no such model") is None
 
 
 def test_the_worst_slice_of_a_whole_report_is_one_of_its_slices(report: EvalReport) -> None:
-    worst = worst_slice(report, POPULARITY)
+    worst = worst_segment(report, POPULARITY)
     assert worst
     dimension, name = worst.name.split(": ")
     ours, theirs = (

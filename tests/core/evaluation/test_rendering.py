@@ -75,7 +75,7 @@ def test_the_funnel_lists_every_fate_and_sums_to_all(report: EvalReport) -> None
 
 
 def test_breadth_has_a_column_per_metric(report: EvalReport) -> None:
-    header, *rows = cells_of(rendering.breadth_table(report))
+    header, *rows = cells_of(rendering.beyond_accuracy_table(report))
     assert header[1:] == report.breadth["metric"].unique(maintain_order=True).to_list()
     coverage = report.breadth.filter(model=OURS, metric="coverage")["value"].item()
     assert dict(zip(header, rows[0], strict=True))["coverage"] == f"{coverage:.3f}"
@@ -83,15 +83,15 @@ def test_breadth_has_a_column_per_metric(report: EvalReport) -> None:
 
 def test_small_slices_say_so(report: EvalReport) -> None:
     nothing = report.user_slices.with_columns(mean=pl.lit(float("nan")), n=pl.lit(3))
-    _, *rows = cells_of(rendering.slices_table(replace(report, user_slices=nothing), OURS))
+    _, *rows = cells_of(rendering.segments_table(replace(report, user_slices=nothing), OURS))
     assert {row[2] for row in rows} == {"too few users"}
     assert {row[1] for row in rows} == {"3"}
-    _, *rows = cells_of(rendering.slices_table(report, OURS))
+    _, *rows = cells_of(rendering.segments_table(report, OURS))
     assert any("[" in row[2] for row in rows)
 
 
 def test_item_slices_name_how_many_targets_they_hold(report: EvalReport) -> None:
-    header, *rows = cells_of(rendering.item_slices_table(report))
+    header, *rows = cells_of(rendering.item_segments_table(report))
     assert len(rows) == 2 * report.per_user["model"].n_unique()
     n = report.item_slices.filter(model=OURS, slice="head", k=10)["n"].item()
     assert f"head (n={n})" in header

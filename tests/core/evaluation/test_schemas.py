@@ -9,7 +9,7 @@ from pandera.errors import SchemaError
 
 from recsys_core.evaluation import schemas
 from recsys_core.evaluation.baselines.config import BaselinesConfig
-from recsys_core.evaluation.baselines.lists import baseline_lists
+from recsys_core.evaluation.baselines.tuning import baseline_lists
 from recsys_core.evaluation.report import EvalReport
 from tests.core.evaluation.conftest import Judged
 from tests.core.worlds import TinyRun

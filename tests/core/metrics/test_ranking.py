@@ -17,16 +17,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from ir_measures import AP, RR, R, Success, nDCG
 
+from recsys_core.arrays import Int64s
 from recsys_core.metrics import ranking
-from recsys_core.metrics.ordering import tie_break_order, top_k
-from recsys_core.metrics.relevance import (
-    Counts,
+from recsys_core.metrics.ranked_lists import (
     Hits,
     ItemSets,
     PerUser,
     hits_of,
     lists_for,
     sets_of,
+    tie_break_order,
+    top_k,
 )
 
 BINARY = (
@@ -36,7 +37,7 @@ BINARY = (
     ranking.average_precision_at_k,
     ranking.ndcg_at_k,
 )
-Metric = Callable[[Hits, Counts], PerUser]
+Metric = Callable[[Hits, Int64s], PerUser]
 
 CUTS = (1, 5, 10, 40, 100)
 """The last lies beyond every list."""
@@ -83,14 +84,14 @@ def test_the_best_list_is_1_under_our_average_precision_and_not_under_trec_evals
 
 
 @st.composite
-def scored_lists(draw: st.DrawFn) -> tuple[Hits, Counts]:
+def scored_lists(draw: st.DrawFn) -> tuple[Hits, Int64s]:
     hits = draw(arrays(bool, st.tuples(st.integers(1, 6), st.integers(1, 12))))
     beyond = draw(arrays(np.int64, len(hits), elements=st.integers(0, 20)))
     return hits, hits.sum(axis=1) + beyond
 
 
 @given(scored_lists())
-def test_every_metric_lies_between_0_and_1(world: tuple[Hits, Counts]) -> None:
+def test_every_metric_lies_between_0_and_1(world: tuple[Hits, Int64s]) -> None:
     for metric in BINARY:
         values = metric(*world)
         assert np.array_equal(np.isnan(values), world[1] == 0)
@@ -98,7 +99,7 @@ def test_every_metric_lies_between_0_and_1(world: tuple[Hits, Counts]) -> None:
 
 
 @given(scored_lists(), st.data())
-def test_moving_a_hit_up_never_lowers_a_metric(world: tuple[Hits, Counts], data: st.DataObject) -> None:
+def test_moving_a_hit_up_never_lowers_a_metric(world: tuple[Hits, Int64s], data: st.DataObject) -> None:
     hits, n_relevant = world
     rank = data.draw(st.integers(0, hits.shape[1] - 1))
     above = data.draw(st.integers(0, rank))
@@ -110,7 +111,7 @@ def test_moving_a_hit_up_never_lowers_a_metric(world: tuple[Hits, Counts], data:
 
 
 @given(scored_lists(), st.randoms(use_true_random=False))
-def test_the_order_of_the_users_does_not_matter(world: tuple[Hits, Counts], random: Random) -> None:
+def test_the_order_of_the_users_does_not_matter(world: tuple[Hits, Int64s], random: Random) -> None:
     hits, n_relevant = world
     order = list(range(len(hits)))
     random.shuffle(order)

@@ -9,7 +9,7 @@ import pytest
 
 from recsys_core.data.splits import TEST
 from recsys_core.features.registry import FEATURE_NAMES
-from recsys_core.metrics.reliability import brier_score, expected_calibration_error, log_loss
+from recsys_core.metrics.calibration import brier_score, expected_calibration_error, log_loss
 from recsys_core.ranking.calibration import fit_calibration
 from recsys_core.ranking.diagnostics import importance, validate_ranker
 from recsys_core.ranking.report import (

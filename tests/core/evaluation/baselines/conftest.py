@@ -7,7 +7,7 @@ import pytest
 
 from recsys_core.data.histories import Histories
 from recsys_core.evaluation.baselines.tuning import TuningTask
-from recsys_core.metrics.relevance import sets_of
+from recsys_core.metrics.ranked_lists import sets_of
 from tests.core import worlds
 
 Build = Callable[[Sequence[Sequence[tuple[int, float, int]]], int], Histories]

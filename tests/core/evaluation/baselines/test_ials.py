@@ -14,8 +14,8 @@ from recsys_core.evaluation.baselines.config import BaselinesConfig
 from recsys_core.evaluation.baselines.ials import FixedSide, diagonalised, fit_ials, solve
 from recsys_core.evaluation.baselines.popularity import fit_popularity
 from recsys_core.evaluation.baselines.scorer import PRIOR_WEIGHT, input_matrix, popularity_prior, recommend
+from recsys_core.metrics.ranked_lists import hits_of
 from recsys_core.metrics.ranking import ndcg_at_k
-from recsys_core.metrics.relevance import hits_of
 from tests import tiny_world
 
 WEIGHT, L2 = 0.2, 0.05

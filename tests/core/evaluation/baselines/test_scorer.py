@@ -7,7 +7,7 @@ from recsys_core.evaluation.baselines.config import BaselinesConfig
 from recsys_core.evaluation.baselines.popularity import PopularityScorer, fit_popularity
 from recsys_core.evaluation.baselines.scorer import input_matrix, popularity_prior, recommend
 from recsys_core.evaluation.baselines.tuning import BASELINES, Baseline
-from recsys_core.metrics.ordering import tie_break_order
+from recsys_core.metrics.ranked_lists import tie_break_order
 
 
 def test_each_input_reads_its_own_part_of_a_history(histories_from) -> None:

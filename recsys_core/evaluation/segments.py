@@ -1,4 +1,7 @@
-"""The figures for parts of the users and of the items: a good mean can hide users whom the system fails."""
+"""Metrics per segment of users and of items: a good mean can hide users whom the system serves badly.
+
+The stored tables and settings call a segment a slice.
+"""
 
 import numpy as np
 import polars as pl
@@ -10,17 +13,18 @@ from recsys_core.metrics.uncertainty import bootstrap_mean
 from recsys_core.seeding import child
 
 ACTIVITY_BANDS = ((0, 20, "1-19 ratings"), (20, 100, "20-99 ratings"), (100, None, "100 ratings and more"))
-"""Known ratings at the request. The bands are fixed, so that slices of different runs hold the same kind of user."""
+"""Known ratings at the request. The bands are fixed, so that segments of different runs hold similar users."""
 
 POPULARITY_BANDS = ((0.0, 0.5, "head"), (0.5, 0.8, "middle"), (0.8, 1.01, "tail"))
-"""Items by popularity, cut where the running share of all ratings passes these marks: half of them go to the head."""
+"""Items by popularity, cut where the running share of all ratings passes these bounds: half of all ratings are of the
+head."""
 
 
-def user_slices(users: Histories, trained_users: pl.Series) -> pl.DataFrame:
-    """user_id, dimension, slice: each user in one slice of each dimension.
+def user_segments(users: Histories, trained_users: pl.Series) -> pl.DataFrame:
+    """user_id, dimension, slice: each user in one segment of each dimension.
 
     Args:
-        users: what was known of the evaluated users at the request.
+        users: the known ratings of the evaluated users at the request.
         trained_users: ids of users who had ratings when the model was fitted; all others are new.
     """
     lengths = pl.DataFrame({"user_id": users.user_ids, "n": users.lengths})
@@ -46,16 +50,16 @@ def item_bands(items: pl.DataFrame) -> pl.DataFrame:
     before = pl.col("n_ratings").cum_sum() - pl.col("n_ratings")
     band = pl.lit(POPULARITY_BANDS[-1][2])
     for _, high, name in reversed(POPULARITY_BANDS[:-1]):
-        # Counts, not shares: a share of exactly one half may come out a little below.
+        # Counts, not shares: rounding may put a share of exactly one half slightly below it.
         band = pl.when(before < high * pl.col("n_ratings").sum()).then(pl.lit(name)).otherwise(band)
     is_new = pl.col("n_ratings") == 0
     return ordered.select("item_id", slice=pl.when(is_new).then(pl.lit("new")).otherwise(band))
 
 
-def metric_by_slice(
+def metric_by_segment(
     per_user: pl.DataFrame, slices: pl.DataFrame, metric: str, config: EvaluationConfig
 ) -> pl.DataFrame:
-    """model, dimension, slice, metric, mean, low, high, n (values); a slice of too few users has NaN for its figures.
+    """model, dimension, slice, metric, mean, low, high, n (values); the figures are NaN with too few users.
 
     A user may be in several windows, and counts as one user.
 
@@ -63,7 +67,7 @@ def metric_by_slice(
         per_user: window, then `per_user_metrics`.
         slices: window, user_id, dimension, slice.
         metric: the metric.
-        config: draws, seed, and how many users are too few.
+        config: draws, seed, and the fewest users of a segment.
     """
     keys = ["window", "user_id"]
     joined = per_user.join(slices, on=keys, maintain_order="left")  # the draws depend on the order of the users
@@ -81,10 +85,10 @@ def metric_by_slice(
 
 
 def banded(targets: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
-    """The targets with the band of their item in front.
+    """The targets with the band of their item.
 
-    Those in the band 'new' had no rating when the models were fitted: no model of ratings alone reaches them. Those in
-    no catalogue form a band of their own, 'unseen', that nothing reaches.
+    Items in the band 'new' had no rating when the models were fitted: no model of ratings alone can list them. Items
+    outside the catalogue form a band of their own, 'unseen', which no model can list.
 
     Args:
         targets: user_id and item_id among its columns.
@@ -100,7 +104,7 @@ def recall_by_item_band(lists: pl.DataFrame, targets: pl.DataFrame, ks: tuple[in
     Args:
         lists: window, then RANKED_LISTS.
         targets: window, user_id, item_id, slice, as `banded` gives them.
-        ks: how many places.
+        ks: numbers of places.
     """
     keys = ["window", "user_id", "item_id"]
     wanted = targets.select(*keys, "slice")

@@ -11,13 +11,13 @@ from recsys_core.evaluation.accuracy import HEADLINE
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.protocols import REFITTED
 from recsys_core.evaluation.report import OURS, EvalReport
-from recsys_core.evaluation.slices import (
+from recsys_core.evaluation.segments import (
     ACTIVITY_BANDS,
     banded,
     item_bands,
-    metric_by_slice,
+    metric_by_segment,
     recall_by_item_band,
-    user_slices,
+    user_segments,
 )
 from tests.core.evaluation.conftest import Judged
 from tests.core.tables_by_hand import shuffled
@@ -43,18 +43,18 @@ def counted(counts: list[int]) -> pl.DataFrame:
 
 @pytest.mark.parametrize(("n", "band"), [(0, 0), (1, 0), (19, 0), (20, 1), (99, 1), (100, 2), (2000, 2)])
 def test_activity_bands_begin_with_their_first_number(n: int, band: int) -> None:
-    slices = user_slices(histories_of_lengths([n]), pl.Series([1]))
+    slices = user_segments(histories_of_lengths([n]), pl.Series([1]))
     assert slices.filter(dimension="activity")["slice"].to_list() == [ACTIVITY_BANDS[band][2]]
 
 
 def test_users_without_a_rating_before_the_fit_are_new() -> None:
-    slices = user_slices(histories_of_lengths([3, 3]), pl.Series([2, 9, 2]))
+    slices = user_segments(histories_of_lengths([3, 3]), pl.Series([2, 9, 2]))
     assert slices.filter(dimension="user").rows() == [(1, "user", "new since"), (2, "user", "known when fitted")]
 
 
 @given(st.lists(st.integers(0, 150), max_size=30), st.sets(st.integers(1, 30)))
 def test_each_user_is_in_one_slice_of_each_dimension(lengths: list[int], trained: set[int]) -> None:
-    slices = user_slices(histories_of_lengths(lengths), pl.Series(sorted(trained), dtype=pl.Int64))
+    slices = user_segments(histories_of_lengths(lengths), pl.Series(sorted(trained), dtype=pl.Int64))
     for dimension in ("activity", "user"):
         assert slices.filter(dimension=dimension)["user_id"].to_list() == list(range(1, len(lengths) + 1))
     assert slices.height == 2 * len(lengths)
@@ -64,7 +64,7 @@ def slices_of(judged: Judged) -> pl.DataFrame:
     """window, user_id, dimension, slice of all users by the refitted protocol."""
     return pl.concat(
         [
-            user_slices(one.stages.users, one.trained_users).select(
+            user_segments(one.stages.users, one.trained_users).select(
                 pl.lit(one.questions.window).alias("window"), pl.all()
             )
             for one in judged.of(REFITTED)
@@ -80,7 +80,7 @@ def test_slices_cover_all_users_of_all_windows(report: EvalReport) -> None:
 
 def test_the_mean_of_all_is_the_weighted_mean_of_the_slices(judged: Judged, report: EvalReport) -> None:
     refitted = report.per_user.filter(protocol=REFITTED)
-    found = metric_by_slice(refitted, slices_of(judged), HEADLINE, CONFIG).filter(model=OURS, dimension="user")
+    found = metric_by_segment(refitted, slices_of(judged), HEADLINE, CONFIG).filter(model=OURS, dimension="user")
     weighted = (found["mean"] * found["n"]).sum() / found["n"].sum()
     assert weighted == pytest.approx(report.mean(OURS))
 
@@ -88,7 +88,7 @@ def test_the_mean_of_all_is_the_weighted_mean_of_the_slices(judged: Judged, repo
 def test_a_user_may_be_new_in_one_window_and_known_in_the_next() -> None:
     per_user = pl.DataFrame({"window": ["a", "b"], "model": [OURS] * 2, "user_id": [1, 1], HEADLINE: [0.2, 0.6]})
     slices = pl.DataFrame({"window": ["a", "b"], "user_id": [1, 1], "dimension": ["user"] * 2, "slice": ["new", "old"]})
-    found = metric_by_slice(per_user, slices, HEADLINE, CONFIG.model_copy(update={"n_slice_users": 1}))
+    found = metric_by_segment(per_user, slices, HEADLINE, CONFIG.model_copy(update={"n_slice_users": 1}))
     assert found.select("slice", "mean", "n").rows() == [("new", 0.2, 1), ("old", 0.6, 1)]
 
 
@@ -98,15 +98,15 @@ def test_a_user_of_two_windows_is_one_user_and_one_unit_of_chance() -> None:
     about = {"window": windows, "user_id": users}
     per_user = pl.DataFrame({**about, "model": [OURS] * 6, HEADLINE: [0.2, 0.6] * 3})
     slices = pl.DataFrame({**about, "dimension": ["user"] * 6, "slice": ["all"] * 6})
-    found = metric_by_slice(per_user, slices, HEADLINE, CONFIG.model_copy(update={"n_slice_users": 2}))
+    found = metric_by_segment(per_user, slices, HEADLINE, CONFIG.model_copy(update={"n_slice_users": 2}))
     assert found.select("mean", "low", "high", "n").row(0) == pytest.approx((0.4, 0.2, 0.6, 6))
-    too_few = metric_by_slice(per_user, slices, HEADLINE, CONFIG.model_copy(update={"n_slice_users": 3}))
+    too_few = metric_by_segment(per_user, slices, HEADLINE, CONFIG.model_copy(update={"n_slice_users": 3}))
     assert np.isnan(too_few["mean"].item())
 
 
 def test_a_slice_of_too_few_users_is_listed_without_figures(report: EvalReport, judged: Judged) -> None:
     config = EvaluationConfig(n_draws=100, n_slice_users=1000)
-    found = metric_by_slice(report.per_user.filter(protocol=REFITTED), slices_of(judged), HEADLINE, config)
+    found = metric_by_segment(report.per_user.filter(protocol=REFITTED), slices_of(judged), HEADLINE, config)
     assert found.select("model", "dimension", "slice", "n").equals(
         report.user_slices.select("model", "dimension", "slice", "n")
     )
@@ -117,8 +117,8 @@ def test_a_slices_figures_depend_on_nothing_beside_it(report: EvalReport, judged
     """Neither on the order of the slices nor on the other models, also where slices outnumber users."""
     slices, refitted = slices_of(judged), report.per_user.filter(protocol=REFITTED)
     ours = refitted.filter(model=OURS)
-    alone = metric_by_slice(ours, shuffled(slices), HEADLINE, CONFIG)
-    assert metric_by_slice(refitted, slices, HEADLINE, CONFIG).filter(model=OURS).equals(alone)
+    alone = metric_by_segment(ours, shuffled(slices), HEADLINE, CONFIG)
+    assert metric_by_segment(refitted, slices, HEADLINE, CONFIG).filter(model=OURS).equals(alone)
 
 
 # ---- items ----
