@@ -1,7 +1,7 @@
 """Faults that make a result look better, or surer, than it is: pitfalls 6 to 12, 27 and 28."""
 
 from benchmarks import seeds
-from recsys_core.evaluation import accuracy, slices
+from recsys_core.evaluation import accuracy, segments
 from recsys_core.evaluation.accuracy import _compared, per_user_metrics
 from recsys_core.evaluation.baselines import tuning
 from recsys_core.evaluation.baselines.tuning import tune
@@ -240,7 +240,7 @@ FAULTS_OF_JUDGEMENT = (
     Fault(
         number=28,
         what="the tail of the catalogue is merged into the middle",
-        where=(slices, "POPULARITY_BANDS"),
+        where=(segments, "POPULARITY_BANDS"),
         before='((0.0, 0.5, "head"), (0.5, 0.8, "middle"), (0.8, 1.01, "tail"))',
         after='((0.0, 0.5, "head"), (0.5, 1.01, "middle"))',
         tests=("tests/core/evaluation/test_segments.py::test_item_bands_by_hand",),
