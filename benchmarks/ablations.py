@@ -30,7 +30,7 @@ from recsys_core.ranking.ranker import Ranker
 from recsys_core.ranking.rankers import fit_rankers, scored_window
 from recsys_core.ranking.training_rows import RankingExamples
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.slices import fit_retrieval_models
+from recsys_core.retrieval.training import fit_retrieval_models
 
 Setting = Mapping[str, float]
 

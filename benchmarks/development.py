@@ -16,8 +16,7 @@ from recsys_core.lake.store import Lake
 from recsys_core.metrics.uncertainty import Estimate, paired_difference
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.ranking.rankers import load_window_ranker
-from recsys_core.retrieval.storage import load_retrieval_model
-from recsys_core.retrieval.training import RetrievalModel
+from recsys_core.retrieval.model import RetrievalModel, load_retrieval_model
 from recsys_core.seeding import child
 from recsys_core.tables import read_table
 

@@ -42,7 +42,7 @@ from recsys_core.metrics.uncertainty import paired_difference
 from recsys_core.ranking.config import ListRulesConfig, ShownConfig
 from recsys_core.ranking.ranker import Ranker, fit_ranker
 from recsys_core.ranking.training_rows import LoggedFeedback, RankingExamples, shown_rows
-from recsys_core.retrieval.storage import load_retrieval_model
+from recsys_core.retrieval.model import load_retrieval_model
 from recsys_core.seeding import child
 from recsys_core.serving.bundle import Bundle, load_bundle
 from recsys_core.serving.demonstration import DemoLog, demo_log

@@ -31,7 +31,7 @@ from recsys_core.ranking.config import NO_RULES, RankerConfig
 from recsys_core.ranking.rankers import fit_rankers
 from recsys_core.ranking.training_rows import examples_of_slices
 from recsys_core.retrieval.config import CandidatesConfig, IndexConfig, TwoTowerConfig
-from recsys_core.retrieval.slices import fit_retrieval_models
+from recsys_core.retrieval.training import fit_retrieval_models
 from recsys_core.tables import read_table
 
 

@@ -17,7 +17,7 @@ import torch
 
 from recsys_assets.resources import PROJECT, lake_root
 from recsys_core.data.config import SplitsConfig
-from recsys_core.data.histories import histories_of
+from recsys_core.data.histories import AGE_LIMITS, histories_of
 from recsys_core.data.movielens.reading import read_dataset
 from recsys_core.data.movielens.sources import EMBEDDED, locate
 from recsys_core.data.schemas import RATING_STEPS
@@ -32,7 +32,6 @@ from recsys_core.metrics.ranking import recall_at_k
 from recsys_core.retrieval.candidates import find_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.index import ExactSearch
-from recsys_core.retrieval.recency import AGE_LIMITS
 from recsys_core.retrieval.training import fit_retrieval_model
 from recsys_core.retrieval.vectors import item_vectors, user_vectors, vector_layout
 

@@ -14,7 +14,7 @@ from recsys_core.lake.store import Lake
 from recsys_core.monitoring.clustered_sample import ClusteredSample, scored_sample
 from recsys_core.ranking.inputs import candidate_features, generate_candidates, generator_of
 from recsys_core.ranking.ranker import Ranker
-from recsys_core.retrieval.storage import load_retrieval_model
+from recsys_core.retrieval.model import load_retrieval_model
 from recsys_core.tables import read_table
 
 Users = npt.NDArray[np.int64]

@@ -68,7 +68,7 @@ def eval_report(context: dg.AssetExecutionContext, config: EvalReportRun, lake: 
     from recsys_core.evaluation.end_to_end import SystemInputs, evaluate_end_to_end
     from recsys_core.ranking.rankers import load_window_ranker
     from recsys_core.retrieval.config import IndexConfig
-    from recsys_core.retrieval.storage import load_retrieval_model
+    from recsys_core.retrieval.model import load_retrieval_model
 
     run = AssetRun(context, lake, config)
     splits = Splits.load(run.folder("splits"), with_test_targets=True)

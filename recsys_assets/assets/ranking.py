@@ -45,7 +45,7 @@ def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesR
     from recsys_core.features.tables import SliceFeatures
     from recsys_core.ranking.schemas import is_shown
     from recsys_core.ranking.training_rows import LoggedFeedback, examples_of_slices, shown_rows
-    from recsys_core.retrieval.storage import load_retrieval_model
+    from recsys_core.retrieval.model import load_retrieval_model
 
     run = AssetRun(context, lake, config)
     ratings = run.table("ratings", "every_rating")

@@ -44,8 +44,8 @@ def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: Lake
     from functools import partial
 
     from recsys_core.data.splits import Splits
-    from recsys_core.retrieval.slices import fit_retrieval_models
-    from recsys_core.retrieval.storage import retrieval_facts, save_retrieval_models
+    from recsys_core.retrieval.model import retrieval_facts, save_retrieval_models
+    from recsys_core.retrieval.training import fit_retrieval_models
 
     run = AssetRun(context, lake, config)
     ratings, splits = run.table("ratings", "every_rating"), Splits.load(run.folder("splits"))
@@ -68,7 +68,7 @@ def item_embeddings(context: dg.AssetExecutionContext, lake: LakeResource) -> Pu
     movie with a very long vector is recommended to nearly everybody.
     """
     from recsys_core.data.splits import NOW
-    from recsys_core.retrieval.storage import load_retrieval_model
+    from recsys_core.retrieval.model import load_retrieval_model
     from recsys_core.retrieval.vectors import embed_items
 
     run = AssetRun(context, lake)
@@ -110,8 +110,8 @@ def retrieval_report(context: dg.AssetExecutionContext, lake: LakeResource) -> P
 
     from recsys_core.data.splits import NOW, Splits
     from recsys_core.retrieval.index import ItemIndex
+    from recsys_core.retrieval.model import load_retrieval_model
     from recsys_core.retrieval.report import retrieval_report as make_report
-    from recsys_core.retrieval.storage import load_retrieval_model
 
     run = AssetRun(context, lake)
     ratings, splits = run.table("ratings", "every_rating"), Splits.load(run.folder("splits"))

@@ -15,7 +15,7 @@ LARGEST_DIFFERENCE = 1e-4
 def no_tower_knows_its_future(lake: LakeResource) -> dg.AssetCheckResult:
     """Every tower was fitted on exactly the ratings and clicks that models of its slice may see."""
     from recsys_core.data.splits import Splits
-    from recsys_core.retrieval.slices import fitted_digest
+    from recsys_core.retrieval.training import fitted_digest
     from recsys_core.tables import read_table
 
     ratings = read_table(lake.store.open("ratings") / "every_rating.parquet")
@@ -31,7 +31,7 @@ def towers_number_the_items_as_the_features(lake: LakeResource) -> dg.AssetCheck
     """Row n of a tower's items and row n of its slice's features are the same movie, in every slice."""
     from recsys_core.data.splits import Splits
     from recsys_core.features.tables import of_slice
-    from recsys_core.retrieval.storage import load_retrieval_model
+    from recsys_core.retrieval.model import load_retrieval_model
     from recsys_core.tables import read_table
 
     items, folder = read_table(lake.store.open("item_features") / "item_features.parquet"), lake.store.open("two_tower")
@@ -48,8 +48,8 @@ def index_belongs_to_the_towers(lake: LakeResource) -> dg.AssetCheckResult:
     """Ids in the same order, and the index's scores are the towers' dot products."""
     from recsys_core.data.splits import NOW
     from recsys_core.retrieval.index import ItemIndex
+    from recsys_core.retrieval.model import load_retrieval_model
     from recsys_core.retrieval.report import embeddings_match
-    from recsys_core.retrieval.storage import load_retrieval_model
     from recsys_core.retrieval.vectors import ItemEmbeddings
 
     difference = embeddings_match(

@@ -15,9 +15,8 @@ if TYPE_CHECKING:  # these pull in torch and faiss, which must not slow the load
     from recsys_core.data.splits import Splits
     from recsys_core.retrieval.config import TwoTowerConfig
     from recsys_core.retrieval.index import ItemIndex
-    from recsys_core.retrieval.report import RetrievalReport
-    from recsys_core.retrieval.training import RetrievalModel
-    from recsys_core.retrieval.validation_curve import ValidationCurve
+    from recsys_core.retrieval.model import RetrievalModel
+    from recsys_core.retrieval.report import RetrievalReport, ValidationCurve
     from recsys_core.retrieval.vectors import ItemEmbeddings
 
 REPORT_LINEAGE: Lineage = {
@@ -35,7 +34,7 @@ def validation_curve(
 
     Made here and not in the asset, because how a training is looked at is no reason to train again.
     """
-    from recsys_core.retrieval.validation_curve import ValidationCurve
+    from recsys_core.retrieval.report import ValidationCurve
 
     return ValidationCurve(ratings=ratings, splits=splits, n_epochs=config.refit_epochs, tell=tell)
 
@@ -94,7 +93,7 @@ def index_metadata(index: "ItemIndex") -> Metadata:
 
 def retrieval_metadata(report: "RetrievalReport", ratings: pl.DataFrame, model: "RetrievalModel") -> Metadata:
     """Recall against the number of candidates, and recall against time of other indexes over the same vectors."""
-    from recsys_core.retrieval.index_tradeoff import index_tradeoff
+    from recsys_core.retrieval.index import index_tradeoff
     from recsys_core.retrieval.report import latest_users
     from recsys_core.retrieval.schemas import INDEX_RECALL, RECALL
     from recsys_core.retrieval.vectors import embed_items, user_vectors

@@ -33,8 +33,8 @@ from recsys_core.ranking.ranker import Ranker, fit_ranker
 from recsys_core.ranking.training_rows import examples_of_slices
 from recsys_core.retrieval.candidates import Candidates
 from recsys_core.retrieval.config import CandidatesConfig, IndexConfig, TwoTowerConfig
-from recsys_core.retrieval.slices import fit_retrieval_models
-from recsys_core.retrieval.training import AfterEpoch, RetrievalModel
+from recsys_core.retrieval.model import RetrievalModel
+from recsys_core.retrieval.training import AfterEpoch, fit_retrieval_models
 
 logger = logging.getLogger(__name__)
 

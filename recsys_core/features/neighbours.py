@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from recsys_core.arrays import Float32s, Float64s, Int64s
-from recsys_core.data.histories import Histories
+from recsys_core.data.histories import Histories, evidence
 
 N_NEAREST = 100
 """Users who vote: 30 are too few, and further ones are hardly similar."""
@@ -116,3 +116,34 @@ def _largest(values: Float64s, n: int) -> Int64s:
     above = np.flatnonzero(values > last)
     level = np.flatnonzero(values == last)[: n - len(above)]
     return np.concatenate([above, level])
+
+
+MOST_USERS = 2_000
+"""Latest users kept: bounds size and time for any data set."""
+
+LEAST_RATINGS = 5
+"""Fewest ratings of a kept user."""
+
+HALF_LIFE_S = 2 * 365 * 86_400
+"""Seconds since a user's latest rating after which the user counts half."""
+
+
+def fit_neighbours(users: Histories, fit_end: int) -> Neighbours:
+    """Keep the latest of some users.
+
+    Args:
+        users: all histories before the cut-off.
+        fit_end: seconds UTC; the age of a user is counted back from here.
+    """
+    known = np.flatnonzero(users.lengths >= LEAST_RATINGS)
+    last = users.timestamps[users.offsets[1:][known] - 1] if len(known) else np.zeros(0, dtype=np.int64)
+    latest = np.sort(known[np.argsort(-last, kind="stable")[:MOST_USERS]])
+    kept = users.select(latest)
+    ages = fit_end - kept.timestamps[kept.offsets[1:] - 1] if len(latest) else np.zeros(0)
+    return Neighbours(
+        offsets=kept.offsets,
+        item_idx=kept.item_idx,
+        evidence=evidence(kept).astype(np.float32),
+        recency=(0.5 ** (ages / HALF_LIFE_S)).astype(np.float32),
+        n_items=users.n_items,
+    )

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from recsys_core.arrays import Float32s, Int64s
-from recsys_core.data.histories import Histories, histories_of
+from recsys_core.data.histories import Histories, evidence, histories_of
 from recsys_core.features.assembler import FeatureBlock, assemble
 from recsys_core.features.exposures import Exposures
 from recsys_core.features.item_inputs import ItemInputs, ItemVectors, item_inputs
@@ -20,9 +20,8 @@ from recsys_core.features.pairs import Pairs, UserParts
 from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.state import RequestBatch, UserStates, user_states
 from recsys_core.retrieval.candidates import Candidates, Retriever, seen_at
-from recsys_core.retrieval.ease import evidence
 from recsys_core.retrieval.index import ItemIndex
-from recsys_core.retrieval.training import RetrievalModel
+from recsys_core.retrieval.model import RetrievalModel
 from recsys_core.retrieval.vectors import VectorLayout, user_vectors, vector_layout
 
 ModelOf = Callable[[str], RetrievalModel]

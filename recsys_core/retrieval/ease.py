@@ -21,14 +21,9 @@ import scipy.sparse as sp
 from threadpoolctl import threadpool_limits
 
 from recsys_core.arrays import Float32s, Float64s
-from recsys_core.data.histories import Histories
-from recsys_core.data.schemas import LIKED
+from recsys_core.data.histories import Histories, evidence, places_back
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.recency import places_back
 from recsys_core.seeding import child
-
-OTHER_VALUE = 0.3
-"""Weight in X of a rating below a like, which weighs 1: having watched is weak evidence of interest."""
 
 N_EXTRA = 64
 """Factors computed beyond those kept: the last of a block converge slowly, and these are thrown away."""
@@ -100,11 +95,6 @@ class EaseFactors:
         with threadpool_limits(limits=1, user_api="blas"):
             covariance: Float32s = centred.T @ centred / np.float32(n_items)
         return covariance
-
-
-def evidence(users: Histories) -> Float64s:
-    """(n_ratings,) what each rating says for its item: 1 for a like, `OTHER_VALUE` for another."""
-    return np.where(users.ratings >= LIKED, 1.0, OTHER_VALUE)
 
 
 def fit_ease_factors(users: Histories, config: TwoTowerConfig) -> EaseFactors:

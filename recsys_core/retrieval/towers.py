@@ -20,8 +20,7 @@ import torch
 from torch import nn
 
 from recsys_core.arrays import Float32s, Int64s
-from recsys_core.data.histories import Histories
-from recsys_core.retrieval.recency import N_AGES, N_PLACES, recency
+from recsys_core.data.histories import N_AGES, N_PLACES, Histories, recency
 
 PER_ITEM = ("rated.weight", "offered.weight", "item_bias")
 """Parameters with a row per item."""
@@ -204,3 +203,9 @@ def standardised_log_popularity(n_likes: npt.NDArray[np.int64]) -> Float32s:
     logs = np.log1p(n_likes.astype(np.float64))
     standardised: Float32s = ((logs - logs.mean()) / max(float(logs.std()), 1e-6)).astype(np.float32)
     return standardised
+
+
+def encode_items(towers: TwoTower) -> Float32s:
+    """(n_items, dim + 1) item vectors."""
+    with torch.inference_mode():
+        return towers.items().numpy()

@@ -4,29 +4,32 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import polars as pl
 import torch
+from threadpoolctl import threadpool_limits
 
 from recsys_core.arrays import Float32s, Int64s
 from recsys_core.data.histories import NEVER, Catalogue, Histories, histories_of
 from recsys_core.data.ratings_table import ratings_digest
+from recsys_core.data.splits import Splits, fit_ratings
 from recsys_core.features.content import content_matrix
-from recsys_core.features.neighbours import Neighbours
+from recsys_core.features.neighbours import fit_neighbours
+from recsys_core.features.tables import of_slice
 from recsys_core.feedback.labels import still_implicit
+from recsys_core.parallel import POLL_S, StopCheck, run_in_parallel
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.covisits import CoVisits, fit_covisits
-from recsys_core.retrieval.ease import EaseFactors, fit_ease_factors
+from recsys_core.retrieval.covisits import fit_covisits
+from recsys_core.retrieval.ease import fit_ease_factors
 from recsys_core.retrieval.examples import Examples, denoising, temporal, with_clicks
-from recsys_core.retrieval.losses import full_softmax, sampled_softmax
-from recsys_core.retrieval.negatives import Negatives, sampler_of
-from recsys_core.retrieval.neighbours import fit_neighbours
-from recsys_core.retrieval.rating_model import RatingModel, fit_rating_model
-from recsys_core.retrieval.towers import TwoTower, UserEncoder, history_batch, standardised_log_popularity, user_encoder
-from recsys_core.retrieval.trend import Trend, fit_trend
+from recsys_core.retrieval.losses import Negatives, full_softmax, sampled_softmax, sampler_of
+from recsys_core.retrieval.model import LinearParts, RetrievalModel
+from recsys_core.retrieval.rating_model import fit_rating_model
+from recsys_core.retrieval.towers import TwoTower, history_batch, standardised_log_popularity
+from recsys_core.retrieval.trend import fit_trend
 from recsys_core.seeding import child, child_seed
 
 logger = logging.getLogger(__name__)
@@ -36,77 +39,6 @@ AfterStep = Callable[[int, int], None]
 
 _DRAWING = threading.Lock()
 """Torch's layers draw their first weights from the generator of the process, which has one state for all threads."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LinearParts:
-    """The parts in closed form, fitted beside the trained towers in seconds instead of minutes."""
-
-    ease: EaseFactors
-    trend: Trend
-    rating_model: RatingModel
-    covisits: CoVisits
-    neighbours: Neighbours
-
-
-@dataclass(frozen=True, kw_only=True)
-class RetrievalModel:
-    """All parts of the retriever, the items that they know, and how the training went; `vectors` joins them."""
-
-    towers: TwoTower
-    linear: LinearParts
-    ease_weight: float
-    catalogue: Catalogue
-    first_rated_at: Int64s  # (n_items,) seconds UTC or NEVER: until then an item is no negative and no rated candidate
-    new_item_share: float  # of the candidates, for items that were never rated
-    fit_end: int  # seconds UTC: every rating that it saw lies strictly before
-    fitted_on: str  # `ratings_digest` of the ratings that it saw
-    losses: Float32s  # (n_epochs,) mean training loss per target
-
-    @cached_property
-    def rated(self) -> Int64s:
-        """(n_rated,) item_idx of the items with ratings: those that are searched."""
-        return np.flatnonzero(self.first_rated_at < NEVER)
-
-    @property
-    def rated_ids(self) -> Int64s:
-        """(n_rated,) their outside ids, ascending."""
-        return self.catalogue.item_ids[self.rated]
-
-    @cached_property
-    def new(self) -> Int64s:
-        """(n_new,) item_idx of the others, of which nothing but the content is known."""
-        return np.flatnonzero(self.first_rated_at == NEVER)
-
-    @property
-    def ease(self) -> EaseFactors:
-        """EASE as vectors."""
-        return self.linear.ease
-
-    @property
-    def trend(self) -> Trend:
-        """Popularity by time."""
-        return self.linear.trend
-
-    @property
-    def rating_model(self) -> RatingModel:
-        """Predicted stars."""
-        return self.linear.rating_model
-
-    @property
-    def covisits(self) -> CoVisits:
-        """Co-visitation: items that are rated soon after others."""
-        return self.linear.covisits
-
-    @property
-    def neighbours(self) -> Neighbours:
-        """The latest users."""
-        return self.linear.neighbours
-
-    @cached_property
-    def user_encoder(self) -> UserEncoder:
-        """The user tower for answering, without torch."""
-        return user_encoder(self.towers)
 
 
 AfterEpoch = Callable[[int, RetrievalModel], None]
@@ -370,7 +302,82 @@ def first_rated_at(ratings: pl.DataFrame, catalogue: Catalogue) -> Int64s:
     return first
 
 
-def encode_items(towers: TwoTower) -> Float32s:
-    """(n_items, dim + 1) item vectors."""
-    with torch.inference_mode():
-        return towers.items().numpy()
+def fit_retrieval_models(
+    ratings: pl.DataFrame,
+    items: pl.DataFrame,
+    splits: Splits,
+    config: TwoTowerConfig,
+    watch: Callable[[str], AfterEpoch | None] | None = None,
+    clicks: pl.DataFrame | None = None,
+) -> dict[str, RetrievalModel]:
+    """A retriever for each slice, by name, in the order of the chain.
+
+    Args:
+        ratings: RATINGS columns, every rating that was ever given.
+        items: `item_features_by_slice`.
+        splits: the cut-offs; what a slice may see contains what the slice before it may see.
+        config: the same for all.
+        watch: told the name of each slice before its training; what it returns, if anything, looks at that tower.
+        clicks: IMPLICIT_COLUMNS, if any: asked for in training as far as a slice's models may know them.
+    """
+    chain = _Chain(ratings=ratings, items=items, splits=splits, config=config, watch=watch, clicks=clicks)
+    # Each training sets this limit for itself, but it is one for all threads: who ends first must not lift it.
+    with threadpool_limits(limits=config.n_threads, user_api="blas"):
+        tasks: list[Callable[[StopCheck], None]] = [partial(chain.fit_linear, name) for name in splits.names]
+        run_in_parallel([chain.train, *tasks], at_once=2)
+    return chain.models
+
+
+def fitted_digest(ratings: pl.DataFrame, clicks: pl.DataFrame | None, splits: Splits, name: str) -> str:
+    """The digest of what models of a slice may be fitted on."""
+    known = None if clicks is None else fit_ratings(clicks, splits, name)
+    return ratings_digest(fit_ratings(ratings, splits, name), known)
+
+
+@dataclass(kw_only=True)
+class _Chain:
+    """Training in one thread; in the other the linear parts, a little ahead, which the training only passes on."""
+
+    ratings: pl.DataFrame
+    items: pl.DataFrame
+    splits: Splits
+    config: TwoTowerConfig
+    watch: Callable[[str], AfterEpoch | None] | None
+    clicks: pl.DataFrame | None
+    models: dict[str, RetrievalModel] = field(default_factory=dict)
+    _linear: dict[str, LinearParts] = field(default_factory=dict)
+    _is_fitted: threading.Condition = field(default_factory=threading.Condition)
+
+    def train(self, check: StopCheck) -> None:
+        """Every tower, one after the other."""
+        start = None
+        for name in self.splits.names:
+            look = None if self.watch is None else self.watch(name)
+            start = self.models[name] = fit_retrieval_model(
+                fit_ratings(self.ratings, self.splits, name),
+                of_slice(self.items, name),
+                self.splits.fit_end(name),
+                self.config,
+                TrainingCallbacks(after_step=lambda _done, _total: check(), after_epoch=look),
+                TrainingExtras(start=start, clicks=self._clicks_of(name), linear=self._linear_of(name, check)),
+            )
+
+    def fit_linear(self, name: str, check: StopCheck) -> None:
+        """The linear parts of one slice."""
+        check()
+        catalogue = Catalogue(item_ids=of_slice(self.items, name)["item_id"].to_numpy())
+        users = histories_of(fit_ratings(self.ratings, self.splits, name), catalogue)
+        parts = fit_linear_parts(users, self.splits.fit_end(name), self.config)
+        with self._is_fitted:
+            self._linear[name] = parts
+            self._is_fitted.notify_all()
+
+    def _linear_of(self, name: str, check: StopCheck) -> LinearParts:
+        with self._is_fitted:
+            while name not in self._linear:
+                check()
+                self._is_fitted.wait(POLL_S)
+            return self._linear.pop(name)
+
+    def _clicks_of(self, name: str) -> pl.DataFrame | None:
+        return None if self.clicks is None else fit_ratings(self.clicks, self.splits, name)

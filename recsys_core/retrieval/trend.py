@@ -18,10 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsys_core.arrays import Float32s, Float64s, Int64s
-from recsys_core.data.histories import Histories
+from recsys_core.data.histories import Histories, evidence
 from recsys_core.data.schemas import LIKED
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.ease import evidence
 
 N_BINS = 32
 

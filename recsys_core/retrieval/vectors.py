@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from recsys_core.arrays import Float32s, Int64s
+from recsys_core.arrays import Float32s, Int64s, read_array, write_array
 from recsys_core.data.histories import Histories
 from recsys_core.errors import ArtifactError
-from recsys_core.retrieval.arrays import read_array, write_array
-from recsys_core.retrieval.training import RetrievalModel, encode_items
+from recsys_core.retrieval.model import RetrievalModel
+from recsys_core.retrieval.towers import encode_items
 
 
 @dataclass(frozen=True, kw_only=True)

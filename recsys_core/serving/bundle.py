@@ -21,7 +21,7 @@ from recsys_core.lake.store import Lake
 from recsys_core.ranking.inputs import CandidateGenerator, generator_of
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.index import ItemIndex
-from recsys_core.retrieval.storage import load_retrieval_model
+from recsys_core.retrieval.model import load_retrieval_model
 from recsys_core.serving import GROWING_PARTS, PARTS
 from recsys_core.tables import read_table
 

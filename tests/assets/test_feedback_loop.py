@@ -13,7 +13,7 @@ import torch
 
 from recsys_core.data.splits import NOW, Splits
 from recsys_core.ranking.schemas import SHOWN
-from recsys_core.retrieval.storage import load_retrieval_model
+from recsys_core.retrieval.model import load_retrieval_model
 from recsys_core.tables import read_table
 from tests.assets.edits import data_set
 from tests.assets.projects import Project

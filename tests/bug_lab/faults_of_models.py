@@ -12,9 +12,9 @@ from recsys_core.ranking.ranker import Ranker, _matrix
 from recsys_core.ranking.training_rows import slice_rows
 from recsys_core.retrieval.candidates import Retriever, find_candidates
 from recsys_core.retrieval.index import ItemIndex, _best, _trained_inverted_file, build_index, index_recall
-from recsys_core.retrieval.losses import sampled_scores
-from recsys_core.retrieval.negatives import Sampler
-from recsys_core.retrieval.training import encode_items, fit_retrieval_model
+from recsys_core.retrieval.losses import Sampler, sampled_scores
+from recsys_core.retrieval.towers import encode_items
+from recsys_core.retrieval.training import fit_retrieval_model
 from recsys_core.retrieval.vectors import embed_items
 from recsys_core.serving.bundle import _check_inputs
 from recsys_core.serving.recommender import Recommender
@@ -38,8 +38,8 @@ FAULTS_OF_SAMPLING = (
     Fault(
         number=13,
         what="q ignores that a user's own history is masked",
-        where=Sampler.weighed,
-        before="len(from_batch) * of_others * self.share[item_idx]",
+        where=Sampler.with_expectations,
+        before="len(from_batch) * others * self.share[item_idx]",
         after="len(from_batch) * self.share[item_idx]",
         tests=(
             "tests/core/retrieval/test_losses.py::"

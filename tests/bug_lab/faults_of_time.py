@@ -11,7 +11,7 @@ from recsys_core.ranking.training_rows import examples_of_slices, slice_rows
 from recsys_core.retrieval.candidates import find_candidates
 from recsys_core.retrieval.examples import denoising, temporal
 from recsys_core.retrieval.losses import full_softmax, sampled_scores
-from recsys_core.retrieval.slices import _Chain
+from recsys_core.retrieval.training import _Chain
 from recsys_core.serving.bundle import read_bundle
 from recsys_core.serving.user_state import UserStateStore
 from tests.bug_lab.fault import Fault

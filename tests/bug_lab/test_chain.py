@@ -16,11 +16,10 @@ from recsys_core.retrieval.candidates import FirstRatings, find_candidates
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.examples import Examples
 from recsys_core.retrieval.index import ExactSearch, build_index
-from recsys_core.retrieval.losses import full_softmax, sampled_scores
-from recsys_core.retrieval.negatives import sampler_of
-from recsys_core.retrieval.slices import fitted_digest
-from recsys_core.retrieval.storage import save_retrieval_models
+from recsys_core.retrieval.losses import full_softmax, sampled_scores, sampler_of
+from recsys_core.retrieval.model import save_retrieval_models
 from recsys_core.retrieval.towers import TwoTower
+from recsys_core.retrieval.training import fitted_digest
 from recsys_core.serving.bundle import read_bundle
 from recsys_core.tables import write_table
 from tests.core.worlds import N_CANDIDATES, TinyRun, histories_from, run_tiny_world
@@ -101,7 +100,7 @@ def test_an_item_that_nobody_had_rated_yet_is_no_negative() -> None:
 def test_an_item_that_nobody_had_rated_yet_is_no_sampled_negative_either() -> None:
     users = histories_from([[(0, 5.0, 100), (1, 5.0, 200)], [(0, 5.0, 900), (1, 5.0, 950)]], 4)
     examples, towers = unborn_for_one(), TwoTower(np.zeros((4, 1), np.float32), np.zeros(4, np.float32), 2)
-    negatives = sampler_of(users, 8).weighed(examples, np.array([0, 1]), np.array([2, 3]))
+    negatives = sampler_of(users, 8).with_expectations(examples, np.array([0, 1]), np.array([2, 3]))
     drawn = sampled_scores(torch.ones((2, 3)), towers, examples, negatives).drawn
     place = negatives.item_idx.tolist().index(3)
     assert torch.isinf(drawn[:, place]).tolist() == [True, False]

@@ -22,7 +22,6 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "retrieval/config.py": "settings; as above",
     "evaluation/baselines/config.py": "settings; as above",
     "fingerprint/program.py": "tested through what it leads to: test_reach",
-    "arrays.py": "types; mypy checks them where they are used",
     "schema_errors.py": "tested with the schemas that features declare: test_schemas",
     "serving/requests.py": "plain data without behaviour; test_recommender asks and answers with it",
     "lake/locks.py": "tested through what it guards: test_store, test_drafts, test_garbage_collection",

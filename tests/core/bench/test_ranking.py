@@ -28,7 +28,7 @@ from recsys_core.ranking.lists import rank
 from recsys_core.ranking.ranker import fit_ranker
 from recsys_core.ranking.training_rows import examples_of_slices
 from recsys_core.retrieval.config import CandidatesConfig, IndexConfig
-from recsys_core.retrieval.slices import fit_retrieval_models
+from recsys_core.retrieval.training import fit_retrieval_models
 from tests import tiny_world
 from tests.core.worlds import N_CANDIDATES, QUICK_RANKER, QUICK_SPLITS, QUICK_TRAINING
 

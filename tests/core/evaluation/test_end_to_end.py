@@ -16,7 +16,7 @@ from recsys_core.evaluation.protocols import FROZEN, NEWCOMERS, REFITTED
 from recsys_core.evaluation.report import ALL_WINDOWS, OURS, POPULARITY, RETRIEVAL_ONLY, EvalReport
 from recsys_core.ranking.config import ListRulesConfig
 from recsys_core.retrieval.config import IndexConfig
-from recsys_core.retrieval.training import RetrievalModel
+from recsys_core.retrieval.model import RetrievalModel
 from tests import tiny_world
 from tests.core.evaluation.conftest import Judged
 from tests.core.worlds import TinyRun, run_tiny_world

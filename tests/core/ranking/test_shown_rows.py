@@ -20,7 +20,7 @@ from recsys_core.ranking.inputs import candidate_features, generate_candidates
 from recsys_core.ranking.ranker import fit_ranker
 from recsys_core.ranking.schemas import SHOWN, is_shown
 from recsys_core.ranking.training_rows import LoggedFeedback, shown_rows
-from recsys_core.retrieval.training import RetrievalModel
+from recsys_core.retrieval.model import RetrievalModel
 from tests.core.worlds import N_CANDIDATES, QUICK_RANKER, TinyRun
 
 Slot = dict[str, Any]

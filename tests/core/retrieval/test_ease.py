@@ -10,13 +10,13 @@ import polars as pl
 import pytest
 
 from recsys_core.arrays import Float64s
-from recsys_core.data.histories import Histories, histories_of
+from recsys_core.data.histories import OTHER_VALUE, Histories, histories_of
 from recsys_core.data.splits import NOW
 from recsys_core.evaluation.baselines.config import BaselinesConfig
 from recsys_core.evaluation.baselines.ease import fit_dual_ease, fit_primal_ease
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.ease import OTHER_VALUE, EaseFactors, fit_ease_factors
-from recsys_core.retrieval.storage import load_retrieval_model, save_retrieval_models
+from recsys_core.retrieval.ease import EaseFactors, fit_ease_factors
+from recsys_core.retrieval.model import load_retrieval_model, save_retrieval_models
 from tests import tiny_world
 from tests.core.worlds import Rating, TinyRun, histories_from, random_histories
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from recsys_core.retrieval import index_tradeoff as module
-from recsys_core.retrieval.index_tradeoff import MOST_QUERIES, TRADEOFF_COLUMNS, index_tradeoff
+from recsys_core.retrieval import index as module
+from recsys_core.retrieval.index import MOST_QUERIES, TRADEOFF_COLUMNS, index_tradeoff
 
 
 def vectors(n: int, seed: int = 0, d: int = 12) -> np.ndarray:

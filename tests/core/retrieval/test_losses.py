@@ -16,10 +16,9 @@ from recsys_core.arrays import Float64s
 from recsys_core.data.histories import Histories
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.examples import Examples, denoising, temporal, with_clicks
-from recsys_core.retrieval.losses import full_softmax, sampled_scores, sampled_softmax
-from recsys_core.retrieval.negatives import Negatives, sampler_of
-from recsys_core.retrieval.towers import TwoTower, history_batch, user_encoder
-from recsys_core.retrieval.training import _loss, encode_items, fit_retrieval_model
+from recsys_core.retrieval.losses import Negatives, full_softmax, sampled_scores, sampled_softmax, sampler_of
+from recsys_core.retrieval.towers import TwoTower, encode_items, history_batch, user_encoder
+from recsys_core.retrieval.training import _loss, fit_retrieval_model
 from tests.core.worlds import QUICK_TRAINING, TinyRun, histories_from
 
 Change = Callable[[Negatives], Negatives]
@@ -54,7 +53,7 @@ def zipf_histories(seed: int, n_users: int, n_items: int) -> Histories:
 def whole_catalogue(users: Histories, examples: Examples) -> Negatives:
     """Each item drawn once, as was to be expected."""
     everything = np.arange(users.n_items)
-    drawn = sampler_of(users, 4).weighed(examples, everything, everything[:0])
+    drawn = sampler_of(users, 4).with_expectations(examples, everything, everything[:0])
     ones = np.ones(users.n_items)
     return replace(drawn, n_drawn=ones.astype(np.int64), n_expected=ones)
 
@@ -268,7 +267,7 @@ def test_over_all_possible_draws_the_sum_and_its_gradient_are_those_of_the_catal
         total = torch.zeros(())
         inputs = towers.users(history_batch(pair.inputs), only_needed=True)
         for chance, from_batch, from_catalogue in every_draw(users.select(np.array([0, other]))):
-            negatives = sampler.weighed(pair, from_batch, from_catalogue)
+            negatives = sampler.with_expectations(pair, from_batch, from_catalogue)
             total = total + chance * torch.exp(sampled_scores(inputs, towers, pair, negatives).log_sum(row))[0]
         expected_sum += total.item() / (users.n_users - 1)
         part = gradient(towers, total) / (users.n_users - 1)

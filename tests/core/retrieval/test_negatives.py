@@ -7,7 +7,7 @@ import pytest
 
 from recsys_core.data.histories import Histories
 from recsys_core.retrieval.examples import Examples, denoising, temporal
-from recsys_core.retrieval.negatives import Negatives, sampler_of
+from recsys_core.retrieval.losses import Negatives, sampler_of
 from tests.core.worlds import histories_from, pairs_of, random_histories
 
 
@@ -29,7 +29,7 @@ def test_what_is_expected_by_hand() -> None:
     """Two users of three: whoever keeps the first one company has item 2."""
     users = histories_from([[(0, 5.0, 1), (1, 5.0, 2)], [(2, 5.0, 1), (3, 5.0, 2)], [(2, 5.0, 1), (4, 5.0, 2)]], 5)
     examples = Examples(inputs=histories_from([[], []], 5), targets=users.select(np.array([0, 1])))
-    negatives = sampler_of(users, 5).weighed(examples, np.array([2, 3, 2, 0]), np.array([4]))
+    negatives = sampler_of(users, 5).with_expectations(examples, np.array([2, 3, 2, 0]), np.array([4]))
     assert negatives.item_idx.tolist() == [0, 2, 3, 4]
     assert negatives.n_drawn.tolist() == [1, 2, 1, 1]
     # Half of four draws are of the other user, who has item 2 for sure, half of whose ratings it is: 1. Plus 1 in 5.

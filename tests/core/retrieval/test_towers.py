@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from recsys_core.data.histories import Histories, histories_of
+from recsys_core.data.histories import AGE_LIMITS, Histories, histories_of
 from recsys_core.data.splits import TEST, known_ratings
 from recsys_core.features.content import GENRES
-from recsys_core.retrieval.recency import AGE_LIMITS
-from recsys_core.retrieval.towers import TwoTower, history_batch, standardised_log_popularity, user_encoder
-from recsys_core.retrieval.training import encode_items
+from recsys_core.retrieval.towers import (
+    TwoTower,
+    encode_items,
+    history_batch,
+    standardised_log_popularity,
+    user_encoder,
+)
 from tests.core.worlds import TinyRun, histories_from, random_histories
 
 N_ITEMS, N_CONTENT, DIM = 12, 5, 4

@@ -20,16 +20,10 @@ from recsys_core.retrieval.candidates import find_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.examples import Examples
 from recsys_core.retrieval.index import ExactSearch
+from recsys_core.retrieval.model import RetrievalModel
 from recsys_core.retrieval.report import RECALL_AT, slice_recall
-from recsys_core.retrieval.towers import HistoryBatch, TwoTower, user_encoder
-from recsys_core.retrieval.training import (
-    RetrievalModel,
-    TrainingCallbacks,
-    TrainingExtras,
-    encode_items,
-    fit_linear_parts,
-    fit_retrieval_model,
-)
+from recsys_core.retrieval.towers import HistoryBatch, TwoTower, encode_items, user_encoder
+from recsys_core.retrieval.training import TrainingCallbacks, TrainingExtras, fit_linear_parts, fit_retrieval_model
 from tests import tiny_world
 from tests.core.worlds import QUICK_TRAINING, TinyRun, histories_from
 

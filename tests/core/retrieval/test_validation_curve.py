@@ -7,10 +7,10 @@ import torch
 
 from recsys_core.data.splits import NOW
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.report import slice_recall
-from recsys_core.retrieval.slices import fit_retrieval_models
-from recsys_core.retrieval.training import RetrievalModel, encode_items
-from recsys_core.retrieval.validation_curve import N_LOOKS, RECALL_AT, ValidationCurve
+from recsys_core.retrieval.model import RetrievalModel
+from recsys_core.retrieval.report import CURVE_RECALL_AT, N_LOOKS, ValidationCurve, slice_recall
+from recsys_core.retrieval.towers import encode_items
+from recsys_core.retrieval.training import fit_retrieval_models
 from tests.core.worlds import QUICK_TRAINING, TinyRun
 
 
@@ -40,7 +40,7 @@ def test_the_last_point_is_the_figure_of_the_finished_tower(
     tiny: TinyRun, watched: tuple[ValidationCurve, dict[str, RetrievalModel]]
 ) -> None:
     points, model = watched[0].points(), watched[1][tiny.asked]
-    finished = slice_recall(tiny.ratings, tiny.splits, model, tiny.asked).filter(k=RECALL_AT)["recall"].mean()
+    finished = slice_recall(tiny.ratings, tiny.splits, model, tiny.asked).filter(k=CURVE_RECALL_AT)["recall"].mean()
     assert points.row(-1) == (QUICK_TRAINING.refit_epochs, pytest.approx(finished))
 
 

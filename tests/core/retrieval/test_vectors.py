@@ -10,8 +10,8 @@ import pytest
 from recsys_core.data.histories import histories_of
 from recsys_core.data.splits import NOW
 from recsys_core.errors import ArtifactError
-from recsys_core.retrieval.towers import user_encoder
-from recsys_core.retrieval.training import encode_items, fit_retrieval_model
+from recsys_core.retrieval.towers import encode_items, user_encoder
+from recsys_core.retrieval.training import fit_retrieval_model
 from recsys_core.retrieval.vectors import (
     ItemEmbeddings,
     embed_items,

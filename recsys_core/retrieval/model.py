@@ -1,7 +1,12 @@
-"""Fitted towers on disk: safetensors, which holds numbers and cannot run code. One file per slice of time."""
+"""The retrieval model of one slice of time: its parts, and its files.
+
+Files are safetensors, which hold numbers and cannot run code: one per slice.
+"""
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +16,88 @@ from pydantic import JsonValue
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from recsys_core.data.histories import Catalogue
+from recsys_core.arrays import Float32s, Int64s
+from recsys_core.data.histories import NEVER, Catalogue
 from recsys_core.days import moment
 from recsys_core.errors import REBUILD, ArtifactError
 from recsys_core.features.neighbours import Neighbours
 from recsys_core.retrieval.covisits import CoVisits
 from recsys_core.retrieval.ease import EaseFactors
 from recsys_core.retrieval.rating_model import RatingModel
-from recsys_core.retrieval.towers import TwoTower
-from recsys_core.retrieval.training import LinearParts, RetrievalModel
+from recsys_core.retrieval.towers import TwoTower, UserEncoder, user_encoder
 from recsys_core.retrieval.trend import Trend
 from recsys_core.tables import write_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearParts:
+    """The parts in closed form, fitted beside the trained towers in seconds instead of minutes."""
+
+    ease: EaseFactors
+    trend: Trend
+    rating_model: RatingModel
+    covisits: CoVisits
+    neighbours: Neighbours
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrievalModel:
+    """All parts of the retriever, the items that they know, and how the training went; `vectors` joins them."""
+
+    towers: TwoTower
+    linear: LinearParts
+    ease_weight: float
+    catalogue: Catalogue
+    first_rated_at: Int64s  # (n_items,) seconds UTC or NEVER: until then an item is no negative and no rated candidate
+    new_item_share: float  # of the candidates, for items that were never rated
+    fit_end: int  # seconds UTC: every rating that it saw lies strictly before
+    fitted_on: str  # `ratings_digest` of the ratings that it saw
+    losses: Float32s  # (n_epochs,) mean training loss per target
+
+    @cached_property
+    def rated(self) -> Int64s:
+        """(n_rated,) item_idx of the items with ratings: those that are searched."""
+        return np.flatnonzero(self.first_rated_at < NEVER)
+
+    @property
+    def rated_ids(self) -> Int64s:
+        """(n_rated,) their outside ids, ascending."""
+        return self.catalogue.item_ids[self.rated]
+
+    @cached_property
+    def new(self) -> Int64s:
+        """(n_new,) item_idx of the others, of which nothing but the content is known."""
+        return np.flatnonzero(self.first_rated_at == NEVER)
+
+    @property
+    def ease(self) -> EaseFactors:
+        """EASE as vectors."""
+        return self.linear.ease
+
+    @property
+    def trend(self) -> Trend:
+        """Popularity by time."""
+        return self.linear.trend
+
+    @property
+    def rating_model(self) -> RatingModel:
+        """Predicted stars."""
+        return self.linear.rating_model
+
+    @property
+    def covisits(self) -> CoVisits:
+        """Co-visitation: items that are rated soon after others."""
+        return self.linear.covisits
+
+    @property
+    def neighbours(self) -> Neighbours:
+        """The latest users."""
+        return self.linear.neighbours
+
+    @cached_property
+    def user_encoder(self) -> UserEncoder:
+        """The user tower for answering, without torch."""
+        return user_encoder(self.towers)
 
 
 def save_retrieval_models(models: Mapping[str, RetrievalModel], folder: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recsys_core.arrays import read_array, write_array
 from recsys_core.errors import ArtifactError
-from recsys_core.retrieval.arrays import read_array, write_array
 
 
 def test_an_array_comes_back_as_it_was(tmp_path: Path) -> None:

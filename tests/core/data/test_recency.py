@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recsys_core.retrieval.recency import N_AGES, N_PLACES, recency
+from recsys_core.data.histories import N_AGES, N_PLACES, recency
 from tests.core.worlds import histories_from, random_histories
 
 DAY = 86_400

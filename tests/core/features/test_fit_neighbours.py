@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from recsys_core.retrieval import neighbours
-from recsys_core.retrieval.ease import OTHER_VALUE
-from recsys_core.retrieval.neighbours import HALF_LIFE_S, LEAST_RATINGS, fit_neighbours
+from recsys_core.data.histories import OTHER_VALUE
+from recsys_core.features import neighbours
+from recsys_core.features.neighbours import HALF_LIFE_S, LEAST_RATINGS, fit_neighbours
 from tests.core.worlds import Rating, histories_from
 
 END = 2_000_000_000

@@ -17,8 +17,9 @@ from recsys_core.data.splits import NOW, fit_ratings
 from recsys_core.features.tables import item_features_by_slice, of_slice
 from recsys_core.feedback.schemas import IMPLICIT_COLUMNS
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.slices import fit_retrieval_models, fitted_digest
-from recsys_core.retrieval.training import RetrievalModel, TrainingExtras, encode_items, fit_retrieval_model
+from recsys_core.retrieval.model import RetrievalModel
+from recsys_core.retrieval.towers import encode_items
+from recsys_core.retrieval.training import TrainingExtras, fit_retrieval_model, fit_retrieval_models, fitted_digest
 from tests.core.worlds import QUICK_TRAINING, TinyRun
 
 
@@ -163,7 +164,7 @@ def test_a_fault_of_the_linear_parts_ends_the_training_as_well(tiny: TinyRun, mo
     def fail(*_: object) -> None:
         raise MemoryError("no room for the factors")
 
-    monkeypatch.setattr("recsys_core.retrieval.slices.fit_linear_parts", fail)
+    monkeypatch.setattr("recsys_core.retrieval.training.fit_linear_parts", fail)
     config = TwoTowerConfig(dim=4, n_epochs=1, refit_epochs=1)
     with pytest.raises(MemoryError, match="no room for the factors"):
         fit_retrieval_models(tiny.ratings, tiny.items, tiny.splits, config)

@@ -7,14 +7,12 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from recsys_core.data.histories import Histories, histories_of
+from recsys_core.data.histories import Histories, evidence, histories_of
 from recsys_core.data.splits import NOW
 from recsys_core.errors import ArtifactError
-from recsys_core.retrieval.ease import evidence
-from recsys_core.retrieval.slices import fit_retrieval_models
-from recsys_core.retrieval.storage import load_retrieval_model, save_retrieval_models
-from recsys_core.retrieval.towers import user_encoder
-from recsys_core.retrieval.training import RetrievalModel, encode_items
+from recsys_core.retrieval.model import RetrievalModel, load_retrieval_model, save_retrieval_models
+from recsys_core.retrieval.towers import encode_items, user_encoder
+from recsys_core.retrieval.training import fit_retrieval_models
 from recsys_core.retrieval.vectors import item_vectors, user_vectors
 from recsys_core.tables import read_table
 from tests.core.worlds import QUICK_TRAINING, TinyRun
