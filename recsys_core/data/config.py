@@ -16,27 +16,27 @@ class ReadingConfig(BaseModel):
         default=0.01,
         ge=0.0,
         le=1.0,
-        description="Share of a file's lines that may be bad; above it the file is refused. 1 % forgives an odd line, "
-        "while a shifted column or a wrong delimiter spoils nearly all.",
+        description="Largest share of invalid lines of a file; above it the file is refused. 1 % tolerates single "
+        "odd lines, while a shifted column or a wrong delimiter makes nearly all lines invalid.",
     )
     max_unknown_share: float = Field(
         default=0.01,
         ge=0.0,
         le=1.0,
-        description="Share of ratings whose movie is not in the movie table; above it the two files do not belong "
-        "together. GroupLens' own data sets have none.",
+        description="Largest share of ratings whose movie is not in the movie table; above it the two files do "
+        "not belong together. GroupLens' own data sets have none.",
     )
     latest_timestamp: int = Field(
         default=LATEST_TIMESTAMP,
         ge=EARLIEST_TIMESTAMP,
         le=LATEST_TIMESTAMP,
-        description="Ratings later than this (seconds UTC) are set aside as from the future. Core reads no clock, and "
-        "the dates inside an archive say when it was packed, not when it is true; so by default only the year 2100 "
-        "bounds, which catches milliseconds. A caller who knows the time passes it.",
+        description="Later ratings (seconds UTC) are rejected as from the future. Core reads no clock, and the "
+        "dates inside an archive say when it was packed; so the default is the year 2100, which "
+        "catches milliseconds. A caller that knows the time passes it.",
     )
     encoding: Literal["layout", "utf-8", "latin-1"] = Field(
         default="layout",
-        description="Text encoding; `layout` takes what GroupLens uses in that layout: latin-1 for 100K and 1M, else "
+        description="Text encoding; `layout` uses that of GroupLens for the layout: latin-1 for 100K and 1M, else "
         "UTF-8.",
     )
 
@@ -47,8 +47,8 @@ class RatingsReadingConfig(ReadingConfig):
     hold_back_from: str | None = Field(
         default=None,
         pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
-        description="Ratings given on this day (UTC) or later are left out, as if they had not happened yet: "
-        "`recsys log demo` then plays them as a log. For trying out the feedback loop; by default there is none.",
+        description="Ratings from this day (UTC) on are left out, as if they had not happened yet; `recsys log "
+        "demo` then replays them as a log, to try out the feedback loop. By default none are.",
     )
 
 
@@ -65,10 +65,11 @@ class HoldoutsConfig(BaseModel, frozen=True, extra="forbid"):
         3,
         ge=1,
         le=3,
-        description="Hold-outs of one, two, three such shares: near and farther likes; each costs a tower.",
+        description="Number of hold-outs, of one, two and three such shares: near and more distant likes. Each "
+        "costs a tower.",
     )
     holdout_likes: int = Field(
-        5, ge=2, description="Least likes of a user who is held out: of fewer, too little would be left to ask with."
+        5, ge=2, description="Fewest likes of a held-out user: with fewer, the history would be too short."
     )
 
 
@@ -76,23 +77,26 @@ class SplitsConfig(BaseModel, frozen=True, extra="forbid"):
     """How the ratings, in order of time, are cut into windows; the last window is the test."""
 
     first_share: float = Field(
-        0.1, gt=0, lt=0.9, description="Share of the ratings before the first window: what the first models learn from."
+        0.1,
+        gt=0,
+        lt=0.9,
+        description="Share of the ratings before the first window: the training data of the first models.",
     )
     n_windows: int = Field(
         9,
         ge=4,
         le=50,
-        description="Windows of equal numbers of ratings after that. Nine of a tenth each: enough users in each to "
-        "judge a model, and enough windows for a ranker to learn from.",
+        description="Windows with equal numbers of ratings after that. Nine windows of a tenth each have enough "
+        "users to evaluate a model, and are enough windows to train a ranker.",
     )
     n_refits: int = Field(
         4,
         ge=1,
         le=12,
-        description="How often all models are fitted within a window, as a system in use is; each costs a tower.",
+        description="Refits of all models within a window, as in a production system; each costs a tower.",
     )
     n_teaching: int = Field(
-        2, ge=1, description="First windows that only teach: no ranker has learned anything before them."
+        2, ge=1, description="First windows that only provide training rows: no ranker can be fitted before them."
     )
 
     @model_validator(mode="after")

@@ -1,10 +1,10 @@
-"""Features of collaborative filtering: how strongly the user's ratings and similar users support an item.
+"""Features of collaborative filtering: support of the candidate by the user's ratings and by similar users.
 
 Similarities are cosines of the item tower's vectors. Associations are EASE weights: the weight of history item j for
-candidate i is shown_j . offered_i, which is what EASE adds to the score of i for having j. Retrieval has already used
-their sum; the features split it into likes, dislikes and the latest ratings, because each may mean something else.
-Lifts compare how often people rate the candidate around the user's latest ratings with how often they rate it at all.
-Neighbours are users who rated alike lately.
+candidate i is the dot product of j's history factors and i's target factors. Retrieval has already used their sum; the
+features split it into likes, dislikes and the latest ratings, because their meanings differ. Lifts compare how often
+users rate the candidate around the user's latest ratings with how often they rate it at any time. Neighbours are recent
+users with similar ratings.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ N_STRONGEST = 50
 
 @feature(entity="user-item", unit="cosine", low=-1.0, high=1.0, sources=SIMILARITY, may_be_missing=True)
 def pair_recent_similarity_mean(pairs: Pairs) -> Float32s:
-    """Mean cosine of the item's trained vector with those of the five latest ratings."""
+    """Mean cosine of the item's tower vector with those of the five latest ratings."""
     total = np.where(pairs.recent[:, None, :] >= 0, pairs.recent_cosines, np.float32(0)).sum(axis=2)
     mean: Float32s = total / pairs.n_recent
     return mean
@@ -35,7 +35,7 @@ def pair_recent_similarity_mean(pairs: Pairs) -> Float32s:
 
 @feature(entity="user-item", unit="cosine", low=-1.0, high=1.0, sources=SIMILARITY, may_be_missing=True)
 def pair_recent_similarity_max(pairs: Pairs) -> Float32s:
-    """The highest of these cosines: near to one recent item is enough."""
+    """The highest of these cosines: similarity to one recent item is enough."""
     cosines = np.where(pairs.recent[:, None, :] >= 0, pairs.recent_cosines, np.float32(-np.inf))
     highest = np.maximum.reduce([cosines[:, :, at] for at in range(cosines.shape[2])])  # max(axis=2), much faster
     return np.where(np.isneginf(highest), np.float32(np.nan), highest)
@@ -43,13 +43,13 @@ def pair_recent_similarity_max(pairs: Pairs) -> Float32s:
 
 @feature(entity="user-item", unit="EASE weight", low=None, sources=RATED_ASSOCIATION, may_be_missing=True)
 def pair_liked_association(pairs: Pairs) -> Float32s:
-    """Mean weight with which the liked items call for the item."""
+    """Mean weight of the liked items for the candidate."""
     return dots(pairs.target_factors, pairs.users.mean_liked())
 
 
 @feature(entity="user-item", unit="EASE weight", low=None, sources=RATED_ASSOCIATION, may_be_missing=True)
 def pair_strongest_association(pairs: Pairs) -> Float32s:
-    """The largest of these weights over the 50 latest likes: one good reason may be enough."""
+    """The largest of these weights over the 50 latest likes: one strong association may be enough."""
     histories = pairs.users.histories
     strongest = np.full(pairs.item_idx.shape, np.nan, dtype=np.float32)
     for user in range(histories.n_users):
@@ -62,7 +62,7 @@ def pair_strongest_association(pairs: Pairs) -> Float32s:
 
 @feature(entity="user-item", unit="EASE weight", low=None, sources=RATED_ASSOCIATION, may_be_missing=True)
 def pair_disliked_association(pairs: Pairs) -> Float32s:
-    """Mean weight of the items rated 2.5 stars or less: what goes with a disappointment."""
+    """Mean weight of the items rated 2.5 stars or less."""
     return dots(pairs.target_factors, pairs.users.mean_disliked())
 
 
@@ -84,13 +84,13 @@ def pair_last_association(pairs: Pairs) -> Float32s:
 
 @feature(entity="user-item", unit="log(1 + lift)", sources=LIFTS, may_be_missing=True)
 def pair_next_lift(pairs: Pairs) -> Float32s:
-    """How much likelier people rate the item soon after the five latest ratings than at any time."""
+    """How much likelier users rate the item soon after the five latest ratings than at any time."""
     return _mean_lift(pairs, pairs.items.learned.following)
 
 
 @feature(entity="user-item", unit="log(1 + lift)", sources=LIFTS, may_be_missing=True)
 def pair_before_lift(pairs: Pairs) -> Float32s:
-    """The same for soon before them: neighbours in a session, whichever came first."""
+    """The same for soon before them: items of one session, in either order."""
     return _mean_lift(pairs, pairs.items.learned.preceding)
 
 
@@ -112,6 +112,6 @@ def _mean_lift(pairs: Pairs, lifts: sp.csr_array) -> Float32s:
     may_be_missing=True,
 )  # fmt: skip
 def pair_neighbour_share(pairs: Pairs) -> Float32s:
-    """Share of the 100 most similar of the latest users, weighted by likeness and recency, who liked the item."""
+    """Share of the 100 most similar recent users, weighted by similarity and recency, who liked the item."""
     learned = pairs.items.learned
     return learned.neighbours.liked_share(pairs.users.histories, pairs.user_parts.evidence, pairs.item_idx)

@@ -1,6 +1,6 @@
-"""Features of the request alone: its hour, and the days since the user's last rating.
+"""Features of the request alone: hour, days since the last rating.
 
-Times are UTC: a server that used its own time zone would shift them all.
+Times are UTC: a server with a local time zone would shift them all.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ def context_hour(requests: RequestBatch) -> Float32s:
 
 @feature(entity="context", unit="days", high=LONGEST_DAYS, sources=("ratings.timestamp",), may_be_missing=True)
 def context_days_since_last(requests: RequestBatch) -> Float32s:
-    """Days since the user's latest rating: still in a session, or back after years; missing for an empty history."""
+    """Days since the user's latest rating: within a session, or after years; missing for an empty history."""
     histories = requests.users.histories
     if not len(histories.timestamps):
         return np.full(histories.n_users, np.nan, dtype=np.float32)

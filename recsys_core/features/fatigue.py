@@ -1,4 +1,4 @@
-"""Features of fatigue: how often the candidate was shown to the user lately without an answer."""
+"""Features of fatigue: recent impressions of the candidate without an answer of the user."""
 
 import numpy as np
 

@@ -1,6 +1,7 @@
-"""Features of items: how popular, how liked and how old a movie is.
+"""Features of items: popularity, ratings and age of a movie.
 
-They move slowly and are the same for all users, so they are counted once, as of a cut-off, and looked up at a request.
+They change slowly and are the same for all users, so they are computed once, as of a cut-off, and looked up per
+request.
 """
 
 import numpy as np
@@ -18,13 +19,13 @@ LIKES = (*RATINGS, "ratings.rating")
 
 @feature(entity="item", unit="share", high=1.0, sources=RATINGS, default=0.0, max_age_days=1_461)
 def item_popularity_share(items: ItemCounts) -> Float32s:
-    """Share of all ratings so far that went to the item; shares, not counts, so that slices compare."""
+    """Share of all ratings so far that are of the item; a share, not a count, so that slices are comparable."""
     return share(items.n_ratings, items.all_ratings)
 
 
 @feature(entity="item", unit="share", high=1.0, sources=RATINGS, default=0.0, max_age_days=1_461)
 def item_recent_share(items: ItemCounts) -> Float32s:
-    """The same over the last 30 days: what people are watching now."""
+    """The same over the last 30 days: current popularity."""
     return share(items.n_recent, items.all_recent)
 
 
@@ -36,9 +37,9 @@ def item_year_share(items: ItemCounts) -> Float32s:
 
 @feature(entity="item", unit="share", high=1.0, sources=LIKES, default=0.0, max_age_days=1_461)
 def item_newest_like_share(items: ItemCounts) -> Float32s:
-    """Share of the latest 2 % of all ratings that are likes of the item: what is liked just now.
+    """Share of the latest 2 % of all ratings that are likes of the item: recent likes.
 
-    Spans of ratings and not of days, so that a quiet year says as much as a busy one.
+    A span of ratings instead of days, so that quiet and busy years are comparable.
     """
     return share(items.n_newest_likes[:, 0], items.n_newest[:, 0])
 
@@ -57,7 +58,7 @@ def item_new_like_share(items: ItemCounts) -> Float32s:
 
 @feature(entity="item", unit="share", high=1.0, sources=LIKES, may_be_missing=True, max_age_days=1_461)
 def item_like_share(items: ItemCounts) -> Float32s:
-    """Share of the item's ratings that are likes; missing where nobody has rated it."""
+    """Share of the item's ratings that are likes; missing without ratings."""
     return ratio(items.n_likes, items.n_ratings)
 
 
@@ -71,13 +72,13 @@ def item_like_share(items: ItemCounts) -> Float32s:
     max_age_days=1_461,
 )
 def item_mean_rating(items: ItemCounts) -> Float32s:
-    """Mean of the item's ratings; missing where nobody has rated it."""
+    """Mean of the item's ratings; missing without ratings."""
     return ratio(items.half_stars, 2 * items.n_ratings)
 
 
 @feature(entity="item", unit="days", high=LONGEST_DAYS, sources=RATINGS, may_be_missing=True, max_age_days=1_461)
 def item_days_known(items: ItemCounts) -> Float32s:
-    """Days since the item was first rated; missing where nobody has rated it."""
+    """Days since the item was first rated; missing without ratings."""
     days = (items.times - items.first_at) / DAY_S
     return np.where(items.n_ratings > 0, days, np.nan).astype(np.float32)
 
@@ -87,6 +88,6 @@ def item_days_known(items: ItemCounts) -> Float32s:
     max_age_days=1_461,
 )  # fmt: skip
 def item_age_years(items: ItemCounts) -> Float32s:
-    """Year (UTC) in which the features were counted minus year of release; missing where the title names no year."""
+    """Year (UTC) of the cut-off minus year of release; missing if the title names no year."""
     counted_in = pl.from_epoch(pl.Series(items.times), time_unit="s").dt.year().to_numpy()
     return (counted_in - items.years).astype(np.float32)

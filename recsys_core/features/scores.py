@@ -1,6 +1,6 @@
 """Features of retrieval: the candidate's retrieval score, its parts, and its rank.
 
-The score is a sum of three parts. The parts are features too, so that a tree can weigh them differently. All are
+The score is a sum of three parts. The parts are features too, so that a tree can weight them differently. All are
 computed here from the vectors and not taken from the index, whose last bits depend on the size of the batch.
 """
 
@@ -15,7 +15,7 @@ VECTORS = ("two_tower.vectors", "ratings.timestamp")
 
 @feature(entity="user-item", unit="logit", low=None, sources=VECTORS)
 def pair_retrieval_score(pairs: Pairs) -> Float32s:
-    """The retrieval score: all parts of the retriever together."""
+    """The retrieval score: the sum of all parts."""
     ease, trend = pairs.value(pair_closed_form_score), pairs.value(pair_trend_score)
     total: Float32s = pairs.value(pair_trained_score) + ease + trend
     return total
@@ -23,7 +23,7 @@ def pair_retrieval_score(pairs: Pairs) -> Float32s:
 
 @feature(entity="user-item", unit="rank", low=1.0, sources=VECTORS)
 def pair_retrieval_rank(pairs: Pairs) -> Float32s:
-    """Place of the item among the user's candidates, from 1."""
+    """Rank of the item among the user's candidates, from 1."""
     return np.broadcast_to(np.arange(1, pairs.item_idx.shape[1] + 1, dtype=np.float32), pairs.item_idx.shape)
 
 
@@ -41,17 +41,17 @@ def pair_retrieval_z(pairs: Pairs) -> Float32s:
 
 @feature(entity="user-item", unit="standard deviations", low=None, sources=VECTORS)
 def pair_closed_form_score(pairs: Pairs) -> Float32s:
-    """The part of the retrieval score that the closed form gives: items that go together."""
+    """The part of EASE: items that occur together."""
     return dots(pairs.target_factors, pairs.user_parts.ease)
 
 
 @feature(entity="user-item", unit="logit", low=None, sources=VECTORS)
 def pair_trained_score(pairs: Pairs) -> Float32s:
-    """The part that the trained half gives: taste, time, genres and popularity."""
+    """The part of the towers: taste, time, genres and popularity."""
     return dots(pairs.trained, pairs.user_parts.trained) + pairs.items.learned.biases[pairs.item_idx]
 
 
 @feature(entity="user-item", unit="logit", low=None, sources=VECTORS)
 def pair_trend_score(pairs: Pairs) -> Float32s:
-    """The part that the trend gives: how much of the item's popularity falls to these months."""
+    """The part of the trend: popularity around the time of the latest rating."""
     return dots(pairs.items.learned.trend.take(pairs.item_idx, axis=0), pairs.user_parts.trend)

@@ -1,4 +1,4 @@
-"""Features of taste: how well the candidate's genres, year and predicted rating suit the user."""
+"""Features of taste: match of the candidate's genres, year and predicted rating with the user."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def pair_genre_affinity(pairs: Pairs) -> Float32s:
 
 @feature(entity="user-item", unit="share", high=1.0, sources=GENRES, may_be_missing=True)
 def pair_recent_genre_affinity(pairs: Pairs) -> Float32s:
-    """The same over the five latest ratings, likes or not: what the session is about."""
+    """The same over the five latest ratings, likes or not: the genres of the session."""
     counted = (pairs.recent >= 0) & pairs.items.has_genres[pairs.recent]  # (n_users, n_recent)
     n = counted.sum(axis=1, keepdims=True)
     shares = np.where(counted[:, :, None], pairs.items.genre_shares[pairs.recent], np.float32(0))
@@ -47,7 +47,7 @@ def pair_year_distance(pairs: Pairs) -> Float32s:
     sources=(*OWN, "ratings.rating", "two_tower.rating_model"),
 )
 def pair_predicted_rating(pairs: Pairs) -> Float32s:
-    """Stars that the rating model expects of this user for the item, above the mean of all and of the user."""
+    """Stars that the rating model predicts for the user and the item, above the mean of all and of the user."""
     learned = pairs.items.learned
     taste = dots(learned.rating_factors.take(pairs.item_idx, axis=0), pairs.user_parts.rating)
     return taste + learned.rating_biases[pairs.item_idx]

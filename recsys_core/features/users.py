@@ -1,6 +1,6 @@
-"""Features of users: how much, how generously and what kind of movies they rate.
+"""Features of users: number, level and subjects of their ratings.
 
-They are computed at the request, from integer sums that each new rating updates, so they are never stale.
+They are computed per request, from integer sums that each new rating updates, so they are never stale.
 """
 
 from recsys_core.arrays import Float32s
@@ -12,7 +12,7 @@ OWN = ("ratings.user_id", "ratings.timestamp")
 
 @feature(entity="user", unit="ratings", sources=OWN)
 def user_n_ratings(users: UserSums) -> Float32s:
-    """How many movies of the catalogue the user rated so far: how much the other user features can be trusted."""
+    """Number of movies of the catalogue that the user rated so far: the sample size of the other user features."""
     return users.n_ratings.astype("float32")
 
 
@@ -24,13 +24,13 @@ def user_like_share(users: UserSums) -> Float32s:
 
 @feature(entity="user", unit="stars", low=0.5, high=5.0, sources=(*OWN, "ratings.rating"), may_be_missing=True)
 def user_mean_rating(users: UserSums) -> Float32s:
-    """Mean of the user's ratings: strict and generous users mean different things by 3.5 stars."""
+    """Mean of the user's ratings: 3.5 stars mean different things for strict and generous users."""
     return ratio(users.half_stars, 2 * users.n_ratings)
 
 
 @feature(entity="user", unit="share", high=1.0, sources=(*OWN, "item_features.n_ratings"), may_be_missing=True)
 def user_mean_popularity(users: UserSums) -> Float32s:
-    """Mean popularity share of what the user rated: mainstream or niche taste."""
+    """Mean popularity share of the rated movies: mainstream or niche taste."""
     return ratio(users.popularity, users.n_ratings * max(users.all_ratings, 1))
 
 
