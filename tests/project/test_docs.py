@@ -158,10 +158,17 @@ def test_every_asset_is_on_the_page_of_its_stage_and_in_the_architecture() -> No
         assert any(f"| `{name}` |" in text_of(PAGES / f"{stage}.md") for stage in STAGES), name
 
 
+def code_links(text: str) -> list[str]:
+    """The targets of a text's links to code."""
+    return [target for target in LINK.findall(text) if target.startswith("../recsys_")]
+
+
 def test_the_tour_follows_a_rating_that_exists_by_links_to_code() -> None:
     tour = text_of(PROJECT / "docs/tour.md")
-    code = [target for target in LINK.findall(tour) if target.startswith("../recsys_")]
-    assert 12 <= len(set(code)) <= 14
+    steps, _, files = tour.partition("## The files of the loop")
+    assert 12 <= len(set(code_links(steps))) <= 14
+    assert f"you open {len(code_links(files))} files" in " ".join(files.split())
+    assert len(set(code_links(files))) == len(code_links(files)) <= 36
     with zipfile.ZipFile(PROJECT / "data_lake/raw/ml-latest-small-2016.zip") as shipped:
         lines = shipped.read("ml-latest-small/ratings.csv").decode().splitlines()
     rating = lines[16_151 - 1]
