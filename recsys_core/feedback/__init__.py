@@ -1,5 +1,5 @@
-"""Stage 2, feedback: the log of what users did with what they were shown -> new interactions for stage 1.
+"""Stage 2, feedback: the log of requests, impressions and events -> new interactions for stage 1.
 
-The loop closes through time: what was logged yesterday is training data today. This stage reads a day's log and makes a
-table of interactions.
+The loop closes through time: yesterday's log is today's training data. This stage stores the log, and makes a table of
+interactions of each day.
 """

@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class InteractionsConfig(BaseModel):
-    """How strictly a day's log is read, and when a day is closed."""
+    """Limits on a day's log, and the time at which a day is closed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,7 +33,7 @@ class InteractionsConfig(BaseModel):
 
 
 class OutcomesConfig(BaseModel):
-    """When the outcome of a shown item is known."""
+    """The time at which the label of an impression is known."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,7 +48,7 @@ class OutcomesConfig(BaseModel):
 
 
 class ImplicitConfig(BaseModel):
-    """What a click is worth to the towers."""
+    """Weights of clicks as targets of the towers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,12 +1,12 @@
-"""Which stored rows count: the first arrival of every key, over the whole log; and the versions of what counts.
+"""Deduplication of stored rows: the first arrival of every key counts; and versions of the rows that count.
 
-A client or a queue that tries again delivers a row again: to the same writer or another, on the same day or later. The
-log keeps every delivery, and one rule reads them all, from any number of files, in any order:
+A client or a queue that retries delivers a row again: to the same writer or another, on the same day or later. The log
+keeps every delivery, and one rule reads them all, from any number of files, in any order:
 
 - the first delivery of a key to arrive counts;
 - a row with the same digest is a repeat of it;
-- a row with another digest is a conflict: two different things have the same key. If both arrived in the same tick, the
-  smaller digest counts. That is arbitrary, but every reader comes to the same result.
+- a row with another digest is a conflict: two different rows have the same key. If both arrived in the same tick, the
+  smaller digest counts. That is arbitrary, but every reader gets the same result.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ NO_VERSION = hashlib.sha256().hexdigest()
 
 
 def last_closed_day(now: int, grace_s: int) -> str:
-    """The latest day that is over and has had its grace.
+    """The latest day that is over, and whose grace period is too.
 
     >>> last_closed_day(now=2 * DAY_S + 3_600, grace_s=3_600)
     '1970-01-02'
@@ -65,7 +65,7 @@ def by_day(deliveries: pl.DataFrame, table: LogTable) -> pl.DataFrame:
 
 
 def day_versions(log: EventLog, table: LogTable) -> dict[str, str]:
-    """The version of each day on which something arrived that counts or contradicts, days ascending.
+    """The version of each day with arrivals other than repeats, days ascending.
 
     Raises:
         LogError: the log cannot be read.
@@ -76,7 +76,7 @@ def day_versions(log: EventLog, table: LogTable) -> dict[str, str]:
 
 
 def version_until(last_day: str, *tables: Mapping[str, str]) -> str:
-    """One version over all days up to and with the last that counts; NO_VERSION where there are none.
+    """One version over all days up to and including the last day; NO_VERSION where there are none.
 
     Args:
         last_day: YYYY-MM-DD.
@@ -87,15 +87,15 @@ def version_until(last_day: str, *tables: Mapping[str, str]) -> str:
 
 
 def version_of(rows: pl.DataFrame, table: LogTable) -> str:
-    """SHA-256 over the rows of a day that are no repeats: their digests, arrivals and statuses, whatever their order.
+    """SHA-256 over the rows of a day without repeats: their digests, arrivals and statuses, in any order.
 
     Args:
         rows: has `digest`, `delivery_status` and the arrival.
         table: the table that they are of.
     """
     counting = rows.filter(pl.col("delivery_status") != REPEAT).sort("digest", table.arrival)
-    # Column by column, which is ten times faster than row by row; the parts are of equal length, so that none can run
-    # into the next.
+    # Column by column, which is ten times faster than row by row. All values of a column have one length, so that no
+    # two tables give the same bytes.
     hashed = hashlib.sha256(b"".join(counting["digest"].to_list()))
     hashed.update(counting[table.arrival].to_numpy().astype(">i8").tobytes())
     hashed.update((counting["delivery_status"] == FIRST).to_numpy().tobytes())
@@ -103,11 +103,11 @@ def version_of(rows: pl.DataFrame, table: LogTable) -> str:
 
 
 def rows_until(log: EventLog, table: LogTable, last_day: str) -> pl.DataFrame:
-    """The rows of a table that arrived up to and with a day, sorted by key; of a key the first arrival.
+    """The rows of a table that arrived up to and including a day, sorted by key; of each key the first arrival.
 
     Args:
         log: the event log.
-        table: which of its tables.
+        table: one of its tables.
         last_day: YYYY-MM-DD.
 
     Raises:
@@ -119,9 +119,9 @@ def rows_until(log: EventLog, table: LogTable, last_day: str) -> pl.DataFrame:
 
 
 def served_version(log: EventLog, last_day: str) -> str:
-    """One version over the requests and what they showed, up to and with a day (YYYY-MM-DD); NO_VERSION of neither.
+    """One version over requests and impressions, up to and including a day (YYYY-MM-DD); NO_VERSION without any.
 
-    Of both tables, since slots may arrive on a later day than their request.
+    It covers both tables, because slots may arrive on a later day than their request.
 
     Raises:
         LogError: the log cannot be read.
@@ -131,7 +131,7 @@ def served_version(log: EventLog, last_day: str) -> str:
 
 
 def shown_version(log: EventLog, last_day: str) -> str:
-    """One version over what was shown, up to and with a day (YYYY-MM-DD); NO_VERSION where nothing was.
+    """One version over the impressions up to and including a day (YYYY-MM-DD); NO_VERSION without any.
 
     Raises:
         LogError: the log cannot be read.

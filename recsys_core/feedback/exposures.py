@@ -1,4 +1,4 @@
-"""The items that users were shown and clicked: as tables, and for one user up to this moment.
+"""Impressions and clicks of users: as tables, and for one user up to this moment.
 
 Seconds count from when a slot was shown, `shown_at`, as in `labels`.
 """
@@ -21,7 +21,7 @@ SHOWN_COLUMNS: dict[str, pl.DataType] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Exposed:
-    """Shown slots and clicks of some users.
+    """Impressions and clicks of some users.
 
     Attributes:
         shown: SHOWN_COLUMNS.
@@ -33,7 +33,7 @@ class Exposed:
 
     @classmethod
     def nothing(cls) -> "Exposed":
-        """Nobody was shown anything."""
+        """No impressions and no clicks."""
         return cls(shown=pl.DataFrame(schema=SHOWN_COLUMNS), clicks=pl.DataFrame(schema=CLICKS_COLUMNS))
 
 
@@ -44,14 +44,14 @@ def shown_slots(impressions: pl.DataFrame) -> pl.DataFrame:
 
 
 def exposed_so_far(log: EventLog, user_id: int, since: int, future_tolerance_s: int) -> Exposed:
-    """What one user was shown and clicked from a second on, as far as the log knows by now.
+    """Impressions and clicks of one user from a second on, as far as the log holds them now.
 
-    Days that are not closed count too. As everywhere, the first arrival of a key counts, a slot belongs to a logged
-    request, and an event from the future is none.
+    Days that are not closed count too. As everywhere, the first arrival of a key counts, a slot must belong to a logged
+    request, and events from the future are ignored.
 
     Args:
         log: the event log.
-        user_id: whose.
+        user_id: the user.
         since: seconds UTC.
         future_tolerance_s: how much later than its arrival an event may be dated.
 
@@ -63,7 +63,7 @@ def exposed_so_far(log: EventLog, user_id: int, since: int, future_tolerance_s: 
         return rows_of(log.read_user(table, user_id, arrived_since), table).filter(delivery_status=FIRST)
 
     impressions, requests = (first(table, since) for table in (IMPRESSIONS_TABLE, REQUESTS_TABLE))
-    # An event may arrive before the second in which it says that it happened, by the tolerance, which is a day at most.
+    # An event may arrive before its own timestamp, by the tolerance, which is a day at most.
     events = first(EVENTS_TABLE, since - DAY_S).filter(pl.col("timestamp") >= since, kind="click")
     possible = pl.col("timestamp") <= pl.col("received_at") + future_tolerance_s
     return Exposed(

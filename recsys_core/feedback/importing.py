@@ -1,7 +1,7 @@
-"""A file of JSON lines -> rows of the event log; a line that cannot be understood is set aside whole.
+"""A file of JSON lines -> rows of the event log; a line that cannot be parsed is quarantined whole.
 
-`parsing` reads one line. An import can be repeated without harm, also after a failure in the middle, since every row
-has its key.
+`parsing` reads one line. Because every row has a key, an import can be repeated without harm, also after a failure in
+the middle.
 """
 
 import json
@@ -26,22 +26,22 @@ NO_LINES = {
     "packed with zstd": b"\x28\xb5\x2f\xfd",
     "Parquet": b"PAR1",
 }
-"""What files that are no lines of text begin with."""
+"""First bytes of files that are not lines of text."""
 
 NO_LINES_REMEDY = "unpack or convert it first; `recsys log append -` reads what a command writes"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Imported:
-    """What became of the lines: stored or repeated (`appended`), or set aside.
+    """The outcome of the lines: stored or repeated (`appended`), or set aside.
 
     `tail_offset` is the byte at which an unfinished last line starts, None where there is none: its writer is still
-    writing, or died. The line is neither stored nor set aside; import the file again when it is whole.
+    writing, or died. That line is neither stored nor set aside; import the file again when it is complete.
     """
 
     appended: Appended
-    n_lines: int  # without blank ones, which say nothing
-    n_set_aside: int  # lines at fault, also those that were set aside by an earlier import
+    n_lines: int  # without blank ones
+    n_set_aside: int  # rejected lines, also those that an earlier import set aside
     tail_offset: int | None
     n_resolved: int = 0  # lines that this import resolved, and that left the quarantine
     unknown_items: dict[int, int] = field(default_factory=dict)  # item_id of no known movie -> lines that name it
@@ -63,7 +63,7 @@ class _Line:
 
 @dataclass(kw_only=True)
 class _Reading:
-    """An import under way."""
+    """The state of an import."""
 
     log: EventLog
     limits: Limits
@@ -91,7 +91,7 @@ class _Reading:
             self.store()
 
     def store(self) -> None:
-        """Write the batch, and begin another."""
+        """Store the batch, and begin another."""
         if self.batch.bad:
             self.log.quarantine(self.batch.bad)
         if self.batch.records:
@@ -99,7 +99,7 @@ class _Reading:
         self.batch = _Batch()
 
     def done(self, tail_offset: int | None) -> Imported:
-        """Write what is left, and let the lines go that the file resolves."""
+        """Store the last batch, and release the lines that the file resolves."""
         self.store()
         resolved = self.resolver.resolved(self.n_lines, self.appended.n_repeated) if tail_offset is None else set()
         if resolved:
@@ -119,13 +119,13 @@ def import_lines(stream: BinaryIO, source: str, log: EventLog, limits: Limits) -
 
     Args:
         stream: JSON lines in UTF-8.
-        source: what the lines are called in the quarantine: the file's name.
-        log: where they go.
+        source: name of the file, for the quarantine.
+        log: the event log.
         limits: see Limits.
 
     Raises:
-        DataError: the bytes are no lines of text, but packed or UTF-16; nothing was stored.
-        LogError: the log cannot be written; what was acknowledged before stays.
+        DataError: the bytes are not lines of text, but compressed or UTF-16; nothing was stored.
+        LogError: the log cannot be written; rows that were acknowledged before stay stored.
     """
     reading = _Reading(log=log, limits=limits, resolver=Resolver(waiting=_waiting(log), source=source))
     tail_offset = None
@@ -141,7 +141,7 @@ def import_lines(stream: BinaryIO, source: str, log: EventLog, limits: Limits) -
 
 
 def _waiting(log: EventLog) -> list[BadLine]:
-    """The lines in quarantine; none if they cannot be read, since damage elsewhere must not stop an import."""
+    """The lines in quarantine; none if they cannot be read, because damage elsewhere must not stop an import."""
     try:
         return log.quarantined()
     except LogError:
@@ -163,7 +163,7 @@ def _bad_line(line: _Line, source: str, bad: BadRow, now: int) -> BadLine:
 
 
 def _lines(stream: BinaryIO) -> Iterator[_Line]:
-    """The lines of a stream, none longer in memory than the cap."""
+    """The lines of a stream, each cut to the cap in memory."""
     number, offset = 1, 0
     while data := stream.readline(MAX_LINE_BYTES + 2):
         whole = data.endswith(b"\n")
@@ -186,7 +186,7 @@ def _checked_start(line: _Line, source: str) -> _Line:
 
 
 def _is_closed(data: bytes) -> bool:
-    """Whether a last line without its line end is complete all the same: no part of an object is whole JSON."""
+    """Whether a last line without a line end is complete: an incomplete object is never valid JSON."""
     try:
         json.loads(data)
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""What the event log holds, whether it is as it was written, which days wait to be ingested, and what was lost.
+"""Inspect the event log: count its rows, verify them, and find days that wait to be ingested or have lost rows.
 
-Rows of the log are only ever added. A day that holds fewer deliveries than when it was ingested has lost some. Without
-this check, a refresh would make the day anew without them, and call that up to date.
+Rows of the log are only ever added, so a day with fewer deliveries than when it was ingested has lost some. Without
+this check, a refresh would rebuild the day without the lost rows, and report it as up to date.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ GAPS_COLUMNS: dict[str, pl.DataType] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Stats:
-    """What a log holds.
+    """Numbers of rows in a log.
 
     `days` counts, per day of arrival, the rows of each table that count, and the repeats and conflicts of all three
     together: rows of a key that had arrived before, alike or with other values.
@@ -52,9 +52,9 @@ class Stats:
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
-    """What a check of everything found; `damage` is told in sentences, and only where there is none the rest is known.
+    """The result of a complete check: `damage` as sentences; the rest is known only where there is no damage.
 
-    `conflicts` names the keys that were used for two things. `n_orphans` counts impressions of an unknown request.
+    `conflicts` names the keys with several different rows. `n_orphans` counts impressions of an unknown request.
     """
 
     damage: list[str]
@@ -64,7 +64,7 @@ class Verified:
 
 
 def stats(log: EventLog) -> Stats:
-    """Count what a log holds.
+    """Count the rows of a log.
 
     Raises:
         LogError: it cannot be read.
@@ -73,7 +73,7 @@ def stats(log: EventLog) -> Stats:
 
 
 def verify(log: EventLog) -> Verified:
-    """Read every row and compare it with its digest; look for keys that were used twice, and for lost requests."""
+    """Compare every row with its digest, and look for conflicting keys and for impressions without a request."""
     damage = log.damage() or _unreadable(log)
     if damage:
         return Verified(damage=damage, conflicts=pl.DataFrame(schema=CONFLICTS_COLUMNS), n_orphans=0, n_days=0)
@@ -114,7 +114,7 @@ def gaps(logged: Mapping[str, str], ingested: Mapping[str, str], closed_until: s
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Loss:
-    """A day of which the log holds fewer deliveries than it was ingested from."""
+    """A day of which the log holds fewer deliveries than were ingested."""
 
     day: str  # YYYY-MM-DD
     version: str  # of the day's interactions in the lake
@@ -124,7 +124,7 @@ class Loss:
     def __str__(self) -> str:
         return (
             f"of {self.day}, {self.n_ingested:,} deliveries of events were ingested, and the log holds {self.n_held:,} "
-            "now: restore it from a copy, or go on without these rows by `recsys log accept-loss`"
+            "now: restore it from a copy, or continue without these rows with `recsys log accept-loss`"
         )
 
     def accepted(self, now: int) -> Note:
@@ -133,7 +133,7 @@ class Loss:
 
 
 def deliveries_by_day(log: EventLog) -> dict[str, int]:
-    """How many deliveries of events the log holds of each day, repeats and conflicts included.
+    """Number of event deliveries in the log by day, repeats and conflicts included.
 
     Raises:
         LogError: the log cannot be read.
@@ -153,7 +153,7 @@ def is_accepted(log: EventLog, loss: Loss) -> bool:
 
 
 def _unreadable(log: EventLog) -> list[str]:
-    """Why what has no digest, keys with their arrivals and lines in quarantine, cannot be read."""
+    """Errors of reading the data without a digest: keys with their arrivals, and lines in quarantine."""
     try:
         log.quarantined()
         for table in TABLES.values():

@@ -1,7 +1,7 @@
 """A day of the event log -> the day's interactions table.
 
-The day is that of *arrival*, UTC, so that a day which is closed does not change; an event that arrives late keeps its
-own, earlier time. `deduplication` says which deliveries count.
+The day is that of *arrival*, UTC, so that a closed day does not change; an event that arrives late keeps its own,
+earlier time. `deduplication` decides which deliveries count.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ SORTED_BY = ("timestamp", "user_id", "item_id", "event_id")
 
 @dataclass(frozen=True, kw_only=True)
 class DayRead:
-    """One day's interactions, the events left out, and how many of each kind.
+    """One day's interactions, the rejected events, and the number of each kind.
 
     `counts` holds deliveries, accepted, rejected, repeats (of an event that arrived before, on that day or an earlier
     one) and late (accepted ones which happened before the day); accepted + rejected + repeats == deliveries.
@@ -37,14 +37,14 @@ class DayRead:
     interactions: pl.DataFrame  # INTERACTIONS
     rejected: pl.DataFrame  # REJECTED_EVENTS
     counts: dict[str, int]
-    version: str  # of what was read, as `deduplication.version_of` gives it
+    version: str  # of the rows that were read, as `deduplication.version_of` gives it
 
 
 def read_day(log: EventLog, day: str, config: InteractionsConfig = DEFAULT) -> DayRead:
     """The interactions that arrived on one day; an empty table for a day without any.
 
-    Neither the order of the events nor the files in which they lie matter. Of an event that was delivered more than
-    once, on whatever days, the first arrival is kept.
+    The order of the events and the files that hold them change nothing. Of an event that was delivered more than once,
+    on whatever days, the first arrival is kept.
 
     Args:
         log: the event log.
@@ -67,7 +67,7 @@ def read_day(log: EventLog, day: str, config: InteractionsConfig = DEFAULT) -> D
         "repeats": rows.height - accepted.height - rejected.height,
         "late": accepted.filter(pl.col("timestamp") < start).height,
     }
-    _refuse_rubbish(day, rejected, counts, config)
+    _check_bad_share(day, rejected, counts, config)
     return DayRead(
         interactions=INTERACTIONS.validate(accepted.select(*INTERACTIONS_COLUMNS).sort(SORTED_BY)),
         rejected=REJECTED_EVENTS.validate(rejected.sort(*SORTED_BY, "digest").select(*INTERACTIONS_COLUMNS, "reason")),
@@ -79,7 +79,7 @@ def read_day(log: EventLog, day: str, config: InteractionsConfig = DEFAULT) -> D
 def read_days(
     log: EventLog, days: Iterable[str], config: InteractionsConfig = DEFAULT
 ) -> Iterator[tuple[str, DayRead]]:
-    """Each day and its interactions, one after the other: a day is read when the one before it has been dealt with.
+    """Each day and its interactions, one after the other; a day is read when the previous one has been consumed.
 
     The arguments and errors are those of `read_day`.
     """
@@ -89,7 +89,7 @@ def read_days(
 
 
 def versions_of_days(log: EventLog) -> dict[str, str]:
-    """The version of every day that has a log, days ascending; of all of them at once, since that is one query a file.
+    """The version of every day that has a log, days ascending, read by one query per file.
 
     Raises:
         LogError: the log cannot be read.
@@ -110,7 +110,7 @@ def arrivals_by_hour(interactions: pl.DataFrame) -> pl.DataFrame:
 def arrivals_by_day(days: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """day, kind, n of INTERACTIONS by day of arrival (YYYY-MM-DD): every given day and every kind, days ascending.
 
-    A day that nobody ingested is not there; a day without events has zeros.
+    A day that was not ingested is missing; a day without events has zeros.
     """
     rows = []
     for day, interactions in sorted(days.items()):
@@ -120,7 +120,7 @@ def arrivals_by_day(days: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 def _reason(config: InteractionsConfig) -> pl.Expr:
-    """Why a row is rejected, null where it is not."""
+    """The reason for which a row is rejected; null where it is accepted."""
     latest = pl.col("received_at") + config.future_tolerance_s
     return (
         pl.when(pl.col("delivery_status") == CONFLICT)
@@ -132,12 +132,12 @@ def _reason(config: InteractionsConfig) -> pl.Expr:
     )
 
 
-def _refuse_rubbish(day: str, rejected: pl.DataFrame, counts: dict[str, int], config: InteractionsConfig) -> None:
+def _check_bad_share(day: str, rejected: pl.DataFrame, counts: dict[str, int], config: InteractionsConfig) -> None:
     if counts["rejected"] <= config.max_bad_share * counts["deliveries"]:
         return
     first = rejected.sort(*SORTED_BY, "digest").row(0, named=True)
     raise DataError(
         f"{day}: {counts['rejected']:,} of {counts['deliveries']:,} events are rejected, above the "
         f"{config.max_bad_share:.1%} allowed; the first is {first['event_id']!r}: {first['reason']}. "
-        f"Mend the writer of the log, or raise max_bad_share if these events may be left out."
+        f"Correct the writer of the log, or raise max_bad_share if these events may be left out."
     )

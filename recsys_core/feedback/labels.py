@@ -1,7 +1,7 @@
-"""What models learn from the log: logged ratings and clicks, labels of shown slots, weights of clicks.
+"""Training data from the log: logged ratings and clicks, labels of impressions, weights of clicks.
 
-A shown slot that the user left alone is a negative that ratings do not have: the user saw the item, or could have. The
-label is known only when the time for an answer is over; until then the slot has no row.
+An impression without a click or a rating is a negative, which ratings alone do not provide: the user saw the item, or
+could have. Its label is known only when the time for an answer is over; until then it has no row.
 """
 
 from collections.abc import Mapping
@@ -25,11 +25,11 @@ DEFAULT_OUTCOMES = OutcomesConfig()
 DEFAULT_IMPLICIT = ImplicitConfig()
 
 MOST_POSITIONS = 20
-"""A picture of likes by place in the list ends here."""
+"""Last position of `likes_by_position`."""
 
 
 def logged_ratings(days: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """LOGGED of every logged rating, sorted by timestamp, user_id, item_id, rating; a pair may stand twice.
+    """LOGGED of every logged rating, sorted by timestamp, user_id, item_id, rating; a pair may appear twice.
 
     Args:
         days: INTERACTIONS by day of arrival; may be empty.
@@ -39,7 +39,7 @@ def logged_ratings(days: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 def logged_clicks(days: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """CLICKS of every click, sorted by timestamp, user_id, item_id, event_id; a pair may stand twice.
+    """CLICKS of every click, sorted by timestamp, user_id, item_id, event_id; a pair may appear twice.
 
     Args:
         days: INTERACTIONS by day of arrival; may be empty.
@@ -50,7 +50,7 @@ def logged_clicks(days: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
 def _of_kind(days: Mapping[str, pl.DataFrame], kind: str) -> pl.DataFrame:
     tables = [pl.DataFrame(schema=INTERACTIONS_COLUMNS), *days.values()]
-    # While one day is ingested anew and another is not yet, both may hold an event: its first arrival counts.
+    # While one day is ingested again and another is not yet, both may hold an event: its first arrival counts.
     arrived = pl.concat(tables).sort("received_at", maintain_order=True)
     return arrived.unique("event_id", keep="first", maintain_order=True).filter(kind=kind)
 
@@ -58,10 +58,10 @@ def _of_kind(days: Mapping[str, pl.DataFrame], kind: str) -> pl.DataFrame:
 def outcomes(
     impressions: pl.DataFrame, clicks: pl.DataFrame, ratings: pl.DataFrame, config: OutcomesConfig = DEFAULT_OUTCOMES
 ) -> pl.DataFrame:
-    """What came of each shown slot within the time for an answer.
+    """The label of each impression, from the events within the time for an answer.
 
-    Label 1: the item was clicked after this request, or rated a like by its user, and not rated below. Label 0:
-    neither; or clicked, and rated below a like: a rating says more than a click.
+    Label 1: the item was clicked after this request, or its user rated it a like, and not below. Label 0: neither; or
+    clicked, and rated below a like: a rating is stronger evidence than a click.
 
     Args:
         impressions: IMPRESSIONS, of days for which every answer has arrived.
@@ -70,23 +70,23 @@ def outcomes(
         config: how long an answer may take.
 
     Returns:
-        OUTCOMES_COLUMNS, sorted by request_id and position: `shown_at` and `settled_at`, the first second in which
-        nothing can change the label any more, in seconds; `event_id`, the rating or else the click that made the label,
-        null where there was none.
+        OUTCOMES_COLUMNS, sorted by request_id and position: `shown_at` and `settled_at` in seconds, the latter the
+        first second in which the label can no longer change; `event_id`, the rating or else the click that made the
+        label, null without one.
     """
-    shown = impressions.with_row_index("slot").with_columns(shown_at=pl.col("served_at") // 1_000_000)
-    shown = shown.with_columns(settled_at=pl.col("shown_at") + config.answer_s)
-    clicked = _first_answer(shown, clicks, ["request_id", "item_id"]).select("slot", clicked="event_id")
-    rated = _first_answer(shown, ratings, ["user_id", "item_id"]).select("slot", "rating", rated="event_id")
-    judged = shown.join(clicked, on="slot", how="left").join(rated, on="slot", how="left")
+    slots = impressions.with_row_index("slot").with_columns(shown_at=pl.col("served_at") // 1_000_000)
+    slots = slots.with_columns(settled_at=pl.col("shown_at") + config.answer_s)
+    clicked = _first_answer(slots, clicks, ["request_id", "item_id"]).select("slot", clicked="event_id")
+    rated = _first_answer(slots, ratings, ["user_id", "item_id"]).select("slot", "rating", rated="event_id")
+    judged = slots.join(clicked, on="slot", how="left").join(rated, on="slot", how="left")
     liked = pl.coalesce(pl.col("rating") >= LIKED, pl.col("clicked").is_not_null())
     labelled = judged.with_columns(label=liked.cast(pl.Int8), event_id=pl.coalesce("rated", "clicked"))
     return OUTCOMES.validate(labelled.select(*OUTCOMES_COLUMNS).sort("request_id", "position"))
 
 
-def _first_answer(shown: pl.DataFrame, answers: pl.DataFrame, on: list[str]) -> pl.DataFrame:
-    """Slot and the answer's columns: the first answer to each slot within its time; none of a key that is null."""
-    own = shown.select("slot", "shown_at", "settled_at", *on)
+def _first_answer(slots: pl.DataFrame, answers: pl.DataFrame, on: list[str]) -> pl.DataFrame:
+    """Slot and the answer's columns: the first answer to each slot within its time; none where a key is null."""
+    own = slots.select("slot", "shown_at", "settled_at", *on)
     within = pl.col("timestamp").is_between("shown_at", "settled_at", closed="left")
     met = own.join(answers, on=on, how="inner").filter(within)
     return met.sort("slot", "timestamp", "event_id").unique("slot", keep="first", maintain_order=True)
@@ -95,12 +95,12 @@ def _first_answer(shown: pl.DataFrame, answers: pl.DataFrame, on: list[str]) -> 
 def implicit_feedback(
     clicks: pl.DataFrame, impressions: pl.DataFrame, config: ImplicitConfig = DEFAULT_IMPLICIT
 ) -> pl.DataFrame:
-    """Every click with the weight that it has as a target of the towers, beside 1 for a like.
+    """Every click with its weight as a target of the towers; a like has weight 1.
 
     With a position exponent e above 0, a click at position k counts for k^e clicks, because fewer people look that far:
-    examination is taken to fall as k^-e (the position-based model; Joachims et al. 2017, doi:10.1145/3018661.3018699).
-    A click whose position is unknown, or which followed no request of ours, counts once. Of an item that a request
-    shows at several places, the first is taken.
+    examination is assumed to fall as k^-e (the position-based model; Joachims et al. 2017,
+    doi:10.1145/3018661.3018699). A click whose position is unknown, or that followed no request of ours, counts once.
+    Where a request shows an item at several places, the first place counts.
 
     Args:
         clicks: CLICKS_COLUMNS.
@@ -123,21 +123,21 @@ def still_implicit(feedback: pl.DataFrame, ratings: pl.DataFrame) -> pl.DataFram
 
     Args:
         feedback: IMPLICIT_COLUMNS, as far as they may be known.
-        ratings: user_id, item_id, as far as they may be known: a rating says more than any click.
+        ratings: user_id, item_id, as far as they may be known; a rating is stronger evidence than any click.
     """
     unrated = feedback.join(ratings, on=["user_id", "item_id"], how="anti", maintain_order="left")
     return unrated.unique(["user_id", "item_id"], keep="last", maintain_order=True)
 
 
 def like_share(outcomes: pl.DataFrame) -> float:
-    """Share of judged slots that were liked; 0 where none was judged."""
+    """Share of labelled impressions that were liked; 0 without any."""
     return float(outcomes["label"].cast(pl.Int64).sum()) / max(outcomes.height, 1)
 
 
 def likes_by_position(outcomes: pl.DataFrame) -> pl.DataFrame:
-    """position, n, share: judged slots at each of the first places, and the share of them that was liked, by place.
+    """position, n, share: labelled impressions at each of the first positions, and the share of them that was liked.
 
-    People look at the top first, so the share falls with the place whatever stands there.
+    Users look at the top first, so the share falls with the position, whatever item is there.
     """
     first = outcomes.filter(pl.col("position") <= MOST_POSITIONS)
     counted = first.group_by("position").agg(n=pl.len().cast(pl.Int64), share=pl.col("label").cast(pl.Float64).mean())

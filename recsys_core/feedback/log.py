@@ -1,7 +1,8 @@
-"""What an event log is, whatever keeps it: rows that are only ever added, and may be delivered any number of times.
+"""The interface of an event log, and the part that its two implementations share.
 
-An append is one transaction: when it returns, its rows are on the disk, and a reader sees all of them or none. Which
-of the stored rows count, and which are repeats, is worked out when they are read (`deduplication`).
+Rows are only ever added, and may be delivered any number of times. An append is one transaction: when it returns, its
+rows are on the disk, and a reader sees all of them or none. Reading decides which stored rows count and which are
+repeats (`deduplication`).
 """
 
 import hashlib
@@ -32,7 +33,7 @@ from recsys_core.feedback.records import (
 Connection = TypeVar("Connection")
 
 SCHEMA_VERSION = 1
-"""Of the stored tables; a log of a newer one is refused, since its columns may mean something else."""
+"""Version of the stored tables. A log of a newer version is refused, because its columns may differ in meaning."""
 
 
 LINES_PER_BATCH = 512
@@ -41,7 +42,7 @@ LINES_PER_BATCH = 512
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AppendCounts:
-    """What became of the rows of one table: of a key not yet known, known alike, known with other values."""
+    """Rows of one table by outcome: of a new key, repeated unchanged, or conflicting with a stored row of their key."""
 
     new: int = 0
     repeated: int = 0
@@ -57,7 +58,7 @@ class AppendCounts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Appended:
-    """What an append found, as far as its own store can tell: with SQLite, within the file of this writer."""
+    """The outcome of an append within its own store: with SQLite, within the file of this writer."""
 
     requests: AppendCounts = AppendCounts()
     impressions: AppendCounts = AppendCounts()
@@ -72,18 +73,18 @@ class Appended:
 
     @property
     def n_repeated(self) -> int:
-        """How many rows of any table were known alike."""
+        """Number of repeated rows in all tables."""
         return self.requests.repeated + self.impressions.repeated + self.events.repeated
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BadLine:
-    """A line of an import that could not be understood, kept whole so that it can be read again after a fix."""
+    """A line of an import that could not be parsed, kept whole so that it can be read again after a fix."""
 
     line_id: bytes  # of `line_id_of`
     source: str  # the file's name
     line: int  # in that file, from 1
-    column: str  # '' where the whole line is at fault
+    column: str  # '' where the whole line is wrong
     reason: str
     value: str
     raw: bytes  # without the line end; the first MAX_LINE_BYTES of a line that is longer
@@ -92,37 +93,37 @@ class BadLine:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Note:
-    """What is said about rows of the log beside them: rows themselves are never changed."""
+    """A statement about rows of the log, stored beside them because rows are never changed."""
 
     kind: str  # IMPORTED, EXCLUDED or LOSS_ACCEPTED
-    key: str  # what it is said of
+    key: str  # the row or day that it is about
     value: str
     noted_at: int  # microseconds UTC
 
 
 IMPORTED = "imported"
-"""A request, or a slot of it, came from outside: key is the request_id, value the digest of the row in hexadecimal."""
+"""A request, or a slot of it, was imported: key is the request_id, value the digest of the row in hexadecimal."""
 
 EXCLUDED = "set aside"
-"""Whether a request counts no more: key is the request_id, value "yes" or "no"; the latest note of a request counts."""
+"""Whether a request is excluded: key is the request_id, value "yes" or "no"; the latest note of a request counts."""
 
 LOSS_ACCEPTED = "loss accepted"
-"""Less arrived on a day than was once ingested, and that is in order: see `inspection.Loss`."""
+"""A day holds fewer rows than were once ingested, and this was accepted: see `inspection.Loss`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """Some rows of one table, of a day or of a user, and all that is known of their keys, seen at one moment."""
+    """Rows of one table, of a day or of a user, and all deliveries of their keys, at one moment."""
 
     rows: pl.DataFrame  # the table's columns and `digest`: every delivery of the day, or of the user
     deliveries: pl.DataFrame  # deliveries_schema: of the keys in `rows`, on whatever day and of whatever user
 
 
 class EventLog(Protocol):
-    """Where requests, impressions, events and bad lines are kept. Every method may raise LogError."""
+    """Storage of requests, impressions, events and bad lines. Every method may raise LogError."""
 
     place: str
-    """Where the log lies, for messages; without a password."""
+    """The location of the log, for messages; without a password."""
 
     def append(
         self,
@@ -134,12 +135,12 @@ class EventLog(Protocol):
     ) -> Appended:
         """Store one batch in one transaction; when this returns, it is on the disk.
 
-        Rows that came from outside are imported: `imported_requests` tells their requests from the service's own.
+        `imported` marks rows that were not logged by the service: `imported_requests` names their requests.
         """
         ...
 
     def note(self, notes: Sequence[Note]) -> None:
-        """Keep notes; one that is kept already is kept once."""
+        """Store notes, each once."""
         ...
 
     def notes(self, kind: str) -> list[Note]:
@@ -147,19 +148,19 @@ class EventLog(Protocol):
         ...
 
     def imported_requests(self) -> set[str]:
-        """The ids of requests that were imported, or have a slot that was, and are not the service's own as well."""
+        """The ids of requests that were imported, or have an imported slot, and that the service did not log itself."""
         ...
 
     def accept_loss(self) -> list[str]:
-        """Go on with what is there; returns a sentence for each thing that is missing and was acknowledged."""
+        """Accept the loss of acknowledged rows; returns a sentence for each loss."""
         ...
 
     def read_day(self, table: LogTable, start: int) -> Snapshot:
-        """What arrived from the second `start` on, for a day; each row is compared with its digest."""
+        """The rows that arrived on the day from the second `start` on; each is compared with its digest."""
         ...
 
     def read_user(self, table: LogTable, user_id: int, since: int) -> Snapshot:
-        """What arrived of one user from the second `since` on, until now; each row is compared with its digest."""
+        """The rows of one user that arrived from the second `since` on; each is compared with its digest."""
         ...
 
     def deliveries(self, table: LogTable) -> pl.DataFrame:
@@ -167,23 +168,23 @@ class EventLog(Protocol):
         ...
 
     def quarantine(self, lines: Sequence[BadLine]) -> None:
-        """Keep bad lines, each once; one that had been let go waits again."""
+        """Quarantine bad lines, each once; a line that was released is quarantined again."""
         ...
 
     def quarantined(self) -> list[BadLine]:
-        """The bad lines that were not let go since, oldest first."""
+        """The bad lines that have not been released, oldest first."""
         ...
 
     def release(self, line_ids: Collection[bytes], at: int) -> None:
-        """Note in the second `at` that these lines wait no more: they were replayed, resolved or dismissed."""
+        """Release lines in the second `at`: they were replayed, resolved or dismissed."""
         ...
 
     def damage(self) -> list[str]:
-        """Read everything; a sentence for each thing that is not as it was written."""
+        """Read everything; a sentence for each difference from what was written."""
         ...
 
     def close(self) -> None:
-        """Let go of what is open; the log can be used again after."""
+        """Close files and connections; the next use opens them again."""
         ...
 
 
@@ -206,13 +207,13 @@ class BaseLog(ABC, Generic[Connection]):
     ) -> Appended:
         """Store one batch in one transaction, which is on the disk when this returns.
 
-        With PostgreSQL, two writers that bring one new key at the same moment both count it as new; readers count it
+        With PostgreSQL, two writers that append one new key at the same moment both count it as new; readers count it
         once.
 
         Raises:
-            LogError: a record is not fit to be logged, or the batch could not be stored; then nothing of it is. Only
-                where a connection to PostgreSQL broke, the batch may be stored all the same: append it again, which
-                does no harm.
+            LogError: a record is not fit to be logged, or the batch could not be stored; then no row of it is stored.
+                Only where a connection to PostgreSQL broke, the batch may be stored nevertheless: append it again,
+                which does no harm.
         """
         rows = stored_rows(requests, impressions, events)
         with self._writing() as connection:
@@ -232,7 +233,7 @@ class BaseLog(ABC, Generic[Connection]):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what is open; the log can be used again after."""
+        """Close files and connections; the next use opens them again."""
 
     @abstractmethod
     def _writing(self) -> AbstractContextManager[Connection]:
@@ -240,11 +241,11 @@ class BaseLog(ABC, Generic[Connection]):
 
     @abstractmethod
     def _digests(self, connection: Connection, table: LogTable, firsts: Sequence[str]) -> Iterable[Sequence[object]]:
-        """Key and digest of each stored row whose key begins with one of some texts."""
+        """Key and digest of each stored row whose first key column is one of `firsts`."""
 
     @abstractmethod
     def _insert(self, connection: Connection, table: LogTable, rows: Sequence[Row]) -> None:
-        """Store rows, digest last; one that is stored already is left alone."""
+        """Store rows, digest last; rows that are already stored are left unchanged."""
 
     @abstractmethod
     def _is_stored(self, connection: Connection, table: LogTable, mark: Note) -> bool:
@@ -252,7 +253,7 @@ class BaseLog(ABC, Generic[Connection]):
 
     @abstractmethod
     def _keep(self, connection: Connection, notes: Sequence[Note]) -> None:
-        """Store notes; one that is stored already is left alone."""
+        """Store notes; notes that are already stored are left unchanged."""
 
     def _add(self, connection: Connection, table: LogTable, rows: Sequence[Row]) -> AppendCounts:
         if not rows:
@@ -267,7 +268,7 @@ class BaseLog(ABC, Generic[Connection]):
 
 
 def append_records(log: EventLog, records: Sequence[Record]) -> Appended:
-    """Append records of any type, which came from outside, as one batch."""
+    """Append imported records of any type as one batch."""
     return log.append(
         requests=[one for one in records if isinstance(one, RequestRecord)],
         impressions=[one for one in records if isinstance(one, Impression)],
@@ -283,7 +284,7 @@ def digest_of_note(note: Note) -> bytes:
 
 
 def marks_of(rows: Mapping[str, Sequence[Row]]) -> list[tuple[LogTable, Note]]:
-    """A note for each request and each slot of a batch that came from outside.
+    """A note for each request and each slot of an imported batch.
 
     Args:
         rows: of `records.stored_rows`.
@@ -298,19 +299,19 @@ def marks_of(rows: Mapping[str, Sequence[Row]]) -> list[tuple[LogTable, Note]]:
 
 
 def line_id_of(raw: bytes) -> bytes:
-    """16 bytes that stand for a bad line: the same line is kept once, from whatever file."""
+    """16 bytes that identify a bad line: the same line is kept once, from whatever file."""
     return hashlib.blake2b(raw, digest_size=DIGEST_BYTES).digest()
 
 
-def is_as_set_aside(line: BadLine) -> bool:
-    """Whether a line that was set aside is as it was: its bytes fit its id, and every field has its type."""
+def is_intact(line: BadLine) -> bool:
+    """Whether a quarantined line is as it was stored: its bytes match its id, and every field has its type."""
     texts, numbers = (line.source, line.column, line.reason, line.value), (line.line, line.set_aside_at)
     typed = all(isinstance(one, str) for one in texts) and all(isinstance(one, int) for one in numbers)
     return typed and isinstance(line.raw, bytes) and line_id_of(line.raw) == line.line_id
 
 
 def count(rows: Sequence[tuple[Row, bytes]], known: dict[Row, set[bytes]]) -> AppendCounts:
-    """What a batch brings, by the digests that its keys have already; adds the batch to them.
+    """Count a batch by the stored digests of its keys, and add the batch to these.
 
     Args:
         rows: (key, digest) of each row, in order.
@@ -335,7 +336,7 @@ def in_order(notes: Iterable[Note]) -> list[Note]:
 
 
 def release_times(line_ids: Collection[bytes], at: int, set_aside: Mapping[bytes, int]) -> dict[bytes, int]:
-    """Line id -> the second in which it counts as let go, in the order of ids; see `oldest_first` for why.
+    """Line id -> the second in which its release is recorded, in the order of ids; `waiting_lines` says why.
 
     Args:
         line_ids: of the quarantine.
@@ -345,25 +346,25 @@ def release_times(line_ids: Collection[bytes], at: int, set_aside: Mapping[bytes
     return {one: max(at, set_aside.get(one, 0) + 1) for one in sorted(line_ids)}
 
 
-def oldest_first(rows: Sequence[Row], release: Mapping[bytes, int]) -> list[BadLine]:
-    """The lines of stored rows of the quarantine that wait, each as it was first met.
+def waiting_lines(rows: Sequence[Row], released: Mapping[bytes, int]) -> list[BadLine]:
+    """The stored lines of the quarantine that were not released, oldest first, each as it was first read.
 
-    Clocks count seconds, and a script may append, clear and append again within one. So stores see to it that a line
-    is let go in a second after it was set aside, and set aside again no earlier than it was let go.
+    Clocks count seconds, and a script may append, clear and append again within one. Stores therefore release a line at
+    least one second after it was set aside, and set it aside again no earlier than it was released.
 
     Args:
         rows: of the quarantine.
-        release: line id -> the second in which it was last let go.
+        released: line id -> the second in which it was last released.
 
     Raises:
         LogError: one is not as it was written.
     """
     lines = [BadLine(**dict(zip(BadLine.__dataclass_fields__, row, strict=True))) for row in rows]
-    if any(not is_as_set_aside(one) for one in lines):
+    if any(not is_intact(one) for one in lines):
         raise LogError(
             "a line in the quarantine of the event log is not as it was written; the storage is damaged. Restore the "
             "log from a copy, and run `recsys log verify`"
         )
-    waiting = [one for one in lines if one.set_aside_at >= release.get(one.line_id, one.set_aside_at)]
+    waiting = [one for one in lines if one.set_aside_at >= released.get(one.line_id, one.set_aside_at)]
     ordered = sorted(waiting, key=lambda one: (one.set_aside_at, one.source, one.line, one.line_id))
     return list({one.line_id: one for one in reversed(ordered)}.values())[::-1]

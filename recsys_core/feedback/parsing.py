@@ -36,7 +36,7 @@ MAX_LINE_BYTES = 1 << 20
 
 ARRAY = "an array, where one object per line is expected"
 
-Rated = tuple[int, float, int]
+RatedItem = tuple[int, float, int]
 """(item_id, stars, seconds UTC)."""
 
 
@@ -166,7 +166,7 @@ def impression_of(values: dict[str, object]) -> Impression:
     return Impression(**dict(zip(IMPRESSIONS_TABLE.columns, row, strict=True)))
 
 
-def history_text(history: Sequence[Rated]) -> str:
+def history_text(history: Sequence[RatedItem]) -> str:
     """A history as the log stores it.
 
     >>> history_text([(318, 4.5, 1714557600)])
@@ -175,7 +175,7 @@ def history_text(history: Sequence[Rated]) -> str:
     return json.dumps([list(one) for one in history], separators=(",", ":"))
 
 
-def read_history(stored: str) -> list[Rated]:
+def read_history(stored: str) -> list[RatedItem]:
     """The history that `history_text` wrote."""
     return [(int(item), float(stars), int(at)) for item, stars, at in json.loads(stored)]
 
@@ -205,7 +205,7 @@ def _no_constant(name: str) -> NoReturn:
     raise BadRow("", "not a finite number", name)
 
 
-def _rated(history: object) -> list[Rated]:
+def _rated(history: object) -> list[RatedItem]:
     if not isinstance(history, list):
         raise BadRow("history", "wrong type", checks.described(history))
     rated = []

@@ -1,6 +1,7 @@
-"""Tables of the event log in PostgreSQL, the engine that reaches them, and errors in words.
+"""The event log in PostgreSQL: for writers on several machines. Needs the extra `postgres`.
 
-The tables lie in a schema of their own, `recsys_log`, so that the log may share a database with others.
+Its tables are in the schema `recsys_log`, so that the log may share a database with others. Importing this module
+imports SQLAlchemy, so it is imported only where a URL is given.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -22,8 +23,8 @@ from recsys_core.feedback.log import (
     Note,
     Snapshot,
     in_order,
-    oldest_first,
     release_times,
+    waiting_lines,
 )
 from recsys_core.feedback.records import (
     TABLES,
@@ -37,10 +38,10 @@ from recsys_core.feedback.records import (
 
 SCHEMA = "recsys_log"
 ONE_AT_A_TIME = 0x72656373
-"""Key of the lock under which the tables are made: two writers that start together would both try."""
+"""Key of the lock under which the tables are created, because two writers may start together."""
 
 WAIT_S = 10
-"""How long to wait for the server to answer a new connection."""
+"""Seconds to wait for the server to answer a new connection."""
 
 _TYPES: dict[pl.DataType, sa.types.TypeEngine[Any]] = {
     pl.String(): sa.Text(),
@@ -52,8 +53,8 @@ _TYPES: dict[pl.DataType, sa.types.TypeEngine[Any]] = {
 
 _ADVICE = {
     "53100": "the server's disk is full, and nothing of the batch was stored: free some space and append it again",
-    "42501": "this user may not do that: grant it the right to create a schema, or create the schema recsys_log for it",
-    "25006": "the server takes no writes: name the primary in RECSYS_LOG_URL",
+    "42501": "the user lacks permission: grant it the right to create a schema, or create the schema recsys_log for it",
+    "25006": "the server is read-only: name the primary in RECSYS_LOG_URL",
 }
 
 
@@ -108,18 +109,18 @@ def engine_of(url: str) -> sa.Engine:
     """The engine of a URL such as postgresql://user:password@host:port/database; connects when first used.
 
     Raises:
-        LogError: the URL is none of PostgreSQL, or the driver is not installed.
+        LogError: the URL does not name PostgreSQL, or the driver is not installed.
     """
     try:
         named = sa.make_url(url)
     except ArgumentError as error:
-        raise LogError("RECSYS_LOG_URL is no URL: write postgresql://user:password@host:port/database") from error
+        raise LogError("RECSYS_LOG_URL is not a URL: write postgresql://user:password@host:port/database") from error
     if named.get_backend_name() not in {"postgresql", "postgres"}:
         raise LogError(
             f"RECSYS_LOG_URL names {named.get_backend_name()}: only postgresql:// is known; without it the log is kept "
             "in SQLite files in the lake"
         )
-    # A server may be set to acknowledge before it writes; ours must not.
+    # A server may be configured to acknowledge a commit before it is on the disk.
     options = f"{named.query.get('options', '')} -c synchronous_commit=on".strip()
     try:
         return sa.create_engine(
@@ -134,11 +135,11 @@ def engine_of(url: str) -> sa.Engine:
 
 
 def make_tables(engine: sa.Engine, place: str) -> None:
-    """Make the tables where they are missing.
+    """Create the tables where they are missing.
 
     Raises:
         LogError: they are of a newer version.
-        SQLAlchemyError: they cannot be made.
+        SQLAlchemyError: they cannot be created.
     """
     with engine.begin() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ONE_AT_A_TIME)))
@@ -147,7 +148,7 @@ def make_tables(engine: sa.Engine, place: str) -> None:
             _metadata.create_all(connection)
             connection.execute(insert(_meta).values(version=SCHEMA_VERSION))
         elif not sa.inspect(connection).has_table("notes", schema=SCHEMA):
-            notes_table.create(connection)  # it came later than the other tables
+            notes_table.create(connection)  # this table was added later than the others
         version = connection.execute(sa.select(_meta.c.version)).scalar_one()
     if version != SCHEMA_VERSION:
         raise LogError(
@@ -158,7 +159,7 @@ def make_tables(engine: sa.Engine, place: str) -> None:
 
 @contextmanager
 def explained(place: str) -> Iterator[None]:
-    """Turn an error of the database into a LogError that names the database and says what to do."""
+    """Turn an error of the database into a LogError that names the database and the remedy."""
     try:
         yield
     except SQLAlchemyError as error:
@@ -168,24 +169,24 @@ def explained(place: str) -> Iterator[None]:
 
 
 ROWS_PER_READ = 10_000
-"""Rows that a check of everything holds in memory at once."""
+"""Rows that `damage` holds in memory at once."""
 
 
 class PostgresLog(BaseLog[sa.Connection]):
     """An EventLog in a PostgreSQL database; may be shared by threads, not carried over a fork."""
 
     def __init__(self, url: str) -> None:
-        """Name the database; nothing is connected yet.
+        """Name the database, without connecting.
 
         Raises:
-            LogError: the URL is none of PostgreSQL, or the driver is not installed.
+            LogError: the URL does not name PostgreSQL, or the driver is not installed.
         """
         self._engine = engine_of(url)
         self.place = self._engine.url.render_as_string(hide_password=True)
         self._has_tables = False
 
     def read_day(self, table: LogTable, start: int) -> Snapshot:
-        """What arrived from the second `start` on, for a day.
+        """The rows that arrived on the day from the second `start` on.
 
         Raises:
             LogError: a row is damaged, or the database cannot be read.
@@ -194,7 +195,7 @@ class PostgresLog(BaseLog[sa.Connection]):
         return self._snapshot(table, (arrival >= first) & (arrival < end))
 
     def read_user(self, table: LogTable, user_id: int, since: int) -> Snapshot:
-        """What arrived of one user from the second `since` on.
+        """The rows of one user that arrived from the second `since` on.
 
         Raises:
             LogError: a row is damaged, or the database cannot be read.
@@ -225,7 +226,7 @@ class PostgresLog(BaseLog[sa.Connection]):
         return deliveries_frame(table, rows, self.place)
 
     def quarantine(self, lines: Sequence[BadLine]) -> None:
-        """Keep bad lines, each once; one that had been let go waits again, under its new place.
+        """Store bad lines, each once; a released line is quarantined again, with its new place.
 
         Raises:
             LogError: they could not be stored.
@@ -235,27 +236,27 @@ class PostgresLog(BaseLog[sa.Connection]):
             return
         names = [name for name in BadLine.__dataclass_fields__ if name != "line_id"]
         with self._writing() as connection:
-            release = _last(connection, replayed_table.c.replayed_at)
+            released = _last(connection, replayed_table.c.replayed_at)
             kept = insert(quarantine_table)
             anew = kept.on_conflict_do_update(
                 index_elements=["line_id"], set_={one: kept.excluded[one] for one in names}
             )
             for row in rows:
-                row["set_aside_at"] = max(row["set_aside_at"], release.get(row["line_id"], 0))
-                connection.execute(anew if row["line_id"] in release else kept.on_conflict_do_nothing(), row)
+                row["set_aside_at"] = max(row["set_aside_at"], released.get(row["line_id"], 0))
+                connection.execute(anew if row["line_id"] in released else kept.on_conflict_do_nothing(), row)
 
     def quarantined(self) -> list[BadLine]:
-        """The bad lines that were not let go since, oldest first.
+        """The bad lines that have not been released, oldest first.
 
         Raises:
             LogError: the database cannot be read.
         """
         with self._reading() as connection:
             rows = _all(connection, sa.select(*(quarantine_table.c[name] for name in BadLine.__dataclass_fields__)))
-            return oldest_first(rows, _last(connection, replayed_table.c.replayed_at))
+            return waiting_lines(rows, _last(connection, replayed_table.c.replayed_at))
 
     def release(self, line_ids: Collection[bytes], at: int) -> None:
-        """Note that these lines wait no more.
+        """Record that these lines are released.
 
         Raises:
             LogError: it could not be stored.
@@ -285,7 +286,7 @@ class PostgresLog(BaseLog[sa.Connection]):
         return in_order(found)
 
     def imported_requests(self) -> set[str]:
-        """The ids of requests that were imported, or have a slot that was, and were not stored before.
+        """The ids of requests that were imported, or have an imported slot, and were not stored before.
 
         Raises:
             LogError: the database cannot be read.
@@ -293,7 +294,7 @@ class PostgresLog(BaseLog[sa.Connection]):
         return {note.key for note in self.notes(IMPORTED)}
 
     def accept_loss(self) -> list[str]:
-        """Nothing: a database keeps its own rows together."""
+        """Nothing to accept: a database keeps its own rows together."""
         return []
 
     def damage(self) -> list[str]:
@@ -311,7 +312,7 @@ class PostgresLog(BaseLog[sa.Connection]):
         return found
 
     def close(self) -> None:
-        """End the connections; the next use makes new ones."""
+        """Close the connections; the next use opens new ones."""
         self._engine.dispose()
 
     @contextmanager
@@ -319,8 +320,8 @@ class PostgresLog(BaseLog[sa.Connection]):
         with explained(self.place):
             self._make_tables()
             with self._engine.begin() as connection:
-                # A table that has just grown has no statistics yet, and the planner would read all of it to look up
-                # the keys of each batch.
+                # A table that has just grown has no statistics yet, and the planner would scan all of it to look up the
+                # keys of each batch.
                 connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
                 yield connection
 

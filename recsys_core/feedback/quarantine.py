@@ -1,10 +1,14 @@
-"""Lines that were set aside: resolved by a later import, read again after a fix, or dismissed.
+"""Rejected lines, which are resolved by a later import, replayed after a fix, or dismissed; and excluded requests.
 
-An import resolves a line of the quarantine when the corrected file is appended again. A bad line mostly names the row
-that it should have been, even where it is no JSON: once the log holds a row of that key, the line is resolved. A line
-without a readable key is known by its file alone: it is resolved when the same file comes again without it. A file of
-the same name may be another file, such as that of the next day; so a file counts as the same only if the log knew at
-least half of its lines.
+An import resolves a line of the quarantine when the corrected file is appended again. Most bad lines contain the key of
+their row, even where they are not JSON: once the log holds a row with that key, the line is resolved. A line without a
+readable key is identified by its file: it is resolved when the same file is imported again without it. A file of the
+same name may be another file, such as that of the next day. So a file counts as the same only if the log already held
+at least half of its lines.
+
+An operator may exclude a request from parity, drift and training, and take that back. A single request that the release
+cannot have answered, such as one with foreign slots, would fail the parity report and stop every refresh. The rows of
+an excluded request stay in the log, and its items still count as shown.
 """
 
 import hashlib
@@ -23,7 +27,7 @@ from recsys_core.feedback.parsing import Limits, record_of, unknown_items
 from recsys_core.feedback.records import EVENTS_TABLE, IMPRESSIONS_TABLE, REQUESTS_TABLE, TABLES, LogTable, Record
 
 STANDARD_INPUT = "standard input"
-"""What the lines of a pipe are called. Two pipes have nothing in common, so such lines leave by their key alone."""
+"""Source of lines from a pipe. Two pipes are unrelated, so such lines are resolved by their key alone."""
 
 Key = tuple[str, ...]
 """The name of a table of the log, and the values of its key as texts."""
@@ -33,10 +37,10 @@ _TABLE_OF = {"event": EVENTS_TABLE, "impression": IMPRESSIONS_TABLE, "request": 
 
 @dataclass(kw_only=True)
 class Resolver:
-    """Follows one import; at its end, says which lines of the quarantine it resolved."""
+    """Finds the lines of the quarantine that one import resolves."""
 
     waiting: Sequence[BadLine]
-    source: str  # what the lines of this import are called
+    source: str  # name of this import's file
     _by_key: dict[Key, set[bytes]] = field(default_factory=dict)
     _of_file: dict[bytes, int] = field(default_factory=dict)  # lines of this file without a key: their numbers
     _stored: set[bytes] = field(default_factory=set)
@@ -54,10 +58,10 @@ class Resolver:
         self._n_known = 0
 
     def stored(self, record: Record, line: int) -> None:
-        """Take in a line that went into the log.
+        """Note a line that was stored in the log.
 
         Args:
-            record: what it said.
+            record: the record of the line.
             line: its number in the file, from 1.
         """
         resolved = self._by_key.get(key_of(record), set())
@@ -65,15 +69,15 @@ class Resolver:
         self._n_known += bool(resolved) or line in self._places
 
     def still_bad(self, line_id: bytes) -> None:
-        """Take in a line that is at fault: it stays in quarantine, whatever else the file holds."""
+        """Note a bad line: it stays in quarantine, whatever else the file holds."""
         self._still_bad.add(line_id)
 
     def resolved(self, n_lines: int, n_repeated: int) -> set[bytes]:
-        """The ids of the lines that may leave the quarantine, now that the whole file was read.
+        """The ids of the resolved lines, after the whole file was read.
 
         Args:
             n_lines: of the file.
-            n_repeated: how many of them the log had as rows before.
+            n_repeated: number of lines whose rows the log held before.
         """
         is_same_file = 0 < n_lines <= 2 * (n_repeated + self._n_known)
         gone = set(self._of_file) if is_same_file else set()
@@ -88,7 +92,7 @@ def key_of(record: Record) -> Key:
 
 
 def key_in(line: BadLine) -> Key | None:
-    """The key of the row that a line at fault should have been; None where that can't be read or is itself at fault."""
+    """The key of a bad line's row; None where the key cannot be read, or is itself wrong."""
     text = line.raw.decode(errors="replace")
     kind = _value_in(text, "type") or ("event" if _value_in(text, "event_id") else "")
     table: LogTable | None = _TABLE_OF.get(kind)
@@ -102,7 +106,7 @@ def key_in(line: BadLine) -> Key | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Replayed:
-    """What became of the lines: stored or repeated (`appended`), or still at fault."""
+    """The outcome of the lines: stored or repeated (`appended`), or still rejected."""
 
     appended: Appended
     n_replayed: int
@@ -111,10 +115,9 @@ class Replayed:
 
 
 def replay(log: EventLog, limits: Limits) -> Replayed:
-    """Read every quarantined line again; those that are understood now go into the log and leave the quarantine.
+    """Read every quarantined line again; lines that parse now are stored in the log and leave the quarantine.
 
-    A kill in the middle loses nothing: a line leaves after its row is stored, and a row that is stored twice counts
-    once.
+    An interruption loses nothing: a line leaves after its row is stored, and a row that is stored twice counts once.
 
     Raises:
         LogError: the log cannot be read or written.
@@ -142,9 +145,9 @@ def replay(log: EventLog, limits: Limits) -> Replayed:
 
 
 def clear(log: EventLog, now: int, source: str | None = None) -> int:
-    """Dismiss the lines of one file, or all; returns how many. The log keeps them, but nobody is told of them again.
+    """Dismiss the lines of one file, or all, and return their number. The log keeps them, but no longer reports them.
 
-    A line that is appended once more after that, and is still at fault, is back in quarantine.
+    A dismissed line that is appended again, and is still wrong, returns to the quarantine.
 
     Args:
         log: the event log.
@@ -166,7 +169,7 @@ def clear(log: EventLog, now: int, source: str | None = None) -> int:
 
 
 def reasons(lines: list[BadLine]) -> dict[str, int]:
-    """How many lines were set aside for which reason, the most frequent first."""
+    """Number of rejected lines by reason, the most frequent first."""
     counted: dict[str, int] = {}
     for line in lines:
         reason = f"{line.column}: {line.reason}" if line.column else line.reason
@@ -175,24 +178,24 @@ def reasons(lines: list[BadLine]) -> dict[str, int]:
 
 
 def _value_in(text: str, name: str) -> str | None:
-    """The first text or whole number under a name, in what may be only part of an object."""
+    """The first string or integer under a name, in text that may be an incomplete object."""
     found = re.search(rf'"{name}"\s*:\s*("(?:[^"\\]|\\.)*"|\d+)', text)
     if found is None:
         return None
     try:
         return str(json.loads(found[1]))
-    except ValueError:  # an escape that is none
+    except ValueError:  # an invalid escape
         return None
 
 
 def exclude_request(log: EventLog, request_id: str, now: int, *, take_back: bool = False) -> None:
-    """Let a request, and what it showed, count no more; or count again.
+    """Exclude a request and its slots, or include them again.
 
     Args:
         log: the event log.
         request_id: of a request, or of slots without one.
         now: microseconds UTC.
-        take_back: it counts again.
+        take_back: include the request again.
 
     Raises:
         LogError: the log holds no such request, or cannot be read or written.
@@ -203,22 +206,22 @@ def exclude_request(log: EventLog, request_id: str, now: int, *, take_back: bool
 
 
 def excluded_requests(log: EventLog) -> set[str]:
-    """The ids of the requests that count no more.
+    """The ids of the excluded requests.
 
     Raises:
         LogError: the log cannot be read.
     """
-    latest = {note.key: note.value for note in log.notes(EXCLUDED)}  # oldest first, so the last stays
+    latest = {note.key: note.value for note in log.notes(EXCLUDED)}  # oldest first, so the latest note stays
     return {key for key, value in latest.items() if value == "yes"}
 
 
 def without_requests(rows: pl.DataFrame, request_ids: Collection[str]) -> pl.DataFrame:
-    """The rows, each with a request_id, that belong to none of some requests."""
+    """The rows whose request_id is not among these."""
     return rows.filter(~pl.col("request_id").is_in(sorted(request_ids))) if request_ids else rows
 
 
 def version_without(version: str, request_ids: Collection[str]) -> str:
-    """The version of rows some of whose requests were set aside; the same version where none were."""
+    """The version of rows without their excluded requests; the same version where there are none."""
     if not request_ids:
         return version
     return hashlib.sha256(json.dumps([version, sorted(request_ids)]).encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""The rows of the event log: requests, impressions, events. Each column is declared here, once.
+"""The rows of the event log: requests, impressions and events. Each column is declared here, once.
 
 A row's key is its idempotency key: the same row may be delivered any number of times. Its digest covers every column
-but the arrival; two rows of one key with different digests contradict each other.
+but the arrival. Two rows with one key and different digests are in conflict.
 """
 
 import hashlib
@@ -117,7 +117,7 @@ class Column:
         """The value, unchanged.
 
         Raises:
-            BadRow: the column cannot hold it.
+            BadRow: it is not valid in this column.
         """
         return None if self.nullable and value is None else self.kind.check(name, value)
 
@@ -130,14 +130,14 @@ class LogTable:
     record: type[RequestRecord] | type[Impression] | type[Event]
     declared: Mapping[str, Column]
     columns: Mapping[str, pl.DataType]
-    rule: Callable[[Any], None]  # what must hold between the columns of one record; raises BadRow
+    rule: Callable[[Any], None]  # checks the columns of one record against each other; raises BadRow
     key: tuple[str, ...]
-    arrival: str  # the column that says when a row arrived
+    arrival: str  # the column that holds the time of arrival
     ticks: int  # of that column, per second
 
     @property
     def key_places(self) -> list[int]:
-        """Where the columns of the key stand in a row."""
+        """Positions of the key columns in a row."""
         return [list(self.columns).index(name) for name in self.key]
 
     def frame(self, records: Sequence["Record"]) -> pl.DataFrame:
@@ -165,7 +165,7 @@ def _table(record: type[RequestRecord] | type[Impression] | type[Event], **setti
     return LogTable(record=record, declared=declared, columns=columns, **settings)
 
 
-def _nothing(_record: Record) -> None:
+def _no_rule(_record: Record) -> None:
     return
 
 
@@ -185,7 +185,7 @@ def _a_state_per_feature(impression: Impression) -> None:
 REQUESTS_TABLE = _table(
     RequestRecord,
     name="requests",
-    rule=_nothing,
+    rule=_no_rule,
     key=("request_id",),
     arrival="served_at",
     ticks=1_000_000,
@@ -228,22 +228,22 @@ def checked_row(table: LogTable, record: Record) -> Row:
 
 
 def row_of(table: LogTable, record: Record) -> Row:
-    """The row of a record of our own making.
+    """The row of a record of our own service.
 
     Raises:
-        LogError: the record is not fit to be logged: the code that made it is at fault.
+        LogError: the record is invalid, which is a bug of the code that made it.
     """
     try:
         return checked_row(table, record)
     except BadRow as bad:
         raise LogError(
             f"a row for {table.name} is not fit to be logged, {bad.column}: {bad.reason} ({bad.value}); nothing of "
-            "its batch was stored. Mend what makes the row"
+            "its batch was stored. Correct the code that makes the row"
         ) from bad
 
 
 def digest_of(table: LogTable, row: Row) -> bytes:
-    """16 bytes over a row without its arrival; the same for a redelivery, another for any other value."""
+    """16 bytes over a row without its arrival: equal for a redelivery, different for any other value."""
     arrival = list(table.columns).index(table.arrival)
     # repr is exact for every type that a row can hold, and keeps None, "None" and b"None" apart.
     return hashlib.blake2b(repr(row[:arrival] + row[arrival + 1 :]).encode(), digest_size=DIGEST_BYTES).digest()
@@ -255,7 +255,7 @@ def stored_rows(
     """The rows of a batch with their digests last, by table, in the order in which tables are stored.
 
     Raises:
-        LogError: a record is not fit to be logged.
+        LogError: a record is invalid.
     """
     given: dict[str, Sequence[Record]] = {"requests": requests, "impressions": impressions, "events": events}
     return {name: [_with_digest(TABLES[name], one) for one in records] for name, records in given.items()}
@@ -327,7 +327,7 @@ def pack_features(features: npt.NDArray[np.float32]) -> bytes:
 
 
 def has_features(n: int) -> pl.Expr:
-    """Whether an impression holds n features: the log takes in any number of them, under any version's name."""
+    """Whether an impression holds n features; the log accepts any number, under the name of any version."""
     return pl.col("features").bin.size() == 4 * n
 
 

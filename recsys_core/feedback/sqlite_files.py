@@ -1,13 +1,13 @@
-"""SQLite files of the event log: which there are, opened for reading or for writing, and errors in words.
+"""SQLite files of the event log: list, read and write them, and explain their errors.
 
-One file per writer at a time. SQLite before 3.51.3 can damage a file in WAL mode that two connections write or
-checkpoint at the same moment (sqlite.org/wal.html, "The WAL-reset bug"), and Python comes with older ones. So a writer
-takes the first file that nobody holds, by a lock that the kernel drops with the process, and is its only writing
-connection. Readers open read-only; the write-ahead log of a dead writer is moved into its file under that lock, before
-anything can happen to it. There are as many files as there were writers at once, not as there were processes.
+Each file has one writer at a time. SQLite before 3.51.3 can damage a file in WAL mode that two connections write or
+checkpoint at the same moment (sqlite.org/wal.html, "The WAL-reset bug"), and Python ships with older versions. So a
+writer takes the first unlocked file, by a lock that the kernel drops with the process, and is its only writing
+connection. Readers open read-only. The write-ahead log of a dead writer is moved into its file under the same lock,
+before it can be damaged. There are as many files as there were concurrent writers, not as there were processes.
 
-What a file must hold is kept beside it (`tallies`). A file that has lost rows is left to its owner as it is: readers
-refuse it, and writers take another one.
+The rows that a file must hold are recorded beside it (`tallies`). A file that has lost rows is left unchanged for its
+owner: readers refuse it, and writers take another one.
 """
 
 import fcntl
@@ -30,24 +30,24 @@ from recsys_core.feedback.tallies import Tallies
 from recsys_core.lake.files import make_folder_durably, sync
 
 APPLICATION_ID = 0x72656373
-"""Stands in the header of every file of ours ("recs")."""
+"""Marks our files in their header ("recs")."""
 
 MAX_WRITERS = 256
 WAIT_S = 30.0
-"""How long a reader waits for a lock: recovery after a crash holds one for a moment."""
+"""Seconds that a reader waits for a lock: recovery after a crash holds one briefly."""
 
 _TYPES = {pl.String(): "TEXT", pl.Int64(): "INTEGER", pl.Float64(): "REAL", pl.Float32(): "REAL", pl.Binary(): "BLOB"}
 
 _ADVICE = {
-    sqlite3.SQLITE_CORRUPT: "it is damaged: restore it from a copy, or save what `sqlite3 FILE .recover` finds",
-    sqlite3.SQLITE_NOTADB: "it is no SQLite file: move it out of the folder of the log",
+    sqlite3.SQLITE_CORRUPT: "it is damaged: restore it from a copy, or recover its rows by `sqlite3 FILE .recover`",
+    sqlite3.SQLITE_NOTADB: "it is not an SQLite file: move it out of the folder of the log",
     sqlite3.SQLITE_FULL: "the disk is full, and nothing of the batch was stored: free some space and append it again",
-    sqlite3.SQLITE_IOERR: "the disk fails or is full; what was not acknowledged is not stored: check the disk, then "
-    "append it again",
-    sqlite3.SQLITE_READONLY: "it may not be written: check the permissions of the file and its folder",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: check the permissions of the file and its folder, which readers, "
-    "too, must be allowed to write into",
-    sqlite3.SQLITE_PERM: "it may not be opened: check its permissions",
+    sqlite3.SQLITE_IOERR: "the disk fails or is full, and rows that were not acknowledged are not stored: check the "
+    "disk, then append them again",
+    sqlite3.SQLITE_READONLY: "it cannot be written: check the permissions of the file and its folder",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: check the permissions of the file and its folder; readers also "
+    "need permission to write in the folder",
+    sqlite3.SQLITE_PERM: "it cannot be opened: check its permissions",
     sqlite3.SQLITE_BUSY: "another process holds it locked: end the program that has it open",
 }
 
@@ -65,7 +65,7 @@ CREATE TABLE IF NOT EXISTS notes (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS notes_by_kind ON notes (kind, key, value, noted_at);
 """
-"""Came later than the other tables: an older file gets it from its next writer, and older programs pass over it."""
+"""Added later than the other tables: the next writer adds it to an older file, and older programs ignore it."""
 
 
 def log_files(folder: Path) -> list[Path]:
@@ -75,11 +75,11 @@ def log_files(folder: Path) -> list[Path]:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn an error of SQLite or of the system into a LogError that names the file and says what to do."""
+    """Turn an error of SQLite or of the system into a LogError that names the file and the remedy."""
     try:
         yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind, the rest its variety
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code; the upper bytes extend it
         advice = _ADVICE.get(code, "check the file with `recsys log verify`")
         raise LogError(f"{path}: {error}; {advice}") from error
     except OSError as error:
@@ -88,7 +88,7 @@ def explained(path: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reader:
-    """A file that is read: what it holds at one moment, and what it must hold at least."""
+    """A snapshot of a file, and the tallies that it must satisfy."""
 
     path: Path
     connection: sqlite3.Connection
@@ -96,7 +96,7 @@ class Reader:
 
 
 def readers(folder: Path) -> Iterator[Reader]:
-    """A read transaction on every file of a log, each seeing whole batches, as its writer committed them.
+    """A read transaction on every file of a log; each sees whole batches, as its writer committed them.
 
     Raises:
         LogError: a file cannot be read, is damaged, or holds fewer rows than were acknowledged.
@@ -117,10 +117,10 @@ def readers(folder: Path) -> Iterator[Reader]:
 
 
 def open_reader(path: Path) -> sqlite3.Connection | None:
-    """A read-only connection inside a read transaction; None for a file whose writer died before it made the tables.
+    """A read-only connection inside a read transaction; None for a file whose writer died before making the tables.
 
     Raises:
-        LogError: the file is damaged, not ours, or of a newer version.
+        LogError: the file is damaged, is not ours, or is of a newer version.
     """
     with explained(path):
         uri = f"{path.absolute().as_uri()}?mode=ro"
@@ -137,7 +137,7 @@ def open_reader(path: Path) -> sqlite3.Connection | None:
 
 
 def accept_loss(folder: Path) -> list[str]:
-    """Take what the files hold now for all that there is; returns a sentence for each file that had lost something.
+    """Accept the present rows of all files as complete; returns a sentence for each loss.
 
     Raises:
         LogError: a writer has such a file open.
@@ -151,7 +151,7 @@ def accept_loss(folder: Path) -> list[str]:
         if descriptor is None:
             raise LogError(f"{path} is being written: end the program that has it open, and try again")
         try:
-            _tally_afresh(path)
+            _recount(path)
         finally:
             os.close(descriptor)
         accepted += faults
@@ -159,7 +159,7 @@ def accept_loss(folder: Path) -> list[str]:
 
 
 def losses(path: Path) -> list[str]:
-    """A sentence for each thing that a file no longer holds as it was acknowledged."""
+    """A sentence for each difference between a file and its acknowledged rows."""
     try:
         acknowledged = tallies.read(path)
     except LogError as error:
@@ -173,10 +173,10 @@ def losses(path: Path) -> list[str]:
 
 
 class Writer:
-    """The one writing connection of the first file of a folder that nobody else holds and that has lost nothing."""
+    """The only writing connection of a file: the first of a folder that has no other writer and has lost no rows."""
 
     def __init__(self, folder: Path) -> None:
-        """Take a file, and make it and its tables where they are missing.
+        """Lock a file, and create it and its tables where they are missing.
 
         Raises:
             LogError: the folder cannot be written, the file is damaged, or of a newer version.
@@ -197,13 +197,13 @@ class Writer:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of the block or nothing; on the disk when the block has ended.
+        """A transaction around the block; its rows are on the disk when the block has ended.
 
         Raises:
             LogError: it could not be stored.
         """
         if self._process != os.getpid():
-            # A copy of the connection in a child would write the same file beside its parent's.
+            # A copy of the connection in a child would write to the same file as its parent.
             raise LogError(f"{self.path} was opened before this process was forked: open the log in the child itself")
         with explained(self.path):
             self.connection.execute("BEGIN IMMEDIATE")
@@ -217,9 +217,9 @@ class Writer:
                 raise
 
     def close(self) -> None:
-        """Give the file back, with nothing left in its write-ahead log unless somebody reads it just now."""
+        """Release the file; its write-ahead log is emptied, unless a reader has it open."""
         if self._process == os.getpid():
-            with suppress(sqlite3.Error):  # what was acknowledged is on the disk already
+            with suppress(sqlite3.Error):  # acknowledged rows are already on the disk
                 self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self.connection.close()
         if self._tally >= 0:
@@ -227,7 +227,7 @@ class Writer:
         os.close(self._lock)
 
     def _note_rows(self) -> None:
-        """Count what was just stored; where that fails, the tally lags, and the next writer counts the rows."""
+        """Add the stored rows to the tally; if that fails, the tally lags, and the next writer adds them."""
         with suppress(OSError):
             self._tallies = tallies.grown(self._tallies, self.connection)
             os.pwrite(self._tally, tallies.written(self._tallies), 0)
@@ -247,7 +247,7 @@ class Writer:
 
 
 def _first_free(folder: Path) -> tuple[Path, int]:
-    """A file that no other writer holds and that has lost nothing, and the descriptor whose lock says so."""
+    """A file without another writer that has lost no rows, and the descriptor of its lock."""
     for number in range(MAX_WRITERS):
         path = folder / f"writer-{number:03}.sqlite"
         descriptor = _locked(path, make=True)
@@ -260,11 +260,11 @@ def _first_free(folder: Path) -> tuple[Path, int]:
             os.close(descriptor)
             raise
         os.close(descriptor)
-    raise LogError(f"{folder} has {MAX_WRITERS} writers already: end some, or keep the log in PostgreSQL")
+    raise LogError(f"{folder} already has {MAX_WRITERS} writers: end some, or keep the log in PostgreSQL")
 
 
 def _locked(path: Path, *, make: bool) -> int | None:
-    """The descriptor of the lock of a file, or None where a writer holds it, or it was never locked."""
+    """The descriptor of a file's lock; None where a writer holds it, or where it does not exist and `make` is False."""
     # Beside the file, never on it: closing any descriptor of a database drops the locks that SQLite has on it.
     flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if make else 0)
     try:
@@ -280,7 +280,7 @@ def _locked(path: Path, *, make: bool) -> int | None:
 
 
 def _is_short(path: Path) -> bool:
-    """Whether a file holds fewer rows than were acknowledged; looked at read-only, so that nothing of it is lost."""
+    """Whether a file holds fewer rows than were acknowledged; reads it without changing it."""
     acknowledged = tallies.read(path)
     connection = open_reader(path) if path.exists() and path.stat().st_size else None
     if connection is None:
@@ -290,8 +290,8 @@ def _is_short(path: Path) -> bool:
 
 
 def _fold_in(path: Path) -> None:
-    """Move the write-ahead log of a dead writer into its file, where it has one, and has lost nothing."""
-    with suppress(OSError, sqlite3.Error, LogError):  # whoever may only read does without
+    """Move the write-ahead log of a dead writer into its file, if there is one and the file has lost no rows."""
+    with suppress(OSError, sqlite3.Error, LogError):  # without write permission the log is read as it is
         if not path.with_name(f"{path.name}-wal").stat().st_size:
             return
         descriptor = _locked(path, make=False)
@@ -305,8 +305,8 @@ def _fold_in(path: Path) -> None:
             os.close(descriptor)
 
 
-def _tally_afresh(path: Path) -> None:
-    """Make a file's tally anew from what it holds; of a file that is gone, forget it."""
+def _recount(path: Path) -> None:
+    """Replace a file's tally by one of its present rows; delete the tally of a missing file."""
     tally, connection = tallies.path_of(path), open_reader(path) if path.exists() else None
     if os.path.lexists(tally) and not stat.S_ISREG(tally.lstat().st_mode):
         tally.rename(Path(tempfile.mkdtemp(prefix="damaged-", dir=tally.parent), tally.name))
@@ -318,7 +318,11 @@ def _tally_afresh(path: Path) -> None:
 
 
 def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether the tables are there; False for a file that is still empty."""
+    """Whether the file has our tables; False while it is empty.
+
+    Raises:
+        LogError: it is the database of another program, or of another version.
+    """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (n_tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -337,8 +341,8 @@ def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
 def _ddl(table: LogTable) -> str:
     columns = ", ".join(f'"{name}" {_TYPES[dtype]}' for name, dtype in table.columns.items())
     key = ", ".join(table.key)
-    # The index holds all that deduplication reads, so that a plan over the whole log never touches the rows; and what
-    # stands twice can be compared, by which an integrity check finds damage.
+    # The index covers the columns that deduplication reads, so that a plan over the whole log never reads the rows.
+    # Columns that are stored twice can be compared, by which an integrity check finds damage.
     return (
         f"CREATE TABLE {table.name} ({columns}, digest BLOB NOT NULL);"
         f"CREATE UNIQUE INDEX {table.name}_by_key ON {table.name} ({key}, {table.arrival}, digest);"

@@ -1,4 +1,4 @@
-"""The event log in SQLite files: the default, which needs nothing but a folder."""
+"""The event log in SQLite files: the default, which needs only a folder."""
 
 import json
 import sqlite3
@@ -18,8 +18,8 @@ from recsys_core.feedback.log import (
     Snapshot,
     digest_of_note,
     in_order,
-    oldest_first,
     release_times,
+    waiting_lines,
 )
 from recsys_core.feedback.records import (
     IMPRESSIONS_TABLE,
@@ -44,7 +44,7 @@ from recsys_core.feedback.sqlite_files import (
 from recsys_core.feedback.tallies import differs, tallied_files
 
 ROWS_PER_READ = 10_000
-"""Rows that a check of everything holds in memory at once."""
+"""Rows that `damage` holds in memory at once."""
 
 
 _SET_ASIDE = (
@@ -63,11 +63,11 @@ class SqliteLog(BaseLog[sqlite3.Connection]):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.place = str(folder)
-        self._writer: Writer | None = None  # taken with the first append, so that reading makes no files
+        self._writer: Writer | None = None  # opened by the first append, so that reading creates no files
         self._one_at_a_time = threading.Lock()
 
     def read_day(self, table: LogTable, start: int) -> Snapshot:
-        """What arrived from the second `start` on, for a day, out of all files.
+        """The rows of all files that arrived on the day from the second `start` on.
 
         Raises:
             LogError: a file is damaged or cannot be read.
@@ -75,7 +75,7 @@ class SqliteLog(BaseLog[sqlite3.Connection]):
         return self._snapshot(table, f"{table.arrival} >= ? AND {table.arrival} < ?", table.bounds(start))
 
     def read_user(self, table: LogTable, user_id: int, since: int) -> Snapshot:
-        """What arrived of one user from the second `since` on, out of all files.
+        """The rows of one user in all files that arrived from the second `since` on.
 
         Raises:
             LogError: a file is damaged or cannot be read.
@@ -112,22 +112,22 @@ class SqliteLog(BaseLog[sqlite3.Connection]):
         return pl.concat(frames)
 
     def quarantine(self, lines: Sequence[BadLine]) -> None:
-        """Keep bad lines in this writer's file, each once; one that had been let go waits again, under its new place.
+        """Store bad lines in this writer's file, each once; a released line is quarantined again, with its new place.
 
         Raises:
             LogError: they could not be stored.
         """
-        release = self._last("replayed", "replayed_at")
+        released = self._last("replayed", "replayed_at")
         rows = []
         for one in lines:
-            at = max(one.set_aside_at, release.get(one.line_id, 0))
+            at = max(one.set_aside_at, released.get(one.line_id, 0))
             rows.append((one.line_id, one.source, one.line, one.column, one.reason, one.value, one.raw, at))
         with self._writing() as connection:
-            connection.executemany(f"{_SET_ASIDE} NOTHING", [row for row in rows if row[0] not in release])
-            connection.executemany(f"{_SET_ASIDE} {_ANEW}", [row for row in rows if row[0] in release])
+            connection.executemany(f"{_SET_ASIDE} NOTHING", [row for row in rows if row[0] not in released])
+            connection.executemany(f"{_SET_ASIDE} {_ANEW}", [row for row in rows if row[0] in released])
 
     def quarantined(self) -> list[BadLine]:
-        """The bad lines of all files that were not let go since, each once, oldest first.
+        """The bad lines of all files that have not been released, each once, oldest first.
 
         Raises:
             LogError: a file is damaged or cannot be read.
@@ -135,10 +135,10 @@ class SqliteLog(BaseLog[sqlite3.Connection]):
         query = 'SELECT line_id, source, line, "column", reason, value, raw, set_aside_at FROM quarantine'
         with self._reading() as files:
             rows = [row for one in files for row in _all(one, query)]
-        return oldest_first(rows, self._last("replayed", "replayed_at"))
+        return waiting_lines(rows, self._last("replayed", "replayed_at"))
 
     def release(self, line_ids: Collection[bytes], at: int) -> None:
-        """Note in this writer's file that these lines wait no more, whichever file keeps them.
+        """Record in this writer's file that these lines are released, whichever file holds them.
 
         Raises:
             LogError: it could not be stored.
@@ -163,7 +163,7 @@ class SqliteLog(BaseLog[sqlite3.Connection]):
         return in_order(found)
 
     def imported_requests(self) -> set[str]:
-        """The ids of requests that were imported, and that no writer stored as the service's own.
+        """The ids of requests that were imported, and that no writer logged as the service's own.
 
         Raises:
             LogError: a file is damaged or cannot be read.
@@ -215,7 +215,7 @@ class SqliteLog(BaseLog[sqlite3.Connection]):
         return [fault for path in paths for fault in _faults(path)]
 
     def accept_loss(self) -> list[str]:
-        """Go on with what the files hold; a sentence for each thing that is missing and was acknowledged.
+        """Accept the loss of acknowledged rows of the files; a sentence for each loss.
 
         Raises:
             LogError: a file is being written, or cannot be read.
@@ -224,7 +224,7 @@ class SqliteLog(BaseLog[sqlite3.Connection]):
         return accept_loss(self.folder)
 
     def close(self) -> None:
-        """Give this writer's file back; the next append takes one again."""
+        """Release this writer's file; the next append opens one again."""
         with self._one_at_a_time:
             if self._writer:
                 self._writer.close()
@@ -270,12 +270,12 @@ def _all(one: Reader, query: str, values: Sequence[object] = ()) -> list[Row]:
 
 
 def _refuse_loss(one: Reader, table: LogTable, found: list[Row]) -> None:
-    """Nothing where the rows up to the tally are those that were acknowledged.
+    """Raise where the rows up to the tally differ from the acknowledged ones.
 
     Args:
         one: the file.
         table: the table that was read.
-        found: arrival, digest and rowid last, of every row.
+        found: every row, with arrival, digest and rowid last.
     """
     tally = one.tallies.get(table.name)
     if tally:
@@ -284,7 +284,7 @@ def _refuse_loss(one: Reader, table: LogTable, found: list[Row]) -> None:
 
 
 def _faults(path: Path) -> list[str]:
-    """What is wrong with one file; where its rows are in order, what it has lost."""
+    """The damage of one file; without any, its lost rows."""
     try:
         return [*_damage(path)] or losses(path)
     except LogError as error:
@@ -292,7 +292,7 @@ def _faults(path: Path) -> list[str]:
 
 
 def _damage(path: Path) -> Iterator[str]:
-    """Faults of the structure of a file, and rows that are not as they were written."""
+    """Faults in the structure of a file, and rows that differ from their digest."""
     connection = open_reader(path) if path.exists() else None
     if connection is None:
         return
@@ -304,7 +304,7 @@ def _damage(path: Path) -> Iterator[str]:
 
 
 def _altered(path: Path, connection: sqlite3.Connection, table: LogTable) -> Iterator[str]:
-    """Rows that are not as they were written."""
+    """Rows that differ from their digest."""
     columns = ", ".join(f'"{name}"' for name in table.columns)
     cursor = connection.execute(f"SELECT {columns}, digest FROM {table.name}")
     while rows := cursor.fetchmany(ROWS_PER_READ):

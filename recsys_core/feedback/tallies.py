@@ -1,12 +1,13 @@
-"""How many rows a writer's file must hold, kept beside it: a file that has lost rows looks whole by itself.
+"""Tallies: the rows that a writer's file must hold at least, kept beside the file to detect lost rows.
 
-Each row has a digest, the set of rows has none. A flipped bit in the write-ahead log of a dead writer ends what SQLite
-recovers from it; a deleted, emptied or older file reads as a smaller log. So `writer-<n>.tally` holds, per table, how
-many rows were acknowledged and a sum over them, which grows with each row and needs no second look at the others.
+A row has a digest, but the set of rows has none, so a file that has lost rows looks complete. A flipped bit in the
+write-ahead log of a dead writer ends SQLite's recovery there; a deleted, emptied or older file reads as a smaller log.
+So `writer-<n>.tally` holds, per table, the number of acknowledged rows and a sum over them, to which new rows are added
+without reading the others again.
 
-A tally is written after its commit and not synced: it may lag behind the file, after a kill or a power cut, and never
-runs ahead of it. Rows beyond it are in order, rows short of it are lost. A file without a tally is of an earlier
-version, and is taken as it is.
+A tally is written after its commit and not synced. After a kill or a power cut it may lag behind the file, but it never
+runs ahead of it. Rows beyond the tally are valid; rows missing from it are lost. A file without a tally is of an
+earlier version, and is not checked.
 """
 
 import hashlib
@@ -27,10 +28,10 @@ TALLIED: dict[str, tuple[str, str]] = {
     "replayed": ("replayed_at", "line_id"),
     "notes": ("noted_at", "digest"),
 }
-"""Of each table: a column of whole numbers and one of digests, which together stand for a row."""
+"""Per table: an integer column and a digest column, which together identify a row."""
 
 SIZE = 1024
-"""Bytes of a tally, always: one write replaces it, whatever it held."""
+"""Bytes of a tally. The size is constant, so that one write replaces the whole content."""
 
 _TRIES = 5
 _MODULUS = 2**128
@@ -38,21 +39,27 @@ _MODULUS = 2**128
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tally:
-    """The rows of a table up to a rowid: rows are only ever added, so each has a greater rowid than those before."""
+    """The rows of a table up to a rowid. Rows are only ever added, so rowids ascend.
+
+    Attributes:
+        n: number of rows.
+        last: rowid of the last row.
+        total: sum over the rows of digest x (2 number + 1), modulo 2^128.
+    """
 
     n: int = 0
-    last: int = 0  # rowid
+    last: int = 0
     total: int = 0
 
     def plus(self, rows: Iterable[Row]) -> "Tally":
-        """With further rows, each its number, its digest and its rowid, in the order of rowids.
+        """Add rows of (number, digest, rowid), in the order of rowids.
 
         Raises:
-            LogError: a value is neither.
+            LogError: a value is damaged, and has another type.
         """
         n, last, total = self.n, self.last, self.total
         try:
-            for number, digest, last in rows:  # noqa: B007  # the last of them stays
+            for number, digest, last in rows:  # noqa: B007  # keeps the last rowid
                 n += 1
                 total += int.from_bytes(digest) * (2 * number + 1)
         except (TypeError, ValueError) as error:
@@ -65,30 +72,30 @@ Tallies = Mapping[str, Tally]
 
 
 def path_of(file: Path) -> Path:
-    """Where the tally of a writer's file is kept."""
+    """The path of the tally of a writer's file."""
     return file.with_suffix(".tally")
 
 
 def tallied_files(folder: Path) -> list[Path]:
-    """The writers' files that have a tally, by name, whether or not they are still there."""
+    """The writers' files that have a tally, by name, whether or not the files still exist."""
     return sorted(path.with_suffix(".sqlite") for path in folder.glob("*.tally") if path.stat().st_size)
 
 
 def written(tallies: Tallies) -> bytes:
-    """A tally file, SIZE bytes."""
+    """The content of a tally file, SIZE bytes."""
     rows = {name: [one.n, one.last, f"{one.total:032x}"] for name, one in tallies.items()}
     text = json.dumps({"rows": rows, "sha256": _seal(rows)})
     return text.encode().ljust(SIZE)
 
 
 def read(file: Path) -> Tallies:
-    """The tallies of a writer's file; none where it has none yet, or a power cut left it empty.
+    """The tallies of a writer's file; empty where there is no tally yet, or a power cut left it empty.
 
     Raises:
         LogError: the tally is damaged.
     """
     path = path_of(file)
-    for _ in range(_TRIES):  # a writer may be in the middle of writing it
+    for _ in range(_TRIES):  # a writer may be writing it
         try:
             content = read_plain(path)
             if not content.strip(b" \0"):
@@ -104,22 +111,22 @@ def read(file: Path) -> Tallies:
             pass
         time.sleep(0.002)
     raise LogError(
-        f"{path} is damaged: whether {file.name} still holds all that was acknowledged is not known. Compare it with a "
-        "copy; `recsys log accept-loss` goes on with what is there"
+        f"{path} is damaged, so that lost rows of {file.name} cannot be detected. Compare {file.name} with a copy; "
+        "`recsys log accept-loss` continues with the rows that it holds"
     )
 
 
 def grown(tallies: Tallies, connection: sqlite3.Connection) -> dict[str, Tally]:
-    """The tallies with the rows that were added since."""
+    """The tallies, extended by the rows that were added since."""
     return {name: tallies.get(name, Tally()).plus(_rows(connection, name, tallies)) for name in _present(connection)}
 
 
 def shortfalls(file: Path, connection: sqlite3.Connection | None, tallies: Tallies) -> Iterator[str]:
-    """A sentence for each table that holds fewer rows than were acknowledged, by their number alone.
+    """A sentence for each table that holds fewer rows than were acknowledged; compares numbers of rows alone.
 
     Args:
         file: the writer's file.
-        connection: open on it; None where it is not there, or has no tables.
+        connection: to the file; None where it does not exist or has no tables.
         tallies: of `read`, read before the snapshot of the connection began.
     """
     present = _present(connection) if connection else []
@@ -131,11 +138,11 @@ def shortfalls(file: Path, connection: sqlite3.Connection | None, tallies: Talli
             continue
         if connection and last:
             (n,) = connection.execute(f"SELECT count(*) FROM {name}").fetchone()
-        yield lost(file, f"{name} holds {n:,} of {tally.n:,} rows that were acknowledged")
+        yield lost(file, f"{name} holds {n:,} of {tally.n:,} acknowledged rows")
 
 
 def alterations(file: Path, connection: sqlite3.Connection, tallies: Tallies) -> Iterator[str]:
-    """A sentence for each table whose rows are not those that were acknowledged, though there are enough of them."""
+    """A sentence for each table that holds enough rows, but not the acknowledged ones."""
     for name in set(_present(connection)) & tallies.keys():
         number, digest = TALLIED[name]
         query = f"SELECT {number}, {digest}, rowid FROM {name} WHERE rowid <= ? ORDER BY rowid"
@@ -143,21 +150,21 @@ def alterations(file: Path, connection: sqlite3.Connection, tallies: Tallies) ->
 
 
 def differs(file: Path, name: str, rows: Iterable[Row], tally: Tally) -> Iterator[str]:
-    """A sentence where the rows up to a tally, in any order, are others than were acknowledged."""
+    """A sentence where the rows up to a tally, in any order, differ from the acknowledged ones."""
     try:
         found = Tally().plus(rows)
         same = (found.n, found.total) == (tally.n, tally.total)
     except LogError:
         same = False
     if not same:
-        yield lost(file, f"the first {tally.n:,} rows of {name} are not those that were acknowledged")
+        yield lost(file, f"the first {tally.n:,} rows of {name} differ from those that were acknowledged")
 
 
 def lost(file: Path, what: str) -> str:
-    """A sentence about rows that are gone."""
+    """The message about lost rows, with its remedy."""
     return (
-        f"{file}: {what}: the file was damaged, cut short, emptied or replaced. Restore it from a copy, or go on "
-        "without these rows by `recsys log accept-loss`"
+        f"{file}: {what}: the file was damaged, truncated, emptied or replaced. Restore it from a copy, or continue "
+        "without these rows with `recsys log accept-loss`"
     )
 
 

@@ -1,7 +1,7 @@
-"""The kinds of values that the log holds: how each is stored, and the check that returns the value or raises BadRow.
+"""The kinds of values in the log: the storage type of each, and the check that returns a value or raises BadRow.
 
 The checks are the same for lines of JSON and for the records of our own service. There is no coercion: `"7"` and `7.0`
-are no user ids. There is one exception: a float may be given as a whole number, since JSON has one kind of number.
+are not user ids. The one exception: a float may be given as a whole number, because JSON has one number type.
 """
 
 import math
@@ -16,11 +16,11 @@ from recsys_core.data.fields import BEYOND_MAX_ID, MAX_INT64, MILLISECONDS_FROM
 from recsys_core.data.quarantine import BadRow
 from recsys_core.data.schemas import EARLIEST_TIMESTAMP, MAX_ID, RATING_STEPS
 
-Check = Callable[[str, object], object]
-"""From a column's name and a value to that value, or BadRow."""
+ValueCheck = Callable[[str, object], object]
+"""(column name, value) -> the value; raises BadRow."""
 
 KINDS = ("rating", "click", "skip")
-"""What a user can do with an item that was shown; only a rating has a value."""
+"""Actions of a user on an item; only a rating has a value."""
 
 MAX_ID_CHARS = 128
 
@@ -33,15 +33,15 @@ _MICRO = 1_000_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
-    """A kind of column: how the log stores its values, and what they may be."""
+    """A kind of column: its storage type and its allowed values."""
 
     dtype: pl.DataType
-    check: Check  # of a value that arrives
+    check: ValueCheck  # of a value that arrives
     stored: pa.Check | None = None  # of a column that was read back
 
 
 def described(value: object) -> str:
-    """A scalar as it is; of a nested value only the type, since a deep one cannot be printed."""
+    """A scalar as text; for a nested value only its type, because deep nesting cannot be printed."""
     return type(value).__name__ if isinstance(value, list | dict) else ascii(value)
 
 
@@ -114,7 +114,7 @@ def number(column: str, value: object) -> float:
     """A finite number."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise BadRow(column, "wrong type", described(value))
-    # By comparison, since a whole number of hundreds of digits cannot even be asked whether it is finite.
+    # By comparison, because `math.isfinite` fails for an integer of hundreds of digits.
     if not -sys.float_info.max <= value <= sys.float_info.max:
         raise BadRow(column, "not a finite number", ascii(value))
     return float(value) + 0.0  # -0.0 becomes 0.0, as SQLite would make it
@@ -129,7 +129,7 @@ def share(column: str, value: object) -> float:
 
 
 def propensity(column: str, value: object) -> float:
-    """A probability above 0: an item that was shown had some chance."""
+    """A probability above 0, because the item was shown."""
     checked = share(column, value)
     if checked == 0:
         raise BadRow(column, "a chance of 0", str(checked))
@@ -137,7 +137,7 @@ def propensity(column: str, value: object) -> float:
 
 
 def kind(column: str, value: object) -> str:
-    """What a user can do."""
+    """One of KINDS."""
     if not isinstance(value, str):
         raise BadRow(column, "wrong type", described(value))
     if value not in KINDS:
@@ -158,7 +158,7 @@ def stars(column: str, value: object) -> float:
 
 
 def floats(column: str, value: object) -> bytes:
-    """Little-endian float32 numbers; NaN is allowed, infinity is not looked for."""
+    """Little-endian float32 numbers; NaN is allowed, and infinity is not checked."""
     if not isinstance(value, bytes):
         raise BadRow(column, "wrong type", described(value))
     if len(value) % 4:

@@ -132,11 +132,11 @@ def test_a_log_that_lost_a_file_is_refused_until_the_loss_is_accepted(bare: Proj
     bare.recsys("log", "append", lines_in(bare, line(1), line(2)))
     (bare.lake / "log" / "writer-000.sqlite").unlink()
     for command in ("stats", "gaps"):
-        assert "events holds 0 of 2 rows that were acknowledged" in bare.recsys("log", command).sentence
+        assert "events holds 0 of 2 acknowledged rows" in bare.recsys("log", command).sentence
     assert bare.recsys("log", "verify").code == 1
     assert "recsys log accept-loss" in bare.recsys("refresh", "--plan").sentence
     (accepted,) = bare.recsys("log", "accept-loss", "--json").json()
-    assert "events holds 0 of 2 rows" in accepted
+    assert "events holds 0 of 2 acknowledged rows" in accepted
     assert bare.recsys("log", "verify").code == 0
     assert "no loss to accept" in bare.recsys("log", "accept-loss").out
 

@@ -95,7 +95,7 @@ def test_a_user_who_may_not_write_is_told(database: str) -> None:
         connection.execute("CREATE ROLE reader LOGIN")
     with (
         PostgresLog(database.replace("recsys@", "reader@")) as log,
-        pytest.raises(LogError, match="this user may not do that: grant it the right to create a schema"),
+        pytest.raises(LogError, match="the user lacks permission: grant it the right to create a schema"),
     ):
         log.append(events=[event(1)])
 
@@ -111,7 +111,7 @@ def test_a_server_out_of_reach_is_named_without_the_password(tmp_path: os.PathLi
     ("url", "said"),
     [
         ("mysql://me@host/log", "names mysql: only postgresql:// is known"),
-        ("somewhere", "RECSYS_LOG_URL is no URL: write postgresql://user:password@host:port/database"),
+        ("somewhere", "RECSYS_LOG_URL is not a URL: write postgresql://user:password@host:port/database"),
     ],
 )
 def test_another_url_is_refused(url: str, said: str) -> None:

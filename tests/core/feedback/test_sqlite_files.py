@@ -57,7 +57,7 @@ def test_a_killed_writer_leaves_its_file_to_the_next(tmp_path: Path, forked: For
 def test_there_is_an_end_to_the_writers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recsys_core.feedback.sqlite_files.MAX_WRITERS", 2)
     writers = [Writer(tmp_path), Writer(tmp_path)]
-    with pytest.raises(LogError, match="has 2 writers already"):
+    with pytest.raises(LogError, match="already has 2 writers"):
         Writer(tmp_path)
     for writer in writers:
         writer.close()
@@ -162,7 +162,7 @@ def test_a_damaged_file_is_named_with_what_to_do(filled: Path, damage: str) -> N
     log = SqliteLog(filled.parent)
     assert any(str(filled) in fault for fault in log.damage())
     if damage != "page":  # which pages a question touches is SQLite's affair
-        with pytest.raises(LogError, match=rf"{filled}: .*(it is damaged|it is no SQLite file)"):
+        with pytest.raises(LogError, match=rf"{filled}: .*(it is damaged|it is not an SQLite file)"):
             log.deliveries(EVENTS_TABLE)
 
 
@@ -286,7 +286,7 @@ def test_a_file_that_may_not_be_written_is_told(filled: Path, forked: Forked) ->
         def write() -> None:
             if os.getuid() == 0:
                 os.seteuid(65_534)
-            with pytest.raises(LogError, match=r"writer-000\.sqlite: attempt to write a readonly database; it may not"):
+            with pytest.raises(LogError, match=r"writer-000\.sqlite: attempt to write a readonly database; it cannot"):
                 SqliteLog(folder).append(events=[event(1, received_at=START + 77)])
 
         assert status_of(forked(write)) == 0
