@@ -1,4 +1,4 @@
-"""Assembles the definitions that Dagster loads; computes nothing."""
+"""Assemble the definitions that Dagster loads."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""Work that must not run twice at the same time on one machine.
+"""Pools: work that must not run twice at the same time on one machine.
 
 A pool is declared with the asset. Dagster's queue then starts no run that needs a pool while another run holds it, so
 no process has to wait. That covers runs from the UI. The lock here also covers `recsys refresh`, which runs assets

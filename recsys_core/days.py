@@ -1,4 +1,4 @@
-"""Days of the calendar, UTC, written YYYY-MM-DD, so that they sort as text."""
+"""Calendar days in UTC, written YYYY-MM-DD, so that they sort as text."""
 
 import datetime
 import math

@@ -1,4 +1,4 @@
-"""Errors that a user may meet: each message says what was expected, what was found and what to do.
+"""Errors for users: each message says what was expected, what was found and how to fix it.
 
 Any other exception that escapes is a bug, and keeps its traceback.
 """

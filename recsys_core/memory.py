@@ -1,4 +1,4 @@
-"""What a build would take of the memory, before it takes it: sizes that cannot work are refused and not tried.
+"""Estimate the memory of a build beforehand, and refuse data sets that do not fit.
 
 The figures are lower bounds: the largest arrays of an asset, counted, times the copies that are alive at once. A build
 that passes may still be slow.

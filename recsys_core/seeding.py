@@ -1,4 +1,4 @@
-"""One seed for a whole run, and a stream of its own for each use.
+"""Random streams: one seed per run, and an independent stream for each use.
 
 Every use of chance asks for a child by name, so that a new draw in one stage changes no other stage's draws.
 """

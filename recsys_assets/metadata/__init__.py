@@ -1,4 +1,4 @@
-"""What the UI shows of each asset beside its files: one module per stage, as in `assets`.
+"""The metadata of each asset in the UI: one module per stage, as in `assets`.
 
 Each module picks the tables, numbers and pictures of a stage that are worth seeing; core computes the figures. `tables`
 turns schemas and lineage into Dagster's types, and `pictures` holds the palette. Metadata is not stored in an artifact

@@ -1,1 +1,1 @@
-"""The product's own stages on anybody's data: fitted on one table, asked about the users of another."""
+"""Retrieval and ranking on any table of ratings: fit on one table, recommend to the users of another."""

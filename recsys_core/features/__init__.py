@@ -1,5 +1,5 @@
-"""Stage 3, features: what was known at a moment -> explicit numbers about items, users and pairs of both.
+"""Stage 3, features: events before a time -> features of items, users and user-item pairs.
 
 Each feature is declared once, above the one function that computes it for offline batches and online requests alike.
-A value at time t rests on events strictly before t.
+A value at time t depends only on events strictly before t.
 """

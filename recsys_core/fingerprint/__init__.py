@@ -1,4 +1,4 @@
-"""The version of a piece of code: what it does, not how it is written.
+"""The version of a piece of code, which changes with its behaviour and not with its formatting.
 
 A function's version hashes what remains of the program when everything is taken out that cannot change its result,
 together with its parameters and the versions of the libraries. Sources are read and parsed, never imported, so that

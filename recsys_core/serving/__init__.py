@@ -1,4 +1,4 @@
-"""Stage 7, serving: one request -> one answer, and why each item is in it."""
+"""Stage 7, serving: one request -> one answer, with a reason for each item."""
 
 GROWING_PARTS = ("base_ratings", "interaction_log_head")
 """Parts of a bundle that grow while a release answers."""
