@@ -1,7 +1,7 @@
-"""One command per question: how fast, how large, how steady; and the parts of the README that are made from results.
+"""One command per question about speed, size and spread, and commands that write the generated parts of the docs.
 
-Nothing here is imported by the product. What a benchmark measures is in its docstring; the last figures are in
-`README.md` beside it.
+The product imports nothing from here. The docstring of a benchmark says what it measures; `README.md` beside it has the
+latest figures.
 """
 
 from pathlib import Path

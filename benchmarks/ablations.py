@@ -3,10 +3,10 @@
 Usage:
     python -m benchmarks.ablations [tower|ranker] [SEED ...]
 
-One setting at a time is moved from its default, the rest stay. All figures are of the development windows, answered by
-models that had not seen them; the last two windows are not looked at. Each row is compared with the defaults, paired by
-answer, and the number of rows is told: differences below the spread over seeds mean nothing, and of many rows some look
-good by chance.
+Each row changes one setting from its default. All figures are of the development windows, answered by models that had
+not seen them; the last two windows are not read. Each row is compared with the defaults, paired by answer. Differences
+below the spread over seeds mean nothing, and among many rows some look good by chance, so the number of rows is
+printed.
 """
 
 import sys
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
 
-from benchmarks.development import KEYS, development_questions, difference, luck, signed, until_development_ends
+from benchmarks.development import KEYS, chance_note, development_questions, difference, signed, until_development_ends
 from benchmarks.seeds import Tables
 from recsys_assets.resources import lake_root
 from recsys_core.evaluation.accuracy import per_user_metrics
@@ -35,7 +35,7 @@ from recsys_core.retrieval.training import fit_retrieval_models
 Setting = Mapping[str, float]
 
 CLOSED_FORM_ALONE = 100.0
-"""The largest weight that the settings allow: beside it the trained half decides ties alone."""
+"""The largest allowed weight; with it, the trained half only decides ties."""
 
 TOWER: Sequence[Setting] = (
     {},
@@ -138,11 +138,11 @@ def table(settings: Sequence[Setting], seeds: Sequence[int], measure: Callable[[
         label = ", ".join(f"{name} {value:g}" for name, value in setting.items()) or "defaults"
         rows.append([label, *(f"{one.mean:.4f} ± {one.sd:.4f}" for one in spreads.values()), moved])
         names = ["setting", *spreads, "difference of NDCG@10 [95 %]"]
-    return f"{markdown_table(names, rows)}\n\n{luck(len(settings) - 1)}"
+    return f"{markdown_table(names, rows)}\n\n{chance_note(len(settings) - 1)}"
 
 
 def main(arguments: list[str]) -> None:
-    """Print the table of what was asked for; both without an argument."""
+    """Print the requested table; both tables without an argument."""
     wanted = [one for one in arguments if not one.isdigit()] or ["tower", "ranker"]
     seeds = [int(one) for one in arguments if one.isdigit()] or [17, 18, 19]
     if "tower" in wanted:

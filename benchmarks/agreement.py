@@ -1,9 +1,9 @@
-"""Do two blocks of results say the same, within what another processor may move?
+"""Do two blocks of results agree, within what another processor may change?
 
-Another processor sums floats in another order, and the ranker's trees carry that on as another seed would. So figures
-are compared within a tolerance, and conclusions as such: an interval that excludes "no difference" must do so on the
-same side, and models must stand in the same order, wherever the distance is above the tolerance. Counts of users and
-all text between the tables must agree exactly.
+Another processor sums floats in another order, and the ranker's trees amplify that as another seed would. So figures
+are compared within a tolerance. Conclusions are compared as well: if the difference is above the tolerance, an interval
+must exclude "no difference" on the same side in both blocks, and models must be in the same order. Counts of users, and
+all text between the tables, must be equal.
 """
 
 import re
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from itertools import combinations
 
 TOLERANCE = 0.02
-"""Of pooled means and bounds of intervals: a little above 0.016, the most that was measured between processors."""
+"""For pooled means and bounds of intervals: a little above 0.016, the largest measured difference of processors."""
 
 WIDER = {"hit@10": 0.05, "ratio": 0.15, "window": 0.03, "share": 0.03}
-"""Tolerances of what moves more: one place of a list decides a hit, a ratio is relative, a window has few users."""
+"""Larger tolerances: one position in a list decides a hit, a ratio is relative, a window has few users."""
 
 UNCOMPARED = {"likes"}
-"""Columns that others say better: the share beside them is compared."""
+"""Columns that are not compared, because the share beside them is."""
 
 Key = tuple[str, str, str]
 """First cell of a table's header, first cell of the row, column."""
@@ -26,7 +26,7 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A figure as it is printed; bounds are None where it has no interval."""
+    """A printed figure; the bounds are None if it has no interval."""
 
     mean: float
     low: float | None = None
@@ -41,13 +41,13 @@ class Figure:
         """
         numbers = [float(number.replace(",", "")) for number in re.findall(r"[+-]?[\d,]*\d(?:\.\d+)?", cell)]
         if len(numbers) not in {1, 3}:
-            raise ValueError(f"expected a figure, with or without an interval, and found {cell!r}")
+            raise ValueError(f"expected a figure, with or without an interval, found {cell!r}")
         scale = 0.01 if cell.endswith("%") else 1.0
         mean, *bounds = (number * scale for number in numbers)
         return cls(mean=mean, low=bounds[0], high=bounds[1]) if bounds else cls(mean=mean)
 
     def beyond(self, nothing: float) -> float:
-        """How far the interval lies above `nothing` (positive) or below it (negative); 0 where it holds `nothing`."""
+        """How far the interval is above `nothing` (positive) or below it (negative); 0 if it contains `nothing`."""
         assert self.low is not None
         assert self.high is not None
         return max(0.0, self.low - nothing) + min(0.0, self.high - nothing)
@@ -63,21 +63,21 @@ def figures(block: str) -> dict[Key, Figure]:
     return found
 
 
-def disagreements(told: str, true: str) -> list[str]:
-    """What two blocks of results disagree on, as sentences; empty where they agree.
+def disagreements(published: str, measured: str) -> list[str]:
+    """The differences between two blocks of results, as sentences; empty if they agree.
 
     Args:
-        told: what a document says.
-        true: what the report of this machine says.
+        published: the block in a document.
+        measured: the block from the report of this machine.
     """
-    if _prose(told) != _prose(true):
+    if _prose(published) != _prose(measured):
         return ["the text between the tables differs"]
-    ours, theirs = figures(told), figures(true)
+    ours, theirs = figures(published), figures(measured)
     if ours.keys() != theirs.keys():
-        return [f"only one of both has {sorted(ours.keys() ^ theirs.keys())}"]
+        return [f"only one of the two has {sorted(ours.keys() ^ theirs.keys())}"]
     found = [f"{' / '.join(key)}: {ours[key]} against {theirs[key]}" for key in ours if not _near(key, ours, theirs)]
     found += [
-        f"{' / '.join(key)}: beyond chance in one of both alone, or on different sides"
+        f"{' / '.join(key)}: beyond chance in only one of the two, or on different sides"
         for key in ours
         if key[0] == "against" and not _same_side(key, ours[key], theirs[key])
     ]
@@ -85,7 +85,7 @@ def disagreements(told: str, true: str) -> list[str]:
 
 
 def tolerance_of(key: Key) -> float:
-    """How far two figures may lie apart."""
+    """The largest allowed distance of two figures."""
     table, _, column = key
     return WIDER.get(table) or WIDER.get(column.partition(" ")[0]) or TOLERANCE
 
@@ -113,13 +113,13 @@ def _same_side(key: Key, one: Figure, other: Figure) -> bool:
 
 
 def _other_orders(ours: dict[Key, Figure], theirs: dict[Key, Figure]) -> Iterator[str]:
-    """Pairs of models of which each of both blocks puts another one first."""
+    """Pairs of models that the two blocks order differently."""
     for metric in dict.fromkeys(column for table, _, column in ours if table == "model"):
         keys = [key for key in ours if key[0] == "model" and key[2] == metric]
         for a, b in combinations(keys, 2):
-            told, true = ours[a].mean - ours[b].mean, theirs[a].mean - theirs[b].mean
-            if told * true < 0 and max(abs(told), abs(true)) > tolerance_of(a):
-                yield f"{metric}: {a[1]} and {b[1]} stand in another order"
+            published, measured = ours[a].mean - ours[b].mean, theirs[a].mean - theirs[b].mean
+            if published * measured < 0 and max(abs(published), abs(measured)) > tolerance_of(a):
+                yield f"{metric}: {a[1]} and {b[1]} are in another order"
 
 
 def _prose(block: str) -> list[str]:

@@ -1,10 +1,10 @@
-"""What does it cost to read many days of the log, in one run and in a run for each?
+"""What does it cost to ingest many days of the log: in one run, and in one run per day?
 
 Usage:
     python -m benchmarks.backfill [--days 365] [--events 300] [--single 30] [--runs 3]
 
-A log of so many days with so many ratings each is ingested into a new lake, as `recsys backfill` does: all days in one
-run; then the first of them in runs of their own. The process starts before the clock does.
+A log with --events ratings on each of --days days is ingested into a new lake, as `recsys backfill` does: first all
+days in one run, then --single days in runs of their own. The start of the process is not timed.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import warnings
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.spread import spread_of
+from benchmarks.measuring import spread_of
 from recsys_core.days import DAY_S, day_of, start_of
 from recsys_core.feedback.records import Event
 from recsys_core.feedback.sqlite_log import SqliteLog
@@ -26,7 +26,7 @@ FIRST_SECOND = start_of("2016-10-18")
 
 
 def write_log(folder: Path, n_days: int, n_events: int) -> None:
-    """Ratings, one a second from the start of each day, of so many users."""
+    """One rating a second from the start of each day, each of another user."""
     with closing(SqliteLog(folder)) as log:
         for day in range(n_days):
             at = [FIRST_SECOND + day * DAY_S + number for number in range(n_events)]
@@ -47,7 +47,7 @@ def write_log(folder: Path, n_days: int, n_events: int) -> None:
 
 
 def seconds(lake: Path, stretches: list[tuple[str, str]]) -> float:
-    """Wall time of a backfill of each stretch, into what the lake has."""
+    """Wall time of backfilling each stretch of days into the lake."""
     os.environ["RECSYS_LAKE"] = str(lake)
     from recsys_assets.definitions import defs  # noqa: PLC0415
     from recsys_assets.instance import instance  # noqa: PLC0415
@@ -61,12 +61,12 @@ def seconds(lake: Path, stretches: list[tuple[str, str]]) -> float:
 
 
 def main() -> None:
-    """Both ways, each in a new lake a run."""
+    """Time both ways, each run in a new lake."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--days", type=int, default=365)
-    parser.add_argument("--events", type=int, default=300)
-    parser.add_argument("--single", type=int, default=30)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--days", type=int, default=365, help="days of the log")
+    parser.add_argument("--events", type=int, default=300, help="ratings per day")
+    parser.add_argument("--single", type=int, default=30, help="days ingested in runs of their own")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each way")
     asked = parser.parse_args()
     days = [day_of(FIRST_SECOND + number * DAY_S) for number in range(asked.days)]
     ways = {
@@ -81,7 +81,7 @@ def main() -> None:
                 write_log(Path(folder) / "log", asked.days, asked.events)
                 took.append(seconds(Path(folder), stretches))
         rows.append([way, str(spread_of(took))])
-    sys.stdout.write(markdown_table(["what", "seconds: median (ends)"], rows) + "\n")
+    sys.stdout.write(markdown_table(["way", "seconds: median (min to max)"], rows) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
-"""How far can the ranker's probabilities be trusted, beyond what its report says of one dealing of the users?
+"""How far can the ranker's probabilities be trusted, beyond what its report says?
 
 Usage:
     python -m benchmarks.calibration
 
-Three questions of the current artifacts of the lake; nothing is trained. How much of the calibration error on the
-development windows is the luck of the halves? Do the probabilities differ between users as their likes do? And do they
-hold on the test, where the ranker of that window, with the curve that it got from the windows before, meets answers
-that neither knows? The test is read for this answer alone, never to choose anything.
+Three questions about the current artifacts of the lake; nothing is trained.
+
+1. How much does the calibration error on the development windows depend on how the users are split into halves?
+
+2. Do the probabilities differ between users as the users' shares of likes do?
+
+3. Do they hold on the test window, whose answers neither the ranker nor its calibration has seen? The test is read for
+this answer alone, never to choose anything.
 """
 
 from collections.abc import Sequence
@@ -31,7 +35,7 @@ SEEDS = range(17, 37)
 def scored(lake: Lake, examples: RankingExamples, windows: Sequence[str]) -> pl.DataFrame:
     """user_id, label, score, calibrated (NaN without a curve) of every candidate of some windows.
 
-    Each is scored by the ranker that the window examines, with the curve that it got from the windows before.
+    Each window is scored by its own ranker, with the calibration curve from the windows before.
     """
     parts = []
     for window in windows:
@@ -44,13 +48,13 @@ def scored(lake: Lake, examples: RankingExamples, windows: Sequence[str]) -> pl.
 
 
 def halvings(scored: pl.DataFrame) -> str:
-    """Calibration error of all candidates over many dealings of the users into halves."""
+    """Calibration error of all candidates, over many random splits of the users into halves."""
     errors = [forecast_scores(crossfitted(scored, seed))["calibration_error"][0] for seed in SEEDS]
     return f"{np.mean(errors):.4f} on average, {np.min(errors):.4f} to {np.max(errors):.4f}"
 
 
 def between_users(forecast: pl.DataFrame) -> str:
-    """How each user's mean probability goes with their share of likes, and how far it is off."""
+    """The correlation of each user's mean probability with the user's share of likes, and the mean distance."""
     of_user = forecast.group_by("user_id").agg(pl.col("calibrated", "base_rate", "label").mean())
     liked = of_user["label"].to_numpy()
     ours, constant = (float(np.abs(of_user[name].to_numpy() - liked).mean()) for name in ("calibrated", "base_rate"))
@@ -59,7 +63,7 @@ def between_users(forecast: pl.DataFrame) -> str:
 
 
 def stated_and_true(forecast: pl.DataFrame, k: int = 10) -> str:
-    """Mean probability of the k that are shown, and the share of them that was liked, users drawn anew."""
+    """Mean probability of the first k candidates, and the share of them that was liked, bootstrapped over users."""
     shown = forecast.sort("score", descending=True, maintain_order=True).group_by("user_id").head(k)
     of_user = shown.group_by("user_id").agg(pl.col("label").sum().cast(pl.Float64), pl.len().cast(pl.Float64))
     likes, places = (of_user.sort("user_id")[name].to_numpy() for name in ("label", "len"))
@@ -74,7 +78,7 @@ def main(root: Path) -> None:
     development = scored(lake, examples, examples.development).drop("calibrated")
     base_rate = float(development["label"].to_numpy().mean())
     forecast = scored(lake, examples, [TEST]).with_columns(base_rate=pl.lit(base_rate))
-    print(f"calibration error over {len(SEEDS)} halvings: {halvings(development)}")
+    print(f"calibration error over {len(SEEDS)} random halves: {halvings(development)}")
     print(f"between users: {between_users(crossfitted(development))}")
     print(f"between users, test: {between_users(forecast)}")
     print(f"first ten: {stated_and_true(crossfitted(development))}")

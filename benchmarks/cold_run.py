@@ -1,10 +1,10 @@
-"""What does a first `recsys run` cost, the environment being installed?
+"""What does a first `recsys run` cost, once the environment is installed?
 
 Usage:
     python -m benchmarks.cold_run [RUNS]
 
-Each run gets a new, empty lake in a temporary folder with the shipped data set in it, builds the whole graph in a
-process of its own, and is removed. Wall time depends on what else the machine does; CPU seconds do so less.
+Each run gets a new lake with the shipped data set in a temporary folder, and builds the whole graph in a process of its
+own. CPU seconds depend less than wall time on other work of the machine.
 """
 
 import argparse
@@ -17,22 +17,21 @@ from pathlib import Path
 import dagster as dg
 
 from benchmarks import PROJECT
-from benchmarks.processes import Cost, cost_of
-from benchmarks.spread import spread_of
+from benchmarks.measuring import Cost, cost_of, spread_of
 from recsys_assets.asset_specs import ASSET_SPECS
 from recsys_core.data.movielens.sources import EMBEDDED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ColdRun:
-    """What one run cost, and how long each asset took, in the order in which they were built."""
+    """The cost of one run, and the seconds of each asset, in the order in which they were built."""
 
     cost: Cost
     asset_s: dict[str, float]
 
 
 def cold_run() -> ColdRun:
-    """Build everything in an empty lake, and forget it.
+    """Build everything in an empty lake, and remove the lake.
 
     Raises:
         RuntimeError: the run failed; its output has been printed.
@@ -46,7 +45,7 @@ def cold_run() -> ColdRun:
 
 
 def _asset_seconds(lake: Path) -> dict[str, float]:
-    """Seconds per asset as Dagster noted them, in order of completion."""
+    """Seconds per asset as Dagster recorded them, in order of completion."""
     import recsys_assets.definitions  # noqa: F401, PLC0415  # declares the assets; costs a second, so only when needed
 
     found: list[tuple[float, str, float]] = []
@@ -63,7 +62,7 @@ def _asset_seconds(lake: Path) -> dict[str, float]:
 def main(arguments: list[str]) -> None:
     """Print the spread of each cost, then a table of the assets."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("n_runs", type=int, nargs="?", default=3, help="how many runs")
+    parser.add_argument("n_runs", type=int, nargs="?", default=3, help="number of runs")
     n_runs = parser.parse_args(arguments).n_runs
     runs = [cold_run() for _ in range(n_runs)]
     print(f"wall   {spread_of([run.cost.wall_s for run in runs])} s")

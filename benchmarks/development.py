@@ -1,6 +1,7 @@
-"""The development windows, judged together: what settings are compared on, before anything is looked at elsewhere.
+"""The development windows, judged together: settings are compared on these windows before any other is read.
 
-Their users are asked by the refitted protocol. A user of several windows is one unit of chance.
+Their queries are answered by the refitted protocol. Answers to one user in several windows form one cluster of the
+bootstrap.
 """
 
 from collections.abc import Sequence
@@ -24,8 +25,8 @@ KEYS = ("window", "user_id")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exam:
-    """The questions of one slice, and the models that had not seen their answers."""
+class DevelopmentSlice:
+    """The queries of one slice, and the models that had not seen the answers."""
 
     name: str  # of the slice
     fit_end: int  # seconds UTC
@@ -38,7 +39,7 @@ class Exam:
 
     @classmethod
     def read(cls, lake: Lake) -> list[Self]:
-        """Every slice of the development windows that asks anybody, of the current artifacts."""
+        """Every slice of the development windows that has queries, from the current artifacts."""
         ratings = read_table(lake.open("ratings") / "every_rating.parquet")
         movies = read_table(lake.open("movies") / "movies.parquet")
         splits = Splits.load(lake.open("splits"))
@@ -59,7 +60,7 @@ class Exam:
 
 
 def development_questions(ratings: pl.DataFrame, splits: Splits) -> list[tuple[str, Questions]]:
-    """The questions of each slice of the development windows, by the slice's name."""
+    """The queries of each slice of the development windows, by the slice's name."""
     examination = Examination.of(ratings, splits)
     names = [name for window in splits.development for name in splits.slices_of(window)]
     asked = [(name, one) for name in names for one in examination.questions(name)]
@@ -67,7 +68,7 @@ def development_questions(ratings: pl.DataFrame, splits: Splits) -> list[tuple[s
 
 
 def until_development_ends(splits: Splits) -> Splits:
-    """The chain as far as the last development window: what a trial of a setting has to train."""
+    """The chain up to the last development window: all that a trial of a setting has to train."""
     last = splits.slices_of(splits.development[-1])[-1]
     names = splits.names[: splits.names.index(last) + 1]
     tables = (table.filter(pl.col("slice").is_in(names)) for table in (splits.cutoffs, splits.users, splits.targets))
@@ -76,7 +77,7 @@ def until_development_ends(splits: Splits) -> Splits:
 
 
 def difference(ours: pl.DataFrame, theirs: pl.DataFrame, metric: str) -> Estimate:
-    """Ours minus theirs over the same answers, where both count, with its 95 % interval over users.
+    """Ours minus theirs over the same answers, where both are defined, with its 95 % interval over users.
 
     Args:
         ours: window, user_id and the metric, a row for each answer.
@@ -94,18 +95,18 @@ def difference(ours: pl.DataFrame, theirs: pl.DataFrame, metric: str) -> Estimat
 
 
 def signed(estimate: Estimate) -> str:
-    """A difference with its interval, as tables show it."""
+    """A difference with its interval, as the tables show it."""
     return f"{estimate.mean:+.4f} [{estimate.low:+.4f}, {estimate.high:+.4f}]"
 
 
-def luck(n_variants: int) -> str:
-    """What a table of many comparisons owes its reader."""
+def chance_note(n_variants: int) -> str:
+    """A warning below a table of many comparisons."""
     return (
-        f"{n_variants} variants beside the first row. Of so many, {n_variants / 20:.1f} intervals exclude 0 where "
-        "nothing differs."
+        f"{n_variants} variants beside the first row. By chance alone, {n_variants / 20:.1f} of their intervals would "
+        "exclude 0."
     )
 
 
-def answers(exams: Sequence[Exam]) -> int:
-    """How many answers are judged."""
-    return sum(one.questions.requests.height for one in exams)
+def answers(slices: Sequence[DevelopmentSlice]) -> int:
+    """The number of answers."""
+    return sum(one.questions.requests.height for one in slices)

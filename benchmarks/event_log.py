@@ -1,14 +1,15 @@
-"""How many events a second can the log take, each batch on the disk before it is acknowledged?
+"""How many events per second can the log take, if each batch is on the disk before it is acknowledged?
 
 Usage:
     python -m benchmarks.event_log [--runs 5] [--url postgresql://user@host/database]
 
-One writer appends clicks of new keys in batches of 1, 64 and 512, each batch one transaction, for about a second a run,
-to a log of its own that holds what the runs before have left. SQLite writes into a temporary folder (TMPDIR says on
-which disk). PostgreSQL is measured where a URL is given; the schema recsys_log of that database is filled, so name an
-empty one. Then: how long it takes to work out the versions of all days of what was written, as every plan does.
+One writer appends clicks with new keys in batches of 1, 64 and 512. Each batch is one transaction, and a run takes
+about a second. All runs write into the same log. SQLite writes into a temporary folder, whose disk TMPDIR chooses. With
+--url, PostgreSQL is measured as well; that fills the schema recsys_log, so name an empty database. At the end, the
+benchmark times the versions of all days, which every plan computes.
 
-A disk that acknowledges before it has written (many virtual ones do) makes all figures too good, small batches most.
+A disk that acknowledges before it has written, as many virtual disks do, makes all figures too good, most of all those
+of small batches.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.spread import spread_of
+from benchmarks.measuring import spread_of
 from recsys_core.feedback.interactions import versions_of_days
 from recsys_core.feedback.log import EventLog
 from recsys_core.feedback.records import Event
@@ -31,11 +32,11 @@ FIRST_SECOND = 1_476_748_800
 SECONDS_A_RUN = 1.0
 
 Rates = dict[int, list[float]]
-"""Events a second of each run, by size of the batch."""
+"""Events per second of each run, by batch size."""
 
 
 def clicks(numbers: Iterator[int], n: int) -> list[Event]:
-    """Events of new keys, three minutes apart, so that many make many days."""
+    """Events with new keys, three minutes apart, so that many events make many days."""
     return [
         Event(
             event_id=f"benchmark-{number:012}",
@@ -51,7 +52,7 @@ def clicks(numbers: Iterator[int], n: int) -> list[Event]:
 
 
 def rate(log: EventLog, numbers: Iterator[int], n_batch: int, seconds: float) -> float:
-    """Events a second of one run; their making counts, as a service makes its own."""
+    """Events per second in one run; creating them is included, as in a service."""
     started, done = time.perf_counter(), 0
     while (took := time.perf_counter() - started) < seconds:
         log.append(events=clicks(numbers, n_batch))
@@ -60,9 +61,9 @@ def rate(log: EventLog, numbers: Iterator[int], n_batch: int, seconds: float) ->
 
 
 def rates(log: EventLog, n_runs: int, seconds: float = SECONDS_A_RUN) -> Rates:
-    """Events a second by size of the batch, round by round, so that a slow minute hits all sizes alike."""
+    """Events per second by batch size, in rounds, so that a slow minute affects all sizes alike."""
     numbers = count()
-    log.append(events=clicks(numbers, 1))  # makes the tables
+    log.append(events=clicks(numbers, 1))  # creates the tables
     measured: Rates = {n_batch: [] for n_batch in BATCHES}
     for _ in range(n_runs):
         for n_batch, found in measured.items():
@@ -71,7 +72,7 @@ def rates(log: EventLog, n_runs: int, seconds: float = SECONDS_A_RUN) -> Rates:
 
 
 def report(name: str, log: EventLog, n_runs: int) -> list[list[str]]:
-    """Rows of the table for one log; prints what a plan costs on it."""
+    """Rows of the table for one log; prints the time of the versions of its days."""
     rows = [[name, str(n_batch), str(spread_of(found))] for n_batch, found in rates(log, n_runs).items()]
     costs = [timed(lambda: versions_of_days(log)) for _ in range(n_runs)]
     days = versions_of_days(log)
@@ -80,7 +81,7 @@ def report(name: str, log: EventLog, n_runs: int) -> list[list[str]]:
 
 
 def timed(act: Callable[[], object]) -> float:
-    """Seconds of one act."""
+    """Seconds of one call."""
     started = time.perf_counter()
     act()
     return time.perf_counter() - started
@@ -89,7 +90,7 @@ def timed(act: Callable[[], object]) -> float:
 def main(arguments: list[str]) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=5, help="runs per size of the batch")
+    parser.add_argument("--runs", type=int, default=5, help="runs per batch size")
     parser.add_argument("--url", help="an empty PostgreSQL database to measure as well")
     given = parser.parse_args(arguments)
     with TemporaryDirectory() as folder, SqliteLog(Path(folder)) as log:
@@ -99,7 +100,7 @@ def main(arguments: list[str]) -> None:
 
         with PostgresLog(given.url) as database:
             rows += report("PostgreSQL", database, given.runs)
-    print(markdown_table(["log", "events a batch", "events a second"], rows))
+    print(markdown_table(["log", "events per batch", "events per second"], rows))
 
 
 if __name__ == "__main__":

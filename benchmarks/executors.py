@@ -1,11 +1,11 @@
-"""What does a step cost, by how its process is made?
+"""What does a step cost, by the executor that starts its process?
 
 Usage:
     python -m benchmarks.executors [RUNS]
 
-The whole graph with the smoke settings, as one run of the job `full_refresh` in a new lake, under each executor that
-Dagster offers on one machine. The assets do the same work each time, so what a kind of process costs more than the
-others is overhead. CPU seconds are those of all processes of the run together; the start of the first is included.
+Builds the whole graph with the smoke settings, as one run of the job `full_refresh` in a new lake, under each of
+Dagster's executors for one machine. The assets do the same work each time, so the differences are overhead. CPU seconds
+are those of all processes of the run, including the start of the first.
 """
 
 import argparse
@@ -19,8 +19,7 @@ from pathlib import Path
 import dagster as dg
 
 from benchmarks import PROJECT
-from benchmarks.processes import Cost, cost_of
-from benchmarks.spread import spread_of
+from benchmarks.measuring import Cost, cost_of, spread_of
 from recsys_core.data.movielens.sources import EMBEDDED
 
 PRELOADED = ["recsys_assets.definitions", "polars", "pandera.polars"]
@@ -50,7 +49,7 @@ def job_with(executor: str) -> dg.JobDefinition:
 
 
 def run_job(executor: str) -> None:
-    """Run it in this process and its children.
+    """Run the job in this process and its children.
 
     Raises:
         RuntimeError: a step failed.
@@ -62,12 +61,12 @@ def run_job(executor: str) -> None:
     with instance() as opened, dg.execute_job(job, instance=opened, run_config=QUIET) as result:
         if not result.success:
             raise RuntimeError(f"{executor}: {', '.join(sorted(result.get_failed_step_keys()))} failed")
-    # Otherwise it would end after us, and its children's CPU time would be nobody's.
+    # Otherwise the server would end after this process, and the CPU time of its children would not be counted.
     forkserver._forkserver._stop()  # type: ignore[attr-defined]  # Python has no public name for it
 
 
 def cost_with(executor: str) -> Cost:
-    """What one run in a new lake took."""
+    """The cost of one run in a new lake."""
     with tempfile.TemporaryDirectory() as folder:
         lake = Path(folder, "lake")
         (lake / "raw").mkdir(parents=True)
@@ -83,7 +82,7 @@ def main(arguments: list[str]) -> None:
         run_job(arguments[1])
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("n_runs", type=int, nargs="?", default=3, help="how many runs of each")
+    parser.add_argument("n_runs", type=int, nargs="?", default=3, help="runs with each executor")
     n_runs = parser.parse_args(arguments).n_runs
     for executor in EXECUTORS:
         costs = [cost_with(executor) for _ in range(n_runs)]

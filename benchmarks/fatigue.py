@@ -1,20 +1,20 @@
-"""What do the feature and the rule of fatigue do to lists, as far as a played month can tell?
+"""What do the feature and the list rule of fatigue change, as far as a replayed month can tell?
 
 Usage:
     python -m benchmarks.fatigue
 
-The lake must be one whose release does not know the month that its settings hold back, and whose log is empty:
+The lake must have models that do not know the month that its settings hold back, and an empty log:
 
     recsys --lake LAKE --settings recsys_assets/presets/demo.yaml run
     RECSYS_LAKE=LAKE RECSYS_SETTINGS=recsys_assets/presets/demo.yaml python -m benchmarks.fatigue
 
-The month is played as `recsys log demo` does, once for each setting of `tired_after`; nothing is written. Ratings are
-real and stay the same; clicks are made up from them, and look at places alone. So a row says how often movies come
-again, and whether those that take their places were wanted; it cannot say that people tire.
+The month is replayed as `recsys log demo` does, once for each setting of `tired_after`; nothing is written. The ratings
+are real and the same each time. The clicks are simulated from them, and depend on positions alone. So a row shows how
+often movies are shown again, and whether users wanted the movies that replace them; it cannot show that users tire.
 
-The first table is of the whole month and of the release, which has never met a slot. The second is of the second half
-of the month, and of rankers that learned from what the first half showed: with the feature, and with 0 in its place; by
-the weight that such lessons have, and by a much greater one.
+The first table is about the whole month and the models of the lake, which have never seen a shown slot. The second is
+about the second half of the month, and rankers that were trained on what the first half showed: with the feature, and
+with 0 in its place; with the default weight of such rows, and with the largest.
 """
 
 import sys
@@ -53,26 +53,25 @@ TIRED_AFTER = (None, 1, 2, 3, 5)
 FEATURE = "pair_shown_unclicked"
 OFTEN = 3
 
-HEAVY = 10.0
-"""The greatest `shown_weight` that there is."""
+MAX_SHOWN_WEIGHT = 10.0
+"""The largest allowed `shown_weight`."""
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Played:
-    """Each answer of a played month in one row.
+    """The answers of a replayed month, one per row.
 
-    Attributes:
-        answers: user_id, then of its first ten places: again (shown before and left alone), often (at least three
-            times), clicked, rated (by the user later in the month), liked.
+    Attributes: answers: user_id, then for the first ten positions: the shares of movies shown before without a click
+    (again) and at least three times (often); the numbers clicked, rated (by the user later in the month) and liked.
     """
 
     answers: pl.DataFrame
 
     @classmethod
     def of(cls, log: DemoLog, held: pl.DataFrame) -> "Played":
-        """What a log says of each answer.
+        """The answers in a log.
 
         Args:
             log: the month.
@@ -97,33 +96,33 @@ class Played:
         return cls(answers=answers)
 
     def mean(self, column: str) -> float:
-        """Over all answers."""
+        """The mean over all answers."""
         return float(self.answers[column].to_numpy().mean())
 
     def beside(self, plain: "Played", column: str) -> str:
-        """The difference to the same requests answered otherwise, with its 95 % interval over users."""
+        """The difference to other answers to the same requests, with its 95 % interval over users."""
         ours, theirs = (one.answers[column].to_numpy().astype(np.float64) for one in (self, plain))
         found = paired_difference(ours, theirs, child(17, "bootstrap"), clusters=self.answers["user_id"].to_numpy())
         return f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
 
 
 def with_rules(ranker: Ranker, tired_after: int | None) -> Ranker:
-    """The same ranker under the rule."""
+    """The same ranker with the list rule."""
     return replace(ranker, list_rules=ListRulesConfig(tired_after=tired_after))
 
 
 def play(bundle: Bundle, ranker: Ranker, held: pl.DataFrame) -> DemoLog:
-    """The month as a release with this ranker would have logged it; the other parts are the release's."""
+    """The month as models with this ranker would have logged it; all other models are those of the bundle."""
     return demo_log(replace(bundle, ranker=ranker), held, k=K)
 
 
-def lessons_of(log: DemoLog, bundle: Bundle, lake: Lake) -> RankingExamples:
-    """The lake's examples with what a log showed.
+def training_rows_of(log: DemoLog, bundle: Bundle, lake: Lake) -> RankingExamples:
+    """The training rows of the lake, with those that a log adds.
 
     Args:
         log: a part of the month.
-        bundle: the release, for its ratings and its ranker.
-        lake: its examples, splits, towers.
+        bundle: the models that serve, for their ratings and ranker.
+        lake: its examples, splits and towers.
     """
     days = {"all": EVENTS_TABLE.frame(log.events)}
     clicks, rated = logged_clicks(days), logged_ratings(days)
@@ -139,28 +138,30 @@ def lessons_of(log: DemoLog, bundle: Bundle, lake: Lake) -> RankingExamples:
         lambda name: load_retrieval_model(lake.open("two_tower"), name),
         ShownConfig(n_candidates=bundle.ranker.n_candidates),
     )
-    print(f"{shown['slice'].n_unique()} requests of {shown['user_id'].n_unique()} users teach, {shown.height} rows")
+    print(f"{shown['slice'].n_unique()} requests of {shown['user_id'].n_unique()} users: {shown.height} training rows")
     return examples.with_shown(shown)
 
 
-def taught_by(examples: RankingExamples, shown_weight: float, retrieval_weight: float, *, blotted_out: bool) -> Ranker:
-    """A ranker that has learned from examples.
+def trained_on(
+    examples: RankingExamples, shown_weight: float, retrieval_weight: float, *, without_feature: bool
+) -> Ranker:
+    """A ranker trained on examples.
 
     Args:
         examples: of windows, and of what was shown.
         shown_weight: of the latter.
         retrieval_weight: of the score.
-        blotted_out: whether the feature is 0 in all rows, as if it was not there.
+        without_feature: whether the feature is 0 in all rows, as if it did not exist.
     """
     rows, config = examples.rows, RankerRun().model_copy(update={"shown_weight": shown_weight})
-    if blotted_out:
+    if without_feature:
         rows = rows.with_columns(pl.lit(0.0, pl.Float32).alias(FEATURE))
     fitted = fit_ranker(rows, examples.feature_set, config, examples.known_until)
     return replace(fitted, retrieval_weight=retrieval_weight)
 
 
 def table(named: Sequence[tuple[str, Played]]) -> str:
-    """A row per setting; differences are to the first."""
+    """A row per setting; differences are to the first row."""
     plain = named[0][1]
     header = ["lists", "shown before", f"{OFTEN} times and more", "clicks", "difference", "rated later", "liked later"]
     header.append("difference")
@@ -186,20 +187,20 @@ def _label(tired_after: int | None) -> str:
 
 
 def whole_month(bundle: Bundle, held: pl.DataFrame) -> str:
-    """The release under each setting of the rule."""
+    """The models of the lake with each setting of the rule."""
     return table([(_label(n), Played.of(play(bundle, with_rules(bundle.ranker, n), held), held)) for n in TIRED_AFTER])
 
 
 def second_half(bundle: Bundle, lake: Lake, held: pl.DataFrame) -> str:
-    """Rankers that learned from the first half, with the feature and without, with the rule and without."""
+    """Rankers trained on the first half, with and without the feature and the rule."""
     middle = int(held["timestamp"].median())  # type: ignore[arg-type]  # never null
     first, second = held.filter(pl.col("timestamp") < middle), held.filter(pl.col("timestamp") >= middle)
-    examples = lessons_of(play(bundle, bundle.ranker, first), bundle, lake)
+    examples = training_rows_of(play(bundle, bundle.ranker, first), bundle, lake)
     known = replace(bundle, ratings=pl.concat([bundle.ratings, first.select(bundle.ratings.columns)]))
     rows, gains = [], []
-    for weight in (RankerRun().shown_weight, HEAVY):
+    for weight in (RankerRun().shown_weight, MAX_SHOWN_WEIGHT):
         for name in ("without", "with"):
-            one = taught_by(examples, weight, bundle.ranker.retrieval_weight, blotted_out=name == "without")
+            one = trained_on(examples, weight, bundle.ranker.retrieval_weight, without_feature=name == "without")
             for n in (None, OFTEN):
                 label = f"{name} the feature, shown_weight {weight:g}, {_label(n)}"
                 rows.append((label, Played.of(play(known, with_rules(one, n), second), second)))

@@ -1,15 +1,16 @@
-"""How does the training of the towers grow with the data?
+"""How does the training time of the towers grow with the data?
 
 Usage:
     python -m benchmarks.growth [N_INTERACTIONS ...] [--runs 3] [--setting NAME=VALUE ...]
 
-Each run makes synthetic interactions from a seed and trains on them in a process of its own. Users have a hundred
-interactions each on average, some many more; the catalogue grows with the root of the interactions, as large as the
-shipped data's where they are as many; popularity follows Zipf's law. Nothing is to be learned: only the cost counts.
+Each run generates synthetic interactions from a seed and trains on them in a process of its own. A user has a hundred
+interactions on average, some users many more. The catalogue grows with the square root of the interactions and is as
+large as that of the shipped data for the same number. Popularity follows Zipf's law. The data contains nothing to
+learn; only the cost counts.
 
-It counts the CPU seconds of `fit_retrieval_model` without the making of the data, and the greatest memory of the
-process with it. The exponent is the slope of log CPU seconds over log interactions, by least squares over all
-runs: 1 is linear growth. All sizes train the same few epochs.
+The figures are the CPU seconds of `fit_retrieval_model`, without generating the data, and the peak memory of the
+process. The exponent is the slope of log CPU seconds over log interactions, by least squares over all runs: 1 is linear
+growth. All sizes train for the same few epochs.
 """
 
 import argparse
@@ -25,8 +26,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks import PROJECT
-from benchmarks.processes import BYTES_PER_UNIT
-from benchmarks.spread import spread_of
+from benchmarks.measuring import BYTES_PER_UNIT, spread_of
 from recsys_core.arrays import Float64s, Int64s
 from recsys_core.data.schemas import MOVIES, MOVIES_COLUMNS, RATINGS, RATINGS_COLUMNS
 from recsys_core.features.content import GENRES
@@ -38,18 +38,18 @@ from recsys_core.retrieval.training import fit_retrieval_model
 SIZES = (100_000, 1_000_000, 5_000_000)
 PER_USER = 100
 ITEMS_PER_ROOT = 28.5
-"""Items over the root of the interactions: 9,000 for 100,000."""
+"""Items divided by the square root of the interactions: 9,000 items for 100,000 interactions."""
 WARM_UP = 2_000
-"""Interactions of a first training that is not counted."""
+"""Interactions of a first training that is not timed."""
 FLATTEST_RANKS = 20
-"""Added to the rank in Zipf's law: the first few items are about as popular as each other."""
+"""Added to the rank in Zipf's law, so that the first few items are about equally popular."""
 FIRST_SECOND, YEAR = 1_000_000_000, 365 * 86_400
 BASE: Mapping[str, float] = {"n_epochs": 2}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Growth:
-    """One training: how much it read, and what it cost."""
+    """The size of one training, and its cost."""
 
     n_interactions: int
     n_users: int
@@ -59,7 +59,7 @@ class Growth:
 
 
 def interactions(n: int, seed: int) -> pl.DataFrame:
-    """RATINGS: `n` at most, and nearly so; nobody rates an item twice."""
+    """RATINGS: nearly `n` rows, and at most `n`; no user rates an item twice."""
     rng = np.random.default_rng(seed)
     n_users, n_items = max(2, n // PER_USER), max(4, round(ITEMS_PER_ROOT * n**0.5))
     activity = rng.lognormal(0.0, 0.7, n_users)
@@ -82,7 +82,7 @@ def interactions(n: int, seed: int) -> pl.DataFrame:
 
 
 def _drawn(weights: Float64s, n: int, rng: np.random.Generator) -> Int64s:
-    """(n,) draws of row numbers, each with its weight as chance."""
+    """(n,) row numbers, drawn with probabilities proportional to the weights."""
     return np.searchsorted(np.cumsum(weights) / weights.sum(), rng.random(n))
 
 

@@ -1,11 +1,11 @@
-"""What does an open UI cost while nobody uses it? Linux only.
+"""What does an open but idle UI cost? Linux only.
 
 Usage:
     python -m benchmarks.idle_ui [--seconds 120] [--sensors]
 
-Opens `recsys ui` on a new, empty lake, lets it come to rest, and then reads from /proc how much CPU time each of its
-processes takes, in percent of one core. With --sensors both sensors are switched on, and evaluate all the time. No
-browser is open; an open page asks for news every two seconds.
+Opens `recsys ui` on a new, empty lake, waits until it is idle, and then reads from /proc how much CPU time each of its
+processes takes, in percent of one core. With --sensors, both sensors are switched on and evaluate all the time. No
+browser is open; an open page polls every two seconds.
 """
 
 import argparse
@@ -29,7 +29,7 @@ SERVICES = {
     "api grpc": "code server",
     "recsys_assets.cli": "starter",
 }
-"""What a process is, by a part of its command; the first that fits."""
+"""A part of the command of a process -> its kind; the first match counts."""
 
 SWITCH_ON = """mutation on($sensor: String!) { startSensor(sensorSelector: {
   repositoryLocationName: "recsys_assets.definitions", repositoryName: "__repository__", sensorName: $sensor
@@ -46,7 +46,7 @@ def cpu_seconds(lake: Path) -> dict[str, float]:
             command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             # After the command's name, which may hold anything: fields 14 and 15 of proc(5), user and system time.
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError, PermissionError):  # it has ended, or is somebody else's
+        except (FileNotFoundError, ProcessLookupError, PermissionError):  # it has ended, or belongs to another user
             continue
         service = next((name for part, name in SERVICES.items() if part in command), "starter")
         used[service] += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -54,7 +54,7 @@ def cpu_seconds(lake: Path) -> dict[str, float]:
 
 
 def measure(lake: Path, port: int, seconds: float, *, sensors: bool) -> dict[str, float]:
-    """Percent of one core that each kind of process takes at rest."""
+    """Percent of one core that each kind of process takes when idle."""
     command = [sys.executable, "-m", "recsys_assets.cli", "ui", "--port", str(port)]
     process = subprocess.Popen(command, cwd=PROJECT, env={**os.environ, "RECSYS_LAKE": str(lake)})
     try:
@@ -74,7 +74,7 @@ def measure(lake: Path, port: int, seconds: float, *, sensors: bool) -> dict[str
 def main(arguments: list[str]) -> None:
     """Print a line per kind of process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=120, help="how long to watch")
+    parser.add_argument("--seconds", type=float, default=120, help="how long to measure")
     parser.add_argument("--port", type=int, default=3900, help="a free port")
     parser.add_argument("--sensors", action="store_true", help="switch the sensors on")
     asked = parser.parse_args(arguments)

@@ -1,14 +1,14 @@
-"""What do list rules cost, and what do they give?
+"""What do list rules cost in accuracy, and what do they give in diversity?
 
 Usage:
     python -m benchmarks.list_rules
 
-Each row reorders the same ranked candidates of the development windows, of the rankers that had not seen them; nothing
-is trained, and the last two windows are not read. NDCG@10, the genre diversity of the first ten (mean Jaccard distance
-of two of them) and how unlike their vectors are (mean of 1 - cosine), the first two with the paired difference to the
-ranker's order and its 95 % bootstrap interval over users; then the share of first tens that hold more than two movies
-of one franchise. Diversity is judged by genres where it was made by vectors, and the other way round. Below the table:
-the time of one list.
+Each row reorders the same ranked candidates of the development windows, by rankers that had not seen them; nothing is
+trained, and the last two windows are not read. The columns are NDCG@10; genre diversity of the first ten (mean Jaccard
+distance of two of them); vector diversity (mean of 1 - cosine); and the share of first tens with more than two movies
+of one franchise. The first two come with the paired difference to the ranker's order and its 95 % bootstrap interval
+over users. Diversity that was made by vectors is judged by genres, and the other way round. The time of one list is
+below the table.
 """
 
 import sys
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from benchmarks.development import Exam, difference, luck, signed
+from benchmarks.development import DevelopmentSlice, chance_note, difference, signed
 from recsys_assets.resources import lake_root
 from recsys_core.evaluation.accuracy import per_user_metrics
 from recsys_core.evaluation.protocols import lists_table
@@ -47,46 +47,46 @@ BY_GENRES = [rules for rules in RULES if rules.diversity and rules.most_per_fran
 
 @dataclass(frozen=True, kw_only=True)
 class Judge:
-    """The ranked candidates of one slice's questions, and what lists are judged by."""
+    """The ranked candidates of one slice's queries, and the item data by which lists are judged."""
 
-    exam: Exam
+    case: DevelopmentSlice
     inputs: RankingInputs
     ranked: Candidates
     items: ListedItems
     genres: npt.NDArray[np.float32]  # (n_items, n_genres)
 
     @classmethod
-    def of(cls, exam: Exam) -> "Judge":
-        """Of the questions of one slice."""
-        generator = generator_of(exam.model, exam.items)
-        asked = exam.questions
-        inputs = generate_candidates(generator, asked.known, asked.requests, n_candidates=exam.ranker.n_candidates)
+    def of(cls, case: DevelopmentSlice) -> "Judge":
+        """The judge of the queries of one slice."""
+        generator = generator_of(case.model, case.items)
+        asked = case.questions
+        inputs = generate_candidates(generator, asked.known, asked.requests, n_candidates=case.ranker.n_candidates)
         return cls(
-            exam=exam,
+            case=case,
             inputs=inputs,
-            ranked=rank(exam.ranker, inputs),
-            items=listed_items(generator, exam.movies),
-            genres=genre_matrix(exam.items["genres"]),
+            ranked=rank(case.ranker, inputs),
+            items=listed_items(generator, case.movies),
+            genres=genre_matrix(case.items["genres"]),
         )
 
     def judged(self, rules: ListRulesConfig, *, by_genres: bool) -> pl.DataFrame:
-        """window, user_id, and what each user's first ten are like under some rules.
+        """window, user_id, and the properties of each user's first ten under some rules.
 
-        Columns: ndcg, genre_diversity, vector_diversity, crowded (1 where more than two are of one franchise).
+        Columns: ndcg, genre_diversity, vector_diversity, crowded (1 if more than two are of one franchise).
 
         Args:
             rules: over the list.
-            by_genres: whether two movies are alike by their genres, rather than by their vectors.
+            by_genres: whether the rule compares two movies by their genres, rather than by their vectors.
         """
         items = replace(self.items, vectors=_units(self.genres)) if by_genres else self.items
         item_idx = apply_rules_to_all(self.ranked, items, rules).item_idx
-        lists = lists_table("ours", self.inputs.users.user_ids, item_idx, self.exam.model.catalogue)
-        metrics = per_user_metrics(lists, self.exam.questions.targets).sort("user_id")
+        lists = lists_table("ours", self.inputs.users.user_ids, item_idx, self.case.model.catalogue)
+        metrics = per_user_metrics(lists, self.case.questions.targets).sort("user_id")
         first = item_idx[:, :K]
         vectors = self.items.vectors[first]
         n_pairs = K * (K - 1)
         return metrics.select(
-            pl.lit(self.exam.questions.window).alias("window"),
+            pl.lit(self.case.questions.window).alias("window"),
             "user_id",
             ndcg="ndcg@10",
             genre_diversity=pl.Series(intra_list_diversity(first, self.genres)),
@@ -101,16 +101,24 @@ def _units(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def judged(judges: Sequence[Judge], rules: ListRulesConfig, *, by_genres: bool = False) -> pl.DataFrame:
-    """`Judge.judged` of all."""
+    """`Judge.judged` for all slices."""
     return pl.concat([judge.judged(rules, by_genres=by_genres) for judge in judges])
 
 
 def table(judges: Sequence[Judge]) -> str:
-    """A row per setting, by vectors and, for diversity, by genres."""
+    """A row per setting: by vectors and, for diversity, by genres."""
     plain = judged(judges, NO_RULES)
     rows = [_row(_label(rules, "vectors"), judged(judges, rules), plain) for rules in RULES]
     rows += [_row(_label(rules, "genres"), judged(judges, rules, by_genres=True), plain) for rules in BY_GENRES]
-    header = ["rules", "NDCG@10", "difference", "genre diversity", "difference", "1 - cosine", "more than 2 of one"]
+    header = [
+        "rules",
+        "NDCG@10",
+        "difference",
+        "genre diversity",
+        "difference",
+        "1 - cosine",
+        "more than 2 of a franchise",
+    ]
     return markdown_table(header, rows)
 
 
@@ -134,7 +142,7 @@ def _row(label: str, own: pl.DataFrame, plain: pl.DataFrame) -> list[str]:
 
 
 def microseconds(judges: Sequence[Judge], rules: ListRulesConfig) -> float:
-    """Median time of one list of ten out of all candidates."""
+    """Median time of making one list of ten from all candidates."""
     taken = []
     for judge in judges:
         for own, scores in zip(judge.inputs.candidates.item_idx, judge.ranked.scores, strict=True):
@@ -146,10 +154,10 @@ def microseconds(judges: Sequence[Judge], rules: ListRulesConfig) -> float:
 
 def main(root: Path) -> int:
     """Print the table and the times; returns the exit status."""
-    judges = [Judge.of(exam) for exam in Exam.read(Lake(root))]
+    judges = [Judge.of(case) for case in DevelopmentSlice.read(Lake(root))]
     print(f"{sum(judge.inputs.users.n_users for judge in judges)} answers in the development windows\n")
     print(f"{table(judges)}\n")
-    print(luck(len(RULES) - 1 + len(BY_GENRES)))
+    print(chance_note(len(RULES) - 1 + len(BY_GENRES)))
     for rules in (NO_RULES, RULES[2], RULES[5], RULES[7]):
         print(f"{_label(rules, 'vectors')}: {microseconds(judges, rules):.0f} microseconds")
     return 0

@@ -1,18 +1,17 @@
-"""How long does Dagster wait until the definitions are loaded?
+"""How long does it take to load the Dagster definitions?
 
 Usage:
     python -m benchmarks.load_definitions [RUNS]
 
-Every process of Dagster pays this: the UI, the daemon, each run. A fresh interpreter imports the definitions and is
-timed from its start to its end, beside an interpreter that imports dagster alone, which is the least possible.
-The first run of each may read files from a cold disk; the median forgives it.
+Every process of Dagster loads them: the UI, the daemon, each run. A fresh interpreter imports the definitions, timed
+from its start to its end, beside an interpreter that only imports dagster, which is the lower bound. The first run of
+each may read files from a cold disk; the median ignores it.
 """
 
 import argparse
 import sys
 
-from benchmarks.processes import Cost, cost_of
-from benchmarks.spread import spread_of
+from benchmarks.measuring import Cost, cost_of, spread_of
 
 STATEMENTS = {
     "python alone": "pass",
@@ -22,14 +21,14 @@ STATEMENTS = {
 
 
 def load_costs(statement: str, n_runs: int) -> list[Cost]:
-    """What a fresh interpreter took for one statement, from its start to its end, over some runs."""
+    """The cost of a fresh interpreter that executes one statement, in each of some runs."""
     return [cost_of(["-c", statement]) for _ in range(n_runs)]
 
 
 def main(arguments: list[str]) -> None:
     """Print a line per statement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("n_runs", type=int, nargs="?", default=5, help="how many runs")
+    parser.add_argument("n_runs", type=int, nargs="?", default=5, help="number of runs")
     n_runs = parser.parse_args(arguments).n_runs
     for name, statement in STATEMENTS.items():
         costs = load_costs(statement, n_runs)

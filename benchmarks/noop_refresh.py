@@ -1,13 +1,13 @@
-"""How long does `recsys refresh` take where nothing is out of date?
+"""How long does `recsys refresh` take if nothing is out of date?
 
 Usage:
     python -m benchmarks.noop_refresh [RUNS] [--days DAYS]
 
-On a copy of the lake in use, which is brought up to date first, untimed. Each run is a fresh process that imports
-Dagster and the definitions, hashes every stored file, asks the event log for the versions of its days, and sees whether
-Dagster knows every artifact and every passed check. `--plan` does the same without Dagster's event log. With --days, a
-skip a day is logged and ingested before, since every day is an artifact of its own. It should stay below five seconds:
-who waits longer for "nothing to do" stops asking.
+Works on a copy of the lake in use, which is first brought up to date, untimed. Each run is a fresh process that imports
+Dagster and the definitions, hashes every stored file, asks the event log for the versions of its days, and checks that
+Dagster knows every artifact and every passed check. `--plan` does the same without Dagster's event log. With --days,
+one skip on each of so many days is logged and ingested first, because every day is an artifact of its own. The target
+is below five seconds: users who wait longer for "nothing to do" stop asking.
 """
 
 import argparse
@@ -16,8 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.processes import Cost, cost_of
-from benchmarks.spread import spread_of
+from benchmarks.measuring import Cost, cost_of, spread_of
 from recsys_assets.resources import lake_root, settings_file
 from recsys_core.days import DAY_S, start_of
 from recsys_core.feedback.records import FIRST_DAY, Event
@@ -27,7 +26,7 @@ COMMANDS = {"refresh": ["refresh"], "refresh --plan": ["refresh", "--plan"]}
 
 
 def costs(lake: Path, n_runs: int) -> dict[str, list[Cost]]:
-    """What each command took, over some runs, on a lake that is up to date afterwards.
+    """The cost of each command, in each of some runs, on a lake that is up to date afterwards.
 
     Raises:
         RuntimeError: the lake cannot be brought up to date.
@@ -41,13 +40,13 @@ def costs(lake: Path, n_runs: int) -> dict[str, list[Cost]]:
 
 
 def log_days(lake: Path, n_days: int) -> None:
-    """A click on each of the first days that can be logged."""
+    """Log one skip on each of the first days that can have a log."""
     first = start_of(FIRST_DAY)
     with SqliteLog(lake / "log") as log:
-        log.append(events=[_click(first + number * DAY_S) for number in range(n_days)])
+        log.append(events=[_skip(first + number * DAY_S) for number in range(n_days)])
 
 
-def _click(at: int) -> Event:
+def _skip(at: int) -> Event:
     return Event(
         event_id=f"benchmark-{at}", user_id=1, item_id=1, kind="skip", value=None, timestamp=at, received_at=at
     )
@@ -56,8 +55,8 @@ def _click(at: int) -> Event:
 def main(arguments: list[str]) -> None:
     """Print a line per command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("n_runs", type=int, nargs="?", default=5, help="how many runs of each command")
-    parser.add_argument("--days", type=int, default=0, help="logged days to ingest before")
+    parser.add_argument("n_runs", type=int, nargs="?", default=5, help="runs of each command")
+    parser.add_argument("--days", type=int, default=0, help="logged days to ingest first")
     asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         lake = Path(folder, "lake")

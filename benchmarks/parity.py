@@ -1,14 +1,15 @@
-"""What does a request cost, stage by stage, and does the ranker read online what training would have computed?
+"""What does a request cost, stage by stage, and does serving compute the features as training does?
 
 Usage:
     python -m benchmarks.parity [N]
 
-The release of the lake is asked about the past as a service would be, one request at a time: before each of the latest
-N ratings, 2,000 if not told. Each stage of an answer is timed in CPU time of its thread, which other work on the
-machine moves less than it moves the clock. Then all requests are asked again in batches, and compared bit for bit.
+The models of the lake answer past requests one at a time, as a service does: one request before each of the latest N
+ratings, by default 2,000. Each stage of an answer is timed in CPU time of its thread, which depends less on other work
+than the clock does. Then all requests are answered again in batches and compared bit for bit.
 
-Last, one block of features for 200 candidates, for the users with the median and with the longest history: its budget
-is half a millisecond. And the scoring of so many rows by the clock, on one thread as in a service, and on all.
+At the end, one block of features for 200 candidates is timed, for the users with the median and with the longest
+history; its budget is half a millisecond. So is the scoring of that many rows by wall time, on one thread as in a
+service, and on all.
 """
 
 import os
@@ -51,7 +52,7 @@ STAGES: dict[str, tuple[Any, str]] = {
     "ranker": (Ranker, "score"),
     "whole answer": (Recommender, "answer"),
 }
-"""Where each stage of an answer is called."""
+"""The function of each stage of an answer."""
 
 BUDGET_MS = 0.5
 N_CANDIDATES = 200
@@ -76,7 +77,7 @@ class Block:
 
 @contextmanager
 def timed_stages() -> Iterator[Times]:
-    """Fills with the times of every answer that is given meanwhile."""
+    """A dictionary that fills with the times of every answer in the block."""
     times: Times = {stage: [] for stage in STAGES}
     with ExitStack() as stack:
         for stage, (owner, name) in STAGES.items():
@@ -116,7 +117,7 @@ def block_of(bundle: Bundle, history: str, state: UserStates) -> Block:
 
 
 def blocks(bundle: Bundle) -> list[Block]:
-    """Of the users with the median and the longest history, after all that is known."""
+    """For the users with the median and the longest history, after all known ratings."""
     served = Recommender(bundle=bundle)
     lengths = bundle.ratings.group_by("user_id").len().sort("len", "user_id")["user_id"]
     whom = {"median": int(lengths[len(lengths) // 2]), "longest": int(lengths[-1])}
@@ -124,15 +125,15 @@ def blocks(bundle: Bundle) -> list[Block]:
 
 
 def scoring(bundle: Bundle) -> str:
-    """Wall time of one request's rows at the ranker, on one thread and on all, which may wait for each other."""
+    """Wall time of scoring one request's rows, on one thread and on all threads, which may wait for each other."""
     rows = np.zeros((N_CANDIDATES, len(FEATURE_NAMES)), dtype=np.float32)
     found = []
     for n_threads in sorted({1, os.cpu_count() or 1}):
         bundle.ranker.booster.set_param({"nthread": n_threads})
-        with threadpool_limits(limits=n_threads, user_api="openmp"):  # `recsys_assets` asks for one
+        with threadpool_limits(limits=n_threads, user_api="openmp"):  # `recsys_assets` sets one
             times = [_wall_ms(lambda: bundle.ranker.score(rows)) for _ in range(N_REPEATS)]
         found.append(f"{np.median(times):.3f} ms (p95 {np.quantile(times, 0.95):.3f}) on {n_threads}")
-    return f"ranker, {N_CANDIDATES} rows by the clock, median over {N_REPEATS}: {', '.join(found)} threads"
+    return f"ranker, {N_CANDIDATES} rows by wall time, median over {N_REPEATS}: {', '.join(found)} threads"
 
 
 def _wall_ms(function: Callable[[], object]) -> float:
@@ -142,7 +143,7 @@ def _wall_ms(function: Callable[[], object]) -> float:
 
 
 def main(root: Path, n: int) -> int:
-    """Print all; the exit status is 1 where a bit differs."""
+    """Print everything; the exit status is 1 if a bit differs."""
     bundle = load_bundle(Lake(root))
     with timed_stages() as times:
         served = historical_requests(bundle, 10, n)
@@ -150,7 +151,7 @@ def main(root: Path, n: int) -> int:
     started = time.process_time()
     report = parity_report(served, bundle)
     per_request = 1000 * (time.process_time() - started) / max(served.requests.height, 1)
-    print(f"\nreplay in batches: {per_request:.3f} CPU ms a request, item features of the release included")
+    print(f"\nreplay in batches: {per_request:.3f} CPU ms per request, including the item features of the release")
     print("parity: " + ", ".join(f"{name} {figure:,}" for name, figure in report.headline().items()))
     for column in report.at_fault():
         print(f"  differs: {column}")

@@ -3,10 +3,11 @@
 Usage:
     python -m benchmarks.point_in_time [N_RATINGS ...]
 
-Asked of synthetic ratings, at the second of each of them: the counts behind the item features of its item, and the sums
-behind the user features of its user, strictly before. By running totals (`item_counts`, `user_sums`), and by the usual
-other way, of which only the item's number of ratings is asked: a table per item and day, and an as-of join, which
-moreover knows no hour. CPU seconds of one run each; the exponent is the slope of log seconds over log ratings.
+For each of some synthetic ratings, strictly before its second: the counts behind the item features of its item, and the
+sums behind the user features of its user. They are computed by running totals (`item_counts`, `user_sums`). For
+comparison, the item's number of ratings alone is computed in the usual way: a table per item and day, and an as-of
+join, which also ignores the hour. The figures are CPU seconds of one run each; the exponent is the slope of log seconds
+over log ratings.
 """
 
 import sys
@@ -42,7 +43,7 @@ def by_daily_tables(ratings: pl.DataFrame) -> None:
 
 
 def cpu_seconds(work: Callable[[pl.DataFrame], None], ratings: pl.DataFrame) -> float:
-    """CPU seconds of this process, all threads together."""
+    """CPU seconds of this process, over all threads."""
     started = time.process_time()
     work(ratings)
     return time.process_time() - started
@@ -51,7 +52,7 @@ def cpu_seconds(work: Callable[[pl.DataFrame], None], ratings: pl.DataFrame) -> 
 def main(arguments: list[str]) -> None:
     """Print a row per size."""
     sizes = [int(one) for one in arguments] or list(SIZES)
-    by_totals(interactions(2_000, seed=1))  # what a first call prepares is not counted
+    by_totals(interactions(2_000, seed=1))  # the preparations of a first call are not timed
     rows, costs = [], []
     for n in sizes:
         ratings = interactions(n, seed=1)
@@ -60,7 +61,7 @@ def main(arguments: list[str]) -> None:
         rows.append([f"{n:,}", f"{costs[-1]:.2f}", f"{1e6 * costs[-1] / n:.2f}", f"{joined:.2f}"])
     print(
         markdown_table(
-            ["ratings", "running totals, all: CPU s", "us a rating", "daily as-of join, one count: CPU s"], rows
+            ["ratings", "running totals, all: CPU s", "us per rating", "daily as-of join, one count: CPU s"], rows
         )
     )
     if len(sizes) > 1:

@@ -1,11 +1,11 @@
-"""How much of the results is the luck of a seed?
+"""How much do the results vary between seeds?
 
 Usage:
     python -m benchmarks.seeds [SEED ...]
 
-For each seed all towers and rankers are trained anew on the tables of the lake; data, features, settings and baselines
-stay as they are. The figures of the development windows judge settings; those of the test are read for the spread
-alone, never to choose a seed. One seed takes some minutes of CPU.
+For each seed, all towers and rankers are trained again on the tables of the lake; data, features, settings and
+baselines stay the same. The figures of the development windows judge settings. Those of the test are read for their
+spread alone, never to choose a seed. One seed takes some minutes of CPU.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from recsys_core.tables import read_table
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """What every seed starts from."""
+    """The tables that every seed starts from."""
 
     ratings: pl.DataFrame
     movies: pl.DataFrame
@@ -104,7 +104,7 @@ def table(by_seed: Sequence[dict[str, float]], seeds: Sequence[int]) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Print the table of the seeds asked for."""
+    """Print the table for the given seeds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("seeds", type=int, nargs="*", default=[17, 18, 19], help="seeds of both models")
     seeds = parser.parse_args(arguments).seeds

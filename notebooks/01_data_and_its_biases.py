@@ -1,12 +1,12 @@
 # ruff: noqa: D100  # the first cell says what this is
 # %% [markdown]
-# # 01 What is in the data, and what does it make us believe?
+# # 01 What is in the data, and which wrong conclusions does it invite?
 #
-# A recommender learns from what people happened to rate. This notebook looks at MovieLens before any model does, and
-# asks at each step which wrong conclusion the data invites.
+# A recommender learns from the ratings that people happened to give. This notebook looks at MovieLens before any model
+# is trained, and names the wrong conclusion that each property of the data invites.
 #
-# Run it as a plain script, or open it as a notebook with Jupytext. Its pictures are shown where there is a screen, and
-# saved into `pictures/` of the lake.
+# Run it as a plain script, or open it as a notebook with Jupytext. It shows its pictures if there is a screen, and
+# saves them into `pictures/` of the lake.
 
 # %%
 import matplotlib.pyplot as plt
@@ -27,20 +27,20 @@ pictures.mkdir(parents=True, exist_ok=True)
 dataset = read_dataset(locate(EMBEDDED, PROJECT / "data_lake" / "raw"))
 ratings, movies = dataset.ratings, dataset.movies
 print(f"{ratings.height:,} ratings, {ratings['user_id'].n_unique()} users, {ratings['item_id'].n_unique():,} movies")
-print("every line is accounted for:", dataset.counts)
+print("lines of the files:", dataset.counts)
 
 # %% [markdown]
 # ## People rate what they like
 #
-# Half of all ratings are likes. Nobody rates a movie that they never chose to watch, so that an absent rating is no
-# dislike, and a mean of 3.5 stars says nothing about a random movie. The odd half stars are rarer for another reason:
-# the site introduced them only in 2003.
+# Half of all ratings are likes. People only rate movies that they chose to watch. So a missing rating is not a dislike,
+# and a mean of 3.5 stars says nothing about a random movie. Half stars (0.5, 1.5, ...) are rarer because the site
+# introduced them only in 2003.
 
 # %%
 stars = ratings.group_by("rating").len().sort("rating")
 plt.figure()
 plt.bar(stars["rating"], stars["len"], width=0.4)
-plt.gca().set(xlabel="stars", ylabel="ratings", title="What people rate, they mostly like")
+plt.gca().set(xlabel="stars", ylabel="ratings", title="Most ratings are high")
 plt.savefig(pictures / "01_stars.png")
 likes = (ratings["rating"] >= LIKED).mean()
 print(f"share of likes (from {LIKED} stars): {likes:.2f}, mean {ratings['rating'].mean():.2f}")
@@ -48,8 +48,8 @@ print(f"share of likes (from {LIKED} stars): {likes:.2f}, mean {ratings['rating'
 # %% [markdown]
 # ## A few movies have most of the ratings
 #
-# The long tail: popularity falls roughly as a power of the rank. A list of what everybody watches is therefore a strong
-# baseline, and a mean over targets hides the tail.
+# Popularity falls roughly as a power of the rank, with a long tail. So a list of the most popular movies is a strong
+# baseline, and a mean over all targets hides the tail.
 
 # %%
 popularity = ratings.group_by("item_id").len().sort("len", descending=True)
@@ -60,15 +60,15 @@ plt.savefig(pictures / "01_long_tail.png")
 head = popularity.head(popularity.height // 10)["len"].sum() / ratings.height
 once = popularity.filter(pl.col("len") == 1).height / popularity.height
 catalogue = catalogue_of(ratings)
-rated = catalogue.idx_of(ratings["item_id"].to_numpy()).reshape(-1, 1)  # each rating as a list of one place
+rated = catalogue.idx_of(ratings["item_id"].to_numpy()).reshape(-1, 1)  # each rating as a list of length 1
 print(f"a tenth of the movies has {head:.0%} of the ratings; {once:.0%} of the movies have a single one")
 print(f"Gini of the ratings per movie: {gini_of_exposure(rated, catalogue.n_items):.2f}")
 
 # %% [markdown]
 # ## People rate in bursts
 #
-# Most people rated on a single day, one movie right after the other, from memory, and never came back. Many ratings
-# share their second: the order of the rows within it is that of the ids, and means nothing.
+# Most people rated on a single day, one movie right after another, from memory, and never came back. Many ratings have
+# the same second as another; the order of their rows is the order of the ids and means nothing.
 
 # %%
 ordered = ratings.sort("user_id", "timestamp")
@@ -83,11 +83,12 @@ print(f"within ten minutes of the one before: {soon:.0%}; in the same second: {a
 print(f"users who rated on one day only: {(days['n'] == 1).mean():.0%}")
 
 # %% [markdown]
-# ## Time: who comes to a window?
+# ## Many users of a window are new
 #
-# We cut at moments in time, the same for everybody: into windows, and each window into four steps at which models are
-# refitted. Many users of a window have never been seen when it begins, and part of what they will like has never been
-# rated. A model that knows users by their number alone has nothing to say. Refits within the window see more of both.
+# We cut time into windows, at the same moments for all users, and each window into four steps; models are refitted at
+# the beginning of each step. Many users of a window have no ratings when it begins, and some of the movies that they
+# will like have never been rated. A model that has one vector per known user cannot serve new users. The refits within
+# the window see more of the users and of the movies.
 
 # %%
 splits = make_splits(ratings, SplitsConfig())
@@ -99,20 +100,20 @@ unseen = ~wanted["item_id"].is_in(known["item_id"].unique().to_list())
 windows = splits.cutoffs.group_by("window", maintain_order=True).agg(pl.col("fit_end").min(), pl.col("until").max())
 print(windows.with_columns(pl.from_epoch("fit_end", time_unit="s"), pl.from_epoch("until", time_unit="s")))
 print(f"of {len(new_users)} users of the last window {new_users.mean():.0%} are new when it begins")
-print(f"of their {wanted.height:,} liked movies {unseen.mean():.0%} were never rated before")
+print(f"of their {wanted.height:,} likes {unseen.mean():.0%} are of movies without an earlier rating")
 late = 0
 for step in steps:
     own = wanted.filter(slice=step)["item_id"]
     late += (~own.is_in(fit_ratings(ratings, splits, step)["item_id"].unique().to_list())).sum()
-print(f"with a refit at each of {len(steps)} steps: {late / wanted.height:.0%}")
-print("ways in which the splits let the future through:", leaks(ratings, splits))
+print(f"with a refit at each of {len(steps)} steps, {late / wanted.height:.0%} are")
+print("leaks of the future in the splits:", leaks(ratings, splits))
 
 # %% [markdown]
 # ## What a random split would leak
 #
-# Hide a random tenth of the ratings instead. For nearly every hidden rating the same user's *later* ratings are now in
-# the training data, of the same burst, and so is the movie, however new it was. Scores rise, and mean nothing: at
-# serving time nobody can look ahead.
+# Hide a random tenth of the ratings instead. For nearly every hidden rating, the training data now holds *later*
+# ratings of the same user from the same burst, and other ratings of the movie, however new it was. Scores rise, but
+# they are meaningless, because a service cannot look into the future.
 
 # %%
 hidden = ratings.sample(fraction=0.1, seed=17)
@@ -121,9 +122,9 @@ last_kept = kept.group_by("user_id").agg(last=pl.col("timestamp").max())
 leaked = (hidden.join(last_kept, on="user_id")["last"] > hidden.join(last_kept, on="user_id")["timestamp"]).mean()
 cold = (~hidden["item_id"].is_in(kept["item_id"].unique().to_list())).mean()
 print(f"random split: {leaked:.0%} of the hidden ratings have later ratings of their user in training")
-print(f"unseen movies among what is hidden: {cold:.1%} at random, {unseen.mean():.1%} with the cut in time")
+print(f"hidden ratings of movies without other ratings: {cold:.1%} at random, {unseen.mean():.1%} with the cut in time")
 
 # %%
 print("pictures saved in", pictures)
-if plt.get_backend().lower() != "agg":  # which has no screen
+if plt.get_backend().lower() != "agg":  # a backend without a screen
     plt.show()

@@ -2,13 +2,13 @@
 # %% [markdown]
 # # 02 What do two towers learn?
 #
-# One tower turns a user's history into a vector, the other a movie; the best movies are those with the highest dot
-# product. Beside this trained half stand EASE, solved in closed form, and the trend, with vectors of their own. This
-# notebook fits them on what was known before the last development window and looks inside.
+# One tower turns a user's history into a vector, the other turns a movie into a vector; the movies with the highest dot
+# product are the best. The retrieval model adds the scores of two more parts with vectors of their own: EASE, a linear
+# model with a closed-form solution, and the trend. This notebook fits the model on the ratings before the last
+# development window and looks inside.
 #
-# Run it as a plain script, or open it as a notebook with Jupytext. Its pictures are shown where there is a screen, and
-# saved into `pictures/` of the lake.
-# It takes some ten seconds of CPU.
+# Run it as a plain script, or open it as a notebook with Jupytext. It shows its pictures if there is a screen, and
+# saves them into `pictures/` of the lake. It takes about ten seconds of CPU.
 
 # %%
 import matplotlib.pyplot as plt
@@ -49,8 +49,9 @@ print(f"{model.catalogue.n_items:,} movies, vectors of {n_trained} trained numbe
 # %% [markdown]
 # ## The loss
 #
-# Cross-entropy over the whole catalogue: the log of the catalogue's size is what guessing would give. It is jagged
-# because batches take turns at two questions: what came next, and what was hidden at random.
+# The loss is the cross-entropy over the whole catalogue; random guessing would give the log of the catalogue's size.
+# The curve is jagged because batches alternate between two tasks: predict the next like, and predict likes that were
+# hidden at random.
 
 # %%
 plt.figure()
@@ -61,12 +62,12 @@ plt.savefig(pictures / "02_loss.png")
 print(f"guessing {np.log(model.catalogue.n_items):.2f}, first epoch {model.losses[0]:.2f}, last {model.losses[-1]:.2f}")
 
 # %% [markdown]
-# ## How much is found among the first k?
+# ## How many likes are among the first k candidates?
 #
-# All users of the window, by models that stay as they were when it began. Popularity is the line to beat. The trained
-# half alone does about as well as all parts together: among a window's few users the two can't be told apart. On more
-# users, the parts together had the better first ten and found as much (docs/stages/retrieval.md, "Rationale").
-# A movie outside the catalogue counts as missed by all.
+# The figures are of all users of the window, answered by models that were fitted at its beginning. Popularity is the
+# baseline. The trained half alone is about as good as all parts together: a single window has too few users to tell
+# them apart. On more users, all parts together had the better first ten and the same recall (docs/stages/retrieval.md,
+# "Rationale"). A movie outside the catalogue counts as missed by every model.
 
 # %%
 (asked,) = [one for one in Examination.of(ratings, splits).questions(first) if one.protocol == FROZEN]
@@ -94,10 +95,10 @@ plt.legend()
 plt.savefig(pictures / "02_recall.png")
 
 # %% [markdown]
-# ## Which movies are alike?
+# ## Which movies are similar?
 #
-# The cosine of the trained halves of two item vectors, without the movie's own bias. Nobody told the model about
-# sequels and studios: movies are near when the same people like them, and when genre and period agree.
+# Similarity is the cosine of the trained halves of two item vectors, without the bias of the movie. The model has no
+# data about sequels and studios: movies are close if the same people like them and if genre and period agree.
 
 # %%
 bare = vectors[:, parts.trained] / np.linalg.norm(vectors[:, parts.trained], axis=1, keepdims=True)
@@ -108,10 +109,10 @@ for title in ("Godfather, The", "Toy Story", "Lord of the Rings: The Two Towers,
     print(f"{title}: " + "; ".join(titles[int(one)] for one in model.catalogue.item_ids[near]))
 
 # %% [markdown]
-# ## What counts in a history?
+# ## Which ratings of a history count most?
 #
-# Each rating enters with a weight for its stars and a weight for how long ago it was. Both started flat or straight,
-# and both were learned: low stars push away, high stars pull, and the recent counts more.
+# Each rating has a weight for its stars and a weight for its age. Both are learned, from constant or linear initial
+# values: low stars push the user away from a movie, high stars pull, and recent ratings count more.
 
 # %%
 with torch.inference_mode():
@@ -129,5 +130,5 @@ print("by stars ", by_stars.round(2), "\nby place ", by_place.round(2), "\nby ag
 
 # %%
 print("pictures saved in", pictures)
-if plt.get_backend().lower() != "agg":  # which has no screen
+if plt.get_backend().lower() != "agg":  # a backend without a screen
     plt.show()

@@ -22,7 +22,7 @@ import pydantic
 from recsys_assets import pools
 from recsys_assets.resources import PROJECT, LakeResource
 from recsys_assets.runs import failures_with_remedy, resend_lost_interrupts
-from recsys_assets.settings import check
+from recsys_assets.settings import validate
 from recsys_core.feedback.records import FIRST_DAY
 from recsys_core.fingerprint import code_version, library_version
 
@@ -147,8 +147,8 @@ def versioned_asset(
                 backfill_policy=None if partitions_def is None else dg.BackfillPolicy.single_run(),
                 owners=["team:recsys"],
                 tags={"stage": stage},
-            )(_run_of(function, name, pool))
-        return made if form is None else _refusing_at_launch(made, form, name)
+            )(_step_function(function, name, pool))
+        return made if form is None else _validate_at_launch(made, form, name)
 
     return declare
 
@@ -180,7 +180,7 @@ def _code_references(
         return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=links)}
 
 
-def _refusing_at_launch(asset: dg.AssetsDefinition, form: type[pydantic.BaseModel], name: str) -> dg.AssetsDefinition:
+def _validate_at_launch(asset: dg.AssetsDefinition, form: type[pydantic.BaseModel], name: str) -> dg.AssetsDefinition:
     """Check the launchpad's values when a run is launched: a check in the step alone would leave the asset red.
 
     Dagster knows the types of a form, but not its bounds. It calls `post_process` on each value before it creates a
@@ -189,24 +189,24 @@ def _refusing_at_launch(asset: dg.AssetsDefinition, form: type[pydantic.BaseMode
     shape = asset.op.config_schema.as_field().config_type
 
     def post_process(values: dict[str, Any]) -> dict[str, Any]:
-        check(form, values, name)
+        validate(form, values, name)
         return values
 
     shape.post_process = post_process  # type: ignore[method-assign]  # affects this form only: config types are not shared between forms
     return asset
 
 
-def _run_of(function: Callable[..., object], name: str, pool: str | None) -> Callable[..., object]:
-    """The function as Dagster runs it: it holds its pool, and its failures name their remedy."""
+def _step_function(function: Callable[..., object], name: str, pool: str | None) -> Callable[..., object]:
+    """The function that Dagster runs as a step: it holds the pool, and its failures name their remedy."""
 
     @functools.wraps(function)
     def run(context: dg.AssetExecutionContext, lake: LakeResource, **others: object) -> object:
-        def say_that_it_waits() -> None:
-            said = f"{name} waits: another process of this machine holds the pool {pool}"
-            context.log.info(said)
-            logging.getLogger("recsys.progress").warning(said)  # shown by the command line; see `publishing`
+        def report_waiting() -> None:
+            message = f"{name} waits: another process of this machine holds the pool {pool}"
+            context.log.info(message)
+            logging.getLogger("recsys.progress").warning(message)  # the command line shows it; see `publishing`
 
-        held = pools.hold(Path(lake.root), pool, say_that_it_waits) if pool else nullcontext()
+        held = pools.hold(Path(lake.root), pool, report_waiting) if pool else nullcontext()
         with failures_with_remedy(), resend_lost_interrupts(), held:
             return function(context, lake=lake, **others)
 

@@ -14,7 +14,7 @@ from recsys_assets.automation.sensors import (
 )
 from recsys_assets.resources import LakeResource, lake_root, settings_file
 from recsys_assets.runs import console
-from recsys_assets.settings import check_all_known
+from recsys_assets.settings import refuse_unknown_sections
 
 STAGE_MODULES = (data, feedback, features, retrieval, ranking, evaluation, monitoring)
 
@@ -27,7 +27,7 @@ def declared_assets() -> list[dg.AssetsDefinition]:
 
 def build_definitions(lake: LakeResource) -> dg.Definitions:
     """All definitions that Dagster loads, for a given lake."""
-    check_all_known(settings_file())
+    refuse_unknown_sections(settings_file())
     return dg.Definitions(
         assets=with_conditions(declared_assets()),
         asset_checks=dg.load_asset_checks_from_modules(checks.MODULES),

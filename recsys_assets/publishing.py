@@ -81,11 +81,11 @@ class AssetRun:
         version = self.folder(asset).name
         return self.lake.store.verify(asset, version=version).lineage.parameters
 
-    def tell(self, what: str) -> None:
+    def log_progress(self, what: str) -> None:
         """Log what a long run is doing now."""
         progress.info("%s: %s", self.spec.name, what)
 
-    def tell_rejected(self, rejected: pl.DataFrame) -> None:
+    def warn_of_rejected(self, rejected: pl.DataFrame) -> None:
         """Warn about rows that were set aside while a file was read (columns QUARANTINE), naming the first."""
         if rejected.is_empty():
             return

@@ -81,7 +81,9 @@ def _refuse_odd(path: Path, what: str, where: str) -> None:
     except UnicodeEncodeError:
         raise SettingsError(f"the path of {what}, {path}, is not UTF-8: choose another one by {where}") from None
     if any(unicodedata.category(one) == "Cc" for one in str(path)):
-        raise SettingsError(f"the path of {what}, {str(path)!r}, has a line end or the like: choose another by {where}")
+        raise SettingsError(
+            f"the path of {what}, {str(path)!r}, has a control character, such as a line end: choose another by {where}"
+        )
 
 
 def event_log(root: Path) -> "EventLog":

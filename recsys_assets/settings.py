@@ -37,7 +37,7 @@ class _NoRepeats(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-_known: set[str] = set()
+_assets_with_settings: set[str] = set()
 
 
 @cache
@@ -55,7 +55,9 @@ def load_settings() -> dict[str, dict[str, object]]:
     except (OSError, ValueError, yaml.YAMLError) as fault:  # ValueError: not UTF-8, or a number of 5,000 digits
         raise SettingsError(f"the settings file {path} cannot be read: {' '.join(str(fault).split())}") from fault
     except RecursionError as fault:
-        raise SettingsError(f"the settings file {path} is nested too deep: expected asset, field and value") from fault
+        raise SettingsError(
+            f"the settings file {path} is nested too deeply: expected asset, field and value"
+        ) from fault
     if not _is_mapping(loaded) or not all(_is_mapping(section) for section in loaded.values()):
         wrong = [name for name, section in loaded.items() if not _is_mapping(section)] if _is_mapping(loaded) else []
         where = f"{path}{f', {wrong[0]}' if wrong else ''}"
@@ -69,15 +71,17 @@ def from_settings(asset: str) -> Callable[[type[Run]], type[Run]]:
     """Give a launch form the settings file's values as its defaults."""
 
     def with_defaults(form: type[Run]) -> type[Run]:
-        _known.add(asset)
+        _assets_with_settings.add(asset)
         section = load_settings().get(asset, {})
         unknown = sorted(set(section) - set(form.model_fields))
         if unknown:
             known = ", ".join(form.model_fields)
-            raise SettingsError(f"{settings_file()}: {asset} has no setting {', '.join(unknown)}: it knows {known}")
+            raise SettingsError(
+                f"{settings_file()}: {asset} has no setting {', '.join(unknown)}: its settings are {known}"
+            )
         if not section:
             return form
-        checked = check(form, section, f"{settings_file()}: {asset}")
+        checked = validate(form, section, f"{settings_file()}: {asset}")
         fields = {
             # The value after the check: YAML reads 1e-3 as text, and the form makes it a number.
             name: (form.model_fields[name].annotation, _with_default(form, name, getattr(checked, name)))
@@ -89,7 +93,7 @@ def from_settings(asset: str) -> Callable[[type[Run]], type[Run]]:
     return with_defaults
 
 
-def check(form: type[Run], values: Mapping[str, Any], where: str) -> Run:
+def validate(form: type[Run], values: Mapping[str, Any], where: str) -> Run:
     """The form filled with values, if they are allowed.
 
     Raises:
@@ -101,17 +105,16 @@ def check(form: type[Run], values: Mapping[str, Any], where: str) -> Run:
         raise SettingsError(f"{where}: {_in_words(fault)}") from fault
 
 
-def check_all_known(path: Path | None) -> None:
+def refuse_unknown_sections(path: Path | None) -> None:
     """Refuse a settings file that names an asset without settings: a misspelt section must not be ignored.
 
     Raises:
-        SettingsError: naming the section and the known sections.
+        SettingsError: naming the section, and the sections that exist.
     """
-    unknown = sorted(set(load_settings()) - _known)
+    unknown = sorted(set(load_settings()) - _assets_with_settings)
     if unknown:
-        raise SettingsError(
-            f"{path}: no asset with settings is called {', '.join(unknown)}; there are {', '.join(sorted(_known))}"
-        )
+        known = ", ".join(sorted(_assets_with_settings))
+        raise SettingsError(f"{path}: no asset with settings is called {', '.join(unknown)}: choose one of {known}")
 
 
 def _with_default(form: type[pydantic.BaseModel], name: str, value: object) -> pydantic.fields.FieldInfo:

@@ -1,14 +1,14 @@
-"""Our recommender beside its peers.
+"""Compare our recommender with its peers.
 
 Usage:
     python -m benchmarks.peers split --data NAME|PATH --protocol last|global --out FOLDER
     python -m benchmarks.peers tune FOLDER
     python -m benchmarks.peers score FOLDER [--ours NAME=FILE.parquet ...]
 
-`split` makes a folder of any MovieLens data set. `tune` tries the same number of settings for every peer on
-FOLDER/tune and writes all of them, and the chosen ones, to FOLDER/tuned.json. `score` fits every peer on what lies
-before the targets, reads FOLDER/test.parquet, and prints one table; it is meant to be run once. Peers from libraries
-need `make peers` before.
+`split` writes a folder from any MovieLens data set. `tune` tries the same number of settings for every peer on
+FOLDER/tune, and writes all of them and the chosen ones to FOLDER/tuned.json. `score` fits every peer on everything
+before the targets, reads FOLDER/test.parquet, and prints one table; run it once. Peers from libraries need `make peers`
+first.
 """
 
 import argparse
@@ -37,18 +37,20 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.peers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = whole.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("split", help="make the folder of a row")
+    one = commands.add_parser("split", help="write the folder of a comparison")
     one.add_argument("--data", required=True, help="a known data set, or the path of a zip or folder")
-    one.add_argument("--protocol", choices=PROTOCOLS, required=True, help="by each user's time, or by a cut in time")
+    one.add_argument(
+        "--protocol", choices=PROTOCOLS, required=True, help="by each user's own time, or by one cut in time"
+    )
     one.add_argument("--out", type=Path, required=True, help="the folder to write")
-    two = commands.add_parser("tune", help="choose every peer's settings")
+    two = commands.add_parser("tune", help="choose the settings of every peer")
     two.add_argument("--trials", type=int, default=N_TRIALS, help="settings tried per peer")
-    two.add_argument("--seed", type=int, default=17, help="of the draw of settings and of all fits")
-    three = commands.add_parser("score", help="fit, judge, print the table")
-    three.add_argument("--ours", action="append", default=[], type=_named, metavar="NAME=FILE", help="ranked lists")
-    three.add_argument("--lists", type=Path, help="write every model's lists into this folder")
+    two.add_argument("--seed", type=int, default=17, help="seed for drawing settings and for all fits")
+    three = commands.add_parser("score", help="fit, evaluate, and print the table")
+    three.add_argument("--ours", action="append", default=[], type=_named, metavar="NAME=FILE", help="our ranked lists")
+    three.add_argument("--lists", type=Path, help="folder to write the lists of every model into")
     for command in (two, three):
-        command.add_argument("folder", type=Path, help="a row, as split writes it")
+        command.add_argument("folder", type=Path, help="a folder that split has written")
         command.add_argument("--settings", type=Path, help=f"the JSON file; by default {SETTINGS} in the folder")
     return whole
 
@@ -81,7 +83,7 @@ def main(arguments: list[str], peers: Sequence[Peer] = PEERS) -> int:
 
 
 def chosen_table(tuned: Tuned) -> str:
-    """A row per peer: the chosen settings, and what they gave on the tuning data."""
+    """A row per peer: the chosen settings, and their figures on the tuning data."""
     rows = []
     for peer in tuned.peers:
         figures = next(trial.figures for trial in peer.trials if trial.settings == peer.chosen)

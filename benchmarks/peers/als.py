@@ -1,4 +1,4 @@
-"""ALS of `implicit`: factors of users and items by alternating least squares, strangers folded in.
+"""ALS of `implicit`: factors of users and items by alternating least squares; unknown users are folded in.
 
 Minimises sum_ui c_ui (p_ui - x_u . y_i)^2 + l2 (|x_u|^2 + |y_i|^2), where p is 1 for a like and 0 otherwise, and c is
 alpha for a like and 1 otherwise.
@@ -24,36 +24,36 @@ class AlsConfig(BaseModel, frozen=True, extra="forbid"):
 
     factors: int = Field(64, ge=1, le=1024, description="Numbers per user and per item.")
     l2: float = Field(1.0, ge=0, le=10_000, description="Ridge penalty on all factors.")
-    alpha: float = Field(1.0, gt=0, le=1000, description="Weight of a like; whatever was not liked weighs 1.")
-    iterations: int = Field(15, ge=1, le=500, description="Rounds over users, then items: the library's default.")
+    alpha: float = Field(1.0, gt=0, le=1000, description="Weight of a like; other items have the weight 1.")
+    iterations: int = Field(15, ge=1, le=500, description="Rounds over users, then items; the default of the library.")
 
 
 class FoldsIn(Protocol):
-    """What is used of `implicit`, which has no types."""
+    """The part of `implicit` that is used; the library has no types."""
 
     item_factors: Float32s  # (n_items, factors)
 
     def recalculate_user(self, userid: Int64s, user_items: sp.csr_matrix) -> Float32s:
-        """(n_users, factors): the least-squares answer to these rows, items held fixed; 0 for an empty row."""
+        """(n_users, factors): the least-squares factors of these rows, with items held fixed; 0 for an empty row."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlsScorer:
-    """Items' factors, and whatever history is asked about folded in."""
+    """The factors of the items; histories are folded in."""
 
     model: FoldsIn
     prior: Float32s  # (n_items,)
 
     def score(self, histories: Histories) -> Float32s:
-        """(n_users, n_items): x_u . y_i with x_u solved for the history given, known to the fit or not."""
+        """(n_users, n_items): x_u . y_i, with x_u solved for the given history, whether the user is known or not."""
         users = self.model.recalculate_user(np.arange(histories.n_users), likes_of(histories))
         personal: Float32s = users @ self.model.item_factors.T
         return personal + PRIOR_WEIGHT * self.prior
 
 
 def fit_als(train: Histories, config: AlsConfig, seed: int) -> AlsScorer:
-    """Factorise the likes; the same seed gives the same factors, as all is done by one thread."""
+    """Factorise the likes, in one thread; the same seed gives the same factors."""
     from implicit.als import AlternatingLeastSquares  # noqa: PLC0415  # of the `peers` extra: absent for most
 
     model = AlternatingLeastSquares(
@@ -69,7 +69,7 @@ def fit_als(train: Histories, config: AlsConfig, seed: int) -> AlsScorer:
 
 
 def likes_of(histories: Histories) -> sp.csr_matrix:
-    """(n_users, n_items) float32 likes as the library wants them: a matrix, not an array, with 32-bit indices."""
+    """(n_users, n_items) float32 likes as the library needs them: a matrix, not an array, with 32-bit indices."""
     likes = histories.likes()
     indices, offsets = likes.indices.astype(np.int32), likes.indptr.astype(np.int32)
     return sp.csr_matrix((likes.data, indices, offsets), shape=likes.shape)

@@ -1,8 +1,8 @@
-"""Who takes part, what may be set, and which settings are tried: as many for each as for every other.
+"""The peers, and the settings that are tried: the same number for each.
 
-A peer's `space` names a few values per setting. Where it holds as many combinations as there are trials, all are tried;
-where it holds more, they are drawn so that each value is tried about equally often. The draw depends on seed, number of
-trials and peer alone, never on data, so that every row of the comparison tries the same settings.
+A peer's `space` has a few values per setting. If it has as many combinations as there are trials, all are tried; if it
+has more, they are drawn so that each value is tried about equally often. The draw depends on the seed, the number of
+trials and the peer alone, never on data, so every comparison tries the same settings.
 """
 
 import importlib.util
@@ -26,13 +26,11 @@ N_TRIALS = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """A model by name.
+    """A model and its settings.
 
-    Attributes:
-        name: in every table.
-        fit: (known, settings, seed) -> a scorer that reads histories of strangers.
-        space: values per setting; all other settings keep their default.
-        library: the library of the `peers` extra that it needs; '' for none.
+    Attributes: name: in every table. fit: (known, settings, seed) -> a scorer, which reads histories of unknown users
+    too. space: values per setting; all other settings keep their default. library: the library of the extra `peers`
+    that it needs; '' for none.
     """
 
     name: str
@@ -47,8 +45,8 @@ SPACES: Mapping[str, Mapping[str, Sequence[str | float]]] = {
     "item_knn": {"item_knn_neighbours": (50, 100, 200, 400), "item_knn_shrinkage": (5.0, 20.0, 80.0)},
     "ease": {"ease_l2": (50.0, 100.0, 200.0, 400.0, 800.0, 1600.0), "ease_input": ("likes", "rating")},
 }
-"""Of the project's baselines: wider than their own grids, since some rows span months and others twenty years. iALS is
-missing because the ALS of `implicit` takes part."""
+"""Settings of the project's baselines: wider than their own grids, since some data sets span months and others twenty
+years. iALS is left out because the ALS of `implicit` takes part."""
 
 ALS_SPACE: Mapping[str, Sequence[str | float]] = {
     "factors": (32, 64, 128),
@@ -72,7 +70,7 @@ def _of_project(baseline: Baseline) -> Peer:
 
 
 BUILT_IN = tuple(_of_project(baseline) for baseline in BASELINES if baseline.name in SPACES)
-"""The baselines of `recsys_core` that take part; they need nothing but the project."""
+"""The baselines of `recsys_core` that take part; they need no other library."""
 
 FROM_LIBRARIES = (
     Peer(
@@ -90,14 +88,14 @@ FROM_LIBRARIES = (
 )
 
 PEERS = BUILT_IN + FROM_LIBRARIES
-"""Every peer: a table without one of them is refused."""
+"""Every peer; a table must have all of them."""
 
 
 def settings_to_try(peer: Peer, n_trials: int, seed: int) -> list[Settings]:
     """`n_trials` different settings of a peer.
 
     Raises:
-        DataError: its space has fewer, so that the budget could not be the same for all.
+        DataError: its space has fewer, so the number of trials could not be the same for all.
     """
     combinations = [dict(zip(peer.space, values, strict=True)) for values in itertools.product(*peer.space.values())]
     if n_trials > len(combinations):
@@ -106,7 +104,7 @@ def settings_to_try(peer: Peer, n_trials: int, seed: int) -> list[Settings]:
         return [*combinations]
     rng = child(seed, "peers", peer.name, "settings")
     drawn: list[Settings] = []
-    while len(drawn) < n_trials:  # a round may repeat a setting; what it lacks then comes from the next
+    while len(drawn) < n_trials:  # a round may repeat a setting; the next round supplies the missing ones
         columns = {name: _evenly(values, n_trials, rng) for name, values in peer.space.items()}
         for values in zip(*columns.values(), strict=True):
             setting = dict(zip(columns, values, strict=True))
@@ -116,22 +114,22 @@ def settings_to_try(peer: Peer, n_trials: int, seed: int) -> list[Settings]:
 
 
 def seed_of(peer: Peer, seed: int) -> int:
-    """The seed of a peer's fits: the same in every trial and in the final fit; below 2**31, as libraries want it."""
+    """The seed of a peer's fits: the same in every trial and in the final fit; below 2**31, as libraries require."""
     return child_seed(seed, "peers", peer.name, "fit") % 2**31
 
 
 def check_libraries(peers: Sequence[Peer]) -> None:
-    """Find out at once, not after an hour.
+    """Check before the first fit that all libraries are installed.
 
     Raises:
-        DataError: a library of the `peers` extra is missing.
+        DataError: a library of the extra `peers` is missing.
     """
     missing = sorted({peer.library for peer in peers if peer.library and not importlib.util.find_spec(peer.library)})
     if missing:
-        raise DataError(f"{' and '.join(missing)} not installed, which all rows of the table need: run `make peers`")
+        raise DataError(f"{' and '.join(missing)} not installed, but every table needs all peers: run `make peers`")
 
 
 def _evenly(values: Sequence[str | float], n: int, rng: np.random.Generator) -> list[str | float]:
-    """`n` values in random order, each as often as any other, give or take one."""
+    """`n` values in random order, all equally often, up to one."""
     turns = np.concatenate([rng.permutation(len(values)) for _ in range(-(-n // len(values)))])[:n]
     return [values[turn] for turn in rng.permutation(turns)]

@@ -1,7 +1,7 @@
-"""A row of the comparison on disk, and what a model may see of it.
+"""The folder of one comparison, and what a model may read of it.
 
     fit.parquet       ratings to fit on               user_id, item_id, rating, timestamp
-    context.parquet   all that is known of each judged user before the targets: to be folded in, never to be recommended
+    context.parquet   the history of each judged user before the targets: folded in, and never recommended again
     test.parquet      the targets: liked items to be found
     movies.parquet    item_id, title, genres
     tune/             fit, context and test one step earlier in time: every setting is chosen here
@@ -25,13 +25,11 @@ TUNING = "tune"
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What was known before the targets.
+    """What is known before the targets.
 
-    Attributes:
-        train: the histories to fit on.
-        contexts: the users to be listed for, and what each had shown.
-        catalogue: the items of both: those that somebody rated in `fit.parquet`.
-        fit_end: seconds UTC; one second after the last rating to fit on, for models that look back from the present.
+    Attributes: train: the histories to fit on. contexts: the histories of the users to recommend to. catalogue: the
+    items of both: those with a rating in `fit.parquet`. fit_end: seconds UTC; one second after the last rating to fit
+    on, for models that use the age of ratings.
     """
 
     train: Histories
@@ -41,7 +39,7 @@ class Known:
 
 
 def known_of(folder: Path) -> Known:
-    """Read what is to be fitted on and folded in; a rating of an item that the fit has not seen is left out.
+    """Read the ratings to fit on and to fold in; ratings of items that the fit has not seen are left out.
 
     Raises:
         DataError: a file is missing, empty, or not a table of ratings.
@@ -57,7 +55,7 @@ def known_of(folder: Path) -> Known:
 
 
 def targets_of(folder: Path) -> pl.DataFrame:
-    """user_id, item_id of every liked item that is to be found. Nothing else reads them.
+    """user_id, item_id of every liked item to be found; no other function reads them.
 
     Raises:
         DataError: the file is missing, empty, or not a table of ratings.
@@ -66,7 +64,7 @@ def targets_of(folder: Path) -> pl.DataFrame:
 
 
 def tuning_data(folder: Path) -> str:
-    """SHA-256 of the data that settings are chosen on: settings of another row would be a quiet mistake.
+    """SHA-256 of the data that settings are chosen on, so that settings of another folder are noticed.
 
     Raises:
         DataError: there is no such folder.
@@ -89,15 +87,15 @@ def table_of(path: Path) -> pl.DataFrame:
 
 
 def lists_of(name: str, path: Path, context: pl.DataFrame) -> pl.DataFrame:
-    """RANKED_LISTS of another recommender, under a name of its own; its scores are not looked at.
+    """RANKED_LISTS of another recommender, under a name of its own; its scores are ignored.
 
     Args:
-        name: how the table calls it.
-        path: user_id, item_id, rank (from 1), and anything else.
-        context: user_id, item_id of what the users had shown.
+        name: in the table.
+        path: user_id, item_id, rank (from 1); other columns are ignored.
+        context: user_id, item_id of the users' histories.
 
     Raises:
-        DataError: the file is no table of lists, two items share a rank, or an item of a user's context is listed.
+        DataError: the file is not a table of lists, two items share a rank, or an item of a user's context is listed.
     """
     columns: dict[str, pl.DataType] = {"user_id": pl.Int64(), "item_id": pl.Int64(), "rank": pl.Int64()}
     table = _columns_of(path, columns).select(pl.lit(name).alias("model"), *columns)
@@ -108,18 +106,18 @@ def lists_of(name: str, path: Path, context: pl.DataFrame) -> pl.DataFrame:
         raise DataError(f"{path} is empty or holds a rank below 1: give each user one list, ranked from 1")
     known = table.join(context, on=["user_id", "item_id"], how="semi").height
     if known:
-        raise DataError(f"{path} lists {known} items that stand in their own user's context: leave them out")
+        raise DataError(f"{path} lists {known} items of their own user's context: leave them out")
     return RANKED_LISTS.validate(table)
 
 
 def _columns_of(path: Path, columns: dict[str, pl.DataType]) -> pl.DataFrame:
     if not path.is_file():
-        raise DataError(f"{path} does not exist: make the folder by `python -m benchmarks.peers split`")
+        raise DataError(f"{path} does not exist: make the folder with `python -m benchmarks.peers split`")
     try:
         table = pl.read_parquet(path)
         table = table.select(*columns).cast(columns)  # type: ignore[arg-type]  # polars wants a wider key type
     except pl.exceptions.PolarsError as fault:
-        raise DataError(f"{path} is no table of {', '.join(columns)}: {str(fault)[:200]}") from fault
+        raise DataError(f"{path} is not a table of {', '.join(columns)}: {str(fault)[:200]}") from fault
     if any(table.null_count().row(0)):
         raise DataError(f"{path} holds empty cells: each row needs {', '.join(columns)}")
     return table

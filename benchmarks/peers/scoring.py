@@ -1,4 +1,4 @@
-"""The one table: every peer with its chosen settings, and our own rows, on targets that are read here alone."""
+"""The one table: every peer with its chosen settings, and our lists, judged by targets that only this step reads."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -18,17 +18,15 @@ from recsys_core.markdown import markdown_table
 logger = logging.getLogger(__name__)
 
 N_JUDGED = 100
-"""The longest list that a metric of the table looks at."""
+"""The longest list that a metric of the table reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """What `score` found.
+    """The result of `score`.
 
-    Attributes:
-        lists: RANKED_LISTS of all models, peers first.
-        per_user: `per_user_metrics` of all models.
-        ours: the models that are not peers.
+    Attributes: lists: RANKED_LISTS of all models, peers first. per_user: `per_user_metrics` of all models. ours: the
+    models that are not peers.
     """
 
     lists: pl.DataFrame
@@ -37,13 +35,13 @@ class Scored:
 
 
 def score(folder: Path, tuned: Tuned, ours: Mapping[str, Path], *, peers: Sequence[Peer] = PEERS) -> Scored:
-    """Fit every peer on all before the targets, make all lists, and only then read the targets.
+    """Fit every peer on everything before the targets, make all lists, and only then read the targets.
 
     Args:
         folder: see `folders`.
-        tuned: settings chosen on this very folder's tuning data.
-        ours: ranked lists by the name that the table shall give them.
-        peers: all that the table must hold.
+        tuned: settings chosen on the tuning data of this folder.
+        ours: ranked lists, by their names in the table.
+        peers: all peers of the table.
 
     Raises:
         DataError: a peer was not tuned, or on other data; a file or library is missing; a row would be missing.
@@ -53,7 +51,7 @@ def score(folder: Path, tuned: Tuned, ours: Mapping[str, Path], *, peers: Sequen
         raise DataError(f"the settings were not chosen on the tuning data of {folder}: run tune on it")
     taken = {peer.name for peer in peers} & set(ours)
     if taken:
-        raise DataError(f"{', '.join(sorted(taken))} is the name of a peer: call your own lists otherwise")
+        raise DataError(f"{', '.join(sorted(taken))} is the name of a peer: give your own lists another name")
     chosen = {peer.name: tuned.settings_of(peer) for peer in peers}
     context = table_of(folder / "context.parquet").select("user_id", "item_id")
     made = [lists_of(name, path, context) for name, path in ours.items()]
@@ -63,12 +61,12 @@ def score(folder: Path, tuned: Tuned, ours: Mapping[str, Path], *, peers: Sequen
     _warn_of_gaps(lists, per_user, [*ours])
     missing = {*chosen, *ours} - set(per_user["model"])
     if missing:
-        raise DataError(f"no list of {', '.join(sorted(missing))}: a table without it is no comparison")
+        raise DataError(f"no list of {', '.join(sorted(missing))}: every table needs all models")
     return Scored(lists=lists, per_user=per_user, ours=tuple(ours))
 
 
 def _warn_of_gaps(lists: pl.DataFrame, per_user: pl.DataFrame, ours: Sequence[str]) -> None:
-    """Somebody without a list counts as 0, which may be a mistake of whoever made the lists."""
+    """Warn of users without a list, who count as 0, and of short lists: both may be mistakes in a file."""
     judged = set(per_user["user_id"])
     for name in ours:
         own = lists.filter(model=name)
@@ -92,7 +90,7 @@ def table(scored: Scored, config: EvaluationConfig) -> str:
 
 
 def leads(scored: Scored, config: EvaluationConfig) -> str:
-    """Each of ours against every other model, paired by user: differences of the means of SHOWN; '' without ours."""
+    """Each of our models against every other, paired by user: differences of the means of SHOWN; '' without ours."""
     rows = []
     for own in scored.ours:
         found = compare(_as_a_window(scored.per_user), own, SHOWN, config).filter(kind="difference")
@@ -104,12 +102,12 @@ def leads(scored: Scored, config: EvaluationConfig) -> str:
 
 
 def _as_a_window(per_user: pl.DataFrame) -> pl.DataFrame:
-    """The one protocol and window of a row of the comparison, as the evaluation's tables name them."""
+    """The metrics with a protocol and a window, as the tables of the evaluation have them."""
     return per_user.select(pl.lit("peers").alias("protocol"), pl.lit("test").alias("window"), pl.all())
 
 
 def save_lists(scored: Scored, folder: Path) -> None:
-    """`<model>.parquet` for each model (user_id, item_id, rank), so that another scorer can judge them too."""
+    """Write `<model>.parquet` for each model (user_id, item_id, rank), so that another scorer can judge them too."""
     folder.mkdir(parents=True, exist_ok=True)
     for (model,), own in scored.lists.group_by("model", maintain_order=True):
         own.drop("model").write_parquet(folder / f"{model}.parquet")

@@ -1,4 +1,4 @@
-"""Choosing every peer's settings: the same number of trials, one metric, tuning data alone."""
+"""Choosing the settings of every peer: the same number of trials, one metric, and tuning data only."""
 
 import logging
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ Chosen = dict[str, int | float | str]
 
 
 class Trial(BaseModel, frozen=True, extra="forbid"):
-    """One setting and what it gave: means over all users with targets."""
+    """One setting and its figures: means over all users with targets."""
 
     settings: Chosen
     figures: dict[str, float]  # by the names in SHOWN
@@ -50,10 +50,10 @@ class TunedPeer(BaseModel, frozen=True, extra="forbid"):
 
 
 class Tuned(BaseModel, frozen=True, extra="forbid"):
-    """The outcome of `tune`, as kept in a JSON file.
+    """The outcome of `tune`, stored in a JSON file.
 
-    A file with another number of trials for one peer than for the next, or with other settings than the best, is
-    refused: nobody may give one of them a second chance by hand.
+    A file is refused if two peers have different numbers of trials, or if the chosen settings are not the best, so that
+    no peer can be given another chance by hand.
     """
 
     seed: int = Field(ge=0)
@@ -78,7 +78,7 @@ class Tuned(BaseModel, frozen=True, extra="forbid"):
         for tuned in self.peers:
             if tuned.name == peer.name:
                 return tuned.chosen
-        raise DataError(f"{peer.name} was not tuned, and a table without it is no comparison: run tune again")
+        raise DataError(f"{peer.name} was not tuned, and every table needs all peers: run tune again")
 
     def save(self, path: Path) -> None:
         """Write the JSON."""

@@ -31,7 +31,7 @@ class VaeConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class AutoEncoder(Protocol):
-    """What is used of `cornac`'s network, which has no types."""
+    """The part of `cornac`'s network that is used; the library has no types."""
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log-variance, (n_users, latent) each."""

@@ -73,7 +73,7 @@ def movies(context: dg.AssetExecutionContext, config: MoviesRun, lake: LakeResou
 
     run = AssetRun(context, lake, config)
     read = read_dated_movies(locate(run.table("raw_data")["dataset"].item(), lake.raw_folder), config)
-    run.tell_rejected(read.rejected)
+    run.warn_of_rejected(read.rejected)
     return run.publish(
         tables_writer(movies=read.table, rejected=read.rejected),
         facts=read.counts,
@@ -97,7 +97,7 @@ def base_ratings(context: dg.AssetExecutionContext, config: BaseRatingsRun, lake
 
     run = AssetRun(context, lake, config)
     read = read_ratings(locate(run.table("raw_data")["dataset"].item(), lake.raw_folder), config)
-    run.tell_rejected(read.rejected)
+    run.warn_of_rejected(read.rejected)
     kept, later = split_holdback(read.table, config.hold_back_from)
     unknown = check_unknown_movies(kept, run.table("movies"), config)
     return run.publish(
@@ -140,13 +140,13 @@ def ratings(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
     kinds=["polars", "parquet"],
 )
 def splits(context: dg.AssetExecutionContext, config: SplitsRun, lake: LakeResource) -> Published:
-    """The windows of time in which models are trained and examined, cut from `ratings`.
+    """The windows of time on which models are trained and evaluated, cut from `ratings`.
 
-    For each window, the tables say which ratings models may see, which users are asked for recommendations and when,
-    and which movies they liked afterwards (the targets). All windows but the first ones examine models that have not
-    seen them, and every window gives training rows to the rankers of later windows. The last window is the test, and
-    its targets are in a file of their own. At the end of the chain, `now` comes after everything that is known: its
-    models serve. Look at `slices` for the dates and sizes.
+    For each window, the tables say which ratings models may see, for which users and times recommendations are made
+    (the queries), and which movies these users liked afterwards (the targets). All windows but the first two evaluate
+    models that have not seen them, and every window gives training rows to the rankers of later windows. The last
+    window is the test, and its targets are in a file of their own. At the end of the chain, `now` comes after
+    everything that is known: its models serve. Look at `slices` for the dates and sizes.
     """
     from recsys_core.data.splits import make_splits
 

@@ -57,7 +57,7 @@ def eval_report(context: dg.AssetExecutionContext, config: EvalReportRun, lake: 
     """How good the recommendations are, over all windows and in each, and at which stage liked movies are lost.
 
     Each window is answered by models that were fitted before it. The models that serve have the same settings but have
-    learned from all ratings, so they cannot be examined; `learned_until` says up to which time they have learned. Look
+    learned from all ratings, so they cannot be evaluated; `learned_until` says up to which time they have learned. Look
     at `at_a_glance` first, then at `results` (our system beside the `baselines`, with intervals), `funnel` (the stage
     at which each liked movie was lost) and `user_slices` (which users are served well, and which are not).
     """

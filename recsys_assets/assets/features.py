@@ -32,10 +32,10 @@ def item_features(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     deps=["ratings", "item_features", "splits"], libraries=["polars", "pyarrow"], kinds=["polars", "parquet"]
 )
 def user_features(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
-    """What was known of each user who is asked, at the time of the request, from the user's ratings before it.
+    """What was known of the user of each query, at the time of the query, from the user's ratings before it.
 
-    Made from `ratings` and `item_features` for the users of `splits`. The ranker needs to know whom it ranks for: three
-    stars from a harsh critic mean more than three stars from a fan. Look at `missing` for features that are often
+    Made from `ratings` and `item_features` for the queries of `splits`. The ranker needs to know whom it ranks for:
+    three stars from a harsh critic mean more than three stars from a fan. Look at `missing` for features that are often
     undefined.
     """
     from recsys_core.data.splits import Splits

@@ -16,7 +16,7 @@ LIBRARIES = ("torch", "faiss-cpu", "xgboost", "numpy", "scipy", "polars", "pyarr
 
 @from_settings("past_requests")
 class PastRequestsRun(dg.Config, PastConfig):
-    """How the release is asked about past requests."""
+    """How past requests are replayed."""
 
 
 @from_settings("drift_report")
@@ -80,7 +80,7 @@ def drift_report(context: dg.AssetExecutionContext, config: DriftReportRun, lake
     """Whether the features and scores of shown movies still have the distributions of the period before.
 
     It compares two periods of the event log, up to the last closed day, if both hold enough users. Otherwise it
-    compares the last two examined windows of `ranking_examples`. Look at `verdict`, then at `drift` for the columns
+    compares the last two evaluation windows of `ranking_examples`. Look at `verdict`, then at `drift` for the columns
     that moved most.
     """
     from functools import partial

@@ -31,7 +31,7 @@ class RankerRun(dg.Config, RankerConfig, ListRulesConfig):
     kinds=["polars", "parquet"],
 )  # fmt: skip
 def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesRun, lake: LakeResource) -> Published:
-    """The rows that the ranker learns from: candidates of past requests, with features and whether the user liked them.
+    """The rows that the ranker learns from: candidates of past queries, with features and whether the user liked them.
 
     For each window of `splits`, the model of `two_tower` that was fitted before it proposes candidates. Their features
     are computed from what was known then, their labels from what users liked afterwards. The movies that users were
@@ -77,10 +77,10 @@ def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesR
 def ranker(context: dg.AssetExecutionContext, config: RankerRun, lake: LakeResource) -> Published:
     """The model that orders the candidates: LambdaMART trees (XGBoost), trained on `ranking_examples`.
 
-    The ranker that serves learns from all rows. TrainingExtras it, the asset holds one ranker per window with the same
-    settings, trained on what was known before that window. These are examined, and their answers calibrate the
-    probabilities of the one that serves. Look at `learning`: a large gap between the two lines means that the trees
-    memorise.
+    The ranker that serves learns from all rows. Beside it, the asset holds one ranker per evaluation window with the
+    same settings, trained on what was known before that window. Their answers are evaluated, and calibrate the
+    probabilities of the ranker that serves. Look at `learning`: a large gap between the two lines means that the trees
+    overfit.
     """
     from recsys_core.ranking.rankers import fit_rankers
     from recsys_core.ranking.training_rows import RankingExamples

@@ -38,8 +38,8 @@ def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: Lake
     """The retrieval models: one per slice, fitted only on the ratings and clicks that this slice may see.
 
     Each starts from the weights of the model before it. The last has learned from everything that is known, and it
-    serves. The others are examined, and propose the candidates that the ranker is trained on; they have not seen the
-    answers. Look at `training`: if the loss falls and recall does not, the towers memorise.
+    serves. The others are evaluated, and propose the candidates that the ranker is trained on; they have not seen the
+    answers. Look at `training`: if the loss falls and recall does not, the towers overfit.
     """
     from functools import partial
 
@@ -50,7 +50,7 @@ def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: Lake
     run = AssetRun(context, lake, config)
     ratings, splits = run.table("ratings", "every_rating"), Splits.load(run.folder("splits"))
     items, clicks = run.table("item_features"), run.table("implicit_feedback")
-    curve = validation_curve(ratings, splits, config, run.tell)
+    curve = validation_curve(ratings, splits, config, run.log_progress)
     models = fit_retrieval_models(ratings, items, splits, config, curve, clicks)
     return run.publish(
         partial(save_retrieval_models, models),

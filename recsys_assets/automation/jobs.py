@@ -32,21 +32,21 @@ STAGE_JOBS = {
     "evaluation_only": "evaluation",
     "monitoring": "monitoring",
 }
-"""Job -> the stage that it builds from the current inputs, up to date or not."""
+"""Job -> the stage whose assets it rebuilds from their current inputs, up to date or not."""
 
 PARENT_TAG, GROUP_TAG = "dagster/parent_run_id", "dagster/root_run_id"
 """On the run of each wave: the run of the job that started it. These are Dagster's own tags, by which the UI links the
 runs of a refresh with each other; it exports no names for them."""
 
-STOPPED = "stopped, as asked: what was published stays, and the next refresh continues from there"
+STOPPED = "stopped on request: what was published stays, and the next refresh continues from there"
 """Shown on the page of a stopped run, above Dagster's own trace."""
 
 full_refresh = dg.define_asset_job(
     "full_refresh",
     selection=dg.AssetSelection.all() - dg.AssetSelection.assets("interactions"),
     description=(
-        "Builds everything again on what has been ingested, from the data set to the reports, whether it is "
-        "up to date or not. To build only what is out of date, launch `refresh`."
+        "Rebuilds every asset from the data set and the ingested days, up to date or not. To rebuild only what is out "
+        "of date, launch `refresh`."
     ),
     tags={SCOPE_TAG: "full"},
 )
@@ -54,7 +54,7 @@ full_refresh = dg.define_asset_job(
 ingest_interactions = dg.define_asset_job(
     "ingest_interactions",
     selection=dg.AssetSelection.assets("interactions"),
-    description="The log of one or more days of arrival; choose the days as partitions.",
+    description="Ingests the event log of one or more days of arrival; choose the days as partitions.",
     tags={SCOPE_TAG: "ingest"},
 )
 
@@ -66,8 +66,8 @@ def stage_jobs() -> list[Any]:  # Dagster's type of an unresolved job has no pub
             name,
             selection=dg.AssetSelection.groups(stage),
             description=(
-                f"Builds the assets of the stage {stage} again from their current inputs, for experiments. `refresh` "
-                "also updates the stages above and below."
+                f"Rebuilds the assets of the stage {stage} from their current inputs, for experiments. `refresh` also "
+                "updates the stages before and after it."
             ),
             tags={SCOPE_TAG: stage},
         )
@@ -81,8 +81,8 @@ def rebuild_what_is_out_of_date(context: dg.OpExecutionContext, lake: LakeResour
     """Plans, rebuilds what is certainly out of date, and plans again, until nothing is left."""
 
     def on_wave(wave: list[str], plan: Plan) -> None:
-        why = "; ".join(f"{name} ({', '.join(plan[name].reasons)})" for name in wave)
-        context.log.info("to be rebuilt now: %s", why)
+        reasons = "; ".join(f"{name} ({', '.join(plan[name].reasons)})" for name in wave)
+        context.log.info("to be rebuilt now: %s", reasons)
 
     def on_run(run_id: str, assets: Sequence[str]) -> None:
         link = EngineEventData(metadata={"run": dg.MetadataValue.dagster_run(run_id)})
@@ -96,8 +96,8 @@ def rebuild_what_is_out_of_date(context: dg.OpExecutionContext, lake: LakeResour
             )
     except KeyboardInterrupt:
         raise dg.DagsterExecutionInterruptedError(STOPPED) from None
-    said = f"Rebuilt {len(built)}: {', '.join(built)}." if built else "Everything was up to date: nothing rebuilt."
-    context.log.info(said)
+    message = f"Rebuilt {len(built)}: {', '.join(built)}." if built else "Everything was up to date: nothing rebuilt."
+    context.log.info(message)
     context.add_output_metadata({"built": built, "n_built": len(built)})
 
 
@@ -106,11 +106,11 @@ def rebuild_what_is_out_of_date(context: dg.OpExecutionContext, lake: LakeResour
     tags={SCOPE_TAG: "stale"},
     description=(
         "Brings everything up to date: ingests new days, rebuilds what is missing, damaged, or made from other code, "
-        "settings or inputs, and stops where a rebuilt asset comes out the same. Does nothing where nothing is stale."
+        "settings or inputs, and stops where a rebuilt asset comes out the same. Does nothing if nothing is stale."
     ),
 )
 def refresh() -> None:
-    """One step; the module's docstring says what it does."""
+    """One step, which the docstring of the module describes."""
     rebuild_what_is_out_of_date()
 
 
@@ -119,15 +119,15 @@ def look_what_is_out_of_date(context: dg.OpExecutionContext, lake: LakeResource)
     """Hashes every stored file, as the start of a refresh does."""
     with failures_with_remedy():
         plan = make_plan(lake, deep=True)
-    noted = reconcile_event_log(context.instance, lake, plan)
-    why = {name: in_short(verdict.reasons) for name, verdict in plan.items() if verdict.is_stale}
-    for name, reasons in why.items():
+    reconciled = reconcile_event_log(context.instance, lake, plan)
+    stale = {name: in_short(verdict.reasons) for name, verdict in plan.items() if verdict.is_stale}
+    for name, reasons in stale.items():
         context.log.info("%s: %s", name, reasons)
-    if not why:
+    if not stale:
         context.log.info("Everything is up to date: nothing to rebuild.")
-    shown = [dg.TableRecord({"asset": name, "why it would be rebuilt": reasons}) for name, reasons in why.items()]
-    table = {"plan": dg.MetadataValue.table(shown)} if shown else {}  # Dagster refuses an empty one without a schema
-    context.add_output_metadata({**table, "n_out_of_date": len(why), "noted": noted})
+    rows = [dg.TableRecord({"asset": name, "why it would be rebuilt": reasons}) for name, reasons in stale.items()]
+    table = {"plan": dg.MetadataValue.table(rows)} if rows else {}  # Dagster refuses an empty one without a schema
+    context.add_output_metadata({**table, "n_out_of_date": len(stale), "noted": reconciled})
 
 
 @dg.job(
@@ -139,5 +139,5 @@ def look_what_is_out_of_date(context: dg.OpExecutionContext, lake: LakeResource)
     ),
 )
 def plan() -> None:
-    """One step; the module's docstring says what it does."""
+    """One step, which the docstring of the module describes."""
     look_what_is_out_of_date()

@@ -31,7 +31,7 @@ LOG = dg.AssetSelection.assets("interactions")
 """Partitioned by day and never complete: days without a log are not made. The head of the log represents it."""
 
 HEAD = dg.AssetSelection.assets("interaction_log_head")
-"""Rebuilt after every ingested day, mostly to the same bytes: assets below wait until its bytes are known."""
+"""Rebuilt after every ingested day, often to the same bytes: the assets below wait until its bytes are known."""
 
 Condition = When[Any]  # Dagster types a condition by the keys that it can judge, and cannot mix two such types
 
@@ -41,8 +41,8 @@ AUTOMATION_SENSOR = dg.AutomationConditionSensorDefinition(
     default_status=dg.DefaultSensorStatus.STOPPED,
     minimum_interval_seconds=60,
     description=(
-        "Rebuilds assets as soon as their code or a parent's content has changed, and everything below them. Switch it "
-        "on and launch `refresh` once, for what is out of date already."
+        "Rebuilds an asset when its code or the content of a parent has changed, and everything below it. After "
+        "switching it on, launch `refresh` once, for what is already out of date."
     ),
     run_tags={LAUNCHED_BY_TAG: "sensor rerun_when_stale"},
 )
@@ -92,7 +92,7 @@ refresh_every_night = dg.ScheduleDefinition(
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.STOPPED,
     tags={LAUNCHED_BY_TAG: "schedule refresh_every_night"},
-    description="Brings everything up to date at 02:00 UTC, new days of the log included.",
+    description="Brings everything up to date at 02:00 UTC, including new days of the log.",
 )
 
 

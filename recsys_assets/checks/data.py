@@ -1,4 +1,4 @@
-"""What must hold of the data."""
+"""What must be true of ratings and windows."""
 
 import dagster as dg
 
@@ -7,7 +7,10 @@ from recsys_assets.resources import LakeResource
 
 @dg.asset_check(asset="ratings", additional_deps=["movies"])
 def ratings_are_of_known_movies(lake: LakeResource) -> dg.AssetCheckResult:
-    """Every rated movie is in the movie table; one that a log brought is recommended all the same, without a title."""
+    """Every rated movie is in the movie table.
+
+    A logged rating of an unknown movie still counts; the movie has no title.
+    """
     from recsys_core.tables import read_table
 
     ratings = read_table(lake.store.open("ratings") / "ratings.parquet")
@@ -25,7 +28,7 @@ def ratings_are_of_known_movies(lake: LakeResource) -> dg.AssetCheckResult:
 
 @dg.asset_check(asset="splits", blocking=True, additional_deps=["ratings"])
 def the_build_fits_into_memory(lake: LakeResource) -> dg.AssetCheckResult:
-    """What comes next needs no more memory than this machine has; otherwise it is not begun."""
+    """The rest of the build needs no more memory than this machine has. Otherwise it is not started."""
     from recsys_assets.assets.ranking import RankingExamplesRun
     from recsys_core.data.splits import Splits
     from recsys_core.features.registry import FEATURE_NAMES
@@ -50,7 +53,7 @@ def the_build_fits_into_memory(lake: LakeResource) -> dg.AssetCheckResult:
 
 @dg.asset_check(asset="splits", blocking=True, additional_deps=["ratings"])
 def no_slice_knows_its_future(lake: LakeResource) -> dg.AssetCheckResult:
-    """Windows in order; every target after its user's cut, not rated before by its user, and not fitted on."""
+    """The windows are in order. Every target comes after its user's cut, is not fitted on, and was not rated before."""
     from recsys_core.data.leaks import leaks
     from recsys_core.data.splits import Splits
     from recsys_core.tables import read_table

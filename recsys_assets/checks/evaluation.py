@@ -1,4 +1,4 @@
-"""What must hold before anything is shown to people."""
+"""What must be true of the evaluation report."""
 
 import dagster as dg
 
@@ -7,7 +7,7 @@ from recsys_assets.resources import LakeResource
 
 @dg.asset_check(asset="eval_report", blocking=True)
 def report_counts_everybody(lake: LakeResource) -> dg.AssetCheckResult:
-    """Every model is averaged over the same users, no baseline is missing, every held-out like has exactly one fate."""
+    """Every model is averaged over the same users, no baseline is missing, and each held-out like has one fate."""
     from recsys_core.evaluation.gates import denominators_agree, funnel_is_whole, missing_baselines
     from recsys_core.evaluation.report import EvalReport
 
@@ -23,10 +23,10 @@ def report_counts_everybody(lake: LakeResource) -> dg.AssetCheckResult:
 
 @dg.asset_check(asset="eval_report")
 def system_beats_popularity(lake: LakeResource) -> dg.AssetCheckResult:
-    """The paired 95 % interval of our lead in NDCG@10 over tuned popularity lies above zero.
+    """Our lead in NDCG@10 over tuned popularity is positive, and so is its whole paired 95 % interval.
 
-    It does not block: a report that honestly shows a weak model is in order, and whoever tries a setting wants to read
-    it. What may be shown to people is for a release to decide.
+    The check does not block: a report that honestly shows a weak model is correct, and useful to those who try out
+    settings. Whether a model is good enough for users is the decision of a release.
     """
     from recsys_core.evaluation.gates import beats
     from recsys_core.evaluation.report import POPULARITY, EvalReport
@@ -38,9 +38,10 @@ def system_beats_popularity(lake: LakeResource) -> dg.AssetCheckResult:
 
 @dg.asset_check(asset="eval_report")
 def no_slice_is_served_worse_than_by_popularity(lake: LakeResource) -> dg.AssetCheckResult:
-    """In no part of the users that is large enough to tell is our mean NDCG@10 below that of tuned popularity.
+    """In every group of users that is large enough to judge, our mean NDCG@10 is at least that of tuned popularity.
 
-    A good mean can hide those whom it fails. It only warns: parts are small, and each is judged by its mean.
+    A good overall mean can hide a group that is served badly. The check only warns, because groups are small and each
+    is judged by its mean.
     """
     from recsys_core.evaluation.gates import worst_segment
     from recsys_core.evaluation.report import POPULARITY, EvalReport

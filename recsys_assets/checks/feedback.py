@@ -1,4 +1,4 @@
-"""What must hold of the log's days, and of what models learn from them."""
+"""What must be true of the days of the event log."""
 
 import dagster as dg
 
@@ -8,7 +8,10 @@ from recsys_assets.resources import LakeResource
 
 @dg.asset_check(asset="interaction_log_head")
 def every_closed_day_is_ingested(lake: LakeResource) -> dg.AssetCheckResult:
-    """No closed day waits to be ingested, or has changed since; days on which nothing arrived are only told."""
+    """Every closed day is ingested, and its log has not changed since.
+
+    Days without events are listed but do not fail.
+    """
     from recsys_core.feedback.inspection import SILENT
     from recsys_core.markdown import markdown_table
 

@@ -1,21 +1,21 @@
-"""What must hold of what is served."""
+"""What must be true of answers: how fast they come, whether they can be computed again, and whether they drift."""
 
 import dagster as dg
 
 from recsys_assets.resources import LakeResource
 
 BUDGET_MS = 50.0
-"""For 99 of 100 answers. People take what comes within a tenth of a second for instant; half of it is the network's."""
+"""Limit for 99 of 100 answers. People perceive a tenth of a second as instant; the network takes half of it."""
 
 N_TIMED = 220
-"""Requests that are asked again for the timing: a second at most."""
+"""Requests that are repeated for the timing; they take a second at most."""
 
 
 @dg.asset_check(asset="past_requests")
 def answers_take_less_than_their_budget(lake: LakeResource) -> dg.AssetCheckResult:
-    """99 of 100 answers, with the rows that are logged of them, take less than 50 ms in one thread.
+    """99 of 100 answers, including the rows that are logged for them, take less than 50 ms in one thread.
 
-    It only warns: another process may have had the machine. Where there were too few requests, nobody knows, and it
+    The check only warns: another process may have used the machine at the same time. With too few requests to time, it
     warns as well.
     """
     import time
@@ -33,8 +33,8 @@ def answers_take_less_than_their_budget(lake: LakeResource) -> dg.AssetCheckResu
             passed=False,
             severity=dg.AssetCheckSeverity.WARN,
             metadata={"n_answers": 0, "budget_ms": BUDGET_MS},
-            description=f"nothing was timed: of {len(asked)} past requests the first {WARM_UP} only warm up. "
-            f"Set past_requests.max_requests above {WARM_UP}; each needs a rating",
+            description=f"nothing was timed: the first {WARM_UP} of {len(asked)} past requests only warm up. "
+            f"Set past_requests.max_requests above {WARM_UP}; each request needs a rating",
         )
     p50, p95, p99 = np.percentile(taken, (50, 95, 99)).tolist()
     return dg.AssetCheckResult(
@@ -46,25 +46,26 @@ def answers_take_less_than_their_budget(lake: LakeResource) -> dg.AssetCheckResu
 
 @dg.asset_check(asset="parity_report", blocking=True)
 def online_features_equal_offline_ones(lake: LakeResource) -> dg.AssetCheckResult:
-    """Of every logged request, the list and each value that the ranker read are what training would have computed.
+    """Each logged answer can be computed again: the same list, and the same value of every feature as in training.
 
-    What ratings and clicks that had not arrived yet explain is counted as `n_late`, and is no fault.
+    Differences that are explained by ratings and clicks which had not arrived yet are counted as `n_late`; they are not
+    faults.
     """
     from recsys_core.monitoring.parity import ParityReport
 
     report = ParityReport.load(lake.store.open("parity_report"))
     wrong = {"list_faults": report.list_faults(), "at_fault": report.at_fault()}
     found = {name: dg.MetadataValue.json(what) for name, what in wrong.items()}
-    remedy = {} if report.is_clean() else {"remedy": "`recsys log set-aside REQUEST_ID`, if it is no answer of ours"}
-    # In this order, since a refusal quotes the beginning.
+    remedy = {} if report.is_clean() else {"remedy": "`recsys log set-aside REQUEST_ID`, if the answer is not ours"}
+    # The remedy comes first, because an error message quotes only the beginning of the metadata.
     return dg.AssetCheckResult(passed=report.is_clean(), metadata={**remedy, **found, **report.headline()})
 
 
 @dg.asset_check(asset="drift_report")
 def features_are_like_those_of_the_period_before(lake: LakeResource) -> dg.AssetCheckResult:
-    """No feature and no score has drifted beyond chance, and there were enough users to tell.
+    """No feature and no score has drifted beyond chance, and there were enough users to judge.
 
-    It only warns: people change, and whether the models still serve them is for an evaluation to say.
+    The check only warns: users change, and whether the models still serve them well is for the evaluation to say.
     """
     from recsys_core.monitoring.drift_window import WindowDrift
 

@@ -1,19 +1,19 @@
-"""What must hold of retrieval."""
+"""What must be true of the retrieval models and the index."""
 
 import dagster as dg
 
 from recsys_assets.resources import LakeResource
 
-LEAST_INDEX_RECALL = 0.99
-"""Share of the exact answer that the index must give; below it, the index rather than the model limits the product."""
+MIN_INDEX_RECALL = 0.99
+"""Share of the exact result that the index must return; below it, the index loses more than the model gains."""
 
-LARGEST_DIFFERENCE = 1e-4
-"""Between a score of the index and the towers' dot product: float32 sums in another order, no more."""
+MAX_DIFFERENCE = 1e-4
+"""Between a score of the index and the dot product of the towers: both sum float32 numbers, in different orders."""
 
 
 @dg.asset_check(asset="two_tower", blocking=True, additional_deps=["splits", "ratings", "implicit_feedback"])
 def no_tower_knows_its_future(lake: LakeResource) -> dg.AssetCheckResult:
-    """Every tower was fitted on exactly the ratings and clicks that models of its slice may see."""
+    """Every retrieval model was fitted on exactly the ratings and clicks that its slice may see."""
     from recsys_core.data.splits import Splits
     from recsys_core.retrieval.training import fitted_digest
     from recsys_core.tables import read_table
@@ -28,7 +28,7 @@ def no_tower_knows_its_future(lake: LakeResource) -> dg.AssetCheckResult:
 
 @dg.asset_check(asset="two_tower", blocking=True, additional_deps=["item_features"])
 def towers_number_the_items_as_the_features(lake: LakeResource) -> dg.AssetCheckResult:
-    """Row n of a tower's items and row n of its slice's features are the same movie, in every slice."""
+    """In every slice, row n of the model's items and row n of the item features are the same movie."""
     from recsys_core.data.splits import Splits
     from recsys_core.features.tables import of_slice
     from recsys_core.retrieval.model import load_retrieval_model
@@ -45,7 +45,7 @@ def towers_number_the_items_as_the_features(lake: LakeResource) -> dg.AssetCheck
 
 @dg.asset_check(asset="faiss_index", blocking=True, additional_deps=["two_tower", "item_embeddings"])
 def index_belongs_to_the_towers(lake: LakeResource) -> dg.AssetCheckResult:
-    """Ids in the same order, and the index's scores are the towers' dot products."""
+    """The index holds the same ids in the same order, and its scores are the dot products of the towers."""
     from recsys_core.data.splits import NOW
     from recsys_core.retrieval.index import ItemIndex
     from recsys_core.retrieval.model import load_retrieval_model
@@ -57,13 +57,13 @@ def index_belongs_to_the_towers(lake: LakeResource) -> dg.AssetCheckResult:
         ItemIndex.load(lake.store.open("faiss_index")),
         load_retrieval_model(lake.store.open("two_tower"), NOW),
     )
-    return dg.AssetCheckResult(passed=difference <= LARGEST_DIFFERENCE, metadata={"largest_difference": difference})
+    return dg.AssetCheckResult(passed=difference <= MAX_DIFFERENCE, metadata={"largest_difference": difference})
 
 
 @dg.asset_check(asset="retrieval_report", blocking=True)
 def index_finds_what_is_there(lake: LakeResource) -> dg.AssetCheckResult:
-    """After saving and loading, the index gives at least 99 % of the exact answer."""
+    """After saving and loading, the index returns at least 99 % of what an exact search finds."""
     from recsys_core.retrieval.report import RetrievalReport
 
     recall = RetrievalReport.load(lake.store.open("retrieval_report")).mean_index_recall()
-    return dg.AssetCheckResult(passed=recall >= LEAST_INDEX_RECALL, metadata={"index_recall": recall})
+    return dg.AssetCheckResult(passed=recall >= MIN_INDEX_RECALL, metadata={"index_recall": recall})

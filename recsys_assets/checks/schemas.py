@@ -53,7 +53,7 @@ def result_of(violations: Sequence[str], n_rows: int) -> dg.AssetCheckResult:
 
 @schema_check("movies")
 def movies_keep_their_schema() -> "pa.DataFrameSchema":
-    """One row per movie, with an id, a title, genres, and a year that can be."""
+    """One row per movie, with an id, a title, genres, and a possible year."""
     from recsys_core.data.schemas import MOVIES
 
     return MOVIES
@@ -61,7 +61,7 @@ def movies_keep_their_schema() -> "pa.DataFrameSchema":
 
 @schema_check("ratings")
 def ratings_keep_their_schema() -> "pa.DataFrameSchema":
-    """One rating per user and movie, on the half-star grid, at a possible time."""
+    """One rating per user and movie, in half stars, at a possible time."""
     from recsys_core.data.schemas import MERGED_RATINGS
 
     return MERGED_RATINGS
@@ -69,7 +69,7 @@ def ratings_keep_their_schema() -> "pa.DataFrameSchema":
 
 @schema_check("impression_outcomes")
 def outcomes_keep_their_contract() -> "pa.DataFrameSchema":
-    """One outcome per shown slot, a like or none, settled after it was shown, with a propensity above 0."""
+    """One outcome per shown slot: a like or none, known after the slot was shown, with a propensity above 0."""
     from recsys_core.feedback.schemas import OUTCOMES
 
     return OUTCOMES
@@ -77,7 +77,7 @@ def outcomes_keep_their_contract() -> "pa.DataFrameSchema":
 
 @schema_check("implicit_feedback")
 def clicks_keep_their_contract() -> "pa.DataFrameSchema":
-    """Each click once, at a possible time and place, with a weight that is a number and not below 0."""
+    """Each click appears once, at a possible time and position, with a weight of 0 or more."""
     from recsys_core.feedback.schemas import IMPLICIT
 
     return IMPLICIT
@@ -85,7 +85,7 @@ def clicks_keep_their_contract() -> "pa.DataFrameSchema":
 
 @schema_check("item_features")
 def item_features_keep_their_schema() -> "pa.DataFrameSchema":
-    """Every item feature lies within its declared range, and is missing only where that is declared."""
+    """Every item feature is within its declared range, and missing only where the declaration allows it."""
     from recsys_core.features.schemas import item_schema
 
     return item_schema()
@@ -93,7 +93,7 @@ def item_features_keep_their_schema() -> "pa.DataFrameSchema":
 
 @schema_check("user_features")
 def user_features_keep_their_schema() -> "pa.DataFrameSchema":
-    """Every user feature lies within its declared range, and is missing only where that is declared."""
+    """Every user feature is within its declared range, and missing only where the declaration allows it."""
     from recsys_core.features.schemas import user_schema
 
     return user_schema()

@@ -1,6 +1,6 @@
 """The command line: `recsys`. Each command is a thin function; help texts are its documentation.
 
-Exit status: 0 done, 1 a problem that the message names together with its remedy, 2 wrong usage, 130 interrupted.
+Exit status: 0: done. 1: a problem, which the message names together with its remedy. 2: wrong usage. 130: interrupted.
 """
 
 import gc
@@ -19,10 +19,10 @@ from recsys_core.errors import RecsysError, machine_errors_explained
 
 INTERRUPTED = 130
 GC_THRESHOLD = (20_000, 10, 10)
-"""Python's own is 700 new objects; importing Dagster and the definitions makes four hundred thousand."""
+"""Python's default is 700 new objects; importing Dagster and the definitions creates four hundred thousand."""
 
 app = typer.Typer(
-    help="A movie recommender whose every artifact is a versioned Dagster asset.",
+    help="A movie recommender in which every artifact is a versioned Dagster asset.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -54,7 +54,7 @@ def _show_version(value: bool) -> None:  # noqa: FBT001  # as Typer calls it
     try:
         number = version("recsys")
     except PackageNotFoundError:
-        number = "(not installed: `pip install -e .` gives it a version)"
+        number = "(not installed; `pip install -e .` gives it a version)"
     out.print(f"recsys {number}")
     raise typer.Exit
 
@@ -62,15 +62,18 @@ def _show_version(value: bool) -> None:  # noqa: FBT001  # as Typer calls it
 @app.callback()
 def choose_lake(
     *,
-    lake: Annotated[Path | None, typer.Option(help="Folder of the lake; by default RECSYS_LAKE, or data_lake.")] = None,
-    settings: Annotated[
-        Path | None, typer.Option(help="YAML file of settings; by default RECSYS_SETTINGS, or those in the code.")
+    lake: Annotated[
+        Path | None, typer.Option(help="Folder of the lake; the default is RECSYS_LAKE, or data_lake.")
     ] = None,
-    version: Annotated[  # its callback does all
+    settings: Annotated[
+        Path | None,
+        typer.Option(help="YAML file of settings; the default is RECSYS_SETTINGS, or the values in the code."),
+    ] = None,
+    version: Annotated[  # its callback does everything
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Say where the lake is and which settings hold; both reach child processes too."""
+    """Choose the lake and the settings, for this process and its child processes."""
     from recsys_assets.resources import check_environment
 
     check_environment()
@@ -81,10 +84,10 @@ def choose_lake(
 
 
 def main() -> None:
-    """Run the command line; a problem that the user can mend is one sentence, not a traceback."""
-    # Half a second of most commands would go into looking for garbage among freshly imported modules.
+    """Run the command line; print a problem that the user can fix as one sentence, without a traceback."""
+    # Otherwise most commands would spend half a second on collecting garbage among freshly imported modules.
     gc.set_threshold(*GC_THRESHOLD)
-    # A terminal that knows no é gets \\xe9.
+    # A terminal that cannot encode é gets \\xe9.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -96,5 +99,5 @@ def main() -> None:
         sys.exit(1)
     except SystemExit as done:
         if done.code == INTERRUPTED:  # typer has turned Ctrl-C into this exit
-            errors.print("recsys: interrupted; what was published is safe, and `recsys refresh` goes on from there")
+            errors.print("recsys: interrupted; what was published is safe, and `recsys refresh` continues from there")
         raise

@@ -1,4 +1,4 @@
-"""`python -m recsys_assets.cli` is `recsys`, for where the command is not installed."""
+"""`python -m recsys_assets.cli` is `recsys`, for places where the command is not installed."""
 
 from recsys_assets.cli import main
 

@@ -1,4 +1,4 @@
-"""Commands about one user: recommend, and user, which shows what there is to judge a recommendation by."""
+"""Commands about one user: recommend, and user, which shows the ratings by which to judge a recommendation."""
 
 import math
 import time
@@ -11,34 +11,37 @@ from uuid import uuid4
 import typer
 from rich.table import Column, Table
 
-from recsys_assets.cli.console import Json, errors, fixed_columns, out, plain, print_json
+from recsys_assets.cli.console import Json, counted, errors, fixed_columns, out, plain, print_json
 from recsys_core.days import moment
 
-if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--help` need not pay
+if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, too long for `--help`
     from recsys_core.serving.bundle import Bundle
     from recsys_core.serving.explanations import Recommendation
     from recsys_core.serving.recommender import Recommender
     from recsys_core.serving.requests import Answer
 
 MAX_ID = 2**53 - 1
-"""The same as `recsys_core.data.schemas.MAX_ID`, whose import takes half a second, which `--help` need not pay."""
+"""Equal to `recsys_core.data.schemas.MAX_ID`, whose import takes half a second, too long for `--help`."""
 
-FOR_WHOM = "say for whom: --user ID, or --like ID once or more (`recsys data movies` finds ids), or both"
+NO_USER_GIVEN = "name a user: --user ID, or --like ID once or more (`recsys data movies` finds ids), or both"
 
-WIDE = 100
-"""Columns from which on genres stand beside each movie."""
+MIN_WIDTH_FOR_GENRES = 100
+"""Columns of the terminal from which on a table has a column of genres."""
 
 
 At = Annotated[
     datetime | None,
     typer.Option(
         formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S%z"],
-        help="When they ask, UTC unless an offset says otherwise; by default right after the last rating in the lake.",
+        help="Time of the request, UTC unless it has an offset; the default is just after the last rating.",
     ),
 ]
 
 Likes = Annotated[
-    list[int] | None, typer.Option(min=0, max=MAX_ID, help="Id of a movie that they like, beyond their ratings.")
+    list[int] | None,
+    typer.Option(
+        min=0, max=MAX_ID, help="Id of a movie that the user likes, in addition to the ratings; may be repeated."
+    ),
 ]
 
 
@@ -47,13 +50,18 @@ def recommend(
     user: Annotated[int | None, typer.Option(min=0, max=MAX_ID, help="Id of a user.")] = None,
     like: Likes = None,
     at: At = None,
-    k: Annotated[int, typer.Option("-k", min=1, max=200, help="How many movies.")] = 10,
-    explain: Annotated[bool, typer.Option("--explain", help="Say what moved each movie to its place.")] = False,
+    k: Annotated[int, typer.Option("-k", min=1, max=200, help="Number of movies.")] = 10,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show which features moved each movie to its place.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Recommend movies to one user, who may be new: user tower, index, features, ranker."""
+    """Recommend movies to one user, who may be new.
+
+    The answer comes from the models that serve: towers, index, features and ranker. It is written into the event log.
+    """
     if user is None and not like:
-        raise typer.BadParameter(FOR_WHOM)
+        raise typer.BadParameter(NO_USER_GIVEN)
     from recsys_assets.resources import lake_root
     from recsys_core.days import second_of
     from recsys_core.lake.store import Lake
@@ -71,7 +79,7 @@ def recommend(
     )
     places = describe(recommender.bundle, answer, recommender.reasons(answer))
     notes = [
-        *(f"{why}; it counts for nothing here" for why in recommender.unknown_movies(like or []).values()),
+        *(f"{why}; it is ignored" for why in recommender.unknown_movies(like or []).values()),
         *_reservations(answer, recommender.bundle),
         *unread,
         *_not_logged(answer, recommender.bundle.release),
@@ -86,10 +94,10 @@ def recommend(
 def user(
     user_id: Annotated[int, typer.Argument(min=0, max=MAX_ID, help="Id of a user.")],
     *,
-    n: Annotated[int, typer.Option("-n", min=1, help="How many ratings to show, the latest first.")] = 20,
+    n: Annotated[int, typer.Option("-n", min=1, help="Number of ratings to show.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show what a user has rated, latest first, as of the last refresh; --json shows all of it."""
+    """Show the ratings of a user, latest first, as of the last refresh; --json shows all of them."""
     from recsys_assets.resources import lake_root
     from recsys_core.lake.store import Lake
     from recsys_core.serving.explanations import rated_by
@@ -103,7 +111,7 @@ def user(
     if as_json:
         print_json(rows)
         return
-    out.print(f"{len(rows)} ratings, {sum(rated['rating']) / len(rows):.2f} stars in the mean")
+    out.print(f"{counted(len(rows), 'rating')}, {sum(rated['rating']) / len(rows):.2f} stars on average")
     table = Table(*fixed_columns("rated (UTC)", "stars"), "movie", *fixed_columns("id"), box=None)
     for row in rows[:n]:
         title = plain(_titled(row["title"], row["year"]))
@@ -119,8 +127,8 @@ def _show_notes(notes: list[str]) -> None:
 
 
 def _show_answer(answer: "list[Recommendation]", *, explain: bool) -> None:
-    # In a narrow terminal titles and reasons wrap, never a number; genres would leave them no room.
-    with_genres = out.width >= WIDE
+    # In a narrow terminal titles and reasons wrap, but numbers do not; genres would leave them no room.
+    with_genres = out.width >= MIN_WIDTH_FOR_GENRES
     figures = [Column(name, no_wrap=True) for name in ("id", "retrieved as")]
     chance = Column("liked later", justify="right", no_wrap=True)
     about = ["movie", *(["genres"] if with_genres else [])]
@@ -136,10 +144,11 @@ def _show_answer(answer: "list[Recommendation]", *, explain: bool) -> None:
 
 
 def _show_contributions(answer: "list[Recommendation]") -> None:
-    """Below the table, where a line is as wide as it needs to be: a name or number that breaks can't be read."""
+    """Printed below the table, where a line is as wide as it needs to be: a broken name or number is unreadable."""
     out.print(
-        "\nWhat moved each score the most, as SHAP values: by how much that feature, at its value, moved the score. "
-        "With the base they sum to the score (--json has all). docs/stages/ranking.md",
+        "\nThe three features that moved each score most, with their SHAP values: by how much a feature, at its value, "
+        "moved the score. The base and the SHAP values of all features (--json) sum to the score. "
+        "See docs/stages/ranking.md.",
         soft_wrap=True,
     )
     for one in answer:
@@ -151,7 +160,7 @@ def _show_contributions(answer: "list[Recommendation]") -> None:
         for name, moved in strongest:
             out.print(f"    {moved:+.2f} {name}: {one.features[name]:.3g}", soft_wrap=True)
         if one.moved_by:
-            out.print(f"    no. {one.ranker_rank} by score, moved by the rule of {one.moved_by}", soft_wrap=True)
+            out.print(f"    no. {one.ranker_rank} by score, moved by the list rule of {one.moved_by}", soft_wrap=True)
 
 
 def _titled(title: str | None, year: int | None) -> str:
@@ -159,32 +168,32 @@ def _titled(title: str | None, year: int | None) -> str:
 
 
 def _reservations(answer: "Answer", bundle: "Bundle") -> list[str]:
-    """What one should know before one takes the answer for the best that there is."""
+    """Notes on what limits the answer: too few candidates, an unknown user, or features that are too old."""
     found, n_candidates = [], bundle.ranker.n_candidates
     n_found = len(answer.item_ids)
     if n_found < answer.request.k:
         why = (
-            f"the ranker orders {n_candidates} candidates (ranking_examples.n_candidates)"
+            f"the ranker orders only {n_candidates} candidates (ranking_examples.n_candidates)"
             if n_found >= n_candidates
-            else "nothing else that this user has not rated was found"
+            else "retrieval found no other movie that this user has not rated"
         )
         found.append(f"{n_found} movies, not {answer.request.k}: {why}")
     if not answer.n_known:
-        found.append("nothing is known of this user by then: this is what everybody new gets")
+        found.append("nothing is known of this user at that time: these are the recommendations for a new user")
     stale = sorted(name for name, counts in answer.degraded.items() if "stale" in counts)
     if stale:
         found.append(
-            f"too old by then, so that defaults stand for them: {', '.join(stale)}. The models have learned until "
-            f"{moment(bundle.learned_until)}: ask nearer to that (--at), or append newer ratings to the log and "
-            "`recsys refresh`"
+            f"stale features replaced by defaults: {', '.join(stale)}. The models have learned until "
+            f"{moment(bundle.learned_until)}: ask for a time nearer to that (--at), or append newer ratings to the log "
+            "and run `recsys refresh`"
         )
     return found
 
 
 def _exposures_not_read(recommender: "Recommender", user_id: int, requested_at: int) -> list[str]:
-    """Let the recommender take in what the log holds of a user, today's rows included; why that failed, if it did.
+    """Tell the recommender what the log says of a user, including today; returns why that failed, if it did.
 
-    Whoever asks gets their answer all the same.
+    A failure does not prevent the answer.
     """
     from recsys_assets.assets.feedback import InteractionsRun
     from recsys_assets.resources import event_log, lake_root
@@ -198,14 +207,14 @@ def _exposures_not_read(recommender: "Recommender", user_id: int, requested_at: 
         with closing(event_log(lake_root())) as log:
             exposed = exposed_so_far(log, user_id, requested_at - FATIGUE_S, tolerance_s)
     except LogError as fault:
-        return [f"what this user was shown before counts for nothing here: {fault}"]
+        return [f"the log cannot be read, so what this user was shown before is ignored: {fault}"]
     for whose, what in observations(exposed):
         recommender.observe(whose, what)
     return []
 
 
 def _not_logged(answer: "Answer", release: str) -> list[str]:
-    """Log what is shown; why that failed, if it did: whoever asks gets their answer all the same."""
+    """Log what is shown; returns why that failed, if it did. A failure does not prevent the answer."""
     from recsys_assets.resources import event_log, lake_root
     from recsys_core.errors import LogError
     from recsys_core.serving.logging import impression_records, request_record
@@ -218,16 +227,16 @@ def _not_logged(answer: "Answer", release: str) -> list[str]:
                 impressions=impression_records(answer, release, served_at),
             )
     except LogError as fault:
-        return [f"this answer is not in the event log: {fault}"]
+        return [f"this answer was not written to the event log: {fault}"]
     return []
 
 
 def _chance(probability: float | None) -> str:
-    """In whole percent: more digits would promise more than the report on reliability keeps."""
+    """In whole percent: more digits would suggest more precision than the probabilities have."""
     return "-" if probability is None else f"{100 * probability:.0f} %"
 
 
 def _without_nan(answer: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN: an undefined feature is null."""
+    """An answer in which undefined features are null, since JSON has no NaN."""
     features = {name: None if math.isnan(value) else value for name, value in answer["features"].items()}
     return answer | {"features": features}

@@ -1,4 +1,4 @@
-"""Commands that run the stages on data from outside the lake."""
+"""Commands that run the stages on data from outside the lake, for comparisons."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -7,7 +7,7 @@ import typer
 
 from recsys_assets.cli.console import log_shown, out, plain, working
 
-if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, which `--help` need not pay
+if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, too long for `--help`
     from recsys_core.bench.ranking import BenchSettings, Protocol
 
 app = typer.Typer(no_args_is_help=True)
@@ -17,15 +17,15 @@ Train = Annotated[
     Path,
     typer.Option(
         help="Parquet of ratings to fit on: user_id, item_id (numbers or text), rating (0.5 to 5, a like from 4 on), "
-        "timestamp (UTC: seconds since 1970 or a finer unit, or a date with its time, also as text). Without times the "
-        "order of the rows is taken, unless it is that of the items or of the ratings."
+        "timestamp (UTC: seconds since 1970 or a finer unit, or a date with time, also as text). Without timestamps, "
+        "the order of the rows counts as the order in time, unless the rows are sorted by item or by rating."
     ),
 ]
 Movies = Annotated[
     Path,
     typer.Option(
-        help="Parquet of items: item_id and, where known, title, genres (a list of names, or a text with | between) "
-        "and year (1995, or a date; else it is read from a title like 'Heat (1995)')."
+        help="Parquet of items: item_id and, if known, title, genres (a list of names, or text separated by |) and "
+        "year (1995, or a date; otherwise it is read from a title like 'Heat (1995)')."
     ),
 ]
 
@@ -40,27 +40,29 @@ def rank(  # noqa: PLR0913  # a command has as many options as it needs
     *,
     train: Train,
     movies: Movies,
-    context: Annotated[Path, typer.Option(help="Parquet of all that is known of the users to list for; as --train.")],
+    context: Annotated[
+        Path, typer.Option(help="Parquet with the history of each user to rank for; columns as in --train.")
+    ],
     output: Annotated[Path, typer.Option("--out", help="Parquet to write: user_id, item_id, rank, score.")],
     stage: Annotated[
-        Literal["retrieval", "ranking"], typer.Option(help="Whose order: of the towers, or of the whole system.")
+        Literal["retrieval", "ranking"], typer.Option(help="The order of retrieval alone, or of the whole system.")
     ] = "ranking",
     protocol: Annotated[
         Literal["auto", "time", "user"],
         typer.Option(
-            help="What is asked: 'time', about what comes after the training data; 'user', about each user's own "
-            "latest likes. It decides what the ranker learns from. 'auto' looks at the times of the context."
+            help="What the lists are judged by: 'time': likes after the training data; 'user': each user's own latest "
+            "likes. It decides which rows the ranker learns from. 'auto' decides by the times of the context."
         ),
     ] = "auto",
     k: Annotated[int, typer.Option("-k", "--k", min=1, max=2000, help="Length of the lists.")] = 200,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed of towers and ranker; by default the settings'.")
+        int | None, typer.Option(min=0, help="Seed of towers and ranker; the default is that of the settings.")
     ] = None,
 ) -> None:
-    """Fit retrieval and ranking on a table of ratings, and list unseen items for the users of another.
+    """Fit retrieval and ranking on a table of ratings, and rank unseen items for the users of another table.
 
-    The users may be unknown to the first table; the settings are those of the assets. What the tables lack, and what of
-    them could not be used, is said on standard error.
+    The users may be missing from the first table. The settings are those of the assets. Warnings on standard error say
+    what the tables lack, and which rows could not be used.
     """
     from recsys_core.bench.ranking import ranked_lists
     from recsys_core.bench.tables import check_target, read_bench_data, write_lists
@@ -76,7 +78,7 @@ def rank(  # noqa: PLR0913  # a command has as many options as it needs
 
 
 def _settings(seed: int | None, protocol: "Protocol") -> "BenchSettings":
-    """The settings that hold for the assets, with another seed where one is asked for."""
+    """The settings of the assets, with another seed if one is given."""
     from recsys_assets.assets.data import SplitsRun
     from recsys_assets.assets.ranking import RankerRun, RankingExamplesRun
     from recsys_assets.assets.retrieval import FaissIndexRun, TwoTowerRun

@@ -1,4 +1,4 @@
-"""What the commands print with: results to standard output, everything else to standard error."""
+"""How the commands print: results to standard output, everything else to standard error."""
 
 import errno
 import json
@@ -20,25 +20,25 @@ from rich.text import Text
 from recsys_core.errors import MachineError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-"""What every command that prints a result takes."""
+"""The option of every command that prints a result."""
 
 
 def printable(text: str, allowed: str = "") -> str:
-    r"""The text as a terminal may show it: what is no letter, sign or space becomes an escape such as \\x1b.
+    r"""The text, safe for a terminal: unprintable characters are replaced by escapes such as \\x1b.
 
-    Titles, genres and the lines of a log come from strangers. An escape sequence in them could move the cursor, change
-    what stands above, or write to the clipboard; signs that turn the direction of writing make text look like other
-    text.
+    Titles, genres and lines of the log come from outside. An escape sequence in them could move the cursor, change
+    earlier lines, or write to the clipboard; characters that change the direction of writing can make text look like
+    other text.
 
     Args:
         text: from anywhere.
-        allowed: characters that stay all the same, such as a line feed.
+        allowed: characters to keep, such as a line feed.
     """
     return "".join(one if one.isprintable() or one in allowed or _is_space(one) else ascii(one)[1:-1] for one in text)
 
 
 def plain(text: str) -> str:
-    """Text from outside as a part of a line or cell: printable, and what looks like rich's markup is none."""
+    """Text from outside as part of a line or cell: printable, and without effect as rich markup."""
     return escape(printable(text))
 
 
@@ -47,18 +47,18 @@ def _is_space(one: str) -> bool:
 
 
 class SafeConsole(Console):
-    """A console that never passes on what text from outside holds besides text, whoever printed it."""
+    """A console that prints text from outside without control characters, also if rich prints it."""
 
     def __init__(self, *, stderr: bool = False) -> None:
-        # Emoji stay off: `:cat:` in a title is no cat.
+        # No emoji: `:cat:` in a title must stay as it is.
         super().__init__(stderr=stderr, highlight=False, emoji=False)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Where rich turns every string into what is shown: printed lines, cells of tables, headers."""
+        """Make text printable in the method by which rich renders every line, cell and header."""
         return super().render_str(printable(text, "\n\t"), **options)
 
     def status(self, status: Any, **options: Any) -> Status:
-        """As above; a spinner does not ask `render_str`."""
+        """Make the text of a spinner printable; a spinner does not call `render_str`."""
         return super().status(printable(status), **options)
 
 
@@ -66,21 +66,30 @@ out = SafeConsole()
 errors = SafeConsole(stderr=True)
 
 
+def counted(n: int, noun: str) -> str:
+    """A number with its noun, in the plural unless the number is 1.
+
+    >>> counted(1, "day"), counted(2, "day")
+    ('1 day', '2 days')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def fixed_columns(*names: str) -> list[Column]:
-    """Columns of a table that keep their width, whatever long text stands in another: wrapped, an id is none."""
+    """Columns that never wrap, however long the text beside them: a wrapped id cannot be copied."""
     return [Column(name, no_wrap=True) for name in names]
 
 
 def print_json(value: Mapping[str, Any] | list[Any]) -> None:
-    """One JSON document on standard output, for scripts."""
+    """Print one JSON document on standard output."""
     out.file.write(json.dumps(value, indent=1, sort_keys=True, default=str, allow_nan=False) + "\n")
 
 
 @contextmanager
 def working(message: str) -> Iterator[Callable[[str], None]]:
-    """Say that work is going on, and on what: with a spinner on a terminal, else with a line for each message.
+    """Say what is being done: with a spinner on a terminal, otherwise with a line for each message.
 
-    Without the line, a job that runs under a scheduler, or into a file, would say nothing for minutes.
+    Without these lines, a job under a scheduler, or with output to a file, would print nothing for minutes.
     """
     if errors.is_terminal:
         with errors.status(message) as status:
@@ -91,9 +100,9 @@ def working(message: str) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def _heard(name: str, show: Callable[[logging.LogRecord], None]) -> Iterator[None]:
+def _listening(name: str, show: Callable[[logging.LogRecord], None]) -> Iterator[None]:
     """Show every message of a logger while the block runs."""
-    logger, handler = logging.getLogger(name), _Shown(show)
+    logger, handler = logging.getLogger(name), _ShowHandler(show)
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
@@ -104,7 +113,7 @@ def _heard(name: str, show: Callable[[logging.LogRecord], None]) -> Iterator[Non
         logger.setLevel(level)
 
 
-class _Shown(logging.Handler):
+class _ShowHandler(logging.Handler):
     def __init__(self, show: Callable[[logging.LogRecord], None]) -> None:
         super().__init__()
         self.show = show
@@ -115,29 +124,29 @@ class _Shown(logging.Handler):
 
 @contextmanager
 def log_shown() -> Iterator[None]:
-    """Show on standard error what core logs while the block runs: a line for each message."""
+    """Show on standard error what core logs while the block runs, a line for each message."""
 
     def show(record: logging.LogRecord) -> None:
         mark = "[yellow]warning:[/] " if record.levelno >= logging.WARNING else ""
         errors.print(f"{mark}{plain(record.getMessage())}", soft_wrap=True)
 
-    with _heard("recsys_core", show):
+    with _listening("recsys_core", show):
         yield
 
 
 @contextmanager
 def output_checked() -> Iterator[None]:
-    """Say so where the results cannot be written, as on a full disk.
+    """Report if the results cannot be written, as on a full disk.
 
     Raises:
-        MachineError: standard output takes no more. A reader that has gone away, such as `head`, is no problem.
+        MachineError: standard output cannot be written. A reader that closed the pipe, such as `head`, is not an error.
     """
     try:
         try:
             yield
         finally:
             if sys.stdout is not None:
-                sys.stdout.flush()  # what a print could not write is still there, and fails once more
+                sys.stdout.flush()  # text that could not be written is still in the buffer, and fails again here
     except OSError as fault:
         if fault.errno == errno.EPIPE or not _is_pending():
             raise
@@ -145,7 +154,7 @@ def output_checked() -> Iterator[None]:
 
 
 def _is_pending() -> bool:
-    """Whether standard output holds what it cannot get rid of; that is then thrown away, or Python would try again."""
+    """Whether standard output cannot be flushed; its content is then discarded, or Python would try again at exit."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -156,7 +165,7 @@ def _is_pending() -> bool:
 
 @contextmanager
 def progress_shown() -> Iterator[None]:
-    """Show what the assets tell while the block runs: a line for each, and the current one with a spinner."""
+    """Show the progress of the assets while the block runs: a line for each, and a spinner for the current one."""
     with working("starting") as tell:
 
         def show(record: logging.LogRecord) -> None:
@@ -168,5 +177,5 @@ def progress_shown() -> Iterator[None]:
             else:
                 tell(message)
 
-        with _heard("recsys.progress", show):
+        with _listening("recsys.progress", show):
             yield

@@ -12,29 +12,30 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 from rich.table import Table
 
-from recsys_assets.cli.console import Json, errors, out, plain, print_json, working
+from recsys_assets.cli.console import Json, counted, errors, out, plain, print_json, working
 
-if TYPE_CHECKING:  # polars and Dagster take a second to import, which `--help` need not pay
+if TYPE_CHECKING:  # polars and Dagster take a second to import, too long for `--help`
     from recsys_core.feedback.importing import Imported
     from recsys_core.feedback.log import Appended, BadLine, EventLog
     from recsys_core.feedback.parsing import Limits
 
 app = typer.Typer(help="The event log: what was shown, and what users did.", no_args_is_help=True)
 
-SHOWN = 20
-"""Rows of a table on the terminal; --json has all."""
+MAX_ROWS = 20
+"""Of a table on the terminal; --json shows all of them."""
 
-FEW = 10
-"""Ids that a warning names."""
+MAX_IDS = 10
+"""In a warning."""
 
 
 @app.command()
 def append(
-    file: Annotated[str, typer.Argument(help="JSON lines; - reads standard input.")], *, as_json: Json = False
+    file: Annotated[str, typer.Argument(help="File of JSON lines; - for standard input.")], *, as_json: Json = False
 ) -> None:
-    """Add events, impressions and requests from JSON lines to the log; appending a file twice does no harm.
+    """Add events, impressions and requests to the log, from JSON lines; appending a file twice is harmless.
 
-    A line that cannot be understood is set aside, and the exit status is then 1. Mend the file and append it again.
+    A line that cannot be understood is put into quarantine, and the exit status is then 1. Correct the file and append
+    it again.
     """
     from recsys_core.feedback.importing import import_lines
     from recsys_core.feedback.quarantine import STANDARD_INPUT
@@ -49,17 +50,17 @@ def append(
         print_json(asdict(imported))
     else:
         _show_imported(imported)
-    _tell_of_unknown(imported.unknown_items)
+    _warn_of_unknown(imported.unknown_items)
     if imported.n_set_aside:
         raise typer.Exit(1)
 
 
 @app.command()
 def demo() -> None:
-    """Play the ratings that the settings hold back as a log: real ones, with made-up requests and clicks around them.
+    """Write the ratings that the settings hold back into the log, with simulated requests and clicks around them.
 
-    For trying out the feedback loop; see `recsys_assets/presets/demo.yaml`. Playing them twice
-    to the same release does no harm; another release answers under ids of its own.
+    This is for trying out the feedback loop; see `recsys_assets/presets/demo.yaml`. Running it twice with the same
+    models is harmless. Other models give other answers, whose requests have ids of their own.
     """
     from recsys_assets.asset_specs import ASSET_SPECS
     from recsys_assets.assets.data import BaseRatingsRun
@@ -70,17 +71,17 @@ def demo() -> None:
 
     lake, dataset = this_lake(), str(ASSET_SPECS["raw_data"].parameters()["dataset"])
     held = read_holdback(dataset, lake.raw_folder, BaseRatingsRun())
-    with _log() as log, working("playing the ratings that were held back"):
+    with _log() as log, working("writing the held-back ratings"):
         made = demo_log(load_bundle(lake.store), held)
         appended = log.append(requests=made.requests, impressions=made.impressions, events=made.events)
     _show_appended(appended)
-    out.print("\n`recsys log stats` shows the days, `recsys refresh --plan` what follows from them.")
+    out.print("\n`recsys log stats` shows the days, `recsys refresh --plan` what they make stale.")
 
 
 @app.command()
 def stats(*, as_json: Json = False) -> None:
-    """Show what arrived on which day, and up to which day the log is closed."""
-    import recsys_assets.assets.feedback  # noqa: F401  # declares the days, whose settings say when one is closed
+    """Show how much arrived on which day, and up to which day the log is closed."""
+    import recsys_assets.assets.feedback  # noqa: F401  # declares `interactions`, whose settings say when a day is closed
     from recsys_assets.refresh.planner import closed_until
     from recsys_core.feedback.inspection import stats as stats_of
 
@@ -91,21 +92,22 @@ def stats(*, as_json: Json = False) -> None:
         days = found.days.to_dicts()
         print_json({"place": place, "closed_until": closed, "days": days, "quarantined": found.n_quarantined})
         return
-    out.print(f"{plain(place)}: {found.days.height} days, closed up to {closed} (UTC)")
+    out.print(f"{plain(place)}: {counted(found.days.height, 'day')}, closed up to {closed} (UTC)")
     table = Table(*found.days.columns, box=None)
-    for row in found.days.tail(SHOWN).iter_rows():
+    for row in found.days.tail(MAX_ROWS).iter_rows():
         table.add_row(*map(str, row))
     out.print(table)
-    if found.days.height > SHOWN:
-        out.print(f"... and {found.days.height - SHOWN} earlier days: --json has all")
+    if found.days.height > MAX_ROWS:
+        out.print(f"... and {found.days.height - MAX_ROWS} earlier days: --json shows all")
     out.print(
-        f"{found.n_quarantined} lines are in quarantine" + (": `recsys log quarantine`" * (found.n_quarantined > 0))
+        f"{counted(found.n_quarantined, 'line')} in quarantine"
+        + (": `recsys log quarantine`" * (found.n_quarantined > 0))
     )
 
 
 @app.command()
 def gaps(*, as_json: Json = False) -> None:
-    """Show closed days whose log is not ingested as it is now, and days on which nothing arrived."""
+    """Show closed days that are not ingested or have changed since, and days on which nothing arrived."""
     from recsys_assets.cli.status import this_lake
     from recsys_assets.refresh.planner import log_gaps
 
@@ -114,21 +116,23 @@ def gaps(*, as_json: Json = False) -> None:
         print_json(found.to_dicts())
         return
     if found.is_empty():
-        out.print("no gaps: every closed day of the log is ingested as it is")
+        out.print("no gaps: every closed day of the log is ingested and unchanged")
         return
     table = Table(*found.columns, box=None)
     for row in found.iter_rows():
         table.add_row(*map(str, row))
     out.print(table)
-    out.print("\n`recsys refresh` ingests what waits or has changed; whether a silent day is right, only you can tell.")
+    out.print(
+        "\n`recsys refresh` ingests days that wait or have changed. Only you can tell whether a silent day is correct."
+    )
 
 
 @app.command()
 def verify(*, as_json: Json = False) -> None:
-    """Read the whole log and compare every row with its digest; exit with 1 where anything is damaged.
+    """Read the whole log and compare every row with its digest; the exit status is 1 if anything is damaged.
 
-    Rows that were acknowledged or ingested and are gone count as damage. Keys that were used for two different things
-    are told as well.
+    Rows that were acknowledged or ingested and are missing now count as damage. Keys that were used for two different
+    rows are listed as well.
     """
     from recsys_core.feedback.inspection import verify as verified
 
@@ -136,27 +140,27 @@ def verify(*, as_json: Json = False) -> None:
         found = verified(log)
         damage = found.damage or _shrunken(log)
     if as_json:
-        told = {"days": found.n_days, "orphaned_impressions": found.n_orphans}
-        print_json({"damage": damage, "conflicts": found.conflicts.to_dicts(), **told})
+        counts = {"days": found.n_days, "orphaned_impressions": found.n_orphans}
+        print_json({"damage": damage, "conflicts": found.conflicts.to_dicts(), **counts})
     else:
         for sentence in damage:
             out.print(plain(sentence), soft_wrap=True)
-        for table, key, day in found.conflicts.head(SHOWN).iter_rows():
-            out.print(f"{table} {plain(key)}: another row of this key, which arrived on {day}, does not count")
-        if found.conflicts.height > SHOWN:
-            out.print(f"... and {found.conflicts.height - SHOWN} more such rows: --json has all")
+        for table, key, day in found.conflicts.head(MAX_ROWS).iter_rows():
+            out.print(f"{table} {plain(key)}: another row with this key arrived on {day} and is ignored")
+        if found.conflicts.height > MAX_ROWS:
+            out.print(f"... and {found.conflicts.height - MAX_ROWS} more such rows: --json shows all")
         if not damage:
-            conflicts, orphans = found.conflicts.height, found.n_orphans
-            out.print(f"whole: {found.n_days} days, {conflicts} conflicts, {orphans} impressions without a request")
+            conflicts, orphans = counted(found.conflicts.height, "conflict"), counted(found.n_orphans, "impression")
+            out.print(f"undamaged: {counted(found.n_days, 'day')}, {conflicts}, {orphans} without a request")
     if damage:
         raise typer.Exit(1)
 
 
 @app.command()
 def accept_loss(*, as_json: Json = False) -> None:
-    """Go on without rows that were acknowledged, or ingested, and are gone: what the log holds now is all there is.
+    """Accept that acknowledged or ingested rows are lost, and continue with what the log holds now.
 
-    First look for a copy: `recsys log verify` names the files and days. A refresh then makes these days anew.
+    First look for a copy: `recsys log verify` names the files and days. The next refresh reads these days again.
     """
     from recsys_assets.cli.status import this_lake
     from recsys_assets.refresh.planner import days_that_shrank
@@ -177,12 +181,17 @@ def accept_loss(*, as_json: Json = False) -> None:
 
 @app.command()
 def set_aside(
-    request: Annotated[str | None, typer.Argument(help="Id of a request; without it, all set aside are shown.")] = None,
+    request: Annotated[
+        str | None, typer.Argument(help="Id of a request; without it, all that are set aside are listed.")
+    ] = None,
     *,
-    take_back: Annotated[bool, typer.Option("--take-back", help="Let it count again.")] = False,
+    take_back: Annotated[bool, typer.Option("--take-back", help="Include the request again.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Let a request and what it showed count no more: for parity, drift and what models learn; its rows stay."""
+    """Exclude a request, and what it showed, from the parity report, the drift report and training; its rows stay.
+
+    Without an id, the requests that are set aside are listed.
+    """
     from recsys_core.feedback.quarantine import exclude_request, excluded_requests
 
     with _log() as log:
@@ -192,7 +201,9 @@ def set_aside(
     if as_json:
         print_json(found)
         return
-    out.print(f"{len(found)} requests are set aside" + ("; `recsys refresh` goes on without them" if found else ""))
+    out.print(
+        f"{counted(len(found), 'request')} set aside" + ("; the next `recsys refresh` leaves them out" if found else "")
+    )
     for one in found:
         out.print(f"  {plain(one)}")
 
@@ -200,14 +211,14 @@ def set_aside(
 @app.command()
 def quarantine(
     *,
-    replay: Annotated[bool, typer.Option("--replay", help="Read the lines again, after a fix.")] = False,
-    clear: Annotated[bool, typer.Option("--clear", help="Dismiss the lines: nobody is told of them again.")] = False,
-    file: Annotated[str | None, typer.Option(help="Only lines of this file, named as it is shown.")] = None,
+    replay: Annotated[bool, typer.Option("--replay", help="Read the lines again, after a change of settings.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Dismiss the lines: they are not shown again.")] = False,
+    file: Annotated[str | None, typer.Option(help="Only lines of this file, with the name that is shown.")] = None,
     as_json: Json = False,
 ) -> None:
     """Show the lines that could not be understood, read them again, or dismiss them.
 
-    A line leaves by itself when its file is mended and appended again.
+    A line leaves the quarantine when its corrected file is appended again.
     """
     if replay and (clear or file is not None):
         raise typer.BadParameter("--replay reads every line again: it takes neither --clear nor --file")
@@ -228,9 +239,9 @@ def _replay(log: "EventLog", *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(done))
     else:
-        out.print(f"{done.n_replayed} lines went into the log, {done.n_left} stay in quarantine")
+        out.print(f"{counted(done.n_replayed, 'line')} went into the log, {done.n_left} stay in quarantine")
         _show_appended(done.appended)
-    _tell_of_unknown(done.unknown_items)
+    _warn_of_unknown(done.unknown_items)
 
 
 def _clear(log: "EventLog", file: str | None, *, as_json: bool) -> None:
@@ -240,28 +251,28 @@ def _clear(log: "EventLog", file: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json({"n_cleared": n_cleared})
     else:
-        out.print(f"{n_cleared} lines left the quarantine; one that is appended again, and still at fault, is back")
+        out.print(f"{counted(n_cleared, 'line')} left the quarantine; if appended again, wrong lines come back")
 
 
 def _show_quarantine(lines: "list[BadLine]", *, as_json: bool) -> None:
     from recsys_core.feedback.quarantine import reasons
 
     if as_json:
-        print_json([asdict(one) | {"line_id": one.line_id.hex(), "raw": _shown(one.raw)} for one in lines])
+        print_json([asdict(one) | {"line_id": one.line_id.hex(), "raw": _line_text(one.raw)} for one in lines])
         return
-    out.print(f"{len(lines)} lines are in quarantine")
+    out.print(f"{counted(len(lines), 'line')} in quarantine")
     for reason, n_lines in reasons(lines).items():
         out.print(f"  {n_lines} {plain(reason)}")
-    for one in lines[-SHOWN:]:
-        # No table: in 80 columns a long value would leave no room for the file, the line and the reason.
+    for one in lines[-MAX_ROWS:]:
+        # Not a table: in 80 columns a long value would leave no room for the file, the line and the reason.
         place = ", ".join(part for part in (one.source, f"line {one.line}", one.column) if part)
         out.print(plain(f"{place}: {one.reason}" + (f": {one.value}" if one.value else "")), soft_wrap=True)
-    if len(lines) > SHOWN:
-        out.print(f"... and {len(lines) - SHOWN} earlier lines: --json has all")
+    if len(lines) > MAX_ROWS:
+        out.print(f"... and {len(lines) - MAX_ROWS} earlier lines: --json shows all")
     if lines:
         out.print(
-            "\nMend the file and append it again: what it makes up for leaves. `--replay` reads the lines again after "
-            "a change of settings, `--clear` dismisses them.",
+            "\nCorrect the file and append it again: corrected lines leave the quarantine. `--replay` reads the lines "
+            "again after a change of settings, `--clear` dismisses them.",
             soft_wrap=True,
         )
 
@@ -295,7 +306,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def _limits() -> "Limits":
-    """As the settings of `interactions` say, which hold for imports as well; and as the movie table says."""
+    """The limits for imported lines, from the settings of `interactions` and from the movie table."""
     from recsys_assets.assets.feedback import InteractionsRun
     from recsys_core.feedback.parsing import Limits
 
@@ -305,7 +316,7 @@ def _limits() -> "Limits":
 
 
 def _known_movies() -> "frozenset[int] | None":
-    """The ids of the movie table; None where there is none yet, which is no reason to refuse an event."""
+    """The ids of the movie table; None if it is not built yet, so that every id is accepted."""
     from recsys_assets.resources import lake_root
     from recsys_core.errors import ArtifactError
     from recsys_core.lake.store import Lake
@@ -319,28 +330,28 @@ def _known_movies() -> "frozenset[int] | None":
 
 
 def _show_imported(imported: "Imported") -> None:
-    out.print(f"{imported.n_lines} lines")
+    out.print(counted(imported.n_lines, "line"))
     _show_appended(imported.appended)
     if imported.n_set_aside:
-        out.print(f"  {imported.n_set_aside} were set aside: `recsys log quarantine` says why")
+        out.print(f"  {counted(imported.n_set_aside, 'line')} in quarantine: `recsys log quarantine` says why")
     if imported.n_resolved:
-        out.print(f"  {imported.n_resolved} that were set aside before have left the quarantine")
+        out.print(f"  {counted(imported.n_resolved, 'line')} left the quarantine")
     if imported.tail_offset is not None:
         errors.print(
-            f"The last line, from byte {imported.tail_offset}, is not finished: append the file again when it is."
+            f"The last line, from byte {imported.tail_offset}, is incomplete: append the file again when it is whole."
         )
 
 
-def _tell_of_unknown(unknown: dict[int, int]) -> None:
-    """Say which movies the lines name that do not exist; they are stored, since a data set may gain movies."""
+def _warn_of_unknown(unknown: dict[int, int]) -> None:
+    """Warn of movies that do not exist; their lines are stored, since a data set may gain movies."""
     if not unknown:
         return
-    n_lines, named = sum(unknown.values()), ", ".join(map(str, list(unknown)[:FEW]))
-    more = f" and {len(unknown) - FEW} more" if len(unknown) > FEW else ""
+    n_lines, named = sum(unknown.values()), ", ".join(map(str, list(unknown)[:MAX_IDS]))
+    more = f" and {len(unknown) - MAX_IDS} more" if len(unknown) > MAX_IDS else ""
     errors.print(
-        f"[yellow]warning:[/] {n_lines} lines are of movies that the movie table does not hold: {named}{more}. They "
-        "are stored, and may be recommended without a title; where an id is wrong, send the right event under another "
-        "event_id",
+        f"[yellow]warning:[/] {n_lines} lines name movies that the movie table does not have: {named}{more}. They are "
+        "stored, and such movies may be recommended without a title. If an id is wrong, send the corrected event with "
+        "another event_id",
         soft_wrap=True,
     )
 
@@ -351,6 +362,6 @@ def _show_appended(appended: "Appended") -> None:
             out.print(f"  {name}: {', '.join(f'{n} {what}' for what, n in counts.items())}")
 
 
-def _shown(raw: bytes) -> str:
-    """A line as text; what is not UTF-8 is escaped, so that it can be told from what is."""
+def _line_text(raw: bytes) -> str:
+    """A line as text; bytes that are not UTF-8 are escaped."""
     return raw.decode(errors="backslashreplace")

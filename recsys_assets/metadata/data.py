@@ -1,4 +1,4 @@
-"""What is worth seeing of the data: counts, columns, and how ratings spread over stars and movies."""
+"""Metadata of the data stage: counts, columns, and how ratings are distributed over stars and movies."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,7 +37,7 @@ SPLITS_LINEAGE: Lineage = {name: (f"ratings.{name}",) for name in RATED} | {
 
 
 def raw_data_metadata(table: pl.DataFrame, path: Path) -> Metadata:
-    """Which bytes these are, where they lie, and how many."""
+    """The name, digest, path and size of the data set."""
     from recsys_core.data.movielens.sources import source_bytes
     from recsys_core.data.schemas import RAW_DATA
 
@@ -46,7 +46,7 @@ def raw_data_metadata(table: pl.DataFrame, path: Path) -> Metadata:
 
 
 def movies_metadata(read: "Read") -> Metadata:
-    """The movies, and what became of the lines they were read from."""
+    """The movies, and what became of the lines that they were read from."""
     from recsys_core.data.schemas import MOVIES, QUARANTINE
 
     return {
@@ -57,7 +57,7 @@ def movies_metadata(read: "Read") -> Metadata:
 
 
 def base_ratings_metadata(kept: pl.DataFrame, read: "Read") -> Metadata:
-    """The ratings that are not held back, and what became of the lines they were read from."""
+    """The ratings that are not held back, and what became of the lines that they were read from."""
     from recsys_core.data.ratings_table import about_ratings
     from recsys_core.data.schemas import QUARANTINE, RATINGS
 
@@ -70,7 +70,7 @@ def base_ratings_metadata(kept: pl.DataFrame, read: "Read") -> Metadata:
 
 
 def rejected_metadata(rejected: pl.DataFrame, notes: list[str]) -> Metadata:
-    """The first of the lines that were set aside, and what was odd but accepted."""
+    """The first lines that were set aside, and notes on odd lines that were accepted."""
     from recsys_core.markdown import markdown_table
 
     first = [[str(cell) for cell in row] for row in rejected.head(20).iter_rows()]
@@ -81,7 +81,7 @@ def rejected_metadata(rejected: pl.DataFrame, notes: list[str]) -> Metadata:
 
 
 def fates_of_lines(counts: Mapping[str, int]) -> dg.MarkdownMetadataValue:
-    """What became of each line."""
+    """A picture of how many lines were accepted, rejected and so on."""
     names, values = list(counts), list(counts.values())
     colours = [ALARM if name == "rejected" else ACCENT for name in names]
     return picture(
@@ -91,7 +91,7 @@ def fates_of_lines(counts: Mapping[str, int]) -> dg.MarkdownMetadataValue:
 
 
 def ratings_metadata(ratings: pl.DataFrame, every: pl.DataFrame) -> Metadata:
-    """Counts, and how stars and popularity are distributed; `every` holds the ratings that were replaced as well."""
+    """Counts, and the distributions of stars and popularity; `every` also holds the ratings that were replaced."""
     from recsys_core.data.ratings_table import about_ratings, ratings_by_rank, ratings_by_stars
     from recsys_core.data.schemas import EVERY_RATING, MERGED_RATINGS
 
@@ -114,7 +114,7 @@ def ratings_metadata(ratings: pl.DataFrame, every: pl.DataFrame) -> Metadata:
 
 
 def splits_metadata(splits: "Splits") -> Metadata:
-    """Each slice's dates and number of users."""
+    """The dates and the number of users of each slice."""
     from recsys_core.data.schemas import CUTOFFS, SLICE_USERS, TARGETS
     from recsys_core.markdown import markdown_table
 
@@ -122,9 +122,9 @@ def splits_metadata(splits: "Splits") -> Metadata:
     dated = splits.cutoffs.with_columns(
         pl.from_epoch(pl.col("fit_end", "until"), time_unit="s").dt.date().cast(pl.String)
     )
-    shown = dated.select("slice", "fit_end", "until", pl.col("is_exam").replace_strict({True: "yes", False: "no"}))
-    rows = [[*row, str(users.get(row[0], 0)), str(targets.get(row[0], 0))] for row in shown.iter_rows()]
-    header = ["slice", "models see up to", "answers known by", "examines", "users", "likes to find"]
+    slices = dated.select("slice", "fit_end", "until", pl.col("is_exam").replace_strict({True: "yes", False: "no"}))
+    rows = [[*row, str(users.get(row[0], 0)), str(targets.get(row[0], 0))] for row in slices.iter_rows()]
+    header = ["slice", "models see ratings until", "targets known by", "evaluates models", "queries", "targets"]
     return {
         **table_metadata(
             splits.targets,

@@ -1,4 +1,4 @@
-"""What is worth seeing of the evaluation: ours beside the baselines, for whom, and where likes were lost."""
+"""Metadata of the evaluation stage: our system beside the baselines, by group of users, and where likes were lost."""
 
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,7 @@ import polars as pl
 from recsys_assets.metadata.pictures import MARKS, SERIES, bars, intervals, picture
 from recsys_assets.metadata.tables import Lineage, Metadata, columns_on_demand, table_metadata
 
-if TYPE_CHECKING:  # these pull in torch, faiss and xgboost, which must not slow the loading of definitions
+if TYPE_CHECKING:  # torch, faiss and xgboost would slow the loading of definitions
     from matplotlib.axes import Axes
 
     from recsys_core.evaluation.baselines.tuning import BaselineLists
@@ -25,7 +25,7 @@ REPORT_LINEAGE: Lineage = {
 
 
 def baselines_metadata(made: "BaselineLists") -> Metadata:
-    """Every setting tried, best first, and the best figure of each baseline on the development windows."""
+    """Every setting that was tried, best first, and the best figures of each baseline on the development windows."""
     from recsys_core.evaluation.schemas import BASELINE_LISTS, TRIALS
     from recsys_core.markdown import markdown_table
 
@@ -58,7 +58,7 @@ def baselines_metadata(made: "BaselineLists") -> Metadata:
 
 
 def eval_metadata(report: "EvalReport") -> Metadata:
-    """The report's tables, as the terminal and the README show them, and the pictures that go with them."""
+    """The tables of the report, as the terminal and the README show them, with pictures."""
     from recsys_core.evaluation import rendering
     from recsys_core.evaluation.report import OURS
 
@@ -101,7 +101,7 @@ def _tables(report: "EvalReport") -> Metadata:
 
 
 def _numbers(report: "EvalReport") -> Metadata:
-    """What else plots over time beside the headline: where likes were lost, and what lies beyond accuracy."""
+    """Further numbers to plot over time: the share of likes lost at each stage, and the measures beyond accuracy."""
     from recsys_core.evaluation.report import OURS
 
     own = report.breadth.filter(model=OURS)

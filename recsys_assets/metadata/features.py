@@ -1,4 +1,4 @@
-"""What is worth seeing of the features: columns as the registry declares them, and how often each is missing."""
+"""Metadata of the features stage: columns as the registry declares them, and how often each is missing."""
 
 import polars as pl
 
@@ -16,32 +16,32 @@ ITEM_LINEAGE: Lineage = {
 
 USER_LINEAGE: Lineage = {"slice": ("splits.users.slice",), "user_id": ("splits.users.user_id",)}
 
-MOST_MISSING = 12
-"""Features in the picture, worst first: of the others there is little to see."""
+MAX_PICTURED = 12
+"""Features in the picture, most often missing first; the others are rarely missing."""
 
 
 def item_features_metadata(table: pl.DataFrame) -> Metadata:
-    """Columns, lineage, gaps."""
+    """Columns, lineage, and missing values."""
     from recsys_core.features.schemas import item_schema
 
-    shown = feature_table_metadata(table, item_schema(), ITEM_LINEAGE)
-    return {**shown, "n_slices": table["slice"].n_unique(), **missing_metadata(table)}
+    columns = feature_table_metadata(table, item_schema(), ITEM_LINEAGE)
+    return {**columns, "n_slices": table["slice"].n_unique(), **missing_metadata(table)}
 
 
 def user_features_metadata(table: pl.DataFrame) -> Metadata:
-    """Columns, lineage, gaps."""
+    """Columns, lineage, and missing values."""
     from recsys_core.features.schemas import user_schema
 
-    shown = feature_table_metadata(table, user_schema(), USER_LINEAGE)
-    return {**shown, "n_slices": table["slice"].n_unique(), **missing_metadata(table)}
+    columns = feature_table_metadata(table, user_schema(), USER_LINEAGE)
+    return {**columns, "n_slices": table["slice"].n_unique(), **missing_metadata(table)}
 
 
 def missing_metadata(table: pl.DataFrame) -> Metadata:
-    """How often a value is undefined: of all features, and of each."""
+    """How often a value is undefined: over all features, and for each."""
     from recsys_core.features.assembler import missing_shares
 
     shares = missing_shares(table)
-    worst = shares.head(MOST_MISSING)
+    worst = shares.head(MAX_PICTURED)
     values = worst["share"].to_list()
     drawn = bars(
         worst["feature"].to_list(), values, "share of rows without a value", texts=[f"{x:.3%}" for x in values]

@@ -1,4 +1,4 @@
-"""What is worth seeing of the event log: what arrived when, and what was left out."""
+"""Metadata of the feedback stage: which events arrived when, which were rejected, and what came of what was shown."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from recsys_core.feedback.interactions import DayRead
 
-MOST_PICTURED = 31
-"""Days of one run of which each has pictures."""
+MAX_PICTURED = 31
+"""Days in a run up to which each day has pictures."""
 
 CLICKED = ("user_id", "item_id", "timestamp", "request_id", "event_id")
 
@@ -43,12 +43,12 @@ IMPLICIT_LINEAGE: Lineage = {
 
 
 def interactions_metadata(read: "DayRead", n_days: int) -> Metadata:
-    """The day's events by hour and kind, and what became of each delivery.
+    """The events of a day by hour and kind, and what became of each delivery.
 
     Args:
         read: the day.
-        n_days: how many days the run reads. Drawing takes longer than reading: beyond MOST_PICTURED a day has its
-            numbers alone, and the head shows all days in one picture.
+        n_days: number of days in the run. Drawing takes longer than reading, so beyond MAX_PICTURED days there are only
+            numbers; the head of the log shows all days in one picture.
     """
     from recsys_core.feedback.interactions import N_HOURS, arrivals_by_hour
     from recsys_core.feedback.schemas import INTERACTIONS, REJECTED_EVENTS
@@ -59,7 +59,7 @@ def interactions_metadata(read: "DayRead", n_days: int) -> Metadata:
         stacked(axes, range(N_HOURS), _by_kind(hours), width=0.8)
         axes.set(xlabel="hour of arrival (UTC)", ylabel="events", xticks=range(0, N_HOURS, 4))
 
-    has_pictures = n_days <= MOST_PICTURED
+    has_pictures = n_days <= MAX_PICTURED
     return {
         **table_metadata(read.interactions, INTERACTIONS, rejected=(read.rejected, REJECTED_EVENTS)),
         **rejected_metadata(read.rejected, []),
@@ -69,7 +69,7 @@ def interactions_metadata(read: "DayRead", n_days: int) -> Metadata:
 
 
 def head_metadata(head: pl.DataFrame, clicks: pl.DataFrame, days: Mapping[str, pl.DataFrame]) -> Metadata:
-    """The logged ratings and clicks, and what arrived on each day."""
+    """The logged ratings and clicks, and the number of events by day of arrival."""
     from recsys_core.feedback.interactions import arrivals_by_day
     from recsys_core.feedback.schemas import CLICKS, LOGGED
 
@@ -77,10 +77,10 @@ def head_metadata(head: pl.DataFrame, clicks: pl.DataFrame, days: Mapping[str, p
 
     def draw(axes: "Axes") -> None:
         stacked(axes, range(len(days)), _by_kind(arrived), width=0.8)
-        shown = sorted(days)
-        step = -(-len(shown) // 6)
+        names = sorted(days)
+        step = -(-len(names) // 6)
         axes.set(ylabel="events", xlabel="day of arrival (UTC)")
-        axes.set_xticks(range(0, len(shown), step), shown[::step])
+        axes.set_xticks(range(0, len(names), step), names[::step])
 
     picturable = picture(draw) if days else dg.MetadataValue.md("no day has been ingested yet")
     return {
@@ -92,7 +92,7 @@ def head_metadata(head: pl.DataFrame, clicks: pl.DataFrame, days: Mapping[str, p
 
 
 def outcomes_metadata(table: pl.DataFrame) -> Metadata:
-    """What came of what was shown, by place in the list."""
+    """The share of shown movies that users liked, by position in the list."""
     from recsys_core.feedback.labels import like_share, likes_by_position
     from recsys_core.feedback.schemas import OUTCOMES
 
@@ -100,7 +100,7 @@ def outcomes_metadata(table: pl.DataFrame) -> Metadata:
     drawn = bars(
         [str(position) for position in places["position"]],
         places["share"].to_list(),
-        "share liked, by place in the list",
+        "share liked, by position in the list",
         texts=[f"of {n:,}" for n in places["n"]],
     )
     return {
@@ -112,7 +112,7 @@ def outcomes_metadata(table: pl.DataFrame) -> Metadata:
 
 
 def implicit_metadata(table: pl.DataFrame) -> Metadata:
-    """The clicks, and what they weigh together."""
+    """The clicks, and their total weight."""
     from recsys_core.feedback.schemas import IMPLICIT
 
     return {

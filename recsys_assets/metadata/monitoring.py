@@ -1,4 +1,4 @@
-"""What is worth seeing of monitoring: what stood in for features, what differs, and what has drifted."""
+"""Metadata of the monitoring stage: features replaced by defaults, answers that differ, and drift."""
 
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,7 @@ import polars as pl
 from recsys_assets.metadata.pictures import ACCENT, ALARM, MARKS, SERIES, bars, legend_above, picture
 from recsys_assets.metadata.tables import Lineage, Metadata, figures, table_metadata
 
-if TYPE_CHECKING:  # these pull in torch, faiss and xgboost, which must not slow the loading of definitions
+if TYPE_CHECKING:  # torch, faiss and xgboost would slow the loading of definitions
     from matplotlib.axes import Axes
 
     from recsys_core.monitoring.drift_window import WindowDrift
@@ -38,12 +38,12 @@ PARITY_LINEAGE: Lineage = {
     "about.n_late": ("interaction_log_head.received_at", "interaction_log_head.clicks.received_at"),
 }
 
-MOST_DEGRADED = 12
+MAX_PICTURED = 12
 """Features in the picture, worst first."""
 
 
 def served_metadata(served: "Served") -> Metadata:
-    """How much there is, and how often a default stood in for a feature."""
+    """The number of requests and slots, and how often a default replaced a feature."""
     from recsys_core.feedback.schemas import IMPRESSIONS, REQUESTS
 
     shares = served.degraded_shares()
@@ -52,13 +52,13 @@ def served_metadata(served: "Served") -> Metadata:
         "n_users": served.n_users,
         "missing_share": shares["missing_share"].mean(),
         "stale_share": shares["stale_share"].mean(),
-        "feature_states": picture(lambda axes: _draw_states(axes, shares.head(MOST_DEGRADED))),
+        "feature_states": picture(lambda axes: _draw_states(axes, shares.head(MAX_PICTURED))),
         "degraded": figures(shares),
     }
 
 
 def parity_metadata(report: "ParityReport") -> Metadata:
-    """What differs, or that nothing does."""
+    """The columns and lists that differ, if any."""
     from recsys_core.monitoring.schemas import PARITY_ABOUT, PARITY_COLUMNS, PARITY_LISTS
 
     differing = report.columns.filter(pl.col("n_mismatches") > 0)
@@ -72,10 +72,10 @@ def parity_metadata(report: "ParityReport") -> Metadata:
             about=(report.about, PARITY_ABOUT),
         ),
         "n_compared": int(report.columns["n_compared"].sum()),
-        "at_fault": figures(differing) if differing.height else dg.MetadataValue.md("nothing differs in any bit"),
-        "list_faults": figures(wrong)
-        if wrong.height
-        else dg.MetadataValue.md("every list is the one that belongs there"),
+        "at_fault": figures(differing)
+        if differing.height
+        else dg.MetadataValue.md("every value is equal, bit for bit"),
+        "list_faults": figures(wrong) if wrong.height else dg.MetadataValue.md("every list is equal"),
     }
 
 
@@ -88,7 +88,7 @@ def drift_metadata(report: "WindowDrift") -> Metadata:
     gaps = bars(
         columns["column"].to_list(),
         columns["ks"].fill_null(0).to_list(),
-        "largest gap of shares (orange: beyond chance)",
+        "Kolmogorov-Smirnov distance (orange: beyond chance)",
         colours,
     )
     return {
@@ -110,7 +110,7 @@ def drift_metadata(report: "WindowDrift") -> Metadata:
 
 
 def _draw_states(axes: "Axes", shares: pl.DataFrame) -> None:
-    """Most often degraded on top."""
+    """Most often replaced on top."""
     places, left = range(shares.height, 0, -1), [0.0] * shares.height
     for name, colour in (("missing", ACCENT), ("stale", ALARM)):
         values = shares[f"{name}_share"].to_list()
@@ -118,12 +118,12 @@ def _draw_states(axes: "Axes", shares: pl.DataFrame) -> None:
         left = [before + value for before, value in zip(left, values, strict=True)]
     axes.set_yticks(places, shares["feature"].to_list(), fontsize=7)
     axes.margins(y=0.01)
-    axes.set(xlabel="share of slots in which a default stood in", xlim=(0, max(0.01, *left) * 1.05))
+    axes.set(xlabel="share of slots in which a default replaced the value", xlim=(0, max(0.01, *left) * 1.05))
     legend_above(axes, n_columns=2)
 
 
 def _draw_over_time(axes: "Axes", periods: pl.DataFrame, names: list[str]) -> None:
-    """The columns that are farthest off now."""
+    """The columns that are farthest from the reference now."""
     for colour, mark, name in zip(SERIES, MARKS, names, strict=False):
         own = periods.filter(column=name)
         axes.plot(

@@ -1,12 +1,12 @@
 """Small pictures for the UI: one palette, one size, legible on a white and on a dark page.
 
-The UI shows a picture on whatever background its theme has, and cannot be asked which. So the background is left
-transparent and every colour is a mid-tone of about the same luminance: near 4 : 1 against white and against #0f172a,
-where 4.2 : 1 is the most that any one colour can have against both. The hues are those of Okabe and Ito (2008), which
-people with any colour vision tell apart, moved to that luminance.
+The UI shows a picture on the background of the user's theme and does not say which it is. So the background is
+transparent, and every colour is a mid-tone of about the same luminance, with a contrast near 4 : 1 against white and
+against #0f172a. No single colour can have more than 4.2 : 1 against both. The hues are those of Okabe and Ito (2008),
+which people with any colour vision can tell apart, moved to that luminance.
 
-PNG rather than SVG: Dagster passes both, but a page of text in a user's fonts is not the same picture everywhere. The
-colours are reduced to a table of 64, which makes a file less than half as large as matplotlib's own.
+Pictures are PNG, not SVG: Dagster accepts both, but text in a user's fonts does not look the same everywhere. The
+colours are reduced to a palette of 64, which makes a file less than half as large as matplotlib's own.
 """
 
 import base64
@@ -36,10 +36,10 @@ N_COLOURS = 64
 
 
 def picture(*draws: Draw, height: float = HEIGHT) -> dg.MarkdownMetadataValue:
-    """A small inline picture: one plot per function, which fills its axes, below each other.
+    """A small inline picture of one or more plots, one below the other.
 
     Args:
-        draws: each is given empty axes.
+        draws: a function for each plot, which fills empty axes.
         height: of each plot, in inches.
     """
     from matplotlib.figure import Figure  # not pyplot, whose global state would outlive the asset
@@ -60,7 +60,7 @@ def bars(
     colours: Sequence[str] | str = ACCENT,
     texts: Sequence[str] = (),
 ) -> Draw:
-    """Horizontal bars, the first on top; with texts beside them where some are too short to be seen."""
+    """Horizontal bars, the first on top; `texts` beside them help where bars are too short to be seen."""
 
     def draw(axes: "Axes") -> None:
         places = range(len(names), 0, -1)
@@ -76,7 +76,7 @@ def bars(
 
 
 def intervals(names: Sequence[str], means: Sequence[float], bounds: Sequence[tuple[float, float]], label: str) -> Draw:
-    """A dot with its interval per name, the first on top; a name whose mean is NaN keeps an empty row."""
+    """A dot with its interval for each name, the first on top; a name whose mean is NaN keeps an empty row."""
 
     def draw(axes: "Axes") -> None:
         places = list(range(len(names), 0, -1))
@@ -92,7 +92,7 @@ def intervals(names: Sequence[str], means: Sequence[float], bounds: Sequence[tup
 
 
 def stacked(axes: "Axes", places: Sequence[float], layers: Sequence[tuple[str, Sequence[float]]], width: float) -> None:
-    """Upright bars of several named layers on each other, with a legend above them."""
+    """Vertical bars of several named layers, with a legend above them."""
     below = [0.0] * len(places)
     for (name, heights), colour in zip(layers, SERIES, strict=False):
         axes.bar(places, heights, width=width, bottom=below, label=name, color=colour)
@@ -101,13 +101,13 @@ def stacked(axes: "Axes", places: Sequence[float], layers: Sequence[tuple[str, S
 
 
 def legend_above(axes: "Axes", n_columns: int) -> None:
-    """A legend outside of the plot, where it hides nothing."""
+    """A legend outside the plot, where it hides nothing."""
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=n_columns)
 
 
 @contextmanager
 def _style() -> Iterator[None]:
-    """Colours and sizes for all that is drawn within."""
+    """Use the project's colours and sizes within the block."""
     from cycler import cycler
     from matplotlib import rc_context
 
@@ -131,7 +131,7 @@ def _style() -> Iterator[None]:
 
 
 def _reduced(png: io.BytesIO) -> bytes:
-    """The same picture with a table of few colours, each with its opacity."""
+    """The same picture with a palette of few colours, each with its opacity."""
     from PIL import Image
 
     png.seek(0)

@@ -1,4 +1,4 @@
-"""What is worth seeing of ranking: how the trees learn, what moves scores, and whether probabilities hold."""
+"""Metadata of the ranking stage: how the trees learn, which features matter, and whether probabilities come true."""
 
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,7 @@ from recsys_assets.metadata.features import missing_metadata
 from recsys_assets.metadata.pictures import ACCENT, ALARM, INK, MARKS, bars, legend_above, picture
 from recsys_assets.metadata.tables import Lineage, Metadata, feature_table_metadata, figures, table_metadata
 
-if TYPE_CHECKING:  # these pull in torch and xgboost, which must not slow the loading of definitions
+if TYPE_CHECKING:  # torch and xgboost would slow the loading of definitions
     from matplotlib.axes import Axes
 
     from recsys_core.ranking.rankers import Rankers
@@ -35,7 +35,7 @@ REPORT_LINEAGE: Lineage = {
 
 
 def examples_metadata(examples: "RankingExamples") -> Metadata:
-    """The labelled candidates, and how rare a like among them is."""
+    """The labelled candidates, and the share of likes among them."""
     from recsys_core.data.schemas import CUTOFFS
     from recsys_core.features.schemas import example_schema
     from recsys_core.ranking.schemas import N_TARGETS, is_shown
@@ -52,7 +52,7 @@ def examples_metadata(examples: "RankingExamples") -> Metadata:
 
 
 def ranker_metadata(fitted: "Rankers", examples: "RankingExamples") -> Metadata:
-    """NDCG by number of trees, of the ranker before the last development window: there, and where it learned."""
+    """NDCG by number of trees of the last development window's ranker: on that window, and on its training rows."""
     from recsys_core.ranking.diagnostics import learning_curve
 
     curve = learning_curve(fitted.window_rankers[examples.development[-1]], examples)
@@ -83,7 +83,7 @@ def ranker_metadata(fitted: "Rankers", examples: "RankingExamples") -> Metadata:
 
 
 def ranking_metadata(report: "RankingReport") -> Metadata:
-    """What moves scores, and whether probabilities hold: a picture and a table of each."""
+    """Which features move scores, and whether probabilities come true: a picture and a table of each."""
     from recsys_core.ranking.schemas import FORECASTS, IMPORTANCE, PER_USER, RELIABILITY
 
     strongest = report.importance
@@ -108,7 +108,7 @@ def ranking_metadata(report: "RankingReport") -> Metadata:
 def _draw_reliability(axes: "Axes", table: pl.DataFrame) -> None:
     stated, true = table["predicted"].to_numpy(), table["observed"].to_numpy()
     reach = [true - table["low"].to_numpy(), table["high"].to_numpy() - true]
-    axes.axline((0, 0), slope=1, color=INK, linewidth=1, linestyle="--", label="what is stated comes true")
+    axes.axline((0, 0), slope=1, color=INK, linewidth=1, linestyle="--", label="perfect calibration")
     axes.errorbar(
         stated, true, yerr=reach, marker="o", markersize=4, capsize=2, label="bins of equal count, 95 % intervals"
     )

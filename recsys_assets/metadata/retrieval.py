@@ -1,4 +1,4 @@
-"""What is worth seeing of retrieval: how towers learn, how much is found, and what other indexes would cost."""
+"""Metadata of the retrieval stage: how the towers learn, how many likes are found, and the speed of other indexes."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ import polars as pl
 from recsys_assets.metadata.pictures import ACCENT, ALARM, INK, MARKS, SERIES, legend_above, picture
 from recsys_assets.metadata.tables import Lineage, Metadata, figures, table_metadata
 
-if TYPE_CHECKING:  # these pull in torch and faiss, which must not slow the loading of definitions
+if TYPE_CHECKING:  # torch and faiss would slow the loading of definitions
     from matplotlib.axes import Axes
 
     from recsys_core.data.splits import Splits
@@ -30,9 +30,9 @@ REPORT_LINEAGE: Lineage = {
 def validation_curve(
     ratings: pl.DataFrame, splits: "Splits", config: "TwoTowerConfig", tell: Callable[[str], None]
 ) -> "ValidationCurve":
-    """What looks at a training without changing it, and tells the name of each slice before its training.
+    """A callback that measures recall during training without changing it, and logs the name of each slice.
 
-    Made here and not in the asset, because how a training is looked at is no reason to train again.
+    It is created here and not in the asset, so that a change to what is measured does not retrain the towers.
     """
     from recsys_core.retrieval.report import ValidationCurve
 
@@ -40,7 +40,7 @@ def validation_curve(
 
 
 def training_metadata(models: Mapping[str, "RetrievalModel"], curve: "ValidationCurve") -> Metadata:
-    """Loss of every tower by epoch, and what the tower of the last development slice found meanwhile."""
+    """The loss of every tower by epoch, and the recall of the last development slice by epoch."""
     points = curve.points()
     first, *others = models.items()
 
@@ -70,7 +70,7 @@ def training_metadata(models: Mapping[str, "RetrievalModel"], curve: "Validation
 
 
 def embeddings_metadata(embeddings: "ItemEmbeddings") -> Metadata:
-    """How long the vectors are: an item whose vector grows is recommended to everybody."""
+    """The lengths of the vectors: an item whose vector grows is recommended to everybody."""
     from recsys_core.retrieval.vectors import lengths_of
 
     lengths = lengths_of(embeddings)
@@ -83,7 +83,7 @@ def embeddings_metadata(embeddings: "ItemEmbeddings") -> Metadata:
 
 
 def index_metadata(index: "ItemIndex") -> Metadata:
-    """What kind of index it is and how much it holds."""
+    """The kind and size of the index."""
     return {
         "n_items": index.n_items,
         "n_dimensions": int(index.faiss_index.d),
@@ -92,7 +92,7 @@ def index_metadata(index: "ItemIndex") -> Metadata:
 
 
 def retrieval_metadata(report: "RetrievalReport", ratings: pl.DataFrame, model: "RetrievalModel") -> Metadata:
-    """Recall against the number of candidates, and recall against time of other indexes over the same vectors."""
+    """Recall by number of candidates, and the recall and speed of other indexes over the same vectors."""
     from recsys_core.retrieval.index import index_tradeoff
     from recsys_core.retrieval.report import latest_users
     from recsys_core.retrieval.schemas import INDEX_RECALL, RECALL
@@ -112,13 +112,13 @@ def retrieval_metadata(report: "RetrievalReport", ratings: pl.DataFrame, model: 
         "recall_by_k": picture(draw_recall),
         "exact_search_p50_ms": exact["p50_ms"],
         "exact_search_p95_ms": exact["p95_ms"],
-        "index_frontier": picture(lambda axes: _draw_frontier(axes, tried)),
+        "index_frontier": picture(lambda axes: _draw_tradeoff(axes, tried)),
         "index_settings": figures(tried),
     }
 
 
-def _draw_frontier(axes: "Axes", tried: pl.DataFrame) -> None:
-    """Up and to the left is better."""
+def _draw_tradeoff(axes: "Axes", tried: pl.DataFrame) -> None:
+    """Points further up and to the left are better."""
     efforts = {"exact": "exact", "inverted file": "inverted file, by n_probe", "graph": "graph, by ef"}
     for colour, mark, ((kind,), own) in zip(SERIES, MARKS, tried.group_by("kind", maintain_order=True), strict=False):
         axes.plot(

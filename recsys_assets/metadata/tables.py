@@ -1,9 +1,9 @@
-"""Tables in Dagster's words: row counts, columns with what they mean and must hold, and where each comes from.
+"""Tables as Dagster's types: row counts, columns with descriptions and constraints, and the lineage of each column.
 
-Columns and constraints are read off the schemas of core, so that the UI cannot promise anything else than what is
-checked. An artifact of several tables shows the columns of its main table by their names and those of the others as
-`table.column`, because Dagster knows one schema per asset. Where a column comes from is in its description as well: the
-open-source UI keeps column lineage but draws it only as JSON.
+Columns and constraints come from the schemas of core, so the UI cannot promise anything that is not checked. Dagster
+has one schema per asset. So an artifact of several tables shows the columns of its main table by name, and the columns
+of the other tables as `table.column`. The sources of a column are also in its description, because the open-source UI
+shows column lineage only as JSON.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import polars as pl
 
-if TYPE_CHECKING:  # pandera takes half a second to import, which must not slow the loading of definitions
+if TYPE_CHECKING:  # pandera takes half a second to import, which would slow the loading of definitions
     import pandera.polars as pa
 
     from recsys_core.features.feature import Feature
@@ -23,13 +23,13 @@ Lineage = Mapping[str, tuple[str, ...]]
 """Column -> the columns that it is made from, as `asset.column`."""
 
 SCHEMA, LINEAGE, ROW_COUNT = "dagster/column_schema", "dagster/column_lineage", "dagster/row_count"
-"""The names under which the UI knows them."""
+"""Labels to which the UI gives a meaning of its own."""
 
 COLUMNS = "columns"
-"""Columns that are opened by a click."""
+"""Label of columns that the UI opens on a click."""
 
-MOST_LISTED = 6
-"""Values of a column that are spelled out; of more, the first and the last are."""
+MAX_LISTED = 6
+"""Allowed values that are all listed; of a longer list, only the first and the last are."""
 
 
 def table_metadata(
@@ -38,13 +38,13 @@ def table_metadata(
     lineage: Lineage | None = None,
     **others: tuple[pl.DataFrame, "pa.DataFrameSchema"],
 ) -> Metadata:
-    """Row counts, columns and lineage of an artifact's tables.
+    """Row counts, columns and lineage of the tables of an artifact.
 
     Args:
         table: the main table.
-        schema: what holds of it.
-        lineage: of any column, named as the UI shows it.
-        others: the artifact's further tables with their schemas, by the names of their files.
+        schema: its schema.
+        lineage: of any columns, under the names that the UI shows.
+        others: further tables of the artifact with their schemas, by the names of their files.
     """
     columns = [*columns_of(schema)]
     constraints = _unique_together(schema)
@@ -69,28 +69,28 @@ def feature_table_metadata(
     lineage: Lineage,
     **others: tuple[pl.DataFrame, "pa.DataFrameSchema"],
 ) -> Metadata:
-    """The same of a table of features, with all that the registry declares of them; `lineage` is that of the keys."""
+    """Like `table_metadata`, with the registry's declarations of features; `lineage` is of the other columns."""
     from recsys_core.features.registry import FEATURES
 
     declared = {one.name: one for one in FEATURES if one.name in schema.columns}
     sources = {name: tuple(one.sources) for name, one in declared.items()}
-    shown = table_metadata(table, schema, {**lineage, **sources}, **others)
+    metadata = table_metadata(table, schema, {**lineage, **sources}, **others)
     columns = [
         _with_sources(_declared_column(declared[column.name]), sources[column.name])
         if column.name in declared
         else column
-        for column in shown[SCHEMA].columns
+        for column in metadata[SCHEMA].columns
     ]
-    return shown | {SCHEMA: dg.TableSchema(columns=columns, constraints=shown[SCHEMA].constraints)}
+    return metadata | {SCHEMA: dg.TableSchema(columns=columns, constraints=metadata[SCHEMA].constraints)}
 
 
-def columns_on_demand(shown: Metadata) -> Metadata:
-    """The same where figures matter more than columns: the UI lists columns above all else, but not under this name."""
-    return {name: value for name, value in shown.items() if name != SCHEMA} | {COLUMNS: shown[SCHEMA]}
+def columns_on_demand(metadata: Metadata) -> Metadata:
+    """The same metadata with another label for the columns, so that the UI does not show them above the figures."""
+    return {name: value for name, value in metadata.items() if name != SCHEMA} | {COLUMNS: metadata[SCHEMA]}
 
 
 def columns_of(schema: "pa.DataFrameSchema", prefix: str = "") -> Iterator[dg.TableColumn]:
-    """Each column of a schema."""
+    """Yield the columns of a schema."""
     for name, column in schema.columns.items():
         constraints = dg.TableColumnConstraints(
             nullable=column.nullable,
@@ -101,7 +101,7 @@ def columns_of(schema: "pa.DataFrameSchema", prefix: str = "") -> Iterator[dg.Ta
 
 
 def figures(table: pl.DataFrame) -> dg.MarkdownMetadataValue:
-    """A table of figures as it is, floats with four digits."""
+    """A table of figures, floats with four decimals."""
     from recsys_core.markdown import markdown_table
 
     rows = [[f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row] for row in table.iter_rows()]
@@ -129,7 +129,7 @@ def _with_sources(column: dg.TableColumn, sources: tuple[str, ...]) -> dg.TableC
 
 
 def _in_words(check: "pa.Check") -> str:
-    """What a check demands, short enough for a label."""
+    """The condition of a check, short enough for a label."""
     given: dict[str, Any] = check.statistics or {}
     match check.name:
         case "greater_than_or_equal_to":
@@ -139,7 +139,7 @@ def _in_words(check: "pa.Check") -> str:
             return f"{below} {given['min_value']:,} and <= {given['max_value']:,}"
         case "isin":
             values = [str(value) for value in given["allowed_values"]]
-            return "one of " + (", ".join(values) if len(values) <= MOST_LISTED else f"{values[0]} ... {values[-1]}")
+            return "one of " + (", ".join(values) if len(values) <= MAX_LISTED else f"{values[0]} ... {values[-1]}")
         case "str_length":
             return f"{given['min_value']} to {given['max_value']} characters"
     return str(check.error or check.name)

@@ -29,7 +29,7 @@ class Finding:
     check: str
     verdict: str  # of WORST_FIRST
     is_blocking: bool
-    says: str  # the sentence that must be true
+    says: str  # the description of the check
     ran_at: str | None  # YYYY-MM-DD HH:MM, UTC; None: it never ran
     found: dict[str, Any]  # metadata by name, as JSON can hold it
 
@@ -111,8 +111,8 @@ def require_passed(repository: dg.RepositoryDefinition, instance: dg.DagsterInst
     if keys:
         found = "; ".join(f"{key.asset_key.to_user_string()}: {key.name}{_found(instance, key)}" for key in keys)
         raise BlockingCheckError(
-            f"a check did not pass, so nothing was built upon its asset ({found}): fix what it names, then `recsys "
-            "refresh`; `recsys checks` shows all that it found",
+            f"a check did not pass, so nothing was built on its asset ({found}): fix what it names, then run `recsys "
+            "refresh`; `recsys checks` shows everything that it found",
             {key.asset_key.to_user_string() for key in keys},
         )
 

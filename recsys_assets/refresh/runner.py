@@ -82,7 +82,7 @@ def refresh(
         KeyboardInterrupt: the user stopped the refresh; what was published by then is safe.
         dg.DagsterError: Dagster itself failed.
     """
-    with pools.hold(Path(lake.root), pools.REFRESH, _say_that_it_waits), dead_runs.run_owner(instance) as owner:
+    with pools.hold(Path(lake.root), pools.REFRESH, _report_waiting), dead_runs.run_owner(instance) as owner:
         lake.store.sweep()
         dead_runs.mark_failed(instance)
         marked = {SCOPE_TAG: "stale", **tags, **owner}
@@ -229,5 +229,5 @@ def _refuse_repeats(wave: list[str], plan: Plan, attempts: Collection[Attempt]) 
         raise dg.DagsterInvariantViolationError(f"rebuilt and still out of date: {why}")
 
 
-def _say_that_it_waits() -> None:
+def _report_waiting() -> None:
     progress.warning("waiting: another refresh of this lake is at work")

@@ -1,11 +1,13 @@
 """The version of a function, as a hash over all that counts."""
 
+import gc
 import hashlib
 import importlib.metadata
 import inspect
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -67,7 +69,7 @@ def _reached(function: Callable[..., object], packages: Sequence[str]) -> list[R
     function = inspect.unwrap(function)
     name, module = getattr(function, "__qualname__", repr(function)).partition(".")[0], function.__module__
     path = _file_of(function)
-    with _one_at_a_time:
+    with _one_at_a_time, _garbage_collection_paused():
         program = _program(tuple(packages), module.partition(".")[0], path.parent)
         if name not in program.add(module, path).binding:
             raise ValueError(
@@ -80,6 +82,21 @@ _one_at_a_time = threading.Lock()
 """A program is filled while it is asked, and threads that load a ranker ask for the versions of its features."""
 
 _programs: dict[tuple[tuple[str, ...], str, Path], Program] = {}
+
+
+@contextmanager
+def _garbage_collection_paused() -> Iterator[None]:
+    """Pause Python's cyclic garbage collector, which would scan millions of syntax nodes again and again for nothing.
+
+    Reference counts free the trees. Without the pause, loading the definitions takes 15 % longer.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _program(packages: tuple[str, ...], top: str, folder: Path) -> Program:

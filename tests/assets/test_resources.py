@@ -41,7 +41,7 @@ def test_a_path_that_dagster_would_misread_is_refused_unless_dagster_lives_elsew
     assert dagster_home() == tmp_path / "home"
 
 
-@pytest.mark.parametrize(("name", "why"), [(b"caf\xe9", "is not UTF-8"), (b"a\nb", "has a line end or the like")])
+@pytest.mark.parametrize(("name", "why"), [(b"caf\xe9", "is not UTF-8"), (b"a\nb", "has a control character")])
 def test_a_path_that_is_no_text_is_refused(setenv: pytest.MonkeyPatch, tmp_path: Path, name: bytes, why: str) -> None:
     setenv.setenv("RECSYS_LAKE", os.fsdecode(bytes(tmp_path) + b"/" + name))
     with pytest.raises(SettingsError, match=why):

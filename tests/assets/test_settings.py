@@ -17,8 +17,8 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("rnaker: {n_rounds: 3}", "no asset with settings is called rnaker; there are base_ratings, "),
-        ("ranker: {n_round: 3}", "ranker has no setting n_round: it knows "),
+        ("rnaker: {n_rounds: 3}", "no asset with settings is called rnaker: choose one of base_ratings, "),
+        ("ranker: {n_round: 3}", "ranker has no setting n_round: its settings are "),
         ("ranker: {n_rounds: 0}", "ranker: n_rounds: input should be greater than or equal to 1, found 0"),
         ("ranker: {n_rounds: many}", "found 'many'"),
         ("ranker: 3", "settings.yaml, ranker: expected a section of fields under each asset's name"),
@@ -29,7 +29,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Project:
         ("ranker: {", "cannot be read"),
         ("ranker: {n_rounds: 3}\nranker: {n_rounds: 4}", "ranker occurs twice"),
         ("ranker: {n_rounds: 3, n_rounds: 4}", "n_rounds occurs twice"),
-        ("ranker: {n_rounds: " + "[" * 5000 + "]" * 5000 + "}", "is nested too deep"),
+        ("ranker: {n_rounds: " + "[" * 5000 + "]" * 5000 + "}", "is nested too deeply"),
         ("ranker: {n_rounds: " + "9" * 5000 + "}", "cannot be read: Exceeds the limit"),
         ("ranker: {n_rounds: 2020-99-99}", "cannot be read: month must be in 1..12"),
         ("ranker: {n_rounds: &a [" + "1, " * 10_000 + "]}", "found [1, 1, 1, 1, 1, 1, ...]"),

@@ -10,15 +10,13 @@ import pytest
 from benchmarks import ablations, event_log, seeds
 from benchmarks.development import development_questions, difference, until_development_ends
 from benchmarks.drift.__main__ import share
-from benchmarks.drift.requests import N_PLACES, Requests, latest_questions
-from benchmarks.drift.shifts import CAUSES, NOTHING
+from benchmarks.drift.scenarios import CAUSES, N_PLACES, NOTHING, Requests, latest_questions
 from benchmarks.generated import found, markers, settle, written
 from benchmarks.growth import Growth, exponent, in_own_process, interactions
 from benchmarks.load_definitions import load_costs
+from benchmarks.measuring import cost_of, spread_of
 from benchmarks.parity import STAGES, blocks, scoring, timed_stages
-from benchmarks.processes import cost_of
 from benchmarks.seeds import table
-from benchmarks.spread import spread_of
 from recsys_core.data.splits import make_splits
 from recsys_core.evaluation.protocols import REFITTED
 from recsys_core.features.registry import FEATURE_NAMES

@@ -235,7 +235,7 @@ def test_lists_of_ours_are_checked(tmp_path: Path, rows: list[tuple[int, int, in
 def test_a_table_that_is_none_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "fit.parquet"
     for frame, fault in (
-        (pl.DataFrame({"user_id": [1]}), "no table of"),
+        (pl.DataFrame({"user_id": [1]}), "not a table of"),
         (pl.DataFrame({"user_id": [1], "item_id": [1], "rating": [None], "timestamp": [1]}), "empty cells"),
         (by_hand([(1, 1, 5.0, 1), (1, 1, 4.0, 2)]), "twice"),
         (by_hand([]), "no rows"),

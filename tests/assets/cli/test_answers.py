@@ -106,7 +106,7 @@ def test_what_a_user_rated_is_shown_latest_first(built: Built) -> None:
     assert {(one["item_id"], one["rating"]) for one in rows} == set(own.select("item_id", "rating").iter_rows())
     assert rows[0]["rated_at"] == datetime.fromtimestamp(rows[0]["timestamp"], UTC).isoformat()
     shown = built.project.recsys("user", "1", "-n", "2").out.splitlines()
-    assert shown[0] == f"{own.height} ratings, {own['rating'].mean():.2f} stars in the mean"
+    assert shown[0] == f"{own.height} ratings, {own['rating'].mean():.2f} stars on average"
     assert [rows[at]["title"] in shown[2 + at] for at in (0, 1)] == [True, True]
     assert shown[-1] == f"... and {own.height - 2} earlier ratings: -n shows more, --json all"
     assert "no user 999999 has rated anything: ids run from 1 to 671" in built.project.recsys("user", "999999").sentence
@@ -115,7 +115,7 @@ def test_what_a_user_rated_is_shown_latest_first(built: Built) -> None:
 @pytest.mark.slow
 def test_an_explanation_names_the_list_rule_that_moved_a_movie(project: Project, built: Built) -> None:
     """Only where a rule is on, and only for what it moved."""
-    moved = re.compile(r"no\. \d+ by score, moved by the rule of diversity")
+    moved = re.compile(r"no\. \d+ by score, moved by the list rule of diversity")
     assert not moved.search(built.project.recsys("recommend", "--user", "1", "--explain").out)
     from recsys_core.ranking.ranker import Ranker
 
@@ -167,7 +167,7 @@ def test_a_user_may_name_likes_beyond_their_ratings(built: Built) -> None:
 
 @pytest.mark.slow
 def test_an_unknown_user_is_answered_and_told_that_nothing_is_known(built: Built) -> None:
-    note = "nothing is known of this user by then: this is what everybody new gets"
+    note = "nothing is known of this user at that time: these are the recommendations for a new user"
     answer = built.project.recsys("recommend", "--user", "999999")
     assert answer.code == 0
     assert note in " ".join(answer.err.split())
@@ -185,7 +185,7 @@ def test_who_asks_before_their_first_rating_gets_what_everybody_new_gets(built: 
 @pytest.mark.slow
 def test_numbers_that_are_too_old_at_the_request_are_named(built: Built) -> None:
     err = built.project.recsys("recommend", "--user", "1", "--at", "2040-01-01").err
-    assert "too old by then, so that defaults stand for them: item_age_years, item_days_known" in err
+    assert "stale features replaced by defaults: item_age_years, item_days_known" in err
     learned_until = built.project.recsys("status", "--json").json()["learned_until"]
     assert f"learned until {learned_until}: ask nearer to that (--at), or append newer ratings" in err
 
@@ -216,7 +216,7 @@ def test_where_the_log_cannot_be_read_nothing_counts_as_shown_and_a_note_says_so
     answer = project.recsys("recommend", "--user", "5")
     assert answer.code == 0
     assert set(times_shown(project.recsys("recommend", "--user", "5", "--json")).values()) == {0.0}
-    assert "what this user was shown before counts for nothing here" in " ".join(answer.err.split())
+    assert "what this user was shown before is ignored" in " ".join(answer.err.split())
 
 
 @pytest.mark.slow
@@ -277,5 +277,7 @@ def test_fewer_movies_than_were_asked_for_come_with_the_reason(built: Built) -> 
     few = built.project.recsys("recommend", "--user", "1", "-k", "200", "--json")
     n = len(few.json())
     assert n < 200
-    assert f"note: {n} movies, not 200: the ranker orders {n} candidates (ranking_examples.n_candidates)" in few.err
+    assert (
+        f"note: {n} movies, not 200: the ranker orders only {n} candidates (ranking_examples.n_candidates)" in few.err
+    )
     assert "movies, not" not in built.project.recsys("recommend", "--user", "1", "-k", "5").err

@@ -42,13 +42,13 @@ def test_a_title_that_is_not_there_gives_nothing(built: Built) -> None:
     assert built.project.recsys("data", "movies", "no such film", "--json").json() == []
     answer = built.project.recsys("data", "movies", "(.*[/b]")
     assert answer.code == 0, "a part of a title, not a pattern"
-    assert answer.out == "no movie's title contains '(.*[/b]'\n"
+    assert answer.out == "no movie has '(.*[/b]' in its title\n"
 
 
 def test_a_long_list_says_how_much_is_left_out(built: Built) -> None:
     answer = built.project.recsys("data", "movies")
     assert len(answer.out.splitlines()) < 70
-    assert "more: name more of the title" in answer.out
+    assert "more: give a longer part of the title" in answer.out
 
 
 def test_a_download_that_never_begins_shows_no_bar(built: Built) -> None:
@@ -56,12 +56,12 @@ def test_a_download_that_never_begins_shows_no_bar(built: Built) -> None:
 
 
 def test_without_a_terminal_a_download_tells_each_tenth(capsys: pytest.CaptureFixture[str]) -> None:
-    with data._download_shown("ml-1m") as tell:
+    with data._download_progress("ml-1m") as tell:
         for done in range(0, 6_000_001, 100_000):
             tell(done, 6_000_000)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 11
     assert lines[5] == "ml-1m: 3.0 of 6.0 MB"
-    with data._download_shown("ml-1m") as tell:
+    with data._download_progress("ml-1m") as tell:
         tell(12_000_000, 0)
     assert capsys.readouterr().err == "ml-1m: 12.0 MB\n", "the server does not say how many there are"

@@ -54,7 +54,7 @@ def test_lines_are_appended_counted_and_shown_by_day(bare: Project) -> None:
     assert "Traceback" not in said.err
     assert "5 lines" in said.out
     assert "events: 2 new, 1 repeated, 1 conflicting" in said.out
-    assert "1 were set aside: `recsys log quarantine` says why" in said.out
+    assert "1 line in quarantine: `recsys log quarantine` says why" in said.out
     again = json.loads(bare.recsys("log", "append", file, "--json").out)
     assert again["appended"]["events"] == {"new": 0, "repeated": 4, "conflicting": 0}
     stats = bare.recsys("log", "stats", "--json").json()
@@ -64,8 +64,8 @@ def test_lines_are_appended_counted_and_shown_by_day(bare: Project) -> None:
     assert stats["quarantined"] == 1
     assert stats["closed_until"] > "2026"
     shown = bare.recsys("log", "stats").out
-    assert "1 days, closed up to 20" in shown
-    assert "1 lines are in quarantine: `recsys log quarantine`" in shown
+    assert "1 day, closed up to 20" in shown
+    assert "1 line in quarantine: `recsys log quarantine`" in shown
 
 
 def test_standard_input_is_a_file_too_and_an_unfinished_line_is_told(bare: Project) -> None:
@@ -80,7 +80,7 @@ def test_standard_input_is_a_file_too_and_an_unfinished_line_is_told(bare: Proje
         check=True,
     )
     assert "events: 1 new, 0 repeated, 0 conflicting" in done.stdout
-    assert f"The last line, from byte {len(line(1)) + 1}, is not finished" in done.stderr
+    assert f"The last line, from byte {len(line(1)) + 1}, is incomplete" in done.stderr
 
 
 def test_the_quarantine_says_why_and_lets_lines_go_after_a_fix(bare: Project) -> None:
@@ -89,7 +89,7 @@ def test_the_quarantine_says_why_and_lets_lines_go_after_a_fix(bare: Project) ->
     assert (future["line"], future["column"], future["reason"]) == (1, "timestamp", "from the future")
     assert rubbish["raw"] == "[/bold]"
     shown = bare.recsys("log", "quarantine").out
-    assert "2 lines are in quarantine" in shown
+    assert "2 lines in quarantine" in shown
     assert "1 timestamp: from the future" in shown
     assert "0 lines went into the log, 2 stay in quarantine" in bare.recsys("log", "quarantine", "--replay").out
     settings = yaml.safe_load(bare.settings.read_text())
@@ -102,8 +102,8 @@ def test_the_quarantine_shows_the_latest_lines_and_moves_no_cursor(bare: Project
     bare.recsys("log", "append", lines_in(bare, *(line(number, user_id=f"u{number}") for number in range(25))))
     bare.recsys("log", "append", lines_in(bare, "\033[31mred\007", line(1, kind="\033[2J")))
     shown = bare.recsys("log", "quarantine").out
-    assert "27 lines are in quarantine" in shown
-    assert "... and 7 earlier lines: --json has all" in shown
+    assert "27 lines in quarantine" in shown
+    assert "... and 7 earlier lines: --json shows all" in shown
     assert "u24" in shown
     assert "'u0'" not in shown
     assert "user_id" in shown
@@ -114,8 +114,8 @@ def test_a_whole_log_is_told_to_be_whole_and_a_damaged_one_fails(bare: Project) 
     bare.recsys("log", "append", lines_in(bare, line(1), line(2), line(2, value=1.0, received_at=AT + 1)))
     said = bare.recsys("log", "verify")
     assert said.code == 0
-    assert "events e2: another row of this key, which arrived on 2016-10-18, does not count" in said.out
-    assert "whole: 1 days, 1 conflicts, 0 impressions without a request" in said.out
+    assert "events e2: another row with this key arrived on 2016-10-18 and is ignored" in said.out
+    assert "undamaged: 1 day, 1 conflict, 0 impressions without a request" in said.out
     file = bare.lake / "log" / "writer-000.sqlite"
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE events SET item_id = 7 WHERE event_id = 'e1'")
@@ -168,7 +168,7 @@ def test_a_request_is_set_aside_and_taken_back(bare: Project) -> None:
     before = bare.recsys("log", "stats").out
     assert "holds no request 'r2'" in bare.recsys("log", "set-aside", "r2").sentence
     assert bare.recsys("log", "set-aside", "--json").json() == []
-    assert "1 requests are set aside" in bare.recsys("log", "set-aside", "r1").out
+    assert "1 request set aside" in bare.recsys("log", "set-aside", "r1").out
     assert bare.recsys("log", "set-aside", "--json").json() == ["r1"]
     assert bare.recsys("log", "set-aside", "r1", "--take-back", "--json").json() == []
     assert bare.recsys("log", "stats").out == before, "its rows stay"
@@ -247,7 +247,7 @@ def test_a_mended_file_clears_its_lines_and_exits_with_0(bare: Project) -> None:
     lines_in(bare, line(1), "", line(2), line(3))
     mended = bare.recsys("log", "append", file)
     assert mended.code == 0, mended.err
-    assert "2 that were set aside before have left the quarantine" in mended.out
+    assert "2 lines left the quarantine" in mended.out
     assert bare.recsys("log", "quarantine", "--json").json() == []
 
 
@@ -258,10 +258,10 @@ def test_the_quarantine_is_cleared_by_file_or_whole(bare: Project) -> None:
     for one in (file, str(other)):
         assert bare.recsys("log", "append", one).code == 1
     assert "no line of nowhere.jsonl is in quarantine" in bare.recsys(*CLEAR, "--file", "nowhere.jsonl").sentence
-    assert bare.recsys("log", "quarantine", "--file", file).out.startswith("1 lines are in quarantine")
-    assert "1 lines left the quarantine" in bare.recsys(*CLEAR, "--file", file).out
+    assert bare.recsys("log", "quarantine", "--file", file).out.startswith("1 line in quarantine")
+    assert "1 line left the quarantine" in bare.recsys(*CLEAR, "--file", file).out
     assert bare.recsys(*CLEAR, "--json").json() == {"n_cleared": 2}
-    assert "0 lines are in quarantine" in bare.recsys("log", "quarantine").out
+    assert "0 lines in quarantine" in bare.recsys("log", "quarantine").out
     assert bare.recsys("log", "append", file).code == 1
     assert len(bare.recsys("log", "quarantine", "--json").json()) == 1
     assert bare.recsys("log", "quarantine", "--replay", "--clear").code == 2
@@ -272,5 +272,5 @@ def test_an_event_of_a_movie_that_does_not_exist_is_stored_and_told(project: Pro
     said = project.recsys("log", "append", file, "--json")
     assert said.json()["appended"]["events"]["new"] == 3
     assert said.json()["unknown_items"] == {"99999999": 2}
-    assert "2 lines are of movies that the movie table does not hold: 99999999. They are stored" in said.err
+    assert "2 lines name movies that the movie table does not have: 99999999. They are stored" in said.err
     assert "movie table" not in project.recsys("log", "append", lines_in(project, line(4, item_id=1))).err

@@ -55,7 +55,7 @@ def test_settings_that_differ_from_the_last_build_are_named(project: Project) ->
     plan = project.recsys("refresh", "--plan")
     assert note in plan.err
     assert "two_tower: dim: 8 -> 64" in plan.err
-    assert f"Those of {project.settings} hold now" in plan.err
+    assert f"This command uses {project.settings}" in plan.err
     assert "name their file: `recsys --settings FILE`" in plan.err
 
 
@@ -97,7 +97,7 @@ def test_after_a_failed_check_nobody_says_that_all_is_up_to_date(project: Projec
     assert project.recsys("refresh").code == 1
     plan = project.recsys("refresh", "--plan")
     assert "up to date" not in plan.out
-    warning = "report_counts_everybody of eval_report did not pass, so nothing is built upon it"
+    warning = "report_counts_everybody of eval_report did not pass, so nothing is built on it"
     assert warning in plan.err
     assert project.recsys("refresh", "--plan", "--json").json() == {}
     rows = {row["asset"]: row for row in project.recsys("status", "--json").json()["artifacts"]}

@@ -123,7 +123,7 @@ def test_every_model_stands_once_in_the_first_table_the_best_first(page: list[st
 def test_the_page_names_windows_and_users(page: list[str], made: EvalReport) -> None:
     (title,) = (line for line in page if line.startswith("All windows"))
     assert f"({made.evaluation_windows()[0]} to test)" in title
-    assert f": {made.headline()['n_users']} users asked" in title
+    assert f": {made.headline()['n_users']} queries, each answered by models" in title
 
 
 def test_each_window_has_a_row_and_frozen_models_and_newcomers_have_one(page: list[str], made: EvalReport) -> None:
@@ -138,7 +138,7 @@ def test_each_window_has_a_row_and_frozen_models_and_newcomers_have_one(page: li
 
 
 def test_our_lead_is_told_over_retrieval_the_best_baseline_and_popularity(page: list[str], made: EvalReport) -> None:
-    rows = part(page, f"{OURS} against others")[1:]
+    rows = part(page, f"{OURS} compared with others")[1:]
     best = next(model for model in made.best_first() if model not in (OURS, RETRIEVAL_ONLY))
     assert [row[0] for row in rows] == list(dict.fromkeys([RETRIEVAL_ONLY, best, POPULARITY]))
     ratio, low, high = made.lead_over(POPULARITY, kind="ratio")
@@ -146,14 +146,14 @@ def test_our_lead_is_told_over_retrieval_the_best_baseline_and_popularity(page: 
 
 
 def test_the_funnel_is_of_the_test_window(page: list[str], made: EvalReport) -> None:
-    rows = part(page, f"Where the {made.fates.height} liked movies of the test window went")
+    rows = part(page, f"What became of the {made.fates.height} liked movies of the test window")
     assert sum(int(next(cell for cell in row if cell.isdigit())) for row in rows) == made.fates.height
 
 
 def test_the_page_ends_with_what_was_examined_and_what_serves(built: Built, page: list[str], made: EvalReport) -> None:
     learned_until = built.project.manifest("two_tower")["lineage"]["facts"]["learned_until"]
-    assert page[-1].startswith(f"Examined: the models of {', '.join(made.evaluation_windows())}, ")
-    assert page[-1].endswith(f"have learned everything until {learned_until}.")
+    assert page[-1].startswith(f"Evaluated: the models of {', '.join(made.evaluation_windows())}; ")
+    assert page[-1].endswith(f"have learned from all ratings until {learned_until}.")
 
 
 def test_scripts_get_the_same_and_every_window_and_protocol(built: Built, made: EvalReport) -> None:

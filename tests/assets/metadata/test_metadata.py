@@ -15,7 +15,7 @@ from PIL import Image
 
 from recsys_assets import definitions  # noqa: F401  # declares the assets, which fills ASSET_SPECS
 from recsys_assets.asset_specs import ASSET_SPECS
-from recsys_assets.metadata.feedback import MOST_PICTURED, interactions_metadata
+from recsys_assets.metadata.feedback import MAX_PICTURED, interactions_metadata
 from recsys_core.data.splits import Splits
 from recsys_core.feedback.config import InteractionsConfig
 from recsys_core.feedback.interactions import read_day
@@ -253,6 +253,6 @@ def test_each_of_many_days_in_one_run_has_its_numbers_and_no_pictures(tmp_path: 
     """Drawing takes a fifth of a second a day: of a year in one run, a minute."""
     with SqliteLog(tmp_path) as log:
         read = read_day(log, DAY, InteractionsConfig())
-    few, many = (interactions_metadata(read, MOST_PICTURED + more) for more in (0, 1))
+    few, many = (interactions_metadata(read, MAX_PICTURED + more) for more in (0, 1))
     assert few.keys() - many.keys() == {"arrivals", "fates_of_lines"}
     assert many.items() <= few.items()

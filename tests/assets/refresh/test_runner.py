@@ -247,7 +247,7 @@ def test_ctrl_c_is_one_sentence_and_the_next_refresh_goes_on(tmp_path: Path) -> 
         process.send_signal(signal.SIGINT)
         said = process.stderr.read()
     assert process.returncode == 130, said
-    assert said.strip().endswith("what was published is safe, and `recsys refresh` goes on from there")
+    assert said.strip().endswith("what was published is safe, and `recsys refresh` continues from there")
     assert "Traceback" not in said
     assert first.split()[1] not in project.plan()
     assert "eval_report" in project.plan()

@@ -1,6 +1,7 @@
-"""A process of its own, and what it cost."""
+"""How benchmarks measure: the cost of a process, and the spread of repeated measurements."""
 
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -18,9 +19,10 @@ OURS = ("RECSYS_", "DAGSTER_")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
-    """What a process took; wall time depends on what else the machine does, CPU time does so less.
+    """What a process took: wall time, CPU time and peak memory.
 
-    The peak is never below what the starting process held, which Linux counts in: measure from a small process.
+    CPU time depends less than wall time on other work of the machine. On Linux the peak includes the memory of the
+    process that started this one, so measure from a small process.
     """
 
     wall_s: float
@@ -29,7 +31,7 @@ class Cost:
 
 
 def cost_of(arguments: Sequence[str]) -> Cost:
-    """Run this Python with some arguments in the folder of the project, its standard output thrown away.
+    """Run this Python with arguments, in the folder of the project; its standard output is discarded.
 
     Raises:
         RuntimeError: it failed; its message has been printed.
@@ -37,10 +39,35 @@ def cost_of(arguments: Sequence[str]) -> Cost:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     started = time.perf_counter()
     process = subprocess.Popen([sys.executable, *arguments], cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL)
-    # wait4 tells what this one child used; getrusage would sum up all children so far.
+    # wait4 returns the usage of this child alone; getrusage sums all children so far.
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     wall_s = time.perf_counter() - started
     if process.returncode:
         raise RuntimeError(f"{' '.join(arguments)} failed: see its message above")
     return Cost(wall_s=wall_s, cpu_s=usage.ru_utime + usage.ru_stime, peak_gb=usage.ru_maxrss * BYTES_PER_UNIT / 1e9)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spread:
+    """Median, minimum and maximum of repeated measurements; one slow run would dominate a mean."""
+
+    median: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f}, n={self.n})"
+
+
+def spread_of(values: Sequence[float]) -> Spread:
+    """The spread of some measurements.
+
+    Raises:
+        statistics.StatisticsError: there are no values.
+
+    >>> print(spread_of([3.0, 1.0, 2.0]))
+    2.00 (1.00 to 3.00, n=3)
+    """
+    return Spread(median=statistics.median(values), low=min(values), high=max(values), n=len(values))
