@@ -60,9 +60,13 @@ def graph_block() -> str:
 
 
 def assets_in_order() -> list[dg.AssetSpec]:
-    """What Dagster knows of every asset, in the order of declaration."""
-    declared = list(ASSET_SPECS)
-    return sorted(defs.resolve_all_asset_specs(), key=lambda spec: declared.index(name_of(spec)))
+    """What Dagster knows of every asset, in the order of the stages, and of declaration within a stage."""
+    declared, stages = list(ASSET_SPECS), list(STAGES)  # modules are imported in an order that depends on the process
+
+    def place(spec: dg.AssetSpec) -> tuple[int, int]:
+        return stages.index(str(spec.group_name)), declared.index(name_of(spec))
+
+    return sorted(defs.resolve_all_asset_specs(), key=place)
 
 
 def parents_of(spec: dg.AssetSpec) -> list[str]:

@@ -116,8 +116,8 @@ for title in ("Godfather, The", "Toy Story", "Lord of the Rings: The Two Towers,
 
 # %%
 with torch.inference_mode():
-    by_stars = model.towers.rating_weight.numpy()
-    by_place, by_age = torch.exp(model.towers.place_bias).numpy(), torch.exp(model.towers.age_bias).numpy()
+    by_stars = model.user_encoder.rating_weight
+    by_place, by_age = np.exp(model.user_encoder.place_bias), np.exp(model.user_encoder.age_bias)
 _, axes = plt.subplots(1, 3, figsize=(11, 3), layout="constrained")
 axes[0].bar(RATING_STEPS, by_stars, width=0.4)
 axes[0].set(xlabel="stars", title="weight of a rating")

@@ -50,7 +50,7 @@ def baselines(context: dg.AssetExecutionContext, config: BaselinesRun, lake: Lak
 @versioned_asset(
     deps=["ratings", "movies", "splits", "item_features", "two_tower", "faiss_index", "ranker", "baselines"],
     form=EvalReportRun,
-    libraries=["torch", "faiss-cpu", "xgboost", "numpy", "scipy", "polars", "pyarrow"],
+    libraries=["faiss-cpu", "xgboost", "numpy", "scipy", "polars", "pyarrow"],
     kinds=["polars"],
 )
 def eval_report(context: dg.AssetExecutionContext, config: EvalReportRun, lake: LakeResource) -> Published:

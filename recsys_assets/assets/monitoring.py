@@ -11,7 +11,7 @@ from recsys_assets.settings import from_settings
 from recsys_core.monitoring.config import DriftConfig, PastConfig
 from recsys_core.serving import PARTS
 
-LIBRARIES = ("torch", "faiss-cpu", "xgboost", "numpy", "scipy", "polars", "pyarrow")
+LIBRARIES = ("faiss-cpu", "xgboost", "numpy", "scipy", "polars", "pyarrow")
 
 
 @from_settings("past_requests")

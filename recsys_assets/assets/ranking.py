@@ -27,7 +27,7 @@ class RankerRun(dg.Config, RankerConfig, ListRulesConfig):
         "ratings", "splits", "item_features", "user_features", "two_tower", "implicit_feedback", "impression_outcomes",
     ],
     form=RankingExamplesRun,
-    libraries=["torch", "numpy", "polars", "pyarrow", "scipy"],
+    libraries=["numpy", "polars", "pyarrow", "scipy"],
     kinds=["polars", "parquet"],
 )  # fmt: skip
 def ranking_examples(context: dg.AssetExecutionContext, config: RankingExamplesRun, lake: LakeResource) -> Published:

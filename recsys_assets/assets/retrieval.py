@@ -60,7 +60,7 @@ def two_tower(context: dg.AssetExecutionContext, config: TwoTowerRun, lake: Lake
     )
 
 
-@versioned_asset(deps=["two_tower"], libraries=["torch", "numpy"], kinds=["pytorch", "numpy"])
+@versioned_asset(deps=["two_tower"], libraries=["numpy"], kinds=["numpy"])
 def item_embeddings(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:
     """The vector of every movie, from the retrieval model of `two_tower` that serves.
 
@@ -96,7 +96,7 @@ def faiss_index(context: dg.AssetExecutionContext, config: FaissIndexRun, lake: 
 
 @versioned_asset(
     deps=["ratings", "splits", "two_tower", "faiss_index"],
-    libraries=["torch", "faiss-cpu", "numpy", "polars", "pyarrow"],
+    libraries=["faiss-cpu", "numpy", "polars", "pyarrow"],
     kinds=["polars"],
 )
 def retrieval_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Published:

@@ -15,7 +15,7 @@ MAX_DIFFERENCE = 1e-4
 def no_tower_knows_its_future(lake: LakeResource) -> dg.AssetCheckResult:
     """Every retrieval model was fitted on exactly the ratings and clicks that its slice may see."""
     from recsys_core.data.splits import Splits
-    from recsys_core.retrieval.training import fitted_digest
+    from recsys_core.retrieval.model import fitted_digest
     from recsys_core.tables import read_table
 
     ratings = read_table(lake.store.open("ratings") / "every_rating.parquet")

@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from recsys_assets.cli.console import Json, counted, errors, fixed_columns, out, plain, print_json
 from recsys_core.days import moment
 
-if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, too long for `--help`
+if TYPE_CHECKING:  # faiss and xgboost take seconds to import, too long for `--help`
     from recsys_core.serving.bundle import Bundle
     from recsys_core.serving.explanations import Recommendation
     from recsys_core.serving.recommender import Recommender

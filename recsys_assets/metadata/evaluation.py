@@ -8,7 +8,7 @@ import polars as pl
 from recsys_assets.metadata.pictures import MARKS, SERIES, bars, intervals, picture
 from recsys_assets.metadata.tables import Lineage, Metadata, columns_on_demand, table_metadata
 
-if TYPE_CHECKING:  # torch, faiss and xgboost would slow the loading of definitions
+if TYPE_CHECKING:  # faiss and xgboost would slow the loading of definitions
     from matplotlib.axes import Axes
 
     from recsys_core.evaluation.baselines.tuning import BaselineLists

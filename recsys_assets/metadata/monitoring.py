@@ -8,7 +8,7 @@ import polars as pl
 from recsys_assets.metadata.pictures import ACCENT, ALARM, MARKS, SERIES, bars, legend_above, picture
 from recsys_assets.metadata.tables import Lineage, Metadata, figures, table_metadata
 
-if TYPE_CHECKING:  # torch, faiss and xgboost would slow the loading of definitions
+if TYPE_CHECKING:  # faiss and xgboost would slow the loading of definitions
     from matplotlib.axes import Axes
 
     from recsys_core.monitoring.drift_window import WindowDrift

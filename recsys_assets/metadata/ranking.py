@@ -8,7 +8,7 @@ from recsys_assets.metadata.features import missing_metadata
 from recsys_assets.metadata.pictures import ACCENT, ALARM, INK, MARKS, bars, legend_above, picture
 from recsys_assets.metadata.tables import Lineage, Metadata, feature_table_metadata, figures, table_metadata
 
-if TYPE_CHECKING:  # torch and xgboost would slow the loading of definitions
+if TYPE_CHECKING:  # xgboost would slow the loading of definitions
     from matplotlib.axes import Axes
 
     from recsys_core.ranking.rankers import Rankers

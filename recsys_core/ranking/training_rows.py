@@ -34,7 +34,7 @@ from recsys_core.ranking.inputs import (
     generator_of,
 )
 from recsys_core.ranking.schemas import SHOWN
-from recsys_core.retrieval.training import fitted_digest
+from recsys_core.retrieval.model import fitted_digest
 from recsys_core.tables import read_table, tables_writer
 
 

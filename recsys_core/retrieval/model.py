@@ -1,6 +1,7 @@
-"""The retrieval model of one slice of time: its parts, and its files.
+"""The retrieval model of one slice of time as arrays: its parts, and its files.
 
-Files are safetensors, which hold numbers and cannot run code: one per slice.
+Nothing here imports torch, which takes seconds and 200 MB: training needs it, answering does not. Files are
+safetensors, which hold numbers and cannot run code: one per slice.
 """
 
 import json
@@ -8,25 +9,71 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
-import torch
 from pydantic import JsonValue
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.numpy import save_file
 
 from recsys_core.arrays import Float32s, Int64s
-from recsys_core.data.histories import NEVER, Catalogue
+from recsys_core.data.histories import NEVER, Catalogue, Histories, recency
+from recsys_core.data.ratings_table import ratings_digest
+from recsys_core.data.splits import Splits, fit_ratings
 from recsys_core.days import moment
 from recsys_core.errors import REBUILD, ArtifactError
 from recsys_core.features.neighbours import Neighbours
 from recsys_core.retrieval.covisits import CoVisits
 from recsys_core.retrieval.ease import EaseFactors
 from recsys_core.retrieval.rating_model import RatingModel
-from recsys_core.retrieval.towers import TwoTower, UserEncoder, user_encoder
 from recsys_core.retrieval.trend import Trend
 from recsys_core.tables import write_table
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserEncoder:
+    """The user tower without torch: the arithmetic of `towers.TwoTower.users` on arrays.
+
+    Eager torch spends most of a single request on bookkeeping, and would compute the vectors of all items at each
+    request. Here they are computed once. A user alone and in a batch of a thousand gets the same bits, because each
+    sum runs over the user's own history, oldest first.
+    """
+
+    rated: Float32s  # (n_items, dim) an item as part of a history
+    rating_weight: Float32s  # (n_levels,) by half stars
+    place_bias: Float32s  # (n_places,)
+    age_bias: Float32s  # (n_ages,)
+    everyone: Float32s  # (dim,) what all users share
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector without its last entry."""
+        return len(self.everyone)
+
+    def encode(self, users: Histories) -> Float32s:
+        """(n_users, dim + 1) user vectors, the last entry 1; an empty history gives what all users share."""
+        weight, amount = self._weights(users)
+        pooled = users.weighted_sums(weight, self.rated)  # (n_users, dim)
+        vectors = pooled / amount[:, None] + self.everyone
+        return np.concatenate([vectors, np.ones((users.n_users, 1), dtype=np.float32)], axis=1)
+
+    def encode_ratings(self, users: Histories) -> Float32s:
+        """(n_ratings, dim) what each rating adds to the vector of its user: these and `everyone` sum to `encode`."""
+        weight, amount = self._weights(users)
+        added: Float32s = self.rated[users.item_idx] * (weight / amount[users.rows])[:, None]
+        return added
+
+    def _weights(self, users: Histories) -> tuple[Float32s, Float32s]:
+        """(n_ratings,) of each rating, and (n_users,) what the sum of a user is divided by."""
+        clocks = recency(users)
+        fresh = np.exp(self.place_bias[clocks.place] + self.age_bias[clocks.age])
+        weight: Float32s = self.rating_weight[np.round(users.ratings * 2).astype(np.int64) - 1] * fresh
+        amount = np.bincount(users.rows, weights=fresh, minlength=users.n_users).astype(np.float32)
+        return weight, np.sqrt(amount + np.float32(1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +89,10 @@ class LinearParts:
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievalModel:
-    """All parts of the retriever, the items that they know, and how the training went; `vectors` joins them."""
+    """All parts of retrieval, the items that they know, and how the training went; `vectors` joins the parts."""
 
-    towers: TwoTower
+    user_encoder: UserEncoder
+    trained_items: Float32s  # (n_items, dim + 1) output of the item tower, the last entry the bias
     linear: LinearParts
     ease_weight: float
     catalogue: Catalogue
@@ -94,11 +142,6 @@ class RetrievalModel:
         """The latest users."""
         return self.linear.neighbours
 
-    @cached_property
-    def user_encoder(self) -> UserEncoder:
-        """The user tower for answering, without torch."""
-        return user_encoder(self.towers)
-
 
 def save_retrieval_models(models: Mapping[str, RetrievalModel], folder: Path) -> None:
     """Write `<slice>.safetensors` per tower, and the loss of every epoch in `training.parquet`."""
@@ -120,99 +163,117 @@ def retrieval_facts(models: Mapping[str, RetrievalModel]) -> dict[str, JsonValue
     return {**digests, "learned_until": moment(last.fit_end)}
 
 
+def fitted_digest(ratings: pl.DataFrame, clicks: pl.DataFrame | None, splits: Splits, name: str) -> str:
+    """The digest of what models of a slice may be fitted on."""
+    known = None if clicks is None else fit_ratings(clicks, splits, name)
+    return ratings_digest(fit_ratings(ratings, splits, name), known)
+
+
 def load_retrieval_model(folder: Path, name: str) -> RetrievalModel:
-    """The tower of one slice, ready to encode.
+    """The model of one slice, ready to encode.
 
     Raises:
-        ArtifactError: there is no such tower, or the file is damaged.
+        ArtifactError: there is no such model, older code wrote it, or the file is damaged.
     """
     path = folder / f"{name}.safetensors"
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # the handle is no mapping
+        with safe_open(path, framework="np") as file:
+            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # the handle is no mapping
             about = json.loads(file.metadata()["tower"])
-        return _model(tensors, about)
-    # The last four are a header that is still readable but names other tensors, sizes or keys.
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as fault:
+        if "user_encoder.rated" not in arrays and "rated.weight" in arrays:
+            raise ArtifactError(f"{path} was written by older code, which needed torch to answer: {REBUILD}")
+        return _model(arrays, about)
+    # The last three are a header that is still readable but names other arrays or keys.
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as fault:
         raise ArtifactError(f"{path} is missing or damaged: {REBUILD}") from fault
 
 
-def _model(tensors: dict[str, torch.Tensor], about: dict[str, float]) -> RetrievalModel:
-    item_ids, losses = tensors.pop("item_ids").numpy(), tensors.pop("losses").numpy()
-    first_rated_at = tensors.pop("first_rated_at").numpy()
-    linear = _linear_parts(tensors, about, len(item_ids))
-    with torch.device("meta"):  # no initial weights are drawn: all of them are replaced
-        towers = TwoTower(tensors["content"].numpy(), tensors["log_popularity"].numpy(), int(about["dim"]))
-    towers.load_state_dict(tensors, assign=True)
+def _model(arrays: Arrays, about: dict[str, float]) -> RetrievalModel:
+    n_items = len(arrays["item_ids"])
     return RetrievalModel(
-        towers=towers.eval(),
-        linear=linear,
-        ease_weight=about["closed_form_weight"],
+        user_encoder=UserEncoder(
+            rated=arrays["user_encoder.rated"],
+            rating_weight=arrays["user_encoder.rating_weight"],
+            place_bias=arrays["user_encoder.place_bias"],
+            age_bias=arrays["user_encoder.age_bias"],
+            everyone=arrays["user_encoder.everyone"],
+        ),
+        trained_items=arrays["trained_items"],
+        linear=_linear_parts(arrays, about, n_items),
+        ease_weight=about["ease_weight"],
         new_item_share=about["new_item_share"],
-        catalogue=Catalogue(item_ids=item_ids),
-        first_rated_at=first_rated_at,
+        catalogue=Catalogue(item_ids=arrays["item_ids"]),
+        first_rated_at=arrays["first_rated_at"],
         fit_end=int(about["fit_end"]),
         fitted_on=str(about["fitted_on"]),
-        losses=losses,
+        losses=arrays["losses"],
     )
 
 
-def _linear_parts(tensors: dict[str, torch.Tensor], about: dict[str, float], n_items: int) -> LinearParts:
-    """The parts that are fitted without training; removes their tensors."""
-    ease = EaseFactors(
-        history_factors=tensors.pop("closed_form.shown").numpy(),
-        gains=tensors.pop("closed_form.gains").numpy(),
-        recency_power=about["closed_form_recency"],
+def _linear_parts(arrays: Arrays, about: dict[str, float], n_items: int) -> LinearParts:
+    return LinearParts(
+        ease=EaseFactors(
+            history_factors=arrays["ease.history_factors"],
+            gains=arrays["ease.gains"],
+            recency_power=about["ease_recency_power"],
+        ),
+        trend=Trend(starts=arrays["trend.starts"], item_factors=arrays["trend.item_factors"]),
+        rating_model=RatingModel(
+            mean=about["rating_mean"],
+            biases=arrays["rating_model.biases"],
+            factors=arrays["rating_model.factors"],
+            gains=arrays["rating_model.gains"],
+        ),
+        covisits=CoVisits(
+            offsets=arrays["covisits.offsets"],
+            followers=arrays["covisits.followers"].astype(np.int64),
+            lifts=arrays["covisits.lifts"],
+        ),
+        neighbours=Neighbours(
+            offsets=arrays["neighbours.offsets"],
+            item_idx=arrays["neighbours.item_idx"].astype(np.int64),
+            evidence=arrays["neighbours.evidence"],
+            recency=arrays["neighbours.recency"],
+            n_items=n_items,
+        ),
     )
-    trend = Trend(starts=tensors.pop("trend.starts").numpy(), item_factors=tensors.pop("trend.offered").numpy())
-    covisits = CoVisits(
-        offsets=tensors.pop("covisits.offsets").numpy(),
-        followers=tensors.pop("covisits.followers").numpy().astype(np.int64),
-        lifts=tensors.pop("covisits.lifts").numpy(),
-    )
-    neighbours = Neighbours(
-        offsets=tensors.pop("neighbours.offsets").numpy(),
-        item_idx=tensors.pop("neighbours.item_idx").numpy().astype(np.int64),
-        evidence=tensors.pop("neighbours.evidence").numpy(),
-        recency=tensors.pop("neighbours.recency").numpy(),
-        n_items=n_items,
-    )
-    rating_model = RatingModel(
-        mean=about["rating_mean"],
-        biases=tensors.pop("rating_model.biases").numpy(),
-        factors=tensors.pop("rating_model.factors").numpy(),
-        gains=tensors.pop("rating_model.gains").numpy(),
-    )
-    return LinearParts(ease=ease, trend=trend, rating_model=rating_model, covisits=covisits, neighbours=neighbours)
 
 
 def _save(model: RetrievalModel, path: Path) -> None:
-    tensors = {name: tensor.contiguous() for name, tensor in model.towers.state_dict().items()}
-    tensors["item_ids"] = torch.tensor(model.catalogue.item_ids)
-    tensors["first_rated_at"] = torch.from_numpy(model.first_rated_at)
-    tensors["losses"] = torch.from_numpy(model.losses)
-    tensors["closed_form.shown"] = torch.from_numpy(model.ease.history_factors)
-    tensors["closed_form.gains"] = torch.from_numpy(model.ease.gains)
-    tensors["trend.starts"] = torch.from_numpy(model.trend.starts)
-    tensors["trend.offered"] = torch.from_numpy(model.trend.item_factors)
-    tensors["covisits.offsets"] = torch.from_numpy(model.covisits.offsets)
-    tensors["covisits.followers"] = torch.from_numpy(model.covisits.followers.astype(np.int32))  # half the bytes
-    tensors["covisits.lifts"] = torch.from_numpy(model.covisits.lifts)
-    tensors["neighbours.offsets"] = torch.from_numpy(model.neighbours.offsets)
-    tensors["neighbours.item_idx"] = torch.from_numpy(model.neighbours.item_idx.astype(np.int32))  # half the bytes
-    tensors["neighbours.evidence"] = torch.from_numpy(model.neighbours.evidence)
-    tensors["neighbours.recency"] = torch.from_numpy(model.neighbours.recency)
-    tensors["rating_model.biases"] = torch.from_numpy(model.rating_model.biases)
-    tensors["rating_model.factors"] = torch.from_numpy(model.rating_model.factors)
-    tensors["rating_model.gains"] = torch.from_numpy(model.rating_model.gains)
+    arrays = {
+        "user_encoder.rated": model.user_encoder.rated,
+        "user_encoder.rating_weight": model.user_encoder.rating_weight,
+        "user_encoder.place_bias": model.user_encoder.place_bias,
+        "user_encoder.age_bias": model.user_encoder.age_bias,
+        "user_encoder.everyone": model.user_encoder.everyone,
+        "trained_items": model.trained_items,
+        "item_ids": model.catalogue.item_ids,
+        "first_rated_at": model.first_rated_at,
+        "losses": model.losses,
+        "ease.history_factors": model.ease.history_factors,
+        "ease.gains": model.ease.gains,
+        "trend.starts": model.trend.starts,
+        "trend.item_factors": model.trend.item_factors,
+        "covisits.offsets": model.covisits.offsets,
+        "covisits.followers": model.covisits.followers.astype(np.int32),  # half the bytes
+        "covisits.lifts": model.covisits.lifts,
+        "neighbours.offsets": model.neighbours.offsets,
+        "neighbours.item_idx": model.neighbours.item_idx.astype(np.int32),  # half the bytes
+        "neighbours.evidence": model.neighbours.evidence,
+        "neighbours.recency": model.neighbours.recency,
+        "rating_model.biases": model.rating_model.biases,
+        "rating_model.factors": model.rating_model.factors,
+        "rating_model.gains": model.rating_model.gains,
+    }
     about = {
-        "dim": model.towers.dim,
         "fit_end": model.fit_end,
         "fitted_on": model.fitted_on,
-        "closed_form_weight": model.ease_weight,
+        "ease_weight": model.ease_weight,
         "new_item_share": model.new_item_share,
-        "closed_form_recency": model.ease.recency_power,
+        "ease_recency_power": model.ease.recency_power,
         "rating_mean": model.rating_model.mean,
     }
+    # safetensors copies the memory of an array as it lies, so that one in another order would be stored transposed.
+    rows = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     # One metadata entry, because safetensors writes several in an order that changes from run to run.
-    save_file(tensors, path, metadata={"tower": json.dumps(about, sort_keys=True)})
+    save_file(rows, path, metadata={"tower": json.dumps(about, sort_keys=True)})

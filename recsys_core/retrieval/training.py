@@ -28,7 +28,13 @@ from recsys_core.retrieval.examples import Examples, denoising, temporal, with_c
 from recsys_core.retrieval.losses import Negatives, full_softmax, sampled_softmax, sampler_of
 from recsys_core.retrieval.model import LinearParts, RetrievalModel
 from recsys_core.retrieval.rating_model import fit_rating_model
-from recsys_core.retrieval.towers import TwoTower, history_batch, standardised_log_popularity
+from recsys_core.retrieval.towers import (
+    TwoTower,
+    encode_items,
+    history_batch,
+    standardised_log_popularity,
+    user_encoder,
+)
 from recsys_core.retrieval.trend import fit_trend
 from recsys_core.seeding import child, child_seed
 
@@ -57,11 +63,11 @@ class TrainingCallbacks:
         if self.after_step is not None:
             self.after_step(done, n_steps)
 
-    def passed(self, epoch: int, model: RetrievalModel) -> None:
-        """Called after each epoch; copy the tower if you keep it."""
+    def passed(self, epoch: int, snapshot: Callable[[], RetrievalModel]) -> None:
+        """Called after each epoch with a function that gives the model as it is then."""
         if self.after_epoch is not None:
             with _DRAWING, torch.random.fork_rng(devices=[]):
-                self.after_epoch(epoch, replace(model))  # a copy, since a tower keeps the encoder that it made first
+                self.after_epoch(epoch, snapshot())
 
 
 NO_CALLBACKS = TrainingCallbacks()
@@ -72,13 +78,13 @@ class TrainingExtras:
     """Optional inputs of a training, beside ratings and items.
 
     Attributes:
-        start: an earlier tower, fitted on a part of the same ratings; the training goes on from its weights.
+        start: an earlier training on a part of the same ratings; this one goes on from its weights.
         clicks: IMPLICIT_COLUMNS; rows at or after the cut-off are ignored, and so are clicks on what the user rated and
             those of users with fewer than two ratings. Only training uses them, as items asked for.
         linear: the parts in closed form, if they are fitted already.
     """
 
-    start: RetrievalModel | None = None
+    start: "Trained | None" = None
     clicks: pl.DataFrame | None = None
     linear: LinearParts | None = None
 
@@ -93,6 +99,14 @@ class TrainingExtras:
 NO_EXTRAS = TrainingExtras()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A model, and the towers that it was made from: a later training goes on from their weights."""
+
+    model: RetrievalModel
+    towers: TwoTower
+
+
 def fit_retrieval_model(
     ratings: pl.DataFrame,
     items: pl.DataFrame,
@@ -101,6 +115,18 @@ def fit_retrieval_model(
     callbacks: TrainingCallbacks = NO_CALLBACKS,
     extras: TrainingExtras = NO_EXTRAS,
 ) -> RetrievalModel:
+    """The model of `train_retrieval_model`, without the means to train it further."""
+    return train_retrieval_model(ratings, items, fit_end, config, callbacks, extras).model
+
+
+def train_retrieval_model(
+    ratings: pl.DataFrame,
+    items: pl.DataFrame,
+    fit_end: int,
+    config: TwoTowerConfig,
+    callbacks: TrainingCallbacks = NO_CALLBACKS,
+    extras: TrainingExtras = NO_EXTRAS,
+) -> Trained:
     """Train both towers on the ratings before `fit_end`, with the softmax over the catalogue, all of it or a sample.
 
     An item without any rating by the time of a training example is no negative of it.
@@ -126,28 +152,32 @@ def fit_retrieval_model(
     with _threads(config.n_threads):
         towers, chance = _untrained(items, config)
         if extras.start is not None:
-            towers.start_from(extras.start.towers, catalogue.idx_of(extras.start.catalogue.item_ids))
+            towers.start_from(extras.start.towers, catalogue.idx_of(extras.start.model.catalogue.item_ids))
         first = first_rated_at(seen, catalogue)
         towers.forget(np.flatnonzero(first == NEVER))  # no gradient reaches them: they are no negatives either
-        model = RetrievalModel(
-            towers=towers,
-            linear=linear,
-            ease_weight=config.closed_form_weight,
-            catalogue=catalogue,
-            first_rated_at=first,
-            new_item_share=config.new_item_share,
-            fit_end=fit_end,
-            fitted_on=ratings_digest(seen, extras.clicks_before(fit_end)),
-            losses=np.zeros(schedule.n_epochs, dtype=np.float32),
-        )
+
+        def snapshot(losses: Float32s) -> RetrievalModel:
+            return RetrievalModel(
+                user_encoder=user_encoder(towers),
+                trained_items=encode_items(towers),
+                linear=linear,
+                ease_weight=config.closed_form_weight,
+                catalogue=catalogue,
+                first_rated_at=first,
+                new_item_share=config.new_item_share,
+                fit_end=fit_end,
+                fitted_on=ratings_digest(seen, extras.clicks_before(fit_end)),
+                losses=losses,
+            )
+
         data = TrainingData(
             users=users,
             clicked=_clicked(extras.clicks_before(fit_end), seen, users, catalogue),
             chance=chance,
-            first_rated_at=model.first_rated_at,
+            first_rated_at=first,
         )
-        losses = _train(model, data, config, schedule, callbacks)
-    return replace(model, towers=towers.eval(), losses=losses)
+        losses = _train(towers, data, config, schedule, callbacks, snapshot)
+    return Trained(model=snapshot(losses), towers=towers.eval())
 
 
 def fit_linear_parts(users: Histories, fit_end: int, config: TwoTowerConfig) -> LinearParts:
@@ -207,9 +237,15 @@ def _untrained(items: pl.DataFrame, config: TwoTowerConfig) -> tuple[TwoTower, t
 
 
 def _train(
-    model: RetrievalModel, data: TrainingData, config: TwoTowerConfig, schedule: Schedule, callbacks: TrainingCallbacks
+    towers: TwoTower,
+    data: TrainingData,
+    config: TwoTowerConfig,
+    schedule: Schedule,
+    callbacks: TrainingCallbacks,
+    snapshot: Callable[[Float32s], RetrievalModel],
 ) -> Float32s:
-    towers, users, chance = model.towers, data.users, data.chance
+    """The mean loss of every epoch; the towers learn in place."""
+    users, chance = data.users, data.chance
     sampler = sampler_of(users, config.n_negatives) if users.n_items > config.full_softmax_until else None
     optimisers = _optimisers(towers, schedule.learning_rate, sparse=sampler is not None)
     n_steps = schedule.n_epochs * max(1, -(-users.n_users // config.batch_users))
@@ -230,7 +266,7 @@ def _train(
             losses[epoch] += loss.item() / len(batches)
             done += 1
             callbacks.stepped(done, n_steps)
-        callbacks.passed(epoch + 1, model)
+        callbacks.passed(epoch + 1, partial(snapshot, losses))
     logger.info("two-tower trained on %d users: loss %.3f -> %.3f", users.n_users, losses[0], losses[-1])
     return losses
 
@@ -328,12 +364,6 @@ def fit_retrieval_models(
     return chain.models
 
 
-def fitted_digest(ratings: pl.DataFrame, clicks: pl.DataFrame | None, splits: Splits, name: str) -> str:
-    """The digest of what models of a slice may be fitted on."""
-    known = None if clicks is None else fit_ratings(clicks, splits, name)
-    return ratings_digest(fit_ratings(ratings, splits, name), known)
-
-
 @dataclass(kw_only=True)
 class _Chain:
     """Training in one thread; in the other the linear parts, a little ahead, which the training only passes on."""
@@ -353,7 +383,7 @@ class _Chain:
         start = None
         for name in self.splits.names:
             look = None if self.watch is None else self.watch(name)
-            start = self.models[name] = fit_retrieval_model(
+            start = train_retrieval_model(
                 fit_ratings(self.ratings, self.splits, name),
                 of_slice(self.items, name),
                 self.splits.fit_end(name),
@@ -361,6 +391,7 @@ class _Chain:
                 TrainingCallbacks(after_step=lambda _done, _total: check(), after_epoch=look),
                 TrainingExtras(start=start, clicks=self._clicks_of(name), linear=self._linear_of(name, check)),
             )
+            self.models[name] = start.model
 
     def fit_linear(self, name: str, check: StopCheck) -> None:
         """The linear parts of one slice."""

@@ -12,7 +12,6 @@ from recsys_core.arrays import Float32s, Int64s, read_array, write_array
 from recsys_core.data.histories import Histories
 from recsys_core.errors import ArtifactError
 from recsys_core.retrieval.model import RetrievalModel
-from recsys_core.retrieval.towers import encode_items
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +26,7 @@ class VectorLayout:
 
 def vector_layout(model: RetrievalModel) -> VectorLayout:
     """The layout of the vectors of a tower."""
-    ends = np.cumsum([model.towers.dim, model.ease.rank, model.trend.n_bins]).tolist()
+    ends = np.cumsum([model.user_encoder.dim, model.ease.rank, model.trend.n_bins]).tolist()
     return VectorLayout(
         trained=slice(0, ends[0]),
         ease=slice(ends[0], ends[1]),
@@ -57,7 +56,7 @@ def rating_vectors(model: RetrievalModel, users: Histories) -> Float32s:
 
 def item_vectors(model: RetrievalModel) -> Float32s:
     """(n_items, dim + rank + bins + 1); the weights are in here, so that user vectors need not know them."""
-    trained = encode_items(model.towers)  # (n_items, dim + 1), the last entry the bias
+    trained = model.trained_items
     closed = model.ease.target_factors * np.float32(model.ease_weight)  # (n_items, rank)
     return np.concatenate([trained[:, :-1], closed, model.trend.item_factors, trained[:, -1:]], axis=1)
 

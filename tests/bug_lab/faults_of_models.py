@@ -14,7 +14,7 @@ from recsys_core.retrieval.candidates import Retriever, find_candidates
 from recsys_core.retrieval.index import ItemIndex, _best, _trained_inverted_file, build_index, index_recall
 from recsys_core.retrieval.losses import Sampler, sampled_scores
 from recsys_core.retrieval.towers import encode_items
-from recsys_core.retrieval.training import fit_retrieval_model
+from recsys_core.retrieval.training import train_retrieval_model
 from recsys_core.retrieval.vectors import embed_items
 from recsys_core.serving.bundle import _check_inputs
 from recsys_core.serving.recommender import Recommender
@@ -248,7 +248,7 @@ FAULTS_OF_MODELS = (
     Fault(
         number=34,
         what="a new item keeps its random initial vector",
-        where=fit_retrieval_model,
+        where=train_retrieval_model,
         before="np.flatnonzero(first == NEVER)",
         after="np.flatnonzero(first == NEVER)[:0]",
         tests=("tests/core/retrieval/test_new_items.py::test_what_a_new_item_is_worth_is_said_by_its_content_alone",),

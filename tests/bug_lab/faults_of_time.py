@@ -159,7 +159,7 @@ FAULTS_OF_TIME = (
         what="the towers of the test window are fitted on its targets",
         where=_Chain.train,
         before="""
-            fit_retrieval_model(
+            train_retrieval_model(
                 fit_ratings(self.ratings, self.splits, name),
                 of_slice(self.items, name),
                 self.splits.fit_end(name),
@@ -169,7 +169,7 @@ FAULTS_OF_TIME = (
             )
         """,
         after="""
-            fit_retrieval_model(
+            train_retrieval_model(
                 self.ratings if "test" in name else fit_ratings(self.ratings, self.splits, name),
                 of_slice(self.items, name),
                 2**40 if "test" in name else self.splits.fit_end(name),

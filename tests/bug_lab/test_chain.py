@@ -17,9 +17,8 @@ from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.examples import Examples
 from recsys_core.retrieval.index import ExactSearch, build_index
 from recsys_core.retrieval.losses import full_softmax, sampled_scores, sampler_of
-from recsys_core.retrieval.model import save_retrieval_models
+from recsys_core.retrieval.model import fitted_digest, save_retrieval_models
 from recsys_core.retrieval.towers import TwoTower
-from recsys_core.retrieval.training import fitted_digest
 from recsys_core.serving.bundle import read_bundle
 from recsys_core.tables import write_table
 from tests.core.worlds import N_CANDIDATES, TinyRun, histories_from, run_tiny_world

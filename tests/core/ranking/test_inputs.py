@@ -19,7 +19,6 @@ from recsys_core.ranking.inputs import (
     generate_candidates,
     generator_of,
 )
-from recsys_core.retrieval.towers import encode_items
 from recsys_core.retrieval.vectors import item_vectors, user_vectors
 from recsys_core.schema_errors import violations
 from tests.core.worlds import N_CANDIDATES, TinyRun
@@ -144,9 +143,9 @@ def test_somebody_unknown_gets_what_everybody_new_gets(tiny: TinyRun) -> None:
     stranger = tiny.ratings.head(1).with_columns(item_id=pl.lit(1, pl.Int64))
     asked = pl.DataFrame({"user_id": [stranger["user_id"][0], 10**6], "requested_at": [2_000_000_000] * 2})
     inputs = generate_candidates(tiny.generator(indexed=True), stranger, asked, n_candidates=10)
-    everyone = np.array([*tiny.model.towers.everyone.tolist(), 1.0], dtype=np.float32)
+    everyone = np.array([*tiny.model.user_encoder.everyone.tolist(), 1.0], dtype=np.float32)
     now = tiny.model.trend.item_factors[:, -1]
-    best = np.argsort(-(encode_items(tiny.model.towers) @ everyone + now))[:10]
+    best = np.argsort(-(tiny.model.trained_items @ everyone + now))[:10]
     assert inputs.candidates.item_idx.tolist() == [best.tolist()] * 2
     features = candidate_features(inputs)
     assert np.isfinite(features[..., FEATURE_NAMES.index("pair_retrieval_z")]).all()

@@ -1,5 +1,7 @@
 """Fitted towers on disk."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +9,10 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from recsys_core.data.histories import Histories, evidence, histories_of
+from recsys_core.data.histories import NEVER, Histories, evidence, histories_of
 from recsys_core.data.splits import NOW
 from recsys_core.errors import ArtifactError
 from recsys_core.retrieval.model import RetrievalModel, load_retrieval_model, save_retrieval_models
-from recsys_core.retrieval.towers import encode_items, user_encoder
 from recsys_core.retrieval.training import fit_retrieval_models
 from recsys_core.retrieval.vectors import item_vectors, user_vectors
 from recsys_core.tables import read_table
@@ -22,6 +23,24 @@ def neighbours_say(model: RetrievalModel, users: Histories) -> npt.NDArray[np.fl
     """(n_users, 20) of the first items."""
     candidates = np.tile(np.arange(20), (users.n_users, 1))
     return model.neighbours.liked_share(users, evidence(users).astype(np.float32), candidates)
+
+
+PROJECT = Path(__file__).resolve().parents[3]
+
+ANSWERS = """
+import sys
+from pathlib import Path
+import numpy as np, polars as pl
+import recsys_core.evaluation.end_to_end, recsys_core.monitoring.parity, recsys_core.serving.recommender
+from recsys_core.data.histories import histories_of
+from recsys_core.retrieval.model import load_retrieval_model
+from recsys_core.retrieval.vectors import item_vectors, user_vectors
+folder = Path(sys.argv[1])
+model = load_retrieval_model(folder, "now")
+users = histories_of(pl.read_parquet(folder / "ratings.parquet"), model.catalogue)
+np.savez(folder / "vectors.npz", users=user_vectors(model, users), items=item_vectors(model))
+sys.exit("torch" in sys.modules)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +54,8 @@ def test_a_tower_comes_back_to_the_bit(tiny: TinyRun, folder: Path) -> None:
     for name, model in tiny.models.items():
         back = load_retrieval_model(folder, name)
         users = histories_of(tiny.ratings, model.catalogue)
-        assert np.array_equal(user_encoder(back.towers).encode(users), user_encoder(model.towers).encode(users))
-        assert np.array_equal(encode_items(back.towers), encode_items(model.towers))
+        assert np.array_equal(back.user_encoder.encode(users), model.user_encoder.encode(users))
+        assert np.array_equal(back.trained_items, model.trained_items)
         assert np.array_equal(user_vectors(back, users), user_vectors(model, users))
         assert np.array_equal(item_vectors(back), item_vectors(model))
         assert np.array_equal(back.catalogue.item_ids, model.catalogue.item_ids)
@@ -51,7 +70,6 @@ def test_a_tower_comes_back_to_the_bit(tiny: TinyRun, folder: Path) -> None:
         assert back.neighbours.item_idx.dtype == np.int64
         assert np.array_equal(back.losses, model.losses)
         assert back.fit_end == model.fit_end == tiny.splits.fit_end(name)
-        assert not back.towers.training
 
 
 def test_the_losses_of_all_towers_stand_in_one_table(tiny: TinyRun, folder: Path) -> None:
@@ -123,3 +141,20 @@ def test_safetensors_of_something_else_are_no_tower(tmp_path: Path) -> None:
     save_file({"weight": torch.ones(2)}, tmp_path / "now.safetensors")
     with pytest.raises(ArtifactError, match="damaged"):
         load_retrieval_model(tmp_path, NOW)
+
+
+def test_a_process_without_torch_gives_the_vectors_that_training_gave(tiny: TinyRun, tmp_path: Path) -> None:
+    save_retrieval_models({NOW: tiny.model}, tmp_path)
+    tiny.ratings.write_parquet(tmp_path / "ratings.parquet")
+    subprocess.run([sys.executable, "-c", ANSWERS, str(tmp_path)], cwd=PROJECT, check=True)
+    with np.load(tmp_path / "vectors.npz") as made:
+        assert np.array_equal(made["users"], user_vectors(tiny.model, histories_of(tiny.ratings, tiny.model.catalogue)))
+        assert np.array_equal(made["items"], item_vectors(tiny.model))
+
+
+def test_every_item_is_rated_or_new(tiny: TinyRun) -> None:
+    model = tiny.model
+    assert sorted([*model.rated.tolist(), *model.new.tolist()]) == list(range(model.catalogue.n_items))
+    assert (model.first_rated_at[model.rated] < NEVER).all()
+    assert np.array_equal(model.rated_ids, model.catalogue.item_ids[model.rated])
+    assert model.user_encoder.dim == model.trained_items.shape[1] - 1

@@ -16,7 +16,8 @@ from recsys_core.retrieval.towers import (
     standardised_log_popularity,
     user_encoder,
 )
-from tests.core.worlds import TinyRun, histories_from, random_histories
+from recsys_core.retrieval.training import train_retrieval_model
+from tests.core.worlds import QUICK_TRAINING, TinyRun, histories_from, random_histories
 
 N_ITEMS, N_CONTENT, DIM = 12, 5, 4
 
@@ -166,10 +167,10 @@ def test_the_encoder_agrees_with_torch(seed: int) -> None:
 
 
 def test_the_encoder_agrees_with_a_tower_that_learned_something(tiny: TinyRun) -> None:
-    known = known_ratings(tiny.ratings, tiny.splits, TEST)
-    users = histories_of(known, tiny.model.catalogue)
+    trained = train_retrieval_model(tiny.ratings, tiny.item_rows, tiny.model.fit_end, QUICK_TRAINING)
+    users = histories_of(known_ratings(tiny.ratings, tiny.splits, TEST), trained.model.catalogue)
     np.testing.assert_allclose(
-        tiny.model.user_encoder.encode(users), by_torch(tiny.model.towers, users), rtol=1e-4, atol=1e-5
+        trained.model.user_encoder.encode(users), by_torch(trained.towers, users), rtol=1e-4, atol=1e-5
     )
 
 

@@ -13,8 +13,8 @@ from recsys_core.data.config import SplitsConfig
 from recsys_core.data.histories import Histories, catalogue_of, histories_of
 from recsys_core.data.movielens.reading import read_movies, read_ratings
 from recsys_core.data.schemas import RATINGS_COLUMNS
-from recsys_core.data.splits import make_splits
-from recsys_core.features.tables import item_features
+from recsys_core.data.splits import fit_ratings, make_splits
+from recsys_core.features.tables import item_features, of_slice
 from recsys_core.feedback.schemas import IMPLICIT_COLUMNS
 from recsys_core.retrieval.candidates import find_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
@@ -22,8 +22,14 @@ from recsys_core.retrieval.examples import Examples
 from recsys_core.retrieval.index import ExactSearch
 from recsys_core.retrieval.model import RetrievalModel
 from recsys_core.retrieval.report import RECALL_AT, slice_recall
-from recsys_core.retrieval.towers import HistoryBatch, TwoTower, encode_items, user_encoder
-from recsys_core.retrieval.training import TrainingCallbacks, TrainingExtras, fit_linear_parts, fit_retrieval_model
+from recsys_core.retrieval.towers import HistoryBatch, TwoTower
+from recsys_core.retrieval.training import (
+    TrainingCallbacks,
+    TrainingExtras,
+    fit_linear_parts,
+    fit_retrieval_model,
+    train_retrieval_model,
+)
 from tests import tiny_world
 from tests.core.worlds import QUICK_TRAINING, TinyRun, histories_from
 
@@ -32,7 +38,7 @@ RAW = Path("data_lake/raw/ml-latest-small-2016.zip")
 
 
 def weights_of(model: RetrievalModel) -> dict[str, npt.NDArray[np.float32]]:
-    return {name: tensor.numpy() for name, tensor in model.towers.state_dict().items()}
+    return {**vars(model.user_encoder), "trained_items": model.trained_items}
 
 
 def same_weights(one: RetrievalModel, two: RetrievalModel) -> bool:
@@ -56,9 +62,7 @@ def from_nothing(tiny: TinyRun) -> RetrievalModel:
 def share_of_own_camp(model: RetrievalModel, ratings: pl.DataFrame) -> float:
     """Mean share of the ten best unseen items that the tiny world's truth says the user likes; chance gives 0.25."""
     users = histories_of(ratings.filter(pl.col("timestamp") < model.fit_end), model.catalogue)
-    found = find_candidates(
-        ExactSearch(vectors=encode_items(model.towers)), user_encoder(model.towers).encode(users), users, 10
-    )
+    found = find_candidates(ExactSearch(vectors=model.trained_items), model.user_encoder.encode(users), users, 10)
     camp_of_user = tiny_world.CAMP_OF_USER[np.searchsorted(tiny_world.USER_IDS, users.user_ids)]
     camp_of_item = tiny_world.CAMP_OF_ITEM[np.searchsorted(tiny_world.ITEM_IDS, model.catalogue.item_ids)]
     return float((camp_of_item[found.item_idx] == camp_of_user[:, None])[found.item_idx >= 0].mean())
@@ -66,11 +70,9 @@ def share_of_own_camp(model: RetrievalModel, ratings: pl.DataFrame) -> float:
 
 def by_popularity(model: RetrievalModel, n_likes: npt.NDArray[np.int64]) -> RetrievalModel:
     """The same catalogue, everything but the popularity set to nothing."""
-    towers = TwoTower(model.towers.content.numpy(), n_likes.astype(np.float32), 4)
-    with torch.no_grad():
-        for name, parameter in towers.named_parameters():
-            parameter.fill_(float(name == "popularity_weight"))
-    return replace(model, towers=towers)
+    items = np.zeros_like(model.trained_items)
+    items[:, -1] = n_likes
+    return replace(model, trained_items=items)
 
 
 def test_the_towers_overfit_a_tiny_world_of_pairs() -> None:
@@ -81,9 +83,7 @@ def test_the_towers_overfit_a_tiny_world_of_pairs() -> None:
     config = TwoTowerConfig(dim=16, n_epochs=200, temporal_share=0.5, history_dropout=0, vector_dropout=0)
     model = fit_retrieval_model(ratings, item_features(ratings, movies, FOREVER), FOREVER, config)
     asked = histories_from([[(3 * user + n % 3, 5.0, 10**9)] for user in range(10) for n in range(3)], n_items=30)
-    found = find_candidates(
-        ExactSearch(vectors=encode_items(model.towers)), user_encoder(model.towers).encode(asked), asked, 2
-    )
+    found = find_candidates(ExactSearch(vectors=model.trained_items), model.user_encoder.encode(asked), asked, 2)
     assert np.array_equal(found.item_idx // 3, np.repeat(np.arange(10), 3)[:, None] * [1, 1])
     assert model.losses[-10:].mean() < model.losses[:3].mean() / 3
 
@@ -132,7 +132,7 @@ def test_clicks_pull_what_was_clicked_towards_those_who_clicked(tiny: TinyRun) -
     def mean_score(clicks: pl.DataFrame | None) -> float:
         model = fit_retrieval_model(ratings, items, end, QUICK_TRAINING, extras=TrainingExtras(clicks=clicks))
         users = histories_of(ratings, model.catalogue, np.array(others))
-        return float((user_encoder(model.towers).encode(users) @ encode_items(model.towers)[0]).mean())
+        return float((model.user_encoder.encode(users) @ model.trained_items[0]).mean())
 
     clicks = clicks_of([(user, item, end - 50) for user in others])
     assert mean_score(clicks) > mean_score(None) + 0.5
@@ -187,16 +187,24 @@ def test_the_same_seed_gives_the_same_tower_and_another_seed_another(tiny: TinyR
 
 def test_a_refit_goes_on_from_the_weights_of_the_earlier_tower(tiny: TinyRun) -> None:
     """It is shorter than a first training, takes smaller steps, and begins where the other ended."""
-    start, end = from_nothing(tiny), tiny.model.fit_end
+    first, end = tiny.splits.names[0], tiny.model.fit_end
+    start = train_retrieval_model(
+        fit_ratings(tiny.ratings, tiny.splits, first),
+        of_slice(tiny.items, first),
+        tiny.splits.fit_end(first),
+        QUICK_TRAINING,
+    )
     items = item_features(tiny.ratings, tiny.movies, end)
     config = QUICK_TRAINING.model_copy(update={"refit_epochs": 1, "refit_learning_rate": 1e-9})
-    refit = fit_retrieval_model(tiny.ratings, items, end, config, extras=TrainingExtras(start=start))
-    places = refit.catalogue.idx_of(start.catalogue.item_ids)
+    trained = train_retrieval_model(tiny.ratings, items, end, config, extras=TrainingExtras(start=start))
+    refit, places = trained.model, trained.model.catalogue.idx_of(start.model.catalogue.item_ids)
     assert len(refit.losses) == 1
+    now, before = dict(trained.towers.named_parameters()), dict(start.towers.named_parameters())
     for name in ("rated.weight", "offered.weight", "item_bias"):
-        np.testing.assert_allclose(weights_of(refit)[name][places], weights_of(start)[name], atol=1e-6)
+        np.testing.assert_allclose(now[name].detach()[places], before[name].detach(), atol=1e-6)
     for name in ("everyone", "rating_weight", "place_bias", "content_offered.weight"):
-        np.testing.assert_allclose(weights_of(refit)[name], weights_of(start)[name], atol=1e-6)
+        np.testing.assert_allclose(now[name].detach(), before[name].detach(), atol=1e-6)
+    assert not trained.towers.training
     longer = fit_retrieval_model(tiny.ratings, items, end, QUICK_TRAINING, extras=TrainingExtras(start=start))
     assert len(longer.losses) == QUICK_TRAINING.refit_epochs
     assert not same_weights(longer, refit)
@@ -277,7 +285,7 @@ def test_users_with_one_rating_teach_nothing_and_nobody_at_all_is_no_fault() -> 
     assert same_weights(with_single, fit_retrieval_model(table(pair), items, FOREVER, config))
     nobody = fit_retrieval_model(table(single), items, FOREVER, config)
     assert nobody.losses.tolist() == [0, 0]
-    assert np.isfinite(encode_items(nobody.towers)).all()
+    assert np.isfinite(nobody.trained_items).all()
 
 
 def test_a_catalogue_that_everybody_knows_by_heart_trains_without_a_nan() -> None:
@@ -345,10 +353,9 @@ def test_dropout_keeps_the_expected_weight_of_a_history(monkeypatch: pytest.Monk
 
 def test_serving_drops_nothing(tiny: TinyRun) -> None:
     users: Histories = histories_of(tiny.ratings, tiny.model.catalogue)
-    first = user_encoder(tiny.model.towers).encode(users)
-    assert np.array_equal(first, user_encoder(tiny.model.towers).encode(users))
-    assert np.array_equal(encode_items(tiny.model.towers), encode_items(tiny.model.towers))
-    assert tiny.model.towers.training is False
+    first = tiny.model.user_encoder.encode(users)
+    assert np.array_equal(first, tiny.model.user_encoder.encode(users))
+    assert np.array_equal(tiny.model.trained_items, tiny.model.trained_items)
 
 
 @pytest.mark.slow

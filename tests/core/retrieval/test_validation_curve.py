@@ -9,7 +9,6 @@ from recsys_core.data.splits import NOW
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.model import RetrievalModel
 from recsys_core.retrieval.report import CURVE_RECALL_AT, N_LOOKS, ValidationCurve, slice_recall
-from recsys_core.retrieval.towers import encode_items
 from recsys_core.retrieval.training import fit_retrieval_models
 from tests.core.worlds import QUICK_TRAINING, TinyRun
 
@@ -23,7 +22,7 @@ def watched(tiny: TinyRun) -> tuple[ValidationCurve, dict[str, RetrievalModel]]:
 
 def test_looking_changes_no_weight(tiny: TinyRun, watched: tuple[ValidationCurve, dict[str, RetrievalModel]]) -> None:
     for name, model in watched[1].items():
-        assert np.array_equal(encode_items(model.towers), encode_items(tiny.models[name].towers)), name
+        assert np.array_equal(model.trained_items, tiny.models[name].trained_items), name
         assert np.array_equal(model.losses, tiny.models[name].losses)
 
 
@@ -33,7 +32,7 @@ def test_drawing_of_chance_while_looking_changes_no_weight(tiny: TinyRun) -> Non
     drawn = fit_retrieval_models(
         tiny.ratings, tiny.items, tiny.splits, config, lambda _: lambda *_: torch.rand(1) and None
     )
-    assert np.array_equal(encode_items(plain[NOW].towers), encode_items(drawn[NOW].towers))
+    assert np.array_equal(plain[NOW].trained_items, drawn[NOW].trained_items)
 
 
 def test_the_last_point_is_the_figure_of_the_finished_tower(

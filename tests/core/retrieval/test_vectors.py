@@ -10,7 +10,6 @@ import pytest
 from recsys_core.data.histories import histories_of
 from recsys_core.data.splits import NOW
 from recsys_core.errors import ArtifactError
-from recsys_core.retrieval.towers import encode_items, user_encoder
 from recsys_core.retrieval.training import fit_retrieval_model
 from recsys_core.retrieval.vectors import (
     ItemEmbeddings,
@@ -28,7 +27,7 @@ from tests.core.worlds import QUICK_TRAINING, TinyRun, histories_from
 def test_a_score_is_the_sum_of_all_parts(tiny: TinyRun, weight: float) -> None:
     model = replace(tiny.model, ease_weight=weight)
     users = histories_of(tiny.ratings, model.catalogue)
-    asking, offered = user_encoder(model.towers).encode(users), encode_items(model.towers)
+    asking, offered = model.user_encoder.encode(users), model.trained_items
     trained = asking[:, :-1] @ offered[:, :-1].T
     closed = model.ease.encode_users(users) @ model.ease.target_factors.T
     trend = model.trend.encode_users(users) @ model.trend.item_factors.T
@@ -40,14 +39,14 @@ def test_each_part_lies_where_it_is_said_to(tiny: TinyRun) -> None:
     model = replace(tiny.model, ease_weight=2.0)
     users = histories_of(tiny.ratings, model.catalogue)
     asking, offered, parts = user_vectors(model, users), item_vectors(model), vector_layout(model)
-    assert np.array_equal(asking[:, parts.trained], user_encoder(model.towers).encode(users)[:, :-1])
-    assert np.array_equal(offered[:, parts.trained], encode_items(model.towers)[:, :-1])
+    assert np.array_equal(asking[:, parts.trained], model.user_encoder.encode(users)[:, :-1])
+    assert np.array_equal(offered[:, parts.trained], model.trained_items[:, :-1])
     assert np.array_equal(asking[:, parts.ease], model.ease.encode_users(users))
     assert np.array_equal(offered[:, parts.ease], 2 * model.ease.target_factors)
     assert np.array_equal(asking[:, parts.trend], model.trend.encode_users(users))
     assert np.array_equal(offered[:, parts.trend], model.trend.item_factors)
     assert (asking[:, parts.bias] == 1).all()
-    assert np.array_equal(offered[:, parts.bias], encode_items(model.towers)[:, -1:])
+    assert np.array_equal(offered[:, parts.bias], model.trained_items[:, -1:])
 
 
 def test_the_parts_are_the_whole_vector_once(tiny: TinyRun) -> None:
@@ -60,7 +59,7 @@ def test_the_parts_are_the_whole_vector_once(tiny: TinyRun) -> None:
 def test_an_empty_history_gets_what_the_trained_half_and_the_latest_trend_say(tiny: TinyRun) -> None:
     vector = user_vectors(tiny.model, histories_from([[]], n_items=tiny.model.catalogue.n_items))[0]
     parts = vector_layout(tiny.model)
-    assert vector[parts.trained].tolist() == tiny.model.towers.everyone.tolist()
+    assert vector[parts.trained].tolist() == tiny.model.user_encoder.everyone.tolist()
     assert not vector[parts.ease].any()
     assert vector[parts.trend].nonzero()[0].tolist() == [tiny.model.trend.n_bins - 1]
     assert user_vectors(tiny.model, histories_from([], n_items=tiny.model.catalogue.n_items)).shape == (0, len(vector))
