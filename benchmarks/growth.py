@@ -29,7 +29,7 @@ from benchmarks import PROJECT
 from benchmarks.measuring import BYTES_PER_UNIT, spread_of
 from recsys_core.arrays import Float64s, Int64s
 from recsys_core.data.schemas import MOVIES, MOVIES_COLUMNS, RATINGS, RATINGS_COLUMNS
-from recsys_core.features.content import GENRES
+from recsys_core.features.item_inputs import GENRES
 from recsys_core.features.tables import item_features
 from recsys_core.markdown import markdown_table
 from recsys_core.retrieval.config import TwoTowerConfig

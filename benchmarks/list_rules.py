@@ -25,14 +25,13 @@ from benchmarks.development import DevelopmentSlice, chance_note, difference, si
 from recsys_assets.resources import lake_root
 from recsys_core.evaluation.accuracy import per_user_metrics
 from recsys_core.evaluation.protocols import lists_table
-from recsys_core.features.content import genre_matrix
+from recsys_core.features.item_inputs import genre_matrix
 from recsys_core.lake.store import Lake
 from recsys_core.markdown import markdown_table
 from recsys_core.metrics.beyond_accuracy import intra_list_diversity
 from recsys_core.ranking.config import NO_RULES, ListRulesConfig
 from recsys_core.ranking.inputs import RankingInputs, generate_candidates, generator_of
-from recsys_core.ranking.list_rules import ListedItems, apply_rules, apply_rules_to_all, listed_items
-from recsys_core.ranking.lists import rank
+from recsys_core.ranking.lists import ListedItems, apply_rules, apply_rules_to_all, listed_items, rank
 from recsys_core.retrieval.candidates import Candidates
 
 K = 10

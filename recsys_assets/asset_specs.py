@@ -37,10 +37,8 @@ log may still grow. The planner also waits for a grace period (`grace_s`)."""
 FEATURE_PAGES = {
     "item_features": ("items",),
     "user_features": ("users",),
-    "ranking_examples": (
-        "items", "users", "scores", "tastes", "collaborative", "fatigue", "context",
-    ),
-}  # fmt: skip
+    "ranking_examples": ("items", "users", "user_item", "context"),
+}
 """Asset -> its groups of features, each of which has a page of its own; a test compares them with the registry."""
 
 

@@ -11,8 +11,7 @@ from typing import NoReturn
 
 import polars as pl
 
-from recsys_core.data.fields import is_moment, moment, plain_moments, year
-from recsys_core.data.quarantine import BadRow
+from recsys_core.data.fields import BadRow, is_moment, moment, plain_moments, year
 from recsys_core.data.schemas import EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, RATING_STEPS, YEARS
 from recsys_core.days import day_of
 from recsys_core.errors import DataError

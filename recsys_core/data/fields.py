@@ -1,8 +1,12 @@
-"""One field of text -> one value, exactly as it was meant, or a BadRow that says why not.
+"""One field of text -> one value, exactly as it was meant; bad rows are set aside with the reason.
 
-There is no coercion: "3.0" is not the id 3, and "007" is not 7, since two spellings of one id are a sign of two files
-that do not belong together. Ids above 2**31 - 1 are fine, up to MAX_ID. Whole columns of a table from outside,
-of whatever type, are read by `columns`, which comes here for what is text.
+There is no coercion: "3.0" is not the id 3, and "007" is not 7, because two spellings of one id are a sign of two files
+that do not belong together. Ids above 2**31 - 1 are valid, up to MAX_ID. `columns` reads whole columns of a table from
+outside, of any type, and calls this module for text.
+
+A field that is not what it should be raises `BadRow`. A `Quarantine` collects the bad rows of a file with line, column,
+reason and value, and refuses a file with too many of them; nothing is dropped silently. The module of each table
+(`movielens.ratings`, `movielens.movies`) decides which values are bad.
 """
 
 import math
@@ -11,9 +15,72 @@ from datetime import datetime
 
 import polars as pl
 
-from recsys_core.data.quarantine import BadRow
-from recsys_core.data.schemas import EARLIEST_TIMESTAMP, MAX_ID, RATING_STEPS, YEARS
+from recsys_core.data.schemas import EARLIEST_TIMESTAMP, MAX_ID, QUARANTINE, RATING_STEPS, YEARS
 from recsys_core.days import second_of
+from recsys_core.errors import DataError
+
+MAX_VALUE_CHARS = 80
+EARLY_STOP = 10_000
+"""From this many bad rows on, the share is checked while reading, so that a hopeless file does not fill memory."""
+
+
+class BadRow(Exception):  # noqa: N818  it never leaves this stage: a row's parser reports with it, the reader catches it
+    """One row is not what its table holds; `column` is '' where the whole row is at fault."""
+
+    def __init__(self, column: str, reason: str, value: str) -> None:
+        super().__init__(reason)
+        self.column = column
+        self.reason = reason
+        self.value = value
+
+
+class Quarantine:
+    """The bad rows of one file, in the order in which they were met."""
+
+    def __init__(self, file: str, max_bad_share: float) -> None:
+        self.file = file
+        self.max_bad_share = max_bad_share
+        self._rows: list[tuple[str, int, str, str, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, line: int, bad: BadRow) -> None:
+        """Set one row aside; a long value is cut to 80 characters."""
+        self._rows.append((self.file, line, bad.column, bad.reason, bad.value[:MAX_VALUE_CHARS]))
+
+    def check_early(self, n_lines: int) -> None:
+        """Stop in the middle of a file whose first `n_lines` are hopeless already."""
+        if len(self) >= EARLY_STOP:
+            self.check(n_lines)
+
+    def check(self, n_lines: int) -> None:
+        """Refuse a file with too large a share of bad rows.
+
+        Raises:
+            DataError: the share is above `max_bad_share`; the message names the first bad row.
+        """
+        if len(self) <= self.max_bad_share * n_lines:
+            return
+        _, line, column, reason, value = min(self._rows, key=lambda row: row[1])
+        where = f"line {line}, column {column}" if column else f"line {line}"
+        raise DataError(
+            f"{self.file}: {len(self):,} of {n_lines:,} lines ({len(self) / n_lines:.1%}) are bad, above the "
+            f"{self.max_bad_share:.1%} allowed; the first is {where}: {reason} ({value!r}). "
+            f"Mend the file, or raise max_bad_share if these rows may be lost."
+        )
+
+    def table(self) -> pl.DataFrame:
+        """The bad rows by line, in the QUARANTINE schema."""
+        return rejected_table(self._rows)
+
+
+def rejected_table(rows: list[tuple[str, int, str, str, str]]) -> pl.DataFrame:
+    """Rows of (file, line, column, reason, value) as a table, by file and line."""
+    schema = {"file": pl.String, "line": pl.Int64, "column": pl.String, "reason": pl.String, "value": pl.String}
+    table = pl.DataFrame(rows, schema=schema, orient="row").sort("file", "line", maintain_order=True)
+    return QUARANTINE.validate(table)
+
 
 MAX_INT64 = 2**63 - 1
 BEYOND_MAX_ID = "id beyond 2**53 - 1"

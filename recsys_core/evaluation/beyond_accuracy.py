@@ -7,7 +7,7 @@ import polars as pl
 
 from recsys_core.data.histories import Catalogue, Histories
 from recsys_core.evaluation.protocols import lists_array
-from recsys_core.features.content import genre_matrix
+from recsys_core.features.item_inputs import genre_matrix
 from recsys_core.metrics import beyond_accuracy as beyond
 from recsys_core.metrics.beyond_accuracy import class_shares, listed_sets, miscalibration
 from recsys_core.metrics.ranked_lists import ItemSets, PerUser

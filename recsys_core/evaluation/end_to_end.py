@@ -15,8 +15,7 @@ from recsys_core.evaluation.report import Answered, EvalReport, evaluate
 from recsys_core.features.tables import of_slice
 from recsys_core.parallel import StopCheck, run_in_parallel
 from recsys_core.ranking.inputs import CandidateGenerator, ModelOf, generate_candidates, generator_of
-from recsys_core.ranking.list_rules import ListedItems, apply_rules_to_all, listed_items
-from recsys_core.ranking.lists import rank
+from recsys_core.ranking.lists import ListedItems, apply_rules_to_all, listed_items, rank
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.candidates import Retriever, seen_at
 from recsys_core.retrieval.config import IndexConfig

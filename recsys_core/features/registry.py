@@ -11,30 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from recsys_core.features import (
-    collaborative,
-    context,
-    fatigue,
-    items,
-    scores,
-    tastes,
-    users,
-)
+from recsys_core.features import context, items, user_item, users
 from recsys_core.features.feature import Entity, Feature, declared_in
 from recsys_core.fingerprint import code_version
 
 FeatureSet = dict[str, dict[str, object]]
 """The declaration and code of each feature by name, in the order of the columns; JSON-serialisable."""
 
-GROUPS: tuple[ModuleType, ...] = (
-    items,
-    users,
-    scores,
-    tastes,
-    collaborative,
-    fatigue,
-    context,
-)
+GROUPS: tuple[ModuleType, ...] = (items, users, user_item, context)
 """A module per group. The features that it declares need not be named anywhere else."""
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
+from recsys_core.data.fields import BadRow
 from recsys_core.data.movielens.lines import GZIP_MAGIC, UTF8_MARK, UTF16_MARKS
-from recsys_core.data.quarantine import BadRow
 from recsys_core.errors import DataError, LogError
 from recsys_core.feedback.log import LINES_PER_BATCH, Appended, BadLine, EventLog, append_records, line_id_of
 from recsys_core.feedback.parsing import MAX_LINE_BYTES, Limits, record_of, unknown_items

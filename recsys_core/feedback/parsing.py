@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from recsys_core.data.quarantine import BadRow
+from recsys_core.data.fields import BadRow
 from recsys_core.feedback import values as checks
 from recsys_core.feedback.config import InteractionsConfig
 from recsys_core.feedback.records import (

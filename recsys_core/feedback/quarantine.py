@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from recsys_core.data.quarantine import BadRow
+from recsys_core.data.fields import BadRow
 from recsys_core.errors import DataError, LogError
 from recsys_core.feedback.log import EXCLUDED, LINES_PER_BATCH, Appended, BadLine, EventLog, Note, append_records
 from recsys_core.feedback.parsing import Limits, record_of, unknown_items

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 from polars.exceptions import PolarsError
 
-from recsys_core.data.quarantine import BadRow
+from recsys_core.data.fields import BadRow
 from recsys_core.days import DAY_S, start_of
 from recsys_core.errors import LogError
 from recsys_core.feedback.values import (

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import pandera.polars as pa
 import polars as pl
 
-from recsys_core.data.fields import BEYOND_MAX_ID, MAX_INT64, MILLISECONDS_FROM
-from recsys_core.data.quarantine import BadRow
+from recsys_core.data.fields import BEYOND_MAX_ID, MAX_INT64, MILLISECONDS_FROM, BadRow
 from recsys_core.data.schemas import EARLIEST_TIMESTAMP, MAX_ID, RATING_STEPS
 
 ValueCheck = Callable[[str, object], object]

@@ -29,7 +29,7 @@ from recsys_core.ranking.inputs import (
     generate_candidates_for,
     generator_of,
 )
-from recsys_core.ranking.list_rules import ListedItems, apply_rules, listed_items
+from recsys_core.ranking.lists import ListedItems, apply_rules, listed_items
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.serving.bundle import Bundle
 

@@ -16,7 +16,7 @@ from recsys_core.arrays import Float32s, Int64s
 from recsys_core.data.histories import NEVER, Catalogue, Histories, histories_of
 from recsys_core.data.ratings_table import ratings_digest
 from recsys_core.data.splits import Splits, fit_ratings
-from recsys_core.features.content import content_matrix
+from recsys_core.features.item_inputs import content_matrix
 from recsys_core.features.neighbours import fit_neighbours
 from recsys_core.features.tables import of_slice
 from recsys_core.feedback.labels import still_implicit

@@ -12,7 +12,7 @@ from recsys_core.errors import UnknownUserError
 from recsys_core.features.assembler import state_counts
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.state import RequestBatch, UserStates
-from recsys_core.ranking.list_rules import ListedItems, apply_rules, listed_items
+from recsys_core.ranking.lists import ListedItems, apply_rules, listed_items
 from recsys_core.retrieval.candidates import Candidates, seen_at
 from recsys_core.retrieval.vectors import user_vectors
 from recsys_core.serving.bundle import Bundle

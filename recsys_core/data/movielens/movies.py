@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from recsys_core.data.fields import id_number
+from recsys_core.data.fields import BadRow, Quarantine, id_number
 from recsys_core.data.movielens.layouts import GENRE_FLAGS
 from recsys_core.data.movielens.lines import Block
 from recsys_core.data.movielens.records import Plan, accepted, records
-from recsys_core.data.quarantine import BadRow, Quarantine
 from recsys_core.data.schemas import MOVIES_COLUMNS, PREVIEW_YEARS, YEARS
 from recsys_core.errors import DataError
 

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from recsys_core.data.config import ReadingConfig
-from recsys_core.data.fields import id_number, plain_moments, stars, timestamp
+from recsys_core.data.fields import Quarantine, id_number, plain_moments, stars, timestamp
 from recsys_core.data.movielens.lines import Block
 from recsys_core.data.movielens.records import Plan, Record, accepted, join, single_line, split_block, split_rest
-from recsys_core.data.quarantine import Quarantine
 from recsys_core.data.schemas import EARLIEST_TIMESTAMP, MAX_ID, RATING_STEPS, RATINGS_COLUMNS
 
 LINED_COLUMNS = {"line": pl.Int64(), **RATINGS_COLUMNS}

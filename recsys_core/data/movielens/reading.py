@@ -12,13 +12,13 @@ from pathlib import Path
 import polars as pl
 
 from recsys_core.data.config import ReadingConfig
+from recsys_core.data.fields import BadRow, Quarantine
 from recsys_core.data.movielens import movies as movie_lines
 from recsys_core.data.movielens import ratings as rating_lines
 from recsys_core.data.movielens.archives import Files, opened
 from recsys_core.data.movielens.layouts import TableLayout, layout_of
 from recsys_core.data.movielens.lines import Block, blocks
 from recsys_core.data.movielens.records import Plan, plan_of
-from recsys_core.data.quarantine import BadRow, Quarantine
 from recsys_core.data.schemas import MOVIES, QUARANTINE, RATINGS, RATINGS_COLUMNS
 from recsys_core.errors import DataError
 

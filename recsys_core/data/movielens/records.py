@@ -8,10 +8,9 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from recsys_core.data.fields import is_moment
+from recsys_core.data.fields import BadRow, Quarantine, is_moment
 from recsys_core.data.movielens.layouts import TableLayout
 from recsys_core.data.movielens.lines import MAX_LINE_CHARS, Block
-from recsys_core.data.quarantine import BadRow, Quarantine
 from recsys_core.errors import DataError
 
 MAX_RECORD_LINES = 100

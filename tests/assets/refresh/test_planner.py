@@ -103,7 +103,7 @@ def test_what_was_just_built_is_fresh(project: Project) -> None:
             {"interaction_log_head", "implicit_feedback", "impression_outcomes"} | MODELS - {"baselines"},
         ),
         ("recsys_core.features.items", {"item_features", *BY_SLICES, *BY_REGISTRY}),
-        ("recsys_core.features.scores", BY_REGISTRY),
+        ("recsys_core.features.user_item", BY_REGISTRY),
         ("recsys_core.retrieval.training", MODELS - {"baselines"}),
         ("recsys_core.ranking.ranker", {"ranker", "ranking_report", "eval_report", *MONITORING}),
         ("recsys_core.ranking.diagnostics", {"ranker", "ranking_report", "eval_report", "drift_report"}),

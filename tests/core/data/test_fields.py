@@ -3,8 +3,7 @@
 import polars as pl
 import pytest
 
-from recsys_core.data.fields import id_number, moment, plain_moments, stars, timestamp, whole_number, year
-from recsys_core.data.quarantine import BadRow
+from recsys_core.data.fields import BadRow, id_number, moment, plain_moments, stars, timestamp, whole_number, year
 from recsys_core.data.schemas import EARLIEST_TIMESTAMP, MAX_ID, RATING_STEPS
 
 

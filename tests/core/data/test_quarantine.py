@@ -2,8 +2,8 @@
 
 import pytest
 
-from recsys_core.data import quarantine as module
-from recsys_core.data.quarantine import BadRow, Quarantine
+from recsys_core.data import fields as module
+from recsys_core.data.fields import BadRow, Quarantine
 from recsys_core.errors import DataError
 
 

@@ -12,9 +12,8 @@ from recsys_core.arrays import Float32s, Int64s
 from recsys_core.data.histories import Catalogue, Histories, histories_of
 from recsys_core.data.schemas import LIKED
 from recsys_core.features.assembler import FeatureBlock, assemble
-from recsys_core.features.content import GENRES
 from recsys_core.features.exposures import Exposures, exposure_log
-from recsys_core.features.item_inputs import ItemInputs, ItemVectors, item_inputs
+from recsys_core.features.item_inputs import GENRES, ItemInputs, ItemVectors, item_inputs
 from recsys_core.features.neighbours import LIKE_EVIDENCE, Neighbours
 from recsys_core.features.pairs import Pairs, UserParts
 from recsys_core.features.registry import FEATURE_NAMES, names_of

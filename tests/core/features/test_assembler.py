@@ -53,7 +53,8 @@ FAN = neighbours_of(histories_from([[(item, 5.0, item) for item in range(4)]], 4
 SIDE = replace(SIDE, learned=replace(SIDE.learned, neighbours=FAN))
 OF_A_HISTORY = {
     *USER[1:],
-    *(one.name for one in FEATURES if one.group == "collaborative"),
+    *(one.name for one in FEATURES if one.unit in {"cosine", "EASE weight", "log(1 + lift)"}),
+    "pair_neighbour_share",
     *("pair_genre_affinity", "pair_recent_genre_affinity", "pair_year_distance", "context_days_since_last"),
 }
 """What cannot be known of somebody who has rated nothing."""

@@ -10,7 +10,11 @@ import scipy.sparse as sp
 
 from recsys_core.arrays import Float32s
 from recsys_core.data.histories import Histories
-from recsys_core.features.collaborative import (
+from recsys_core.features.item_inputs import ItemInputs
+from recsys_core.features.pairs import N_RECENT, Pairs
+from recsys_core.features.registry import features_of as declared_of
+from recsys_core.features.state import user_states
+from recsys_core.features.user_item import (
     N_STRONGEST,
     pair_before_lift,
     pair_neighbour_share,
@@ -18,10 +22,6 @@ from recsys_core.features.collaborative import (
     pair_recent_similarity_max,
     pair_recent_similarity_mean,
 )
-from recsys_core.features.item_inputs import ItemInputs
-from recsys_core.features.pairs import N_RECENT, Pairs
-from recsys_core.features.registry import features_of as declared_of
-from recsys_core.features.state import user_states
 from tests.core.features.asked import (
     Asked,
     equal,

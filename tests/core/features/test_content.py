@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_core.features.content import (
+from recsys_core.features.item_inputs import (
     FIRST_PERIOD,
     GENRES,
     N_PERIODS,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from recsys_core.features.exposures import FATIGUE_DAYS, Exposures, TimedItems
-from recsys_core.features.fatigue import pair_shown_unclicked
+from recsys_core.features.user_item import pair_shown_unclicked
 from tests.core.features.asked import Asked, pairs_of, side_of
 from tests.core.worlds import Rating
 

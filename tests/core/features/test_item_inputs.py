@@ -5,8 +5,7 @@ import polars as pl
 import pytest
 
 from recsys_core.data.histories import Catalogue
-from recsys_core.features.content import GENRES
-from recsys_core.features.item_inputs import FIXED_POINT, ItemInputs, item_inputs
+from recsys_core.features.item_inputs import FIXED_POINT, GENRES, ItemInputs, item_inputs
 from recsys_core.features.registry import names_of
 from recsys_core.features.tables import item_features
 from tests import tiny_world

@@ -16,7 +16,7 @@ from recsys_core.arrays import Float32s
 from recsys_core.data import schemas
 from recsys_core.data.histories import histories_of
 from recsys_core.data.schemas import MOVIES_COLUMNS, RATINGS_COLUMNS
-from recsys_core.features import collaborative, exposures, registry
+from recsys_core.features import exposures, registry, user_item
 from recsys_core.features.feature import Feature
 from recsys_core.features.items import item_days_known, item_mean_rating
 from recsys_core.features.point_in_time import item_counts, share
@@ -33,7 +33,7 @@ from recsys_core.features.registry import (
     names_of,
 )
 from recsys_core.features.schemas import ITEM_KEYS
-from recsys_core.features.tastes import _covered
+from recsys_core.features.user_item import _covered
 from recsys_core.feedback.schemas import IMPLICIT_COLUMNS, OUTCOMES_COLUMNS
 from recsys_core.retrieval import training
 from tests import source_edits
@@ -212,13 +212,12 @@ class Edit:
     changes: tuple[str, ...]
 
 
-OF_PAIRS = ("scores", "tastes", "collaborative", "fatigue")
 EDITS = {
     "its own function": Edit(item_mean_rating, "2 * items.n_ratings", "3 * items.n_ratings", ("item_mean_rating",)),
     "a helper beside it": Edit(
         _covered, "np.float32(1)", "np.float32(2)", ("pair_genre_affinity", "pair_recent_genre_affinity")
     ),
-    "a constant beside it": Edit((collaborative, "N_STRONGEST"), "50", "51", ("pair_strongest_association",)),
+    "a constant beside it": Edit((user_item, "N_STRONGEST"), "50", "51", ("pair_strongest_association",)),
     "a helper of other modules": Edit(
         share,
         "np.maximum(whole, 1)",
@@ -227,10 +226,10 @@ EDITS = {
             f"item_{kind}_share" for kind in ("popularity", "recent", "year", "newest_like", "newer_like", "new_like")
         ),
     ),
-    "what a like is": Edit((schemas, "LIKED"), "4.0", "4.5", ("items", "users", *OF_PAIRS, "context")),
-    "how a history is read": Edit(histories_of, "item_idx >= 0", "item_idx > 0", (*OF_PAIRS, "context")),
+    "what a like is": Edit((schemas, "LIKED"), "4.0", "4.5", ("items", "users", "user_item", "context")),
+    "how a history is read": Edit(histories_of, "item_idx >= 0", "item_idx > 0", ("user_item", "context")),
     "for how long it tires to be shown something": Edit(
-        (exposures, "FATIGUE_DAYS"), "30", "31", (*OF_PAIRS, "context")
+        (exposures, "FATIGUE_DAYS"), "30", "31", ("user_item", "context")
     ),
     "its docstring": Edit(
         item_mean_rating,
@@ -246,14 +245,14 @@ EDITS = {
     ),
     "a comment": Edit(
         item_days_known,
-        "days = (items.times - items.first_at) / DAY",
-        "# days\ndays = (items.times - items.first_at) / DAY",
+        "days = (items.times - items.first_at) / DAY_S",
+        "# days\ndays = (items.times - items.first_at) / DAY_S",
         (),
     ),
     "an empty line": Edit(
         item_counts,
-        "recent, year = RECENT_DAYS * DAY, YEAR_DAYS * DAY\nfirst_at = by_item.first_times(item_ids)",
-        "recent, year = RECENT_DAYS * DAY, YEAR_DAYS * DAY\n\n\nfirst_at = by_item.first_times(item_ids)",
+        "recent, year = RECENT_DAYS * DAY_S, YEAR_DAYS * DAY_S\nfirst_at = by_item.first_times(item_ids)",
+        "recent, year = RECENT_DAYS * DAY_S, YEAR_DAYS * DAY_S\n\n\nfirst_at = by_item.first_times(item_ids)",
         (),
     ),
     "how a table is stored": Edit(tables, "import pyarrow as pa", "import os\nimport pyarrow as pa", ()),

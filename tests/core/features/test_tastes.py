@@ -8,7 +8,7 @@ import pytest
 
 from recsys_core.features.item_inputs import ItemInputs
 from recsys_core.features.pairs import N_RECENT, Pairs
-from recsys_core.features.tastes import (
+from recsys_core.features.user_item import (
     pair_genre_affinity,
     pair_predicted_rating,
     pair_recent_genre_affinity,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_core.data.quarantine import BadRow
+from recsys_core.data.fields import BadRow
 from recsys_core.feedback.parsing import (
     check_keys,
     event_of,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recsys_core.data.quarantine import BadRow
+from recsys_core.data.fields import BadRow
 from recsys_core.days import start_of
 from recsys_core.errors import LogError
 from recsys_core.feedback.records import (

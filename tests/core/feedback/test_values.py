@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_core.data.quarantine import BadRow
+from recsys_core.data.fields import BadRow
 from recsys_core.feedback import values
 from recsys_core.feedback.records import TABLES
 

@@ -23,7 +23,7 @@ from recsys_core.monitoring.replay import (
 from recsys_core.monitoring.served import Served
 from recsys_core.ranking.config import NO_RULES
 from recsys_core.ranking.inputs import generator_of
-from recsys_core.ranking.list_rules import ListedItems
+from recsys_core.ranking.lists import ListedItems
 from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.requests import Request

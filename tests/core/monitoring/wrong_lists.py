@@ -8,7 +8,7 @@ import pytest
 
 from recsys_core.arrays import Float32s, Int64s
 from recsys_core.monitoring.parity import ABSENT, N_SLOTS, PLACE
-from recsys_core.ranking import list_rules
+from recsys_core.ranking import lists
 from recsys_core.ranking.lists import order_of
 from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.requests import Answer, Request
@@ -33,7 +33,7 @@ class WrongList:
 
 def ordered_by(order: Callable[[Float32s], Int64s]) -> Inject:
     """The recommender orders its candidates, which come in the order of retrieval, in another way."""
-    return lambda patch: patch.setattr(list_rules, "order_of", order)
+    return lambda patch: patch.setattr(lists, "order_of", order)
 
 
 def answered_by(change: Callable[[Answer], Answer]) -> Inject:

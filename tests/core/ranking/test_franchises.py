@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_core.ranking.franchises import franchise_numbers, franchise_of
+from recsys_core.ranking.lists import franchise_numbers, franchise_of
 from tests.core import embedded
 
 TOGETHER = {

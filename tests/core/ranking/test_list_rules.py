@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from recsys_core.arrays import Float32s
 from recsys_core.ranking.config import NO_RULES, ListRulesConfig
-from recsys_core.ranking.list_rules import (
+from recsys_core.ranking.lists import (
     DIVERSITY,
     FATIGUE,
     FRANCHISE,
@@ -24,8 +24,8 @@ from recsys_core.ranking.list_rules import (
     apply_rules_to_all,
     diverse_order,
     listed_items,
+    order_of,
 )
-from recsys_core.ranking.lists import order_of
 from recsys_core.retrieval.candidates import Candidates
 from tests.core.worlds import TinyRun
 

@@ -8,7 +8,7 @@ import torch
 
 from recsys_core.data.histories import AGE_LIMITS, Histories, histories_of
 from recsys_core.data.splits import TEST, known_ratings
-from recsys_core.features.content import GENRES
+from recsys_core.features.item_inputs import GENRES
 from recsys_core.retrieval.towers import (
     TwoTower,
     encode_items,

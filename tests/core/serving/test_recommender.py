@@ -19,8 +19,7 @@ from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.tables import of_slice
 from recsys_core.ranking.config import NO_RULES, ListRulesConfig
 from recsys_core.ranking.inputs import candidate_features, generate_candidates
-from recsys_core.ranking.list_rules import apply_rules_to_all, listed_items
-from recsys_core.ranking.lists import rank
+from recsys_core.ranking.lists import apply_rules_to_all, listed_items, rank
 from recsys_core.retrieval import candidates
 from recsys_core.retrieval.candidates import Candidates
 from recsys_core.retrieval.index import Searchable

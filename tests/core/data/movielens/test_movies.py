@@ -4,11 +4,11 @@ import io
 
 import pytest
 
+from recsys_core.data.fields import Quarantine
 from recsys_core.data.movielens.layouts import GENRE_FLAGS, ML_100K
 from recsys_core.data.movielens.lines import blocks
 from recsys_core.data.movielens.movies import movie_rows, split_title, without_repeats
 from recsys_core.data.movielens.records import Plan
-from recsys_core.data.quarantine import Quarantine
 from recsys_core.errors import DataError
 
 PLAN = Plan(file="movies.csv", columns=("movieId", "title", "genres"), delimiter=",", has_header=True)

@@ -10,10 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recsys_core.data.config import ReadingConfig
+from recsys_core.data.fields import Quarantine
 from recsys_core.data.movielens.lines import blocks
 from recsys_core.data.movielens.ratings import deduplicated, rating_rows
 from recsys_core.data.movielens.records import Plan
-from recsys_core.data.quarantine import Quarantine
 from recsys_core.errors import DataError
 
 COLUMNS = ("userId", "movieId", "rating", "timestamp")
@@ -115,7 +115,7 @@ def test_a_further_column_may_be_empty_but_not_missing() -> None:
 
 
 def test_a_hopeless_file_is_refused_before_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recsys_core.data.quarantine.EARLY_STOP", 10)
+    monkeypatch.setattr("recsys_core.data.fields.EARLY_STOP", 10)
     found = blocks(io.BytesIO(b"x\n" * 1000), "ratings.csv", "utf-8", [], block_bytes=100)
     with pytest.raises(DataError, match="50 of 50 lines"):
         rating_rows(found, PLAN, CONFIG, Quarantine("ratings.csv", 0.01))

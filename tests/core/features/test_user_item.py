@@ -1,4 +1,4 @@
-"""What retrieval thought of a candidate, part by part."""
+"""Features of a user and a candidate: the retrieval score, part by part. Other groups have test files of their own."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 
 from recsys_core.features.pairs import Pairs
 from recsys_core.features.registry import features_of
-from recsys_core.features.scores import (
+from recsys_core.features.user_item import (
     pair_closed_form_score,
     pair_retrieval_rank,
     pair_retrieval_score,
@@ -84,7 +84,7 @@ def test_a_request_without_any_candidate_is_no_fault() -> None:
 def test_an_empty_history_is_scored_like_any_other(asked: Asked) -> None:
     """What all users share, the latest trend and the biases are known of somebody new too."""
     nobody = replace(asked.only([1]).pairs, users=pairs_of([[]], [[0]], asked.side).users, _values={})
-    scores = [one for one in features_of("user-item") if one.group == "scores"]
-    assert len(scores) == 6
+    scores = features_of("user-item")[:6]
+    assert scores[-1].name == "pair_trend_score"
     for one in scores:
         assert np.isfinite(nobody.value(one)).all(), one.name
