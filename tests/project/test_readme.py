@@ -82,11 +82,11 @@ def test_what_another_processor_may_move_is_no_disagreement(changes: dict[str, s
         ({"0.150 [0.120, 0.180]": "0.175 [0.120, 0.180]"}, "model / two-stage / ndcg@10"),
         ({"0.150 [0.120, 0.180]": "0.150 [0.095, 0.180]"}, "model / two-stage / ndcg@10"),
         ({"0.150 [0.120, 0.180]": "0.150"}, "model / two-stage / ndcg@10"),
-        ({"| ease | 0.120": "| item_knn | 0.120"}, "only one of both has"),
+        ({"| ease | 0.120": "| item_knn | 0.120"}, "only one of the two has"),
         ({"| 100 | 5.0%": "| 200 | 10.0%"}, "fate / hit / share"),
         (
             {"0.150 [0.120, 0.180]": "0.132 [0.120, 0.180]", "0.120 [0.090, 0.150]": "0.138 [0.090, 0.150]"},
-            "stand in another order",
+            "are in another order",
         ),
     ],
 )
@@ -97,8 +97,8 @@ def test_what_says_something_else_is_told(changes: dict[str, str], why: str) -> 
 def test_a_conclusion_may_not_turn_where_it_is_clear() -> None:
     clear = changed({"+0.030 [+0.010, +0.050]": "+0.045 [+0.025, +0.065]"})
     unclear = changed({"+0.030 [+0.010, +0.050]": "+0.030 [-0.010, +0.050]"})
-    assert "beyond chance in one of both alone" in " ".join(disagreements(clear, unclear))
-    assert "beyond chance in one of both alone" in " ".join(disagreements(unclear, clear))
+    assert "beyond chance in only one of the two" in " ".join(disagreements(clear, unclear))
+    assert "beyond chance in only one of the two" in " ".join(disagreements(unclear, clear))
     assert "beyond chance" not in " ".join(disagreements(TOLD, unclear))
 
 
