@@ -1,9 +1,9 @@
-"""Was the list shown that training would have computed? Proven by computing it again, bit for bit.
+"""Parity of serving and training: replay each logged request, and compare the lists bit for bit.
 
-Each logged request is asked anew as of its time, by the offline road of `replay`, and the whole answer is compared: the
-items in their order, and of each what the ranker read and said. Whatever differs in one bit is a fault of the service,
-unless a rating or a click that arrived late explains it: the replay then knows what nobody could know when the request
-was answered.
+Each logged request is answered again as of its time, by the offline path of `replay`, and the whole answer is compared:
+the items in their order, and the features, scores and probability of each. A difference in one bit is a fault of the
+service, unless a rating or a click that arrived late explains it: the replay then uses an event that was not available
+when the request was answered.
 """
 
 from collections.abc import Collection, Iterator
@@ -53,7 +53,7 @@ COLUMNS_SCHEMA = pl.Schema(
 N_SLOTS, PLACE, ABSENT = "number of slots", "another item at this place", "item that is no candidate"
 OF_SLOTS = ("retrieval rank", "retrieval score", "score", "probability")
 LIST_FAULTS = (N_SLOTS, PLACE, ABSENT, *OF_SLOTS)
-"""What may be wrong with a list; the last four are compared item by item, wherever the item stands."""
+"""Possible faults of a list; the last four are compared item by item, whatever the item's position."""
 
 FAULTS_SCHEMA = pl.Schema(
     {"fault": pl.String, "request_id": pl.String, "position": pl.Int64, "logged": pl.String, "replayed": pl.String}
@@ -64,22 +64,21 @@ _RETRIEVAL_SCORE = FEATURE_NAMES.index("pair_retrieval_score")
 
 @dataclass(frozen=True, kw_only=True)
 class ParityReport:
-    """What was compared and what differed.
+    """The compared values and their differences.
 
     Attributes:
         columns: a row per feature and one for the score: column, n_compared, n_mismatches, largest_difference (NaN
             where one side is missing), and the first slot that differs: request_id, item_id, logged, replayed (null
-            where none does).
+            where none differs).
         lists: a row per fault of `LIST_FAULTS`: fault, n_requests, and the first slot that has it: request_id,
-            position (null for the number of slots), logged, replayed (as text; null where there is none).
-        about: one row: n_requests, n_slots, n_absent (slots whose item the replay does not propose at all),
-            n_wrong_lists (requests with any fault of `lists`), n_late (requests that differ from what is known by now,
-            and not from what had arrived when they were answered: left out of both tables), n_of_other_releases
-            (requests that this release did not answer, which are left out), n_repeated (requests that share their id
-            with another one, so that their slots cannot be told apart, which are left out), n_excluded (requests that
-            came from outside, or have a slot that did, or were set aside; left out), n_left_out (slots that it says it
-            showed, and that cannot be compared: another release answered their request, or their request is among
-            n_repeated or n_excluded, or they hold another number of features, or a score beyond float32).
+            position (null for the number of slots), logged, replayed (as text; null without one).
+        about: one row: n_requests, n_slots, n_absent (slots whose item the replay does not retrieve), n_wrong_lists
+            (requests with any fault of `lists`), and the requests left out of both tables: n_late (they differ only
+            because of late events), n_of_other_releases (another release answered them), n_repeated (they share their
+            id with another request, so that their slots are ambiguous), n_excluded (they were imported, or have an
+            imported slot, or were excluded). n_left_out counts the slots of this release that cannot be compared:
+            another release answered their request, or their request is among n_repeated or n_excluded, or they hold
+            another number of features, or a score beyond float32.
     """
 
     columns: pl.DataFrame
@@ -96,12 +95,12 @@ class ParityReport:
         return load_tables(cls, folder)
 
     def at_fault(self) -> list[str]:
-        """The columns that differ anywhere, the most often differing first."""
+        """The columns with any mismatch, most mismatches first."""
         differing = self.columns.filter(pl.col("n_mismatches") > 0)
         return differing.sort("n_mismatches", descending=True)["column"].to_list()
 
     def list_faults(self) -> list[str]:
-        """What is wrong with lists, a sentence for each fault with its first example."""
+        """A sentence for each fault of the lists, with its first example."""
         return [
             f"{fault}: in {n:,} request{'' if n == 1 else 's'}, first {request_id}"
             f"{'' if position is None else f' at position {position}'}: "
@@ -111,13 +110,13 @@ class ParityReport:
         ]
 
     def is_clean(self) -> bool:
-        """Whether anything was compared at all, and nothing differed."""
+        """Whether at least one slot was compared, and nothing differed."""
         about = self.about.row(0, named=True)
         wrong = about["n_absent"] or about["n_wrong_lists"] or self.at_fault() or self.list_faults()
         return bool(about["n_slots"]) and not wrong
 
     def headline(self) -> dict[str, JsonValue]:
-        """The figures worth following."""
+        """The figures to follow from report to report."""
         return {
             **self.about.row(0, named=True),
             "n_mismatches": int(self.columns["n_mismatches"].sum()),
@@ -133,18 +132,18 @@ def parity_report(
     past: Served | None = None,
     excluded: Collection[str] = (),
 ) -> ParityReport:
-    """Replay what a release has served, and compare.
+    """Replay the requests that a release has answered, and compare.
 
     Args:
-        served: requests of any release; those of another are counted and left out. Their users were shown what it
-            shows, by whatever release, and nothing else.
-        bundle: the release, with every rating known by now.
+        served: all requests and impressions of their users. Requests of other releases are counted and left out, but
+            their impressions count as shown.
+        bundle: the release, with every rating known now.
         logged: LOGGED, the ratings among them that came through the log, with the second in which each arrived. None:
             all were known before any request.
-        clicks: CLICKS, of the users of `served`. None: nobody clicked.
+        clicks: CLICKS, of the users of `served`. None: no clicks.
         past: `historical_requests`, with a history of their own: their users saw only these slots, and clicked nothing.
-        excluded: ids of requests that are not judged: they came from outside, or were set aside. What they showed still
-            counts as shown.
+        excluded: ids of requests that are not compared, because they were imported or excluded. Their impressions still
+            count as shown.
     """
     everything = served if past is None else served.and_also(past)
     answered = everything.of_release(bundle.release)
@@ -176,25 +175,25 @@ def parity_report(
 
 
 def _judged(own: Served, replay: Replay, ratings: pl.DataFrame, exposed: Exposed) -> tuple["_Pair", int]:
-    """What was logged beside what is computed again, without the requests that only late events explain; their number.
+    """The logged and replayed slots, without the requests that late events explain; and the number of these.
 
     Args:
         own: requests of this release, each id once, and their slots.
         replay: the release.
         ratings: as `with_arrivals` gives them.
-        exposed: all that the users of these requests were shown and clicked.
+        exposed: all impressions and clicks of the users of these requests.
     """
-    shown = Served(
+    ordered = Served(
         requests=own.requests.sort("requested_at", "request_id"),
         impressions=own.impressions.sort("request_id", "position"),
     )
-    pair = _Pair(served=shown, replayed=replay.answer(shown, ratings, exposed))
+    pair = _Pair(served=ordered, replayed=replay.answer(ordered, ratings, exposed))
     late = _explained_by_arrivals(pair, replay, ratings, exposed)
     return pair.without(late), late.height
 
 
 def _explained_by_arrivals(pair: "_Pair", replay: Replay, ratings: pl.DataFrame, exposed: Exposed) -> pl.DataFrame:
-    """request_id of those that differ, and no longer do when only what had arrived is known."""
+    """request_id of requests that differ, but not when only the events that had arrived are used."""
     differing = pair.served.requests.join(pair.differing(), on="request_id", how="semi")
     doubtful = with_late_events(differing, happened(ratings, exposed))
     if doubtful.is_empty():
@@ -219,27 +218,27 @@ def _by_fault(faults: pl.DataFrame) -> pl.DataFrame:
 
 @dataclass(frozen=True, kw_only=True)
 class _Pair:
-    """What was logged beside what is computed again."""
+    """Logged requests and their replay."""
 
     served: Served
     replayed: Replayed
 
     def without(self, requests: pl.DataFrame) -> "_Pair":
-        """The same without some requests."""
+        """All but some requests."""
         tables = (self.served.requests, self.served.impressions)
         kept = [~table["request_id"].is_in(requests["request_id"].implode()) for table in tables]
-        asked, shown = (table.filter(mask) for table, mask in zip(tables, kept, strict=True))
+        asked, impressions = (table.filter(mask) for table, mask in zip(tables, kept, strict=True))
         return _Pair(
-            served=Served(requests=asked, impressions=shown),
+            served=Served(requests=asked, impressions=impressions),
             replayed=self.replayed.only(*(mask.to_numpy() for mask in kept)),
         )
 
     def and_also(self, other: "_Pair") -> "_Pair":
-        """Both together."""
+        """The rows of both."""
         return _Pair(served=self.served.and_also(other.served), replayed=self.replayed.and_also(other.replayed))
 
     def differing(self) -> pl.DataFrame:
-        """request_id of those that differ in anything, each once."""
+        """request_id of the requests with any difference, each once."""
         slots, logged, replayed = self._read()
         differs = pl.Series(_other_bits(logged, replayed).any(axis=1), dtype=pl.Boolean)
         return pl.concat([table.select("request_id") for table in (slots.filter(differs), self.list_faults())]).unique()
@@ -273,13 +272,13 @@ class _Pair:
         return slots.filter(pl.Series(offered, dtype=pl.Boolean)), logged[offered], replayed[offered]
 
     def _wrong_lengths(self) -> pl.DataFrame:
-        shown = self.served.impressions.group_by("request_id").agg(n_shown=pl.len())
+        logged = self.served.impressions.group_by("request_id").agg(n_logged=pl.len())
         asked = self.served.requests.select("request_id", n_offered=pl.Series(self.replayed.n_offered))
-        both = asked.join(shown, on="request_id", how="left", maintain_order="left")
-        both = both.with_columns(pl.col("n_shown").fill_null(0).cast(pl.Int64))
-        wrong = (both["n_shown"] != both["n_offered"]).to_numpy()
+        both = asked.join(logged, on="request_id", how="left", maintain_order="left")
+        both = both.with_columns(pl.col("n_logged").fill_null(0).cast(pl.Int64))
+        wrong = (both["n_logged"] != both["n_offered"]).to_numpy()
         nowhere = both.select("request_id", position=pl.lit(None, pl.Int64))
-        return _faults(N_SLOTS, nowhere, wrong, both["n_shown"], both["n_offered"])
+        return _faults(N_SLOTS, nowhere, wrong, both["n_logged"], both["n_offered"])
 
     def _wrong_slots(self) -> Iterator[pl.DataFrame]:
         slots, again = self.served.impressions, self.replayed
@@ -308,11 +307,11 @@ def _faults(fault: str, rows: pl.DataFrame, wrong: Bools, logged: pl.Series, rep
     """FAULTS_SCHEMA of the rows that are wrong.
 
     Args:
-        fault: what is wrong with them.
-        rows: request_id and position, (n_rows,) as all that follows.
-        wrong: which rows.
-        logged: what was logged.
-        replayed: what should have been.
+        fault: one of LIST_FAULTS.
+        rows: request_id and position; (n_rows,), as all that follows.
+        wrong: marks the rows that have the fault.
+        logged: the logged values.
+        replayed: the expected values.
     """
     table = rows.select(
         pl.lit(fault).alias("fault"),
@@ -325,7 +324,7 @@ def _faults(fault: str, rows: pl.DataFrame, wrong: Bools, logged: pl.Series, rep
 
 
 def _differs(logged: pl.Series, replayed: pl.Series) -> Bools:
-    """(n,) whether two columns differ in any bit, or in whether there is a value."""
+    """(n,) whether two columns differ in any bit, or one alone is null."""
     if not logged.dtype.is_float():
         return logged.ne_missing(replayed).to_numpy()
     one_is_null = (logged.is_null() != replayed.is_null()).to_numpy()
@@ -334,7 +333,7 @@ def _differs(logged: pl.Series, replayed: pl.Series) -> Bools:
 
 
 def _other_bits(logged: Floats, replayed: Floats) -> Bools:
-    """Where the bits differ; two missing values are alike, whatever their bits."""
+    """Where the bits differ; two missing values are equal, whatever their bits."""
     bits = np.uint32 if logged.dtype == np.float32 else np.uint64
     differs: Bools = (logged.view(bits) != replayed.view(bits)) & ~(np.isnan(logged) & np.isnan(replayed))
     return differs

@@ -1,8 +1,8 @@
-"""The offline road to an answer: every request asked again from the raw log, many at a time.
+"""The offline path to an answer: replay logged requests from the raw log, many at a time.
 
-Histories are cut from the raw log, and so is what users were shown and clicked; item features are counted again from
-the raw ratings, user features come from running totals, and all requests of a batch are answered together. Nothing of
-the online path takes part but the functions of the registry and the order of a list.
+Histories, impressions and clicks are cut from the raw log. Item features are recounted from the raw ratings, user
+features come from running totals, and all requests of a batch are answered together. The online path shares only the
+functions of the registry and the order of a list.
 """
 
 from dataclasses import dataclass, replace
@@ -34,26 +34,26 @@ from recsys_core.ranking.ranker import Ranker
 from recsys_core.serving.bundle import Bundle
 
 REQUESTS_PER_BATCH = 1_024
-"""Requests replayed together: bounds the memory at so many blocks of features, twice, for two batches run at a time."""
+"""Requests replayed together. Bounds the memory at 2 x 1,024 blocks of features, because two batches run at a time."""
 
 
 SHOWN_UNCLICKED = FEATURE_NAMES.index("pair_shown_unclicked")
 
 NOT_SHOWN = NOTHING = -1
-"""Where a list has no such place; ids of items are 0 at least."""
+"""No such place in a list; ids of items are never negative."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replayed:
-    """What should have been shown, and what is computed again of each slot that was; rows are those of a `Served`.
+    """The expected slots, and the recomputed values of each logged slot; rows are those of a `Served`.
 
     Attributes:
         n_offered: (n_requests,) slots that the answer should have.
         item_ids: (n_slots,) the item that belongs at the slot's position; NOTHING where the list has no such position.
         ranks: (n_slots,) place of the slot's own item among the candidates, from 1; 0 where it is no candidate.
-        scores: (n_slots,) of the ranker for this item; without meaning where it is no candidate.
-        features: (n_slots, n_features) what the ranker reads for it; likewise.
-        probabilities: (n_slots,) of a like; likewise; None where the ranker is not calibrated.
+        scores: (n_slots,) of the ranker for this item; undefined where it is no candidate.
+        features: (n_slots, n_features) that the ranker reads for it; undefined likewise.
+        probabilities: (n_slots,) of a like; undefined likewise; None where the ranker is not calibrated.
     """
 
     n_offered: Int64s
@@ -64,7 +64,7 @@ class Replayed:
     probabilities: Float64s | None = None
 
     def and_also(self, other: "Replayed") -> "Replayed":
-        """Both together, of one release."""
+        """The rows of both, which must be of one release."""
         probabilities = None
         if self.probabilities is not None and other.probabilities is not None:
             probabilities = np.concatenate([self.probabilities, other.probabilities])
@@ -79,7 +79,7 @@ class Replayed:
 
     @classmethod
     def empty(cls, n_requests: int, n_slots: int) -> "Replayed":
-        """Room for so many rows."""
+        """Arrays to be filled."""
         return cls(
             n_offered=np.zeros(n_requests, dtype=np.int64),
             item_ids=np.full(n_slots, NOTHING, dtype=np.int64),
@@ -102,9 +102,9 @@ class Replayed:
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """The other road to an answer of one release."""
+    """The offline path to the answers of one release."""
 
-    items: pl.DataFrame  # item_features, counted again
+    items: pl.DataFrame  # item_features, recounted
     generator: CandidateGenerator
     ranker: Ranker
     listed: ListedItems
@@ -112,14 +112,14 @@ class Replay:
     def answer(
         self, served: Served, ratings: pl.DataFrame, exposed: Exposed | None = None, *, as_arrived: bool = False
     ) -> Replayed:
-        """Ask again.
+        """Answer the requests again.
 
         Args:
             served: requests, and their slots.
             ratings: RATINGS columns and received_at, as `with_arrivals` gives them.
-            exposed: all that the users were shown and clicked; None: what these requests showed, and no click.
-            as_arrived: each request knows only what had arrived before the second in which it was answered; otherwise
-                whatever happened before it, as everybody knows by now.
+            exposed: all impressions and clicks of the users; None: the slots of these requests, and no clicks.
+            as_arrived: use only events that had arrived before the second in which a request was answered; otherwise
+                all events that happened before the request.
         """
         asked, known = _with_own_histories(served.requests, ratings, as_arrived=as_arrived)
         times = asked["requested_at"].to_numpy()
@@ -138,9 +138,9 @@ class Replay:
 
 
 def replay_of(bundle: Bundle) -> Replay:
-    """The release with its item features counted again, as of its cut-off, from the raw ratings."""
+    """The release, with its item features recounted from the raw ratings as of its cut-off."""
     model = bundle.generator.model
-    # As the pipeline reads them: of a user and item the latest rating before the cut-off.
+    # As in the pipeline: of each user and item, the latest rating before the cut-off.
     known = bundle.ratings.filter(pl.col("timestamp") < model.fit_end)
     merged = known.unique(["user_id", "item_id"], keep="last", maintain_order=True)
     items = item_features(merged, bundle.movies, model.fit_end)
@@ -157,25 +157,25 @@ def shown_places(
     listed: ListedItems,
     rules: ListRulesConfig,
 ) -> Int64s:
-    """(n_requests, n_candidates) places among the candidates, as they are to be shown; NOT_SHOWN behind a list's end.
+    """(n_requests, n_candidates) places among the candidates, in the order of the list; NOT_SHOWN after its end.
 
-    The last steps of `Recommender.answer`.
+    These are the last steps of `Recommender.answer`.
 
     Args:
         scores: (n_requests, n_candidates) of the ranker, in the order of retrieval; -inf where there is no candidate.
-        k: (n_requests,) slots that were asked for.
+        k: (n_requests,) requested slots.
         item_idx: (n_requests, n_candidates); -1 where there is no candidate.
         shown_unclicked: (n_requests, n_candidates) of `pair_shown_unclicked`.
-        listed: what the list rules read of the items.
-        rules: which of them are on.
+        listed: the item data of the list rules.
+        rules: the settings of the list rules.
     """
-    shown = np.full(scores.shape, NOT_SHOWN, dtype=np.int64)
+    places = np.full(scores.shape, NOT_SHOWN, dtype=np.int64)
     for row, own in enumerate(item_idx):
         present = np.flatnonzero(own >= 0)
         tired = shown_unclicked[row, present]
         final = apply_rules(own[present], scores[row, present], listed, rules, int(k[row]), tired)
-        shown[row, : len(final.places)] = present[final.places]
-    return shown
+        places[row, : len(final.places)] = present[final.places]
+    return places
 
 
 def with_arrivals(ratings: pl.DataFrame, logged: pl.DataFrame | None) -> pl.DataFrame:
@@ -190,17 +190,17 @@ def with_arrivals(ratings: pl.DataFrame, logged: pl.DataFrame | None) -> pl.Data
         return ratings.select(*row, received_at=pl.lit(None, pl.Int64))
     arrived = logged.group_by(row).agg(pl.col("received_at").min(), n_logged=pl.len())
     found = ratings.select(row).join(arrived, on=row, how="left", maintain_order="left")
-    # Where the data set holds the same rating as the log, it was known from the start.
+    # A rating that the data set holds as well was known from the start.
     is_logged_alone = pl.len().over(row) <= pl.col("n_logged")
     return found.select(*row, received_at=pl.when(is_logged_alone).then("received_at"))
 
 
 def with_late_events(requests: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    """The requests about whose user something was not yet known when they were answered, though it had happened.
+    """The requests whose user had an event before the request that arrived only after the answer.
 
     Args:
         requests: REQUESTS.
-        events: user_id, timestamp, received_at: as `with_arrivals` gives ratings, or what `happened`.
+        events: user_id, timestamp, received_at: of `with_arrivals` or `happened`.
     """
     arrived = events.filter(pl.col("received_at").is_not_null()).select("user_id", "timestamp", "received_at")
     met = requests.select("request_id", "user_id", "requested_at", "served_at").join(arrived, on="user_id")
@@ -209,15 +209,15 @@ def with_late_events(requests: pl.DataFrame, events: pl.DataFrame) -> pl.DataFra
 
 
 def happened(ratings: pl.DataFrame, exposed: Exposed) -> pl.DataFrame:
-    """user_id, timestamp, received_at of everything that an answer may rest on; null where it was known from the start.
+    """user_id, timestamp, received_at of all events that an answer may use; null where known from the start.
 
     Args:
         ratings: as `with_arrivals` gives them.
-        exposed: what users were shown and clicked; a slot arrives in the second in which it is shown.
+        exposed: impressions and clicks; an impression arrives in the second in which it is shown.
     """
-    shown = exposed.shown.select("user_id", timestamp="shown_at", received_at="shown_at")
+    impressions = exposed.shown.select("user_id", timestamp="shown_at", received_at="shown_at")
     others = (one.select("user_id", "timestamp", "received_at") for one in (ratings, exposed.clicks))
-    return pl.concat([*others, shown])
+    return pl.concat([*others, impressions])
 
 
 def _had_arrived() -> pl.Expr:
@@ -227,7 +227,7 @@ def _had_arrived() -> pl.Expr:
 
 @dataclass(frozen=True, kw_only=True)
 class _Slots:
-    """What was shown, as numbers; (n_slots,) each."""
+    """The logged slots, as numbers; (n_slots,) each."""
 
     rows: Int64s  # the request
     item_idx: Int64s  # -1: outside the catalogue
@@ -236,8 +236,8 @@ class _Slots:
     @classmethod
     def of(cls, served: Served, generator: CandidateGenerator) -> "_Slots":
         numbered = served.requests.select("request_id").with_row_index("row")
-        shown = served.impressions.select("request_id", "item_id", "position")
-        slots = shown.join(numbered, on="request_id", how="left", maintain_order="left")
+        logged = served.impressions.select("request_id", "item_id", "position")
+        slots = logged.join(numbered, on="request_id", how="left", maintain_order="left")
         return cls(
             rows=slots["row"].cast(pl.Int64).to_numpy(),
             item_idx=generator.model.catalogue.idx_of(slots["item_id"].to_numpy()),
@@ -247,7 +247,7 @@ class _Slots:
 
 @dataclass(frozen=True, kw_only=True)
 class _Batches:
-    """Requests with what they share, answered a batch at a time."""
+    """Requests and the data that they share, answered a batch at a time."""
 
     replay: Replay
     known: RatingLog
@@ -269,43 +269,43 @@ class _Batches:
         return replace(found, probabilities=self.replay.ranker.probability(found.scores))
 
     def _fill(self, found: Replayed, batch: slice) -> None:
-        """Write a batch of requests, and their slots, into the rows that are theirs."""
+        """Answer a batch of requests, and write the results into its rows."""
         inputs = self._inputs(batch)
         item_idx, block = inputs.candidates.item_idx, candidate_features(inputs)
         scores = np.full(item_idx.shape, -np.inf, dtype=np.float32)
         scores[item_idx >= 0] = self.replay.ranker.score(block[item_idx >= 0])
         k, rules = self.asked["k"][batch].to_numpy(), self.replay.ranker.list_rules
-        shown = shown_places(scores, k, item_idx, block[..., SHOWN_UNCLICKED], self.replay.listed, rules)
-        found.n_offered[batch] = (shown >= 0).sum(axis=1)
+        places = shown_places(scores, k, item_idx, block[..., SHOWN_UNCLICKED], self.replay.listed, rules)
+        found.n_offered[batch] = (places >= 0).sum(axis=1)
         own = np.flatnonzero((self.slots.rows >= batch.start) & (self.slots.rows < batch.stop))
         rows = self.slots.rows[own] - batch.start
-        found.item_ids[own] = self._expected(np.take_along_axis(item_idx, shown, axis=1), shown, rows, own)
-        # (n, n_candidates); an unknown item and a place without a candidate are both -1, and not the same.
+        found.item_ids[own] = self._expected(np.take_along_axis(item_idx, places, axis=1), places, rows, own)
+        # (n, n_candidates); an unknown item and a place without a candidate are both -1, but must not match.
         logged = self.slots.item_idx[own][:, None]
         is_item = (item_idx[rows] == logged) & (logged >= 0)
         at = is_item.argmax(axis=1)
         found.ranks[own] = np.where(is_item.any(axis=1), at + 1, 0)
         found.scores[own], found.features[own] = scores[rows, at], block[rows, at]
 
-    def _expected(self, listed: Int64s, shown: Int64s, rows: Int64s, own: Int64s) -> Int64s:
+    def _expected(self, listed: Int64s, places: Int64s, rows: Int64s, own: Int64s) -> Int64s:
         """(n,) the id of the item that belongs at the position of each slot.
 
         Args:
-            listed: (n_requests, n_candidates) row numbers of the items in the order in which they are to be shown.
-            shown: the same shape; NOT_SHOWN behind a list's end.
+            listed: (n_requests, n_candidates) item_idx in the order of the list.
+            places: the same shape, of `shown_places`.
             rows: (n,) the request of each slot, within the batch.
             own: (n,) the slot, among all.
         """
-        places = np.minimum(self.slots.places[own], shown.shape[1] - 1)
-        belongs = (shown[rows, places] != NOT_SHOWN) & (places == self.slots.places[own])
+        at = np.minimum(self.slots.places[own], places.shape[1] - 1)
+        belongs = (places[rows, at] != NOT_SHOWN) & (at == self.slots.places[own])
         item_ids = self.replay.generator.model.catalogue.item_ids
-        return np.where(belongs, item_ids[listed[rows, places]], NOTHING)
+        return np.where(belongs, item_ids[listed[rows, at]], NOTHING)
 
     def _inputs(self, batch: slice) -> RankingInputs:
-        """The requests of a batch, as evaluation would make them."""
+        """The ranker's inputs for a batch, made as in evaluation."""
         asked, replay = self.asked[batch], self.replay
         times = asked["requested_at"].to_numpy()
-        # A history that came with a request is one of ratings: whatever the user was shown counts all the same.
+        # A history in the request holds ratings alone: the impressions of its user count as well.
         user_ids = asked["user_id"].fill_null(-1).to_numpy()
         arrived_before = (asked["served_at"] // 1_000_000).to_numpy() if self.as_arrived else None
         inputs = generate_candidates_for(
@@ -324,11 +324,11 @@ def _with_own_histories(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The requests with `who`, and RATINGS columns of all ratings by `who`.
 
-    A history that came with a request is nobody else's: it becomes, with the ratings of the user it came for, the
-    history of a user made up for this request. So does what had arrived when a request was answered.
+    A request with its own history gets an artificial user, who has that history and the logged ratings of the request's
+    user. So does every request where only the events that had arrived count (`as_arrived`).
     """
     is_own = pl.lit(as_arrived) | pl.col("user_id").is_null() | pl.col("history").is_not_null()
-    # From -2 down: ids of people are 0 at least, and may be the greatest that there is; -1 stands for nobody.
+    # From -2 down: ids of users are from 0 to the greatest integer, and -1 means no user.
     numbered = requests.with_columns(who=pl.when(is_own).then(-2 - pl.int_range(pl.len())).otherwise("user_id"))
     own = numbered.filter(is_own)
     known = own.join(ratings, on="user_id", maintain_order="left_right")

@@ -1,4 +1,4 @@
-"""Everything that one answer needs, taken from the lake together and refused when the parts do not belong together."""
+"""The bundle: all artifacts that an answer needs, loaded together, and refused where their versions do not match."""
 
 import hashlib
 import json
@@ -28,23 +28,23 @@ from recsys_core.tables import read_table
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """One consistent set of parts."""
+    """A consistent set of artifacts, called its parts."""
 
     movies: pl.DataFrame
-    ratings: pl.DataFrame  # every rating known, also those that a later one replaced
+    ratings: pl.DataFrame  # every known rating, also those that a later one replaced
     generator: CandidateGenerator
     ranker: Ranker
     versions: dict[str, str]  # part -> version
 
     @cached_property
     def release(self) -> str:
-        """Sixteen hex digits over the versions of all parts but the ratings, which grow while a release answers."""
+        """Sixteen hex digits over the versions of all parts except the ratings, which grow while a release answers."""
         parts = {part: version for part, version in self.versions.items() if part not in GROWING_PARTS}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def learned_until(self) -> int:
-        """First second, UTC, that its models have not learned from: ratings since then change histories alone."""
+        """The training cut-off, seconds UTC: later ratings change histories, but not the models."""
         return self.generator.model.fit_end
 
 
@@ -52,7 +52,7 @@ def load_bundle(lake: Lake) -> Bundle:
     """The current version of every part.
 
     Raises:
-        ArtifactError: a part is missing, damaged, or was made from other versions than the rest.
+        ArtifactError: a part is missing or damaged, or was made from other versions than the current ones.
     """
     with lake.reading():
         manifests = {part: _manifest(lake, part) for part in PARTS}
@@ -65,15 +65,15 @@ def read_bundle(folders: Mapping[str, Path]) -> Bundle:
     """The parts in these folders, each named by its version.
 
     Raises:
-        ArtifactError: a part is missing or damaged, or numbers the items otherwise than another.
+        ArtifactError: a part is missing or damaged, or numbers the items differently from another.
     """
     model, index = load_retrieval_model(folders["two_tower"], NOW), ItemIndex.load(folders["faiss_index"])
     items = of_slice(read_table(folders["item_features"] / "item_features.parquet"), NOW)
     _check_numbering("faiss_index", index.item_ids, model.rated_ids)
     _check_numbering("item_features", items["item_id"].to_numpy(), model.catalogue.item_ids)
     ranker = Ranker.load(folders["ranker"])
-    # The rows of a request are few: on a busy machine threads would wait for each other for many times as long as the
-    # work takes, whoever loads this (`python -m benchmarks.parity`). The scores have the same bits.
+    # A request has few rows: on a busy machine, threads would wait for each other many times longer than the work takes
+    # (`python -m benchmarks.parity`). The scores have the same bits.
     ranker.booster.set_param({"nthread": 1})
     return Bundle(
         movies=read_table(folders["movies"] / "movies.parquet"),
@@ -92,10 +92,10 @@ def _manifest(lake: Lake, part: str) -> Manifest:
 
 
 def _check_inputs(lake: Lake, part: str, made: Manifest, parts: dict[str, Manifest]) -> None:
-    """Refuse a part that any other version of a part went into, also by way of what lies between.
+    """Refuse a part that was made from another version of a part, also through artifacts in between.
 
-    The ranker reads the tower's scores through its training rows: a refresh that stops before the ranker leaves one
-    that learnt from another tower.
+    The ranker learns from the scores of the two-tower model through its training rows: a refresh that stops before the
+    ranker leaves a ranker that learned from another model.
     """
     for name, version in made.lineage.inputs.items():
         if name not in parts:
@@ -105,12 +105,12 @@ def _check_inputs(lake: Lake, part: str, made: Manifest, parts: dict[str, Manife
         elif parts[name].version != version:
             raise ArtifactError(
                 f"{part} was made from {name} {version[:12]}, but {name} is now {parts[name].version[:12]}: "
-                "run `recsys refresh`, so that all parts belong together"
+                "run `recsys refresh`, so that all parts match"
             )
 
 
 def _made_as(lake: Lake, key: str, version: str) -> Manifest | None:
-    """How an input that is no part was made; None where it lies outside the lake or was collected."""
+    """The manifest of an input that is not a part; None where it is outside the lake or was removed by `gc`."""
     asset, partition = split_key(key)
     try:
         now = lake.current(asset, partition)
@@ -121,4 +121,4 @@ def _made_as(lake: Lake, key: str, version: str) -> Manifest | None:
 
 def _check_numbering(part: str, item_ids: npt.NDArray[np.int64], expected: npt.NDArray[np.int64]) -> None:
     if not np.array_equal(item_ids, expected):
-        raise ArtifactError(f"{part} numbers the items otherwise than two_tower does: run `recsys refresh`")
+        raise ArtifactError(f"{part} numbers the items differently from two_tower: run `recsys refresh`")

@@ -1,4 +1,12 @@
-"""An answer in words: titles beside ids, and why each movie is where it is."""
+"""Explanations of an answer: titles, positions, and the ratings of the user that raised each movie's score.
+
+The retrieval score is a sum. Each rating of the history adds its part to the user's vector, and so to the dot product
+with a movie. The rest belongs to no rating: the popularity of the movie, now and overall, and a part that all users
+share. A reason is therefore a part of the score itself, not a similarity computed beside the model.
+
+A rating that raises all candidates alike says nothing about one of them. Each part is therefore measured relative to
+its mean over the other candidates of the request.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +25,11 @@ from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.requests import Answer
 
 MOST_NAMED = 2
-"""Reasons that are put into words: a third one mostly adds little, and nobody reads it."""
+"""Reasons that are named in words: a third one usually adds little."""
 
 
 LEAST_SHARE = 0.3
-"""A further reason is named if it carried at least this share of what the first one did."""
+"""A further reason is named if its lift is at least this share of the first one's."""
 
 
 NO_REASON = "because many like it: nothing that you rated speaks for it"
@@ -29,33 +37,33 @@ NO_REASON = "because many like it: nothing that you rated speaks for it"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reason:
-    """One rating of the user's history that spoke for a movie."""
+    """One rating of the user's history that raised the score of a movie."""
 
     item_id: int
     rating: float  # stars that the user gave
     timestamp: int  # seconds UTC
-    lift: float  # what it adds to the retrieval score of this movie, above what it adds to the mean candidate
+    lift: float  # its part of this movie's retrieval score, minus its mean part over the candidates
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recommendation:
-    """One place of an answer, with what put it there."""
+    """One place of an answer, with the values that put it there."""
 
     rank: int  # from 1
     item_id: int
     title: str
     year: int | None
     genres: list[str]
-    score: float  # of the ranker: orders this answer before list rules, means nothing beyond it
-    probability: float | None  # that the user goes on to like it; None where the ranker is not calibrated
+    score: float  # of the ranker: orders this answer before list rules; not comparable between answers
+    probability: float | None  # that the user will like it; None where the ranker is not calibrated
     retrieval_rank: int  # from 1, among the candidates
-    ranker_rank: int  # from 1: where it would stand without list rules
+    ranker_rank: int  # from 1, its place without list rules
     moved_by: str  # the list rule that moved it from there; "" where none did
-    features: dict[str, float]  # what the ranker read; NaN where undefined
-    contributions: dict[str, float]  # SHAP value of each feature: by how much it moved the score
-    base: float  # what SHAP counts from, the same for every movie: with the contributions it sums to the score
-    because: str  # the reasons in words; "" where none were asked for
-    reasons: tuple[Reason, ...]  # the user's ratings that spoke for it in retrieval, the strongest first
+    features: dict[str, float]  # that the ranker read; NaN where undefined
+    contributions: dict[str, float]  # SHAP value of each feature: its effect on the score
+    base: float  # the expected value of SHAP, the same for every movie: base + contributions = score
+    because: str  # the reasons in words; "" where none were requested
+    reasons: tuple[Reason, ...]  # the user's ratings that raised its retrieval score, the strongest first
 
 
 def describe(
@@ -64,9 +72,9 @@ def describe(
     """Each place of an answer, best first; an item that the movie table lacks has no title, year and genres.
 
     Args:
-        bundle: that answered.
-        answer: to be put into words.
-        reasons: of each place, as `Recommender.reasons` gives them; None: nobody wants them.
+        bundle: the bundle that answered.
+        answer: its answer.
+        reasons: of each place, as `Recommender.reasons` gives them; None to leave them out.
     """
     titles = titles_of(bundle.movies)
     about = {row["item_id"]: row for row in bundle.movies.iter_rows(named=True)}
@@ -99,13 +107,13 @@ def describe(
 def reasons(
     generator: CandidateGenerator, user: Histories, item_idx: Int64s, candidates: Int64s
 ) -> list[tuple[Reason, ...]]:
-    """Of each item the ratings that spoke for it, the strongest first; none where no rating did.
+    """For each item, the ratings that raised its score, the strongest first; empty where no rating did.
 
     Args:
-        generator: the release's.
+        generator: of the release.
         user: one user's history at the request.
-        item_idx: (n_items,) of the catalogue: what is to be explained.
-        candidates: (n_candidates,) what else retrieval found for this request.
+        item_idx: (n_items,) of the catalogue: the items to explain.
+        candidates: (n_candidates,) all candidates of this request.
     """
     if not len(user.item_idx):
         return [()] * len(item_idx)
@@ -128,10 +136,10 @@ def reasons(
 
 
 def parts_of_scores(generator: CandidateGenerator, user: Histories, item_idx: Int64s) -> Float32s:
-    """(n_items, n_ratings) what each rating of one user adds to the retrieval score of some items.
+    """(n_items, n_ratings) the part of each rating of one user in the retrieval score of some items.
 
     Args:
-        generator: the release's.
+        generator: of the release.
         user: one user's history.
         item_idx: (n_items,) of the catalogue.
     """
@@ -141,11 +149,11 @@ def parts_of_scores(generator: CandidateGenerator, user: Histories, item_idx: In
 
 
 def in_words(found: Sequence[Reason], title_of: dict[int, str]) -> str:
-    """A sentence's second half, such as "because you liked Alien (1979) and rated Heat (1995) 3 stars".
+    """The second half of a sentence, such as "because you liked Alien (1979) and rated Heat (1995) 3 stars".
 
     Args:
         found: strongest first.
-        title_of: by item id; a movie without a title is called by its id.
+        title_of: by item id; a movie without a title is named by its id.
     """
     named = [one for one in found[:MOST_NAMED] if one.lift >= LEAST_SHARE * found[0].lift]
     liked = [_title(one, title_of) for one in named if one.rating >= LIKED]
@@ -170,20 +178,20 @@ def titles_of(movies: pl.DataFrame) -> dict[int, str]:
 
 
 def rated_by(ratings: pl.DataFrame, movies: pl.DataFrame, user_id: int) -> pl.DataFrame:
-    """What a user has rated, latest first: item_id, title, year, rating, timestamp, event_id.
+    """The ratings of a user, latest first: item_id, title, year, rating, timestamp, event_id.
 
     Args:
-        ratings: MERGED_RATINGS: of each movie the latest rating.
+        ratings: MERGED_RATINGS: the latest rating of each user and movie.
         movies: MOVIES; a movie that it lacks has no title and year.
-        user_id: whose.
+        user_id: the user.
 
     Raises:
-        UnknownUserError: nobody of this id has rated anything.
+        UnknownUserError: there is no rating of this user.
     """
     own = ratings.filter(user_id=user_id)
     if own.is_empty():
         known = ratings["user_id"].unique().sort().to_list()
-        there = f"ids run from {known[0]} to {known[-1]}" if known else "nobody has"
+        there = f"ids run from {known[0]} to {known[-1]}" if known else "there are no ratings"
         raise UnknownUserError(f"no user {user_id} has rated anything: {there}")
     titled = own.join(movies.select("item_id", "title", "year"), on="item_id", how="left")
     latest = titled.sort("timestamp", "item_id", descending=[True, False])

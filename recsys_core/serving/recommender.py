@@ -1,4 +1,4 @@
-"""One request through tower, index, features, ranker and list rules."""
+"""Answer one request: user vector, candidates, features, ranker and list rules."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ SHOWN_UNCLICKED = FEATURE_NAMES.index("pair_shown_unclicked")
 
 @dataclass(kw_only=True)
 class Recommender:
-    """A bundle that answers, and follows what users do meanwhile."""
+    """A bundle that answers requests, and observes the events of its users."""
 
     bundle: Bundle
     users: UserStateStore = field(init=False)
@@ -41,11 +41,10 @@ class Recommender:
         self.listed = listed_items(generator, self.bundle.movies)
 
     def answer(self, request: Request) -> Answer:
-        """The k best unseen items for whoever asks, best first, then reordered by the list rules that are on.
+        """The k best unseen items, best first, then reordered by the list rules that are on.
 
-        Of somebody of whom nothing is known, everything is answered as of everybody. Fewer than k come back where the
-        user has rated nearly the whole catalogue, or where k exceeds the number of candidates that the ranker learnt
-        to order.
+        Unknown users get the default list. The answer holds fewer than k items where the user has rated nearly the
+        whole catalogue, or where k exceeds the number of candidates of the ranker.
         """
         state = self._state(request)
         generator, ranker = self.bundle.generator, self.bundle.ranker
@@ -74,9 +73,9 @@ class Recommender:
         )
 
     def reasons(self, answer: Answer) -> list[tuple[Reason, ...]]:
-        """For each place of an answer the ratings that spoke for its movie, the strongest first.
+        """For each place of an answer, the ratings that raised the score of its movie, the strongest first.
 
-        They are of what is known now of the time of the request: ask before anything further is observed.
+        They are computed from the present state of the user: call this before further events are observed.
         """
         generator, request = self.bundle.generator, answer.request
         user = self._state(request).histories
@@ -85,7 +84,7 @@ class Recommender:
         return reasons(generator, user, generator.model.catalogue.idx_of(answer.item_ids), found[found >= 0])
 
     def observe(self, user_id: int, what: Rated | Shown | Clicked) -> None:
-        """Take in a rating, what an answer showed, or a click: requests after it know it."""
+        """Add a rating, the slots of an answer, or a click, which later requests then use."""
         match what:
             case Rated():
                 self.users.observe(user_id, what)
@@ -96,14 +95,14 @@ class Recommender:
 
     @property
     def now(self) -> int:
-        """The first second that no rating has reached yet: when one asks who asks after all that is known."""
+        """The first second after all known ratings."""
         return int(self.bundle.ratings["timestamp"].max()) + 1  # type: ignore[arg-type]  # never null in RATINGS
 
     def somebody_who_likes(self, item_ids: Sequence[int], at: int) -> tuple[Rated, ...]:
         """A history of five stars for each of these items, given in the second before a request.
 
         Raises:
-            UnknownUserError: no item is in the catalogue, so that they say nothing.
+            UnknownUserError: no item is in the catalogue, so that the history would be empty.
         """
         wanted = sorted(set(item_ids))
         unknown = self.unknown_movies(wanted)
@@ -112,7 +111,7 @@ class Recommender:
         return tuple(Rated(item_id=item_id, rating=5.0, timestamp=at - 1) for item_id in wanted)
 
     def unknown_movies(self, item_ids: Sequence[int]) -> dict[int, str]:
-        """Those of some movies that the models do not know, so that a rating of them changes nothing: why, by id."""
+        """The movies that the models do not know, so that rating them changes nothing; a sentence with the reason."""
         asked = np.array(item_ids, dtype=np.int64)
         unknown = asked[self.users.catalogue.idx_of(asked) < 0].tolist()
         titles = dict(
@@ -121,7 +120,7 @@ class Recommender:
         return {one: _unknown(one, titles.get(one)) for one in unknown}
 
     def _retrieved(self, user: Histories, requested_at: Int64s) -> tuple[Float32s, Candidates]:
-        """The vector of one user, and what the ranker is given to order."""
+        """The vector of one user, and the candidates for the ranker."""
         generator, ranker = self.bundle.generator, self.bundle.ranker
         vectors = user_vectors(generator.model, user)
         seen = seen_at(user, requested_at, ranker.list_rules.rewatch_after_days)
@@ -129,7 +128,7 @@ class Recommender:
 
     def _state(self, request: Request) -> UserStates:
         state = self.users.state_before(request.user_id, request.requested_at)
-        for rated in request.history:  # a state takes late ratings too, so the order does not count
+        for rated in request.history:  # a state accepts late ratings, so the order does not matter
             if rated.timestamp < request.requested_at:
                 state = self.users.after(state, rated)
         return state
@@ -139,6 +138,6 @@ def _unknown(item_id: int, title: str | None) -> str:
     if title is None:
         return f"no movie has the id {item_id}: `recsys data movies` finds ids"
     return (
-        f"{title} ({item_id}) was rated by nobody when the models were fitted, so they do not know it: name another "
+        f"{title} ({item_id}) had no rating when the models were fitted, so they do not know it: name another "
         "movie, or append a rating of it to the log and `recsys refresh`"
     )

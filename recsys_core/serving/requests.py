@@ -1,4 +1,4 @@
-"""What is asked and what is answered, as plain data."""
+"""Requests, answers and events, as plain data."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from recsys_core.ranking.config import ListRulesConfig
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rated:
-    """One rating that comes with a request, or that a user has just given."""
+    """One rating, given with a request or just now."""
 
     item_id: int
     rating: float  # stars
@@ -21,7 +21,7 @@ class Rated:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shown:
-    """What an answer put in front of a user."""
+    """The items that an answer showed to a user."""
 
     request_id: str
     item_ids: tuple[int, ...]
@@ -38,13 +38,13 @@ class Clicked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """Who asks, when, and for how much.
+    """A request for a list.
 
     Attributes:
-        request_id: unique; what was shown and done is joined by it.
-        user_id: whose logged ratings are read; None for somebody unnamed.
-        history: ratings beyond the logged ones: all there is of somebody unnamed, the latest of somebody named.
-        requested_at: seconds UTC; of all ratings, only those strictly before it count.
+        request_id: unique; joins impressions and events to the request.
+        user_id: the user whose logged events are read; None without a user.
+        history: ratings in addition to the logged ones; without a user, the only ones.
+        requested_at: seconds UTC; only events strictly before it count.
         k: length of the answer.
     """
 
@@ -57,21 +57,21 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The items for a request in the order shown, with all that put them there; n <= k, fewer where there are no more.
+    """The items for a request in the order shown, with the values that ordered them; n <= k.
 
     Attributes:
-        request: what was asked.
+        request: the request.
         item_ids: (n,).
-        scores: (n,) of the ranker: they order this answer, before list rules, and mean nothing beyond it.
-        probabilities: (n,) that the user goes on to like the item; None where the ranker is not calibrated.
+        scores: (n,) of the ranker, which order this answer before list rules; not comparable between answers.
+        probabilities: (n,) that the user will like the item; None where the ranker is not calibrated.
         retrieval_ranks: (n,) place among the candidates, from 1.
-        ranker_ranks: (n,) place by score alone, from 1: where the item would stand without list rules.
+        ranker_ranks: (n,) place by score alone, from 1, which the item would have without list rules.
         moved_by: (n,) the list rule that moved the item from there; "" where none did.
-        list_rules: which rules were on.
-        features: (n, n_features) what the ranker read.
-        states: (n, n_features) which of these values are fresh, missing or stale.
-        n_known: how many ratings of the catalogue are known of who asks: with 0, this is what everybody gets.
-        degraded: how many values of each feature were missing and stale over all candidates, as `state_counts`.
+        list_rules: settings of the list rules.
+        features: (n, n_features) that the ranker read.
+        states: (n, n_features) FRESH, MISSING or STALE for each of these values.
+        n_known: number of known ratings of the user, within the catalogue; with 0, this is the default list.
+        degraded: number of missing and of stale values of each feature over all candidates, of `state_counts`.
     """
 
     request: Request
@@ -88,6 +88,6 @@ class Answer:
     degraded: dict[str, dict[str, int]]
 
     def as_shown(self, timestamp: int) -> Shown:
-        """What a user sees of it in a second, UTC: for the recommender to take in once it is logged."""
+        """The event that the user saw this answer in a second, UTC, for `Recommender.observe`."""
         item_ids = tuple(self.item_ids.tolist())
         return Shown(request_id=self.request.request_id, item_ids=item_ids, timestamp=timestamp)

@@ -20,6 +20,7 @@ from recsys_core.retrieval.index import ItemIndex, build_index
 from recsys_core.retrieval.model import RetrievalModel
 from recsys_core.retrieval.training import fit_retrieval_models
 from recsys_core.retrieval.vectors import ItemEmbeddings, embed_items
+from recsys_core.serving.bundle import Bundle
 from tests import tiny_world
 
 Rating = tuple[int, float, int]
@@ -99,6 +100,16 @@ class TinyRun:
     def generator(self, name: str = NOW, *, indexed: bool = False) -> CandidateGenerator:
         """The tower of a slice, made ready; the search is exact but for the serving tower with its index."""
         return generator_of(self.models[name], of_slice(self.items, name), self.index if indexed else None)
+
+    def bundle(self, **versions: str) -> Bundle:
+        """The models that serve, as a bundle of these versions."""
+        return Bundle(
+            movies=self.movies,
+            ratings=self.ratings,
+            generator=self.generator(indexed=True),
+            ranker=self.ranker,
+            versions=versions,
+        )
 
 
 def run_tiny_world(ratings: pl.DataFrame | None = None) -> TinyRun:

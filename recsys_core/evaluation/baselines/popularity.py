@@ -6,10 +6,9 @@ import numpy as np
 
 from recsys_core.arrays import Float32s
 from recsys_core.data.histories import Histories
+from recsys_core.days import DAY_S
 from recsys_core.evaluation.baselines.config import BaselinesConfig
 from recsys_core.evaluation.baselines.scorer import input_matrix, popularity_prior
-
-SECONDS_PER_DAY = 86_400
 
 POPULARITY_GRID = tuple(
     {"popularity_input": kind, "popularity_user_power": power}
@@ -54,7 +53,7 @@ def fit_recent_popularity(train: Histories, config: BaselinesConfig, *, fit_end:
         config: input and width of the window.
         fit_end: seconds UTC; the moment at which the model is fitted.
     """
-    start = fit_end - config.recent_window_days * SECONDS_PER_DAY
+    start = fit_end - config.recent_window_days * DAY_S
     recent = ((train.timestamps >= start) & (train.timestamps < fit_end)).astype(np.float32)
     counted = input_matrix(train, config.recent_input)
     counts = counted.multiply(train.matrix(recent)).sum(axis=0)

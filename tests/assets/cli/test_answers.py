@@ -247,7 +247,7 @@ def test_parts_that_do_not_belong_together_are_refused(project: Project) -> None
     assert project.call(materialize, "item_features", "{}").code == 0  # the same bytes: nothing happened
     assert project.recsys("recommend", "--user", "1").code == 0
     assert project.call(materialize, "two_tower", '{"n_epochs": 1}').code == 0
-    assert "so that all parts belong together" in project.recsys("recommend", "--user", "1").sentence
+    assert "so that all parts match" in project.recsys("recommend", "--user", "1").sentence
 
 
 @pytest.mark.slow

@@ -16,13 +16,7 @@ N_PLAYED = 300
 @pytest.fixture(scope="session")
 def release(tiny: TinyRun) -> Bundle:
     """Read, do not change."""
-    return Bundle(
-        movies=tiny.movies,
-        ratings=tiny.ratings,
-        generator=tiny.generator(indexed=True),
-        ranker=tiny.ranker,
-        versions={"ranker": "r1", "base_ratings": "b1"},
-    )
+    return tiny.bundle(ranker="r1", base_ratings="b1")
 
 
 @pytest.fixture(scope="session")

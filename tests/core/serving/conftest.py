@@ -10,13 +10,7 @@ from tests.core.worlds import TinyRun
 @pytest.fixture(scope="session")
 def bundle(tiny: TinyRun) -> Bundle:
     """Read, do not change."""
-    return Bundle(
-        movies=tiny.movies,
-        ratings=tiny.ratings,
-        generator=tiny.generator(indexed=True),
-        ranker=tiny.ranker,
-        versions={},
-    )
+    return tiny.bundle()
 
 
 @pytest.fixture

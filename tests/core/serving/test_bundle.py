@@ -219,7 +219,7 @@ def test_items_numbered_otherwise_are_refused_whatever_the_lineage_says(lake: La
     if part == "item_features":
         for asset in ("two_tower", "ranking_examples", "item_embeddings", "faiss_index", "ranker"):
             lake.publish(asset, writers(tiny)[asset], Lineage(code_version="c"))
-    with pytest.raises(ArtifactError, match=f"{part} numbers the items otherwise than two_tower does"):
+    with pytest.raises(ArtifactError, match=f"{part} numbers the items differently from two_tower"):
         load_bundle(lake)
 
 

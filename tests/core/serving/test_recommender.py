@@ -407,7 +407,7 @@ def test_a_movie_that_the_models_do_not_know_is_not_sent_in_a_circle(bundle: Bun
     recommender = Recommender(bundle=replace(bundle, movies=pl.concat([bundle.movies, new])))
     said = recommender.unknown_movies([5_000, 88_888, 99_999])
     assert said.keys() == {88_888, 99_999}
-    assert "Tomorrow (88888) was rated by nobody when the models were fitted" in said[88_888]
+    assert "Tomorrow (88888) had no rating when the models were fitted" in said[88_888]
     assert "data movies" not in said[88_888]
     assert said[99_999] == "no movie has the id 99999: `recsys data movies` finds ids"
     with pytest.raises(UnknownUserError, match=r"none of the movies \[88888\] is in the catalogue: Tomorrow"):

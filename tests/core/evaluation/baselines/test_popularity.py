@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from recsys_core.days import DAY_S
 from recsys_core.evaluation.baselines.config import BaselinesConfig
-from recsys_core.evaluation.baselines.popularity import SECONDS_PER_DAY, fit_popularity, fit_recent_popularity
+from recsys_core.evaluation.baselines.popularity import fit_popularity, fit_recent_popularity
 
 
 def test_popularity_counts_likes_or_all_ratings(histories_from) -> None:
@@ -26,8 +27,8 @@ def test_everybody_gets_the_same_scores(few_users, strangers) -> None:
 
 
 def test_recent_popularity_counts_from_the_start_of_the_window_to_just_before_the_fit(histories_from) -> None:
-    fit_end = 10 * SECONDS_PER_DAY
-    start = fit_end - 2 * SECONDS_PER_DAY
+    fit_end = 10 * DAY_S
+    start = fit_end - 2 * DAY_S
     times = [start - 1, start, fit_end - 1, fit_end]
     train = histories_from([[(item, 5.0, at) for item, at in enumerate(times)]], 4)
     scores = fit_recent_popularity(train, BaselinesConfig(recent_window_days=2), fit_end=fit_end).item_scores
@@ -44,7 +45,7 @@ def test_events_at_or_after_the_fit_move_no_recent_count(histories_from, kind: s
 
 
 def test_items_that_nobody_rated_lately_are_ordered_by_all_time_popularity(histories_from) -> None:
-    fit_end = 400 * SECONDS_PER_DAY
+    fit_end = 400 * DAY_S
     train = histories_from([[(0, 5.0, 0), (1, 5.0, 0)], [(1, 5.0, 0)], [(2, 5.0, fit_end - 1)]], 3)
     scores = fit_recent_popularity(train, BaselinesConfig(recent_window_days=30), fit_end=fit_end).item_scores
     assert np.argsort(-scores).tolist() == [2, 1, 0]
