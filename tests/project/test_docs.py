@@ -114,6 +114,16 @@ def test_a_stage_page_names_every_input_of_its_assets() -> None:
         assert bool(re.sub(r"`\w+`|[, ]", "", rows[0])) == bool(ASSET_SPECS[name].outside), name
 
 
+def test_a_stage_page_names_every_module_of_its_stage() -> None:
+    unnamed = []
+    for stage in STAGES:
+        text = text_of(PAGES / f"{stage}.md")
+        package = PROJECT / "recsys_core" / stage
+        modules = {path.stem for path in package.glob("*.py")} - {"__init__", "config", "schemas"}
+        unnamed += [f"{stage}.md: {name}" for name in sorted(modules) if not re.search(rf"`{name}[`.]", text)]
+    assert not unnamed
+
+
 def test_an_asset_that_its_page_does_not_describe_is_named() -> None:
     with pytest.raises(ValueError, match=r"retrieval.md does not describe two_tower: add the row"):
         assets_part("retrieval", "")
