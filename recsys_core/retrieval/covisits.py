@@ -1,14 +1,14 @@
-"""Co-visitation: how much likelier people rate an item soon after another one than at any time.
+"""Co-visitation: the lift of rating an item soon after another one over rating it at any time.
 
-People rate in sessions, and what stands near in a session belongs together in ways that a bag of ratings cannot show:
-the sequel, the list on the screen, the mood of an evening. For each item the ratings shortly after it, in all
-histories, are counted; the lift compares the count with what popularity alone would give:
+People rate in sessions, and items close to each other in a session are related in ways that a bag of ratings cannot
+show: sequels, lists on the screen, the mood of an evening. For each item the ratings shortly after it are counted over
+all histories; the lift compares the count with its expectation by popularity alone:
 
     lift(i -> j) = n(j within WINDOW ratings after i) x N / (WINDOW (n_i + SHRINK) (n_j + SHRINK))
 
-with N ratings in all. Ratings of one second have no order: they count half in either direction (only where the window
-ends within a second do the ids decide which of them it still holds). Known in shops as
-co-visitation, and the ranker's only view of sequence beyond recency. Of each item the strongest followers are kept.
+with N ratings in all. Ratings of one second have no order: they count half in either direction (where the window ends
+within a second, the ids decide which of them it contains). Co-visitation is the ranker's only view of sequence beyond
+recency. For each item the strongest followers are kept.
 """
 
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ from recsys_core.arrays import Bools, Float32s, Float64s, Int64s
 from recsys_core.data.histories import Histories
 
 WINDOW = 10
-"""Ratings after an item that count as next: 5 order a little worse, 20 too."""
+"""Ratings after an item that count as next; 5 and 20 gave a slightly worse ranking."""
 
 SHRINK = 3.0
-"""Ratings that pull a lift towards 0: of rare items one coincidence proves nothing."""
+"""Pseudo-counts that shrink the lifts of rare items to 0."""
 
 N_KEPT = 100
-"""Followers kept of each item: it bounds the size at 100 x n_items."""
+"""Followers kept per item: bounds the size at 100 x n_items."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class CoVisits:
 
 
 def fit_covisits(users: Histories) -> CoVisits:
-    """Count and weigh what follows what in some histories; time and memory are linear in the ratings."""
+    """Count followers in some histories and compute their lifts; time and memory are linear in the ratings."""
     counts = _counts(users)
     ratings: Float64s = np.bincount(users.item_idx, minlength=users.n_items).astype(np.float64) + SHRINK
     rows = np.repeat(np.arange(users.n_items), np.diff(counts.indptr))
@@ -65,9 +65,9 @@ def fit_covisits(users: Histories) -> CoVisits:
 
 
 def _strongest(counts: sp.csr_array, ratings: Float64s) -> Bools:
-    """(n,) which entries are among the strongest followers of their item; equals in the order of the items.
+    """(n,) which entries are among the strongest followers of their item; ties in the order of the items.
 
-    Strongest by count over the root of popularity: the lift alone would keep chance meetings of rare items.
+    Strength is the count over the square root of popularity: the lift alone would keep coincidences of rare items.
     """
     strength = counts.data / np.sqrt(ratings[counts.indices])
     kept = np.ones(len(strength), dtype=np.bool_)
@@ -78,7 +78,7 @@ def _strongest(counts: sp.csr_array, ratings: Float64s) -> Bools:
 
 
 def _counts(users: Histories) -> sp.csr_array:
-    """(n_items, n_items) how often the column was rated within the window after the row; sorted indices."""
+    """(n_items, n_items) number of ratings of the column within the window after the row; sorted indices."""
     total = sp.csr_array((users.n_items, users.n_items), dtype=np.float64)
     for lag in range(1, WINDOW + 1):
         together = users.rows[lag:] == users.rows[:-lag]

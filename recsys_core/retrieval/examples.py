@@ -1,7 +1,8 @@
-"""Training examples of the two towers: part of a history as the question, another part as the answer.
+"""Training examples of the two towers: one part of a history is the input, another part is the target.
 
-Most batches are temporal (the past predicts what came next, as at serving time), the others denoise (a random part
-predicts the rest, which uses the data more fully). Alone, the first loses recall and the second the feel for time.
+Most batches are temporal: the past predicts the next ratings, as at serving time. The others denoise: a random part
+predicts the rest, which uses the data more fully. Temporal batches alone lose recall, and denoising batches alone lose
+the order of time.
 """
 
 from dataclasses import dataclass
@@ -16,23 +17,23 @@ from recsys_core.data.histories import Histories
 from recsys_core.data.schemas import LIKED
 
 NEXT_SHARE = 0.15
-"""Share of a history, right after the cut, that a temporal example asks for: the same sitting, mostly."""
+"""Share of a history, right after the cut, that is the target of a temporal example: mostly the same session."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """One example per user: items shown and items asked for; no item of a user is in both."""
+    """One example per user: inputs and targets, which share no item."""
 
     inputs: Histories
     targets: Histories
-    click_weights: Float32s | None = None  # (n_asked,) of what was clicked and not rated, NaN of what was rated
-    first_rated_at: Int64s | None = None  # (n_items,) seconds UTC; None: every item was there from the beginning
+    click_weights: Float32s | None = None  # (n_targets,) of clicked items without a rating; NaN for rated items
+    first_rated_at: Int64s | None = None  # (n_items,) seconds UTC; None: every item existed from the beginning
 
     def is_not_yet_rated(self, rows: Int64s, item_idx: Int64s) -> Bools:
-        """Whether an item was rated for the first time only after the last target of a user row; broadcasts.
+        """Whether an item had no rating until after the last target of a user row; broadcasts.
 
-        Nobody could have chosen it, so it is no negative of this example: to call it one would teach that new items
-        are disliked (Ji et al. 2023, doi:10.1145/3569930).
+        The user could not have chosen it, so it is no negative of this example: as a negative it would train the model
+        to score new items low (Ji et al. 2023, doi:10.1145/3569930).
         """
         if self.first_rated_at is None:
             return np.zeros(np.broadcast_shapes(rows.shape, item_idx.shape), dtype=np.bool_)
@@ -48,11 +49,11 @@ class Examples:
 
 
 def temporal(users: Histories, rng: np.random.Generator) -> Examples:
-    """Cut each history at a random rating; the past is shown, the next `NEXT_SHARE` are asked for.
+    """Cut each history at a random rating: the past is the input, the next `NEXT_SHARE` are the targets.
 
-    Late cuts are likelier, in proportion to the ratings that they show: users at a request mostly have a full history.
-    Ratings of one second are never separated: the past is strictly before the second of the cut, and the asked part
-    ends with a whole second. The order within a second is that of the ids, and would favour low ones.
+    The probability of a cut is proportional to the length of the past, because users mostly have a full history at a
+    request. Ratings of one second are never separated: the past is strictly before the second of the cut, and the
+    targets end with a whole second. The order within a second is that of the ids, and would favour low ones.
     """
     if not len(users.timestamps):
         return Examples(inputs=users, targets=users)
@@ -61,26 +62,26 @@ def temporal(users: Histories, rng: np.random.Generator) -> Examples:
     is_input = users.timestamps < users.timestamps[cut][users.rows]
     n_inputs = np.bincount(users.rows[is_input], minlength=users.n_users)
     span = np.ceil(NEXT_SHARE * users.lengths).astype(np.int64)
-    until = users.timestamps[np.minimum(first + n_inputs + span - 1, last)]  # second of the last rating asked for
+    until = users.timestamps[np.minimum(first + n_inputs + span - 1, last)]  # second of the last target
     return Examples(
         inputs=_part(users, is_input), targets=_part(users, ~is_input & (users.timestamps <= until[users.rows]))
     )
 
 
 def denoising(users: Histories, rng: np.random.Generator) -> Examples:
-    """Hide a random share of each history, between 20 and 80 %, and ask for it."""
+    """A random share of each history, between 20 and 80 %, is the target; the rest is the input."""
     hidden_share = rng.uniform(0.2, 0.8, users.n_users)
     is_hidden = rng.random(len(users.item_idx)) < hidden_share[users.rows]
     return Examples(inputs=_part(users, ~is_hidden), targets=_part(users, is_hidden))
 
 
 def with_clicks(examples: Examples, clicked: Histories, *, only_later: bool) -> Examples:
-    """The same examples, with clicks asked for as well; clicks are never shown, as no answer reads them.
+    """The same examples with clicks as further targets; clicks are never inputs, because serving does not read them.
 
     Args:
         examples: one per user.
-        clicked: clicks of the same users, on items that they have not rated, with weights in place of stars.
-        only_later: ask only for clicks after what is shown.
+        clicked: clicks of the same users on items without their rating, with weights in place of stars.
+        only_later: only clicks after the last input become targets.
     """
     last_input = np.full(clicked.n_users, np.iinfo(np.int64).min)
     np.maximum.at(last_input, examples.inputs.rows, examples.inputs.timestamps)
@@ -107,10 +108,10 @@ def with_clicks(examples: Examples, clicked: Histories, *, only_later: bool) -> 
 
 
 def target_weights(examples: Examples, other_weight: float) -> Float32s:
-    """(n_asked,) weight of each asked item: 1 for a like, less for another rating, its own for a click.
+    """(n_targets,) weight of each target: 1 for a like, less for another rating, its own for a click.
 
-    It is divided by the root of the user's number of targets, which lies between two extremes: one vote per user, and
-    one vote per rating, with which few users rule.
+    It is divided by the square root of the user's number of targets: a compromise between equal weight per user and
+    equal weight per rating, where the users with most ratings would dominate.
     """
     targets, clicks = examples.targets, examples.click_weights
     weight = np.where(targets.ratings >= LIKED, 1.0, other_weight)

@@ -47,7 +47,7 @@ class UserEncoder:
     rating_weight: Float32s  # (n_levels,) by half stars
     place_bias: Float32s  # (n_places,)
     age_bias: Float32s  # (n_ages,)
-    everyone: Float32s  # (dim,) what all users share
+    everyone: Float32s  # (dim,) the vector that all users share
 
     @property
     def dim(self) -> int:
@@ -55,20 +55,20 @@ class UserEncoder:
         return len(self.everyone)
 
     def encode(self, users: Histories) -> Float32s:
-        """(n_users, dim + 1) user vectors, the last entry 1; an empty history gives what all users share."""
+        """(n_users, dim + 1) user vectors, the last entry 1; an empty history gives the shared vector."""
         weight, amount = self._weights(users)
         pooled = users.weighted_sums(weight, self.rated)  # (n_users, dim)
         vectors = pooled / amount[:, None] + self.everyone
         return np.concatenate([vectors, np.ones((users.n_users, 1), dtype=np.float32)], axis=1)
 
     def encode_ratings(self, users: Histories) -> Float32s:
-        """(n_ratings, dim) what each rating adds to the vector of its user: these and `everyone` sum to `encode`."""
+        """(n_ratings, dim) contribution of each rating to its user's vector; with `everyone` they sum to `encode`."""
         weight, amount = self._weights(users)
         added: Float32s = self.rated[users.item_idx] * (weight / amount[users.rows])[:, None]
         return added
 
     def _weights(self, users: Histories) -> tuple[Float32s, Float32s]:
-        """(n_ratings,) of each rating, and (n_users,) what the sum of a user is divided by."""
+        """(n_ratings,) the weight of each rating, and (n_users,) the divisor of each user's sum."""
         clocks = recency(users)
         fresh = np.exp(self.place_bias[clocks.place] + self.age_bias[clocks.age])
         weight: Float32s = self.rating_weight[np.round(users.ratings * 2).astype(np.int64) - 1] * fresh
@@ -78,7 +78,7 @@ class UserEncoder:
 
 @dataclass(frozen=True, kw_only=True)
 class LinearParts:
-    """The parts in closed form, fitted beside the trained towers in seconds instead of minutes."""
+    """The parts that are fitted without gradient training, in seconds instead of minutes."""
 
     ease: EaseFactors
     trend: Trend
@@ -89,22 +89,24 @@ class LinearParts:
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievalModel:
-    """All parts of retrieval, the items that they know, and how the training went; `vectors` joins the parts."""
+    """All parts of retrieval, their catalogue, and the training losses; `vectors` concatenates the parts."""
 
     user_encoder: UserEncoder
     trained_items: Float32s  # (n_items, dim + 1) output of the item tower, the last entry the bias
     linear: LinearParts
     ease_weight: float
     catalogue: Catalogue
-    first_rated_at: Int64s  # (n_items,) seconds UTC or NEVER: until then an item is no negative and no rated candidate
+    first_rated_at: (
+        Int64s  # (n_items,) seconds UTC or NEVER: before it an item is neither a negative nor a rated candidate
+    )
     new_item_share: float  # of the candidates, for items that were never rated
-    fit_end: int  # seconds UTC: every rating that it saw lies strictly before
-    fitted_on: str  # `ratings_digest` of the ratings that it saw
+    fit_end: int  # seconds UTC: it was fitted on ratings strictly before
+    fitted_on: str  # `ratings_digest` of its training data
     losses: Float32s  # (n_epochs,) mean training loss per target
 
     @cached_property
     def rated(self) -> Int64s:
-        """(n_rated,) item_idx of the items with ratings: those that are searched."""
+        """(n_rated,) item_idx of the items with ratings, which the index contains."""
         return np.flatnonzero(self.first_rated_at < NEVER)
 
     @property
@@ -114,7 +116,7 @@ class RetrievalModel:
 
     @cached_property
     def new(self) -> Int64s:
-        """(n_new,) item_idx of the others, of which nothing but the content is known."""
+        """(n_new,) item_idx of the items without ratings, which have nothing but their content."""
         return np.flatnonzero(self.first_rated_at == NEVER)
 
     @property

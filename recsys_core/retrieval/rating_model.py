@@ -1,11 +1,11 @@
-"""Predicted stars: how an item is rated by all, and how this user's taste departs from that.
+"""Predicted stars: means of all users, and the user's deviation from them by a linear model of residuals.
 
     predicted(u, i) = mean + bias_i + bias_u + sum over j in the history of u of r_uj  V_j . (g * V_i)
 
-r_uj = stars - mean - bias_j - bias_u is what a rating says beyond the means, V are the right singular vectors of the
+r_uj = stars - mean - bias_j - bias_u is the residual of a rating, V are the right singular vectors of the
 matrix of these residuals, and g_k = s_k^2 / (s_k^2 + l2): the ridge regression of a user's residuals on those of all
-users, kept to its largest factors. Retrieval asks what a user rates next; this asks how much they like it, which the
-ranker weighs for itself. Biases shrunk as in Koren (2009), doi:10.1145/1644873.1644874, section 2.1.
+users, with its largest factors only. Retrieval predicts what a user rates next; this model predicts how much they like
+it, as a feature of the ranker. Biases shrunk as in Koren (2009), doi:10.1145/1644873.1644874, section 2.1.
 """
 
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from recsys_core.retrieval.ease import largest_factors
 from recsys_core.seeding import child
 
 ITEM_SHRINK, USER_SHRINK = 10.0, 5.0
-"""Ratings of the mean that a bias starts from: few ratings say little."""
+"""Pseudo-counts that shrink the biases of rarely rated items and of short histories to zero."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RatingModel:
-    """Means and factors of the residuals."""
+    """Mean, biases, and factors of the residuals."""
 
     mean: float  # stars
     biases: Float32s  # (n_items,) stars
@@ -43,7 +43,7 @@ class RatingModel:
 
 
 def fit_rating_model(users: Histories, config: TwoTowerConfig) -> RatingModel:
-    """The model of some users' ratings; without ratings every prediction is 0 stars above a mean of 0."""
+    """Fit the model to some users' ratings; without ratings every prediction is 0 stars above a mean of 0."""
     n_ratings = len(users.ratings)
     mean = float(users.ratings.mean(dtype=np.float64)) if n_ratings else 0.0
     over_mean = users.ratings.astype(np.float64) - mean

@@ -1,4 +1,9 @@
-"""Ratings before a cut-off -> a fitted tower."""
+"""Train retrieval models: one on the ratings before a cut-off, or one per slice along the chain.
+
+The ranker must be trained on scores of retrieval models that have not seen the targets. So each slice gets a model that
+is fitted only on the ratings that models of the slice may see. A slice may see all that the slice before it may see,
+so each training starts from the weights of the one before.
+"""
 
 import logging
 import threading
@@ -41,19 +46,19 @@ from recsys_core.seeding import child, child_seed
 logger = logging.getLogger(__name__)
 
 AfterStep = Callable[[int, int], None]
-"""Called with (steps done, steps in all)."""
+"""Called with (steps done, total steps)."""
 
-_DRAWING = threading.Lock()
-"""Torch's layers draw their first weights from the generator of the process, which has one state for all threads."""
+_TORCH_RNG_LOCK = threading.Lock()
+"""Layers of torch draw their initial weights from the global generator, whose state all threads share."""
 
 
 AfterEpoch = Callable[[int, RetrievalModel], None]
-"""Called with (epochs done, the tower), while the tower is still being trained."""
+"""Called with (epochs done, the model so far)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingCallbacks:
-    """Callbacks during the training of a tower. They may use torch's RNG without affecting training."""
+    """Callbacks during training. They may use torch's RNG without affecting training."""
 
     after_step: AfterStep | None = None
     after_epoch: AfterEpoch | None = None
@@ -66,7 +71,7 @@ class TrainingCallbacks:
     def passed(self, epoch: int, snapshot: Callable[[], RetrievalModel]) -> None:
         """Called after each epoch with a function that gives the model as it is then."""
         if self.after_epoch is not None:
-            with _DRAWING, torch.random.fork_rng(devices=[]):
+            with _TORCH_RNG_LOCK, torch.random.fork_rng(devices=[]):
                 self.after_epoch(epoch, snapshot())
 
 
@@ -75,13 +80,13 @@ NO_CALLBACKS = TrainingCallbacks()
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingExtras:
-    """Optional inputs of a training, beside ratings and items.
+    """Optional inputs of a training.
 
     Attributes:
-        start: an earlier training on a part of the same ratings; this one goes on from its weights.
+        start: an earlier training on a part of the same ratings; this one continues from its weights.
         clicks: IMPLICIT_COLUMNS; rows at or after the cut-off are ignored, and so are clicks on what the user rated and
-            those of users with fewer than two ratings. Only training uses them, as items asked for.
-        linear: the parts in closed form, if they are fitted already.
+            those of users with fewer than two ratings. They are targets in training and have no other use.
+        linear: the linear parts, if they are fitted already.
     """
 
     start: "Trained | None" = None
@@ -89,7 +94,7 @@ class TrainingExtras:
     linear: LinearParts | None = None
 
     def clicks_before(self, fit_end: int) -> pl.DataFrame | None:
-        """The clicks that may be known; None where there are none."""
+        """The clicks before a second; None where there are none."""
         if self.clicks is None:
             return None
         known = self.clicks.filter(pl.col("timestamp") < fit_end)
@@ -101,7 +106,7 @@ NO_EXTRAS = TrainingExtras()
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A model, and the towers that it was made from: a later training goes on from their weights."""
+    """A model and its towers: a later training continues from their weights."""
 
     model: RetrievalModel
     towers: TwoTower
@@ -115,7 +120,7 @@ def fit_retrieval_model(
     callbacks: TrainingCallbacks = NO_CALLBACKS,
     extras: TrainingExtras = NO_EXTRAS,
 ) -> RetrievalModel:
-    """The model of `train_retrieval_model`, without the means to train it further."""
+    """`train_retrieval_model` without the towers that a later training would start from."""
     return train_retrieval_model(ratings, items, fit_end, config, callbacks, extras).model
 
 
@@ -127,34 +132,34 @@ def train_retrieval_model(
     callbacks: TrainingCallbacks = NO_CALLBACKS,
     extras: TrainingExtras = NO_EXTRAS,
 ) -> Trained:
-    """Train both towers on the ratings before `fit_end`, with the softmax over the catalogue, all of it or a sample.
+    """Train both towers on the ratings before `fit_end`, with a full or sampled softmax over the catalogue.
 
-    An item without any rating by the time of a training example is no negative of it.
+    An item that had no rating at the time of a training example is no negative of this example.
 
     Args:
         ratings: RATINGS columns, one row per user and item; rows at or after `fit_end` are ignored.
-        items: `item_features` as of `fit_end`: the catalogue, with genres, year and likes so far. Some may have no
-            rating yet: these are known by their content alone.
+        items: `item_features` as of `fit_end`: the catalogue, with genres, year and likes so far. An item without
+            ratings is described by its content alone.
         fit_end: seconds UTC.
         config: shape and schedule.
-        callbacks: told of the training while it goes on.
-        extras: clicks, an earlier tower to start from, and linear parts that have been fitted already.
+        callbacks: called during the training.
+        extras: clicks, an earlier training to start from, and linear parts that are fitted already.
 
-    The same inputs, settings, thread count and version of torch give the same weights to the bit on one machine, also
-    where other towers are trained in the same process at the same time.
+    The same inputs, settings, thread count and version of torch give the same weights to the bit on one machine, even
+    if other models are trained in the same process at the same time.
     """
     catalogue = Catalogue(item_ids=items["item_id"].to_numpy())
     seen = ratings.filter(pl.col("timestamp") < fit_end)
     users = histories_of(seen, catalogue)
     linear = extras.linear or fit_linear_parts(users, fit_end, config)
     schedule = Schedule.of(config, is_refit=extras.start is not None)
-    users = users.select(np.flatnonzero(users.lengths >= 2))  # one rating cannot be both question and answer
+    users = users.select(np.flatnonzero(users.lengths >= 2))  # one rating cannot be both input and target
     with _threads(config.n_threads):
-        towers, chance = _untrained(items, config)
+        towers, torch_rng = _untrained(items, config)
         if extras.start is not None:
             towers.start_from(extras.start.towers, catalogue.idx_of(extras.start.model.catalogue.item_ids))
         first = first_rated_at(seen, catalogue)
-        towers.forget(np.flatnonzero(first == NEVER))  # no gradient reaches them: they are no negatives either
+        towers.forget(np.flatnonzero(first == NEVER))  # no gradient reaches them, since they are no negatives either
 
         def snapshot(losses: Float32s) -> RetrievalModel:
             return RetrievalModel(
@@ -173,7 +178,7 @@ def train_retrieval_model(
         data = TrainingData(
             users=users,
             clicked=_clicked(extras.clicks_before(fit_end), seen, users, catalogue),
-            chance=chance,
+            torch_rng=torch_rng,
             first_rated_at=first,
         )
         losses = _train(towers, data, config, schedule, callbacks, snapshot)
@@ -181,7 +186,7 @@ def train_retrieval_model(
 
 
 def fit_linear_parts(users: Histories, fit_end: int, config: TwoTowerConfig) -> LinearParts:
-    """Everything that needs no training, from the histories of all users before `fit_end` (seconds UTC)."""
+    """All parts without gradient training, from the histories of all users before `fit_end` (seconds UTC)."""
     return LinearParts(
         ease=fit_ease_factors(users, config),
         trend=fit_trend(users, config),
@@ -197,20 +202,20 @@ class TrainingData:
 
     users: Histories
     clicked: Histories | None = None
-    chance: torch.Generator
+    torch_rng: torch.Generator
     first_rated_at: Int64s | None = None  # (n_items,) seconds UTC
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How long a tower is trained and how far it steps: a refit needs less of both."""
+    """Epochs and learning rate: a refit needs less of both."""
 
     n_epochs: int
     learning_rate: float
 
     @classmethod
     def of(cls, config: TwoTowerConfig, *, is_refit: bool) -> "Schedule":
-        """The schedule of a first training, or of one that starts from an earlier tower."""
+        """The schedule of a first training, or of one that starts from an earlier one."""
         if is_refit:
             return cls(n_epochs=config.refit_epochs, learning_rate=config.refit_learning_rate)
         return cls(n_epochs=config.n_epochs, learning_rate=config.learning_rate)
@@ -219,7 +224,7 @@ class Schedule:
 def _clicked(
     clicks: pl.DataFrame | None, ratings: pl.DataFrame, users: Histories, catalogue: Catalogue
 ) -> Histories | None:
-    """The clicks that are asked for; None where there are none."""
+    """The clicks that become targets; None where there are none."""
     if clicks is None:
         return None
     kept = still_implicit(clicks, ratings).rename({"weight": "rating"})
@@ -228,9 +233,9 @@ def _clicked(
 
 
 def _untrained(items: pl.DataFrame, config: TwoTowerConfig) -> tuple[TwoTower, torch.Generator]:
-    """A model as it begins, and the chance of its training, which goes on where the draws of the model ended."""
+    """Initial towers, and the generator of their training, which continues where the initial draws ended."""
     popularity = standardised_log_popularity(items["n_likes"].to_numpy())
-    with _DRAWING, torch.random.fork_rng(devices=[]):
+    with _TORCH_RNG_LOCK, torch.random.fork_rng(devices=[]):
         torch.manual_seed(child_seed(config.seed, "two_tower", "torch"))
         towers = TwoTower(content_matrix(items), popularity, config.dim)
         return towers, torch.Generator().set_state(torch.get_rng_state())
@@ -244,8 +249,8 @@ def _train(
     callbacks: TrainingCallbacks,
     snapshot: Callable[[Float32s], RetrievalModel],
 ) -> Float32s:
-    """The mean loss of every epoch; the towers learn in place."""
-    users, chance = data.users, data.chance
+    """Train the towers in place; returns the mean loss of every epoch."""
+    users, torch_rng = data.users, data.torch_rng
     sampler = sampler_of(users, config.n_negatives) if users.n_items > config.full_softmax_until else None
     optimisers = _optimisers(towers, schedule.learning_rate, sparse=sampler is not None)
     n_steps = schedule.n_epochs * max(1, -(-users.n_users // config.batch_users))
@@ -257,7 +262,7 @@ def _train(
         draws = child(config.seed, "two_tower", "negatives", str(epoch))
         batches = list(_batches(data, config, rng))
         for examples in batches:
-            loss = _loss(towers, examples, config, chance, sampler.draw(examples, draws) if sampler else None)
+            loss = _loss(towers, examples, config, torch_rng, sampler.draw(examples, draws) if sampler else None)
             towers.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch ships no annotation for it
             for optimiser, rate in zip(optimisers, rates, strict=True):
@@ -272,7 +277,7 @@ def _train(
 
 
 def _optimisers(towers: TwoTower, learning_rate: float, *, sparse: bool) -> list[torch.optim.Optimizer]:
-    """Adam; where a step touches few items, the tables of items get one that leaves the other rows alone."""
+    """Adam; with `sparse`, the item tables get SparseAdam, which updates only the rows that a step used."""
     tables = [towers.rated.weight, towers.offered.weight] if sparse else []
     rest = [one for one in towers.parameters() if not any(one is table for table in tables)]
     optimisers: list[torch.optim.Optimizer] = [torch.optim.Adam(rest, lr=learning_rate)]
@@ -282,7 +287,7 @@ def _optimisers(towers: TwoTower, learning_rate: float, *, sparse: bool) -> list
 
 
 def _batches(data: TrainingData, config: TwoTowerConfig, rng: np.random.Generator) -> Iterator[Examples]:
-    """One pass over the users in random order; temporal and denoising batches in random turn."""
+    """One epoch over the users in random order; each batch is temporal or denoising at random."""
     users, clicked = data.users, data.clicked
     order = rng.permutation(users.n_users)
     for start in range(0, users.n_users, config.batch_users):
@@ -297,31 +302,31 @@ def _loss(
     towers: TwoTower,
     examples: Examples,
     config: TwoTowerConfig,
-    chance: torch.Generator,
+    torch_rng: torch.Generator,
     negatives: Negatives | None = None,
 ) -> torch.Tensor:
-    """Cross-entropy of the asked items; over the whole catalogue, or over negatives that represent it."""
+    """Cross-entropy of the targets, over the whole catalogue or over sampled negatives."""
     inputs = history_batch(examples.inputs)
     keep = 1 - config.history_dropout
-    kept = torch.bernoulli(torch.full((len(inputs.item),), keep), generator=chance) / keep
+    kept = torch.bernoulli(torch.full((len(inputs.item),), keep), generator=torch_rng) / keep
     vectors = towers.users(inputs, kept, only_needed=negatives is not None)  # (n_users, dim + 1)
-    body = _dropout(vectors[:, :-1], config.vector_dropout, chance)
+    body = _dropout(vectors[:, :-1], config.vector_dropout, torch_rng)
     vectors = torch.cat([body, vectors[:, -1:]], dim=1)
     if negatives is None:
         return full_softmax(vectors, towers.items(), examples, config.other_weight)
     return sampled_softmax(vectors, towers, examples, negatives, config.other_weight)
 
 
-def _dropout(values: torch.Tensor, share: float, chance: torch.Generator) -> torch.Tensor:
-    """Dropout with a given generator; torch's own can only use that of the process."""
+def _dropout(values: torch.Tensor, share: float, torch_rng: torch.Generator) -> torch.Tensor:
+    """Dropout with a given generator; torch's own uses the global one."""
     if not share:
         return values
-    return values * torch.empty_like(values).bernoulli_(1 - share, generator=chance).div_(1 - share)
+    return values * torch.empty_like(values).bernoulli_(1 - share, generator=torch_rng).div_(1 - share)
 
 
 @contextmanager
 def _threads(n: int) -> Iterator[None]:
-    """Torch's number of threads for the block; the thread gets its own back afterwards."""
+    """Set torch's number of threads for the block and restore it afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:
@@ -346,18 +351,18 @@ def fit_retrieval_models(
     watch: Callable[[str], AfterEpoch | None] | None = None,
     clicks: pl.DataFrame | None = None,
 ) -> dict[str, RetrievalModel]:
-    """A retriever for each slice, by name, in the order of the chain.
+    """A retrieval model for each slice, by name, in the order of the chain.
 
     Args:
         ratings: RATINGS columns, every rating that was ever given.
         items: `item_features_by_slice`.
         splits: the cut-offs; what a slice may see contains what the slice before it may see.
         config: the same for all.
-        watch: told the name of each slice before its training; what it returns, if anything, looks at that tower.
-        clicks: IMPLICIT_COLUMNS, if any: asked for in training as far as a slice's models may know them.
+        watch: called with the name of each slice before its training; returns the slice's callback or None.
+        clicks: IMPLICIT_COLUMNS, if any; those that a slice's models may see are targets in its training.
     """
     chain = _Chain(ratings=ratings, items=items, splits=splits, config=config, watch=watch, clicks=clicks)
-    # Each training sets this limit for itself, but it is one for all threads: who ends first must not lift it.
+    # The limit belongs to the process: a training that ends first must not lift it for the others.
     with threadpool_limits(limits=config.n_threads, user_api="blas"):
         tasks: list[Callable[[StopCheck], None]] = [partial(chain.fit_linear, name) for name in splits.names]
         run_in_parallel([chain.train, *tasks], at_once=2)
@@ -366,7 +371,7 @@ def fit_retrieval_models(
 
 @dataclass(kw_only=True)
 class _Chain:
-    """Training in one thread; in the other the linear parts, a little ahead, which the training only passes on."""
+    """One thread trains the towers; the other fits the linear parts ahead of it."""
 
     ratings: pl.DataFrame
     items: pl.DataFrame
@@ -379,7 +384,7 @@ class _Chain:
     _is_fitted: threading.Condition = field(default_factory=threading.Condition)
 
     def train(self, check: StopCheck) -> None:
-        """Every tower, one after the other."""
+        """All models, one after the other."""
         start = None
         for name in self.splits.names:
             look = None if self.watch is None else self.watch(name)

@@ -1,16 +1,16 @@
-"""Trend: a part of the retriever that follows the popularity of items through the years.
+"""Trend: the part of retrieval that follows the popularity of items over time.
 
-The trained half knows one popularity per item, that of all time, and so favours items that were rated for longest.
-Here time is cut into bins of equally many ratings, and an item's entry of a bin is the logarithm of how much of its
-popularity falls to the months around it. A user's vector picks the bin of the history's latest rating; anything later
-counts to the last bin.
+The towers have one popularity per item, that of all time, and so favour items that have been rated for longest. Here
+time is cut into bins with equal numbers of ratings. An item's entry of a bin is the logarithm of its popularity around
+the bin, relative to that of all time. A user's vector selects the bin of the history's latest rating; later times
+belong to the last bin.
 
     score(i) = weight x log((count of i around then, as a share of all ratings, x all ratings + p) / (count of i + p))
              + recent weight x log(1 + likes of i among the latest ratings before the end of the bin)
 
-By the first line a rising item gains, a forgotten one loses, and one that keeps its share stays at zero.
-The second is the recent popularity itself, counted over a share of all ratings and not over days, so that it means the
-same in a busy year and in a quiet one.
+By the first term, items of rising popularity gain, items of falling popularity lose, and a constant share gives zero.
+The second term is the recent popularity, counted over a share of all ratings and not over days, so that it is
+comparable between busy and quiet years.
 """
 
 from dataclasses import dataclass
@@ -25,17 +25,17 @@ from recsys_core.retrieval.config import TwoTowerConfig
 N_BINS = 32
 
 WIDTH = 365 * 86_400
-"""Seconds: the deviation of the bell curve by which a bin reads those around it."""
+"""Seconds: standard deviation of the Gaussian kernel over neighbouring bins."""
 
 PRIOR = 3.0
-"""Ratings that pull an item towards no trend: few ratings say little about when it is watched."""
+"""Pseudo-counts that shrink the trend of rarely rated items to zero."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trend:
-    """Popularity by time, relative to that of all time."""
+    """Popularity of each item by time, relative to that of all time."""
 
-    starts: Int64s  # (n_bins,) seconds UTC, ascending; the first bin reaches back, the last forward, without end
+    starts: Int64s  # (n_bins,) seconds UTC, ascending; the first and the last bin are open-ended
     item_factors: Float32s  # (n_items, n_bins), its weight included
 
     @property
@@ -44,7 +44,7 @@ class Trend:
         return len(self.starts)
 
     def encode_users(self, users: Histories) -> Float32s:
-        """(n_users, n_bins): 1 in the bin of the latest rating; for an empty history, which is new, in the last bin."""
+        """(n_users, n_bins): 1 in the bin of the latest rating; an empty history uses the last bin."""
         vectors = np.zeros((users.n_users, self.n_bins), dtype=np.float32)
         if self.n_bins:
             bins = np.full(users.n_users, self.n_bins - 1)
@@ -55,7 +55,7 @@ class Trend:
 
 
 def fit_trend(users: Histories, config: TwoTowerConfig) -> Trend:
-    """The trend of every item in the users' ratings; no bins come back where there are no ratings."""
+    """The trend of every item; without ratings there are no bins."""
     if not len(users.timestamps):
         return Trend(starts=np.zeros(0, dtype=np.int64), item_factors=np.zeros((users.n_items, 0), dtype=np.float32))
     edges = np.quantile(users.timestamps, np.linspace(0, 1, N_BINS + 1))
@@ -66,7 +66,7 @@ def fit_trend(users: Histories, config: TwoTowerConfig) -> Trend:
     middles = (edges[1:] + edges[:-1]) / 2
     near = np.exp(-0.5 * ((middles[:, None] - middles) / WIDTH) ** 2)  # (n_bins, n_bins)
     around = near @ counts
-    around *= (total.sum() / np.maximum(around.sum(axis=1), 1e-12))[:, None]  # as if all ratings had been given then
+    around *= (total.sum() / np.maximum(around.sum(axis=1), 1e-12))[:, None]  # scaled to the number of all ratings
     trend = config.trend_weight * np.log((around + PRIOR) / (total + PRIOR))
     ends = np.append(starts[1:], users.timestamps.max() + 1)
     trend += config.recent_weight * np.log1p(_recent_likes(users, ends, config.recent_share))

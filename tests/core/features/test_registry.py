@@ -233,8 +233,8 @@ EDITS = {
     ),
     "its docstring": Edit(
         item_mean_rating,
-        '"""Mean of the item\'s ratings; missing where nobody has rated it."""',
-        '"""Mean of all ratings; missing where nobody has rated it."""',
+        '"""Mean of the item\'s ratings; missing without ratings."""',
+        '"""Mean of all ratings; missing without ratings."""',
         (),
     ),
     "the docstring of a helper": Edit(
