@@ -332,8 +332,8 @@ FAULTS_OF_MODELS = (
         number=29,
         what="parity ignores lists that are too short",
         where=_Pair._wrong_lengths,
-        before='both["n_shown"] != both["n_offered"]',
-        after='both["n_shown"] > both["n_offered"]',
+        before='both["n_logged"] != both["n_offered"]',
+        after='both["n_logged"] > both["n_offered"]',
         tests=(
             f"{PARITY}::test_a_request_of_which_no_slot_was_logged_is_a_wrong_list",
             f"{PARITY}::test_a_wrong_list_is_found_and_said_to_be_what_it_is[fewer than k]",
