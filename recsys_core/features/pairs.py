@@ -14,12 +14,12 @@ from recsys_core.features.state import UserStates
 N_RECENT = 5
 """Ratings that count as the current session: the ablations moved little between 3 and 10."""
 
-FEW = 8
-"""Vectors with which the plain way to the largest dot product is as fast as any."""
+PLAIN_BELOW = 8
+"""Vectors below which `largest_dots` computes all products one by one, which is as fast."""
 
 AT_ONCE = 1 << 18
-"""Multiplications of a matrix product that BLAS does not yet give to several threads. In a service these would wait for
-each other longer than the whole request takes."""
+"""Multiplications of a matrix product that BLAS still runs on one thread. Several threads would wait for each other
+longer than a whole request takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,25 +126,31 @@ def dots(vectors: Float32s, users: Float32s) -> Float32s:
 
 
 def largest_dots(vectors: Float32s, others: Float32s) -> Float32s:
-    """(n,) the largest dot product of each vector with any of the others, to the bit of `dots`.
+    """(n,) the largest dot product of each vector a_i with any of the others b_j, to the bit of `dots`.
 
-    A matrix product takes a tenth of the time, but its last bits depend on n and m. So it only selects the products
-    that may be the largest. These are summed again, one by one, with the same bits for any batch.
+    A matrix product takes a tenth of the time, but its last bits depend on n and m. So it only selects the pairs that
+    may be the largest,
+
+        a_i . b_j  >=  max_k a_i . b_k - slack_i,    slack_i = 4 d eps |a_i| max_j |b_j|
+
+    and their products are summed again, one by one, with the same bits for any batch. A sum of d products is off by
+    less than d eps |a| |b|, whatever its order (Higham 2002, Accuracy and Stability of Numerical Algorithms, section
+    3.1). The 4 stands for two products that are compared, each summed in two orders.
 
     Args:
         vectors: (n, d).
         others: (m, d), one or more.
     """
-    if len(others) < FEW:
+    if len(others) < PLAIN_BELOW:
         plain: Float32s = np.einsum("nd,md->nm", vectors, others).max(axis=1)
         return plain
+    n, d = vectors.shape
     step = max(1, AT_ONCE // max(1, others.size))
-    rough = np.concatenate([vectors[at : at + step] @ others.T for at in range(0, len(vectors), step)])  # (n, m)
-    # A sum of d products is off by less than d eps times the lengths, whatever its order (Higham 2002, Accuracy and
-    # Stability of Numerical Algorithms, section 3.1); two products are compared, each added up in two orders.
-    lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors)) * np.sqrt(np.einsum("md,md->m", others, others).max())
-    slack = 4 * vectors.shape[1] * np.finfo(np.float32).eps * lengths
+    rough = np.concatenate([vectors[at : at + step] @ others.T for at in range(0, n, step)])  # (n, m)
+    eps = np.finfo(np.float32).eps
+    norms = np.sqrt(np.einsum("nd,nd->n", vectors, vectors)) * np.sqrt(np.einsum("md,md->m", others, others).max())
+    slack = 4 * d * eps * norms
     rows, columns = np.nonzero(rough >= (rough.max(axis=1) - slack)[:, None])
     products = np.einsum("pd,pd->p", vectors[rows], others[columns])
-    largest: Float32s = np.maximum.reduceat(products, np.searchsorted(rows, np.arange(len(vectors))))
+    largest: Float32s = np.maximum.reduceat(products, np.searchsorted(rows, np.arange(n)))
     return largest

@@ -66,20 +66,22 @@ def differences(theirs: FeatureSet) -> list[str]:
     """The differences between another feature set and that of this code, as sentences; empty without any."""
     ours = feature_set()
     shared = [name for name in ours if name in theirs]
+    recoded = [name for name in shared if ours[name]["code"] != theirs[name].get("code")]
     found = [f"{name} is new" for name in ours if name not in theirs]
     found += [f"{name} is gone" for name in theirs if name not in ours]
-    found += [
-        f"{name}: {key} was {theirs[name].get(key)} and is {ours[name][key]}"
-        for name in shared
-        for key in ours[name]
-        if key != "code" and ours[name][key] != theirs[name].get(key)
-    ]
-    recoded = [name for name in shared if ours[name]["code"] != theirs[name].get("code")]
+    for name in shared:
+        found += _declaration_changes(name, theirs[name], ours[name])
     if recoded:
         found.append(f"the code of {', '.join(recoded)} changed")
     if not found and list(ours) != list(theirs):
         found.append("the order of the features changed")
     return found
+
+
+def _declaration_changes(name: str, before: dict[str, object], now: dict[str, object]) -> list[str]:
+    """A sentence for each changed field of a feature's declaration; its code is no field."""
+    changed = [field for field in now if field != "code" and now[field] != before.get(field)]
+    return [f"{name}: {field} was {before.get(field)} and is {now[field]}" for field in changed]
 
 
 @cache

@@ -1,6 +1,6 @@
 """The inputs of ranking: users, their candidates, and the features of both.
 
-Training rows, evaluation and serving share everything below: one path from a history to the ranker's numbers. A
+Training rows, evaluation and serving share this code: one path from a history to the ranker's features. A
 `CandidateGenerator` holds everything that depends on the items alone; it is made once for any number of requests.
 """
 
@@ -25,22 +25,22 @@ from recsys_core.retrieval.model import RetrievalModel
 from recsys_core.retrieval.vectors import VectorLayout, user_vectors, vector_layout
 
 ModelOf = Callable[[str], RetrievalModel]
-"""The tower of a slice, by the slice's name."""
+"""The retrieval model of a slice, by the slice's name."""
 
 USERS_AT_ONCE = 256
-"""Users whose features are made at once: bounds the memory at 256 x n_candidates vectors."""
+"""Users per batch of features: bounds the memory at 256 x n_candidates vectors."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateGenerator:
-    """A tower made ready to answer: its items as they are searched, and as features read them."""
+    """A retrieval model with its items ready for search and for features."""
 
     retriever: Retriever
     items: ItemInputs
 
     @property
     def model(self) -> RetrievalModel:
-        """The tower that encodes users and items."""
+        """The model that encodes users and items."""
         return self.retriever.model
 
     @cached_property
@@ -57,7 +57,7 @@ class CandidateGenerator:
             requests: users and times.
             vectors: (n_users, d) of `user_vectors`.
             item_idx: (n_users, n_candidates), best first; -1 where there is none.
-            user_values: (n_users, n_user_features), where they have been computed already.
+            user_values: (n_users, n_user_features), if they are computed already.
         """
         user_parts = UserParts(
             trained=vectors[:, self.layout.trained],
@@ -86,16 +86,16 @@ class RankingInputs:
     user_vectors: Float32s  # (n_users, d)
     candidates: Candidates
     user_values: Float32s | None  # (n_users, n_user_features) of the table of user features, where there is one
-    exposures: Exposures | None = None  # None: nothing was ever shown to anybody, as to the users of a window
+    exposures: Exposures | None = None  # None where nothing was shown, as in the windows of the past
 
 
 def generator_of(model: RetrievalModel, items: pl.DataFrame, index: ItemIndex | None = None) -> CandidateGenerator:
-    """Make a retrieval model ready.
+    """Make a candidate generator from a retrieval model.
 
     Args:
         model: encodes users and items.
         items: `item_features` as of the model's `fit_end`.
-        index: of the rated items, searched where given; otherwise the search is exact.
+        index: of the rated items; without one the search is exact.
     """
     retriever, layout = Retriever.of(model, index), vector_layout(model)
     vectors = retriever.item_vectors
@@ -127,11 +127,11 @@ def generate_candidates(
     """Encode users and find their candidates.
 
     Args:
-        generator: answers.
-        known: user_id, item_id, rating, timestamp: all that is known of each user at the request.
-        requested_at: user_id, requested_at (seconds UTC); users without any known rating included.
-        user_rows: `user_features` at the request, where they have been computed already.
-        n_candidates: how many candidates per user.
+        generator: encodes users and searches items.
+        known: user_id, item_id, rating, timestamp: each user's ratings before the request.
+        requested_at: user_id, requested_at (seconds UTC); users without ratings included.
+        user_rows: `user_features` at the request, if they are computed already.
+        n_candidates: candidates per user.
         rewatch_after_days: as in `seen_at`.
     """
     requests = requested_at.sort("user_id")
@@ -155,14 +155,14 @@ def generate_candidates_for(
     n_candidates: int,
     rewatch_after_days: int | None = None,
 ) -> RankingInputs:
-    """`generate_candidates` to users whose histories at the request are known; a user may ask several times.
+    """`generate_candidates` for histories that are built already; a user may occur several times.
 
     Args:
-        generator: answers.
-        users: all that is known of each at the request.
+        generator: encodes users and searches items.
+        users: the histories before the requests.
         requested_at: (n_users,) seconds UTC.
-        user_values: (n_users, n_user_features), where they have been computed already.
-        n_candidates: how many candidates per user.
+        user_values: (n_users, n_user_features), if they are computed already.
+        n_candidates: candidates per user.
         rewatch_after_days: as in `seen_at`.
     """
     vectors, seen = user_vectors(generator.model, users), seen_at(users, requested_at, rewatch_after_days)
@@ -177,12 +177,12 @@ def generate_candidates_for(
 
 
 def after_the_last(known: pl.DataFrame) -> pl.DataFrame:
-    """user_id, requested_at: every known user asks in the second after their latest rating."""
+    """user_id, requested_at: one request per user, in the second after their latest rating."""
     return known.group_by("user_id").agg(requested_at=pl.col("timestamp").max() + 1)
 
 
 def candidate_features(inputs: RankingInputs) -> Float32s:
-    """(n_users, n_candidates, n_features): what the ranker reads."""
+    """(n_users, n_candidates, n_features): the ranker's input."""
     n_users, n_candidates = inputs.candidates.item_idx.shape
     features = np.empty((n_users, n_candidates, len(FEATURE_NAMES)), dtype=np.float32)
     for start in range(0, n_users, USERS_AT_ONCE):
@@ -203,7 +203,7 @@ def _block(inputs: RankingInputs, rows: Int64s) -> FeatureBlock:
 
 
 def _values_of(users: Histories, user_rows: pl.DataFrame) -> Float32s:
-    """The rows of a table of user features in the order of the histories; a user that it lacks gets NaN."""
+    """The rows of a table of user features in the order of the histories; NaN for a user without a row."""
     asked = pl.DataFrame({"user_id": users.user_ids})
     wanted = asked.join(user_rows, on="user_id", how="left", maintain_order="left")
     return wanted.select(pl.col(names_of("user")).fill_null(float("nan"))).to_numpy()

@@ -1,12 +1,12 @@
-"""The ranker's training rows: candidates of past slices with their labels, and slots that were really shown.
+"""The ranker's training rows: candidates of past slices with their labels, and logged impressions.
 
-For each slice, a tower that never saw the labels proposes candidates, features are taken from what was known at the
-request, and the label says whether the user went on to like the item. Scores of a tower that knew the labels would look
-far better in training than when serving: a ranker trained on such scores was measured to be worse than none.
+For each slice, a retrieval model that never saw the labels generates candidates, features are computed from the data
+before the request, and the label says whether the user liked the item later. Scores of a model that was fitted on the
+labels would look far better in training than when serving: a ranker trained on such scores was worse than none.
 
-Shown slots add what ratings cannot give: items that were in front of a user and left alone. The logged features came
-from the release of that day, whose scores are on another scale. So the features are computed again, by the latest
-retriever of the chain before the request: it does not know the outcome, and its scores compare with all other rows.
+Impressions add a signal that ratings lack: items that a user saw and left alone. The logged features came from the
+release of that day, whose scores are on another scale. So the features are computed again by the latest model of the
+chain before the request: it was not fitted on the outcome, and its scores compare with those of all other rows.
 """
 
 import json
@@ -43,9 +43,9 @@ class RankingExamples(Windows):
     """Training rows: slice, user_id, item_id, label (0 or 1), known_at, then the features in the order of the registry.
 
     Rows of one (slice, user_id) are adjacent, in retrieval order or as they were shown, and form one group of the
-    ranking loss. `known_at` is the first second in which a label is settled. `n_targets` has slice, user_id, n_targets:
-    all that was to be found, also what retrieval missed. `cutoffs` says which window each slice belongs to. The feature
-    set says what the features are: another one makes other examples, even where all values stay.
+    ranking loss. `known_at` is the first second in which a label is final. `n_targets` has slice, user_id, n_targets:
+    the number of all targets, those that retrieval missed included. `cutoffs` assigns the slices to windows. The
+    feature set describes the columns: with another one the examples differ, even if all values are equal.
     """
 
     rows: pl.DataFrame
@@ -54,20 +54,20 @@ class RankingExamples(Windows):
 
     @property
     def last_known_at(self) -> int:
-        """First second (UTC) by which every label is known, of questions and of what was shown."""
+        """First second (UTC) by which every label is known, of windows and of impressions."""
         return max(self.start_of(NOW), int(self.rows["known_at"].max()))  # type: ignore[arg-type]  # never null
 
     def known_before(self, moment: int) -> pl.DataFrame:
-        """The rows from which a ranker that is fitted at a moment (seconds UTC) may learn."""
+        """The rows whose labels are known at a time (seconds UTC): training rows of a ranker that is fitted then."""
         return self.rows.filter(pl.col("known_at") <= moment)
 
     @property
     def known_until(self) -> int:
-        """First second by which the labels of all rows are known: until when the ranker that serves has learned."""
+        """First second by which the labels of all rows are known: the serving ranker is trained on data before it."""
         return int(self.rows["known_at"].max())  # type: ignore[arg-type]  # never null
 
     def of_window(self, window: str) -> pl.DataFrame:
-        """The rows of the questions that a window asked."""
+        """The rows of a window."""
         return self.rows.filter(pl.col("slice").is_in(self.slices_of(window)))
 
     def targets_of(self, window: str) -> pl.DataFrame:
@@ -101,10 +101,10 @@ class RankingExamples(Windows):
 
 @dataclass(frozen=True, kw_only=True)
 class LoggedFeedback:
-    """Logged feedback on everything that was shown.
+    """Logged feedback on impressions.
 
     Attributes:
-        outcomes: OUTCOMES_COLUMNS of every slot that can be judged.
+        outcomes: OUTCOMES_COLUMNS of every slot with a final label.
         clicks: user_id, item_id, timestamp of every click.
     """
 
@@ -121,15 +121,15 @@ def examples_of_slices(
     n_candidates: int,
     clicks: pl.DataFrame | None = None,
 ) -> RankingExamples:
-    """Candidates, features and labels of every slice that asks anybody.
+    """Candidates, features and labels of every slice with users.
 
     Args:
         ratings: RATINGS columns, every rating that was ever given.
         splits: slices with their targets.
         features: of every slice.
-        model_of: the tower of a slice, fitted on what its models may see.
+        model_of: the model of a slice, fitted on the ratings that its models may see.
         n_candidates: candidates per user.
-        clicks: IMPLICIT_COLUMNS that the towers were fitted on beside the ratings, if any.
+        clicks: IMPLICIT_COLUMNS that the models were fitted on in addition to the ratings, if any.
     """
     slices = []
     for name in splits.asking:
@@ -152,26 +152,26 @@ def shown_rows(
     model_of: ModelOf,
     config: ShownConfig,
 ) -> pl.DataFrame:
-    """Rows of `RankingExamples`: each request is a slice of its own, its label known when the time for an answer ended.
+    """Rows of `RankingExamples` from logged impressions: each request is a slice of its own.
 
-    Left out are requests of unknown users, requests from before the first slice, and requests in which all or none of
-    the remaining slots were liked, because these have no order to learn. Left out are also slots that the user may not
-    have looked at, and slots whose item the retriever of the time does not propose. Features still count everything
-    that was shown before a request.
+    Requests of unknown users, requests before the first slice, and requests in which all or none of the remaining slots
+    were liked are left out: the last have no order to learn. Slots that the user may not have examined are left out,
+    and so are slots whose item is no candidate of the model of that time. Features still count every impression before
+    a request.
 
     Args:
-        logged: what was shown, and what came of it.
+        logged: impressions and their outcomes.
         ratings: RATINGS columns, every rating that was ever given.
         splits: the chain.
         items: `item_features_by_slice`.
-        model_of: the tower of a slice.
-        config: bounds.
+        model_of: the model of a slice.
+        config: limits.
 
     Returns:
-        slice, user_id, item_id, label, known_at, features; a request's slots together, in the order of retrieval.
+        slice, user_id, item_id, label, known_at, features; slots of a request adjacent, in the order of retrieval.
     """
     known = logged.outcomes.filter(pl.col("user_id").is_not_null())
-    usable = _telling(_looked_at(known), config.most_shown_per_user)
+    usable = _latest_requests(_examined_slots(known), config.most_shown_per_user)
     names = [name for name in splits.names if name != NOW]
     starts = np.array([splits.fit_end(name) for name in names])
     at = np.searchsorted(starts, usable["shown_at"].to_numpy(), side="right") - 1
@@ -179,8 +179,8 @@ def shown_rows(
     for number in np.unique(at[at >= 0]):
         own, name = usable.filter(at == number), names[number]
         generator = generator_of(model_of(name), of_slice(items, name))
-        parts.append(_scored_again(own, logged, ratings, generator, config.n_candidates))
-    return _only_orders(pl.concat(parts))
+        parts.append(_rescored(own, logged, ratings, generator, config.n_candidates))
+    return _with_both_labels(pl.concat(parts))
 
 
 def slice_rows(
@@ -189,13 +189,13 @@ def slice_rows(
     """The labelled rows of one slice.
 
     Raises:
-        DataError: the tower was fitted on anything else than what models of the slice may see.
+        DataError: the model was fitted on other ratings than models of the slice may see.
     """
     model, allowed = inputs.generator.model, fitted_digest(ratings, clicks, splits, name)
     if model.fitted_on != allowed:
         raise DataError(
-            f"the tower of slice {name} was fitted on ratings {model.fitted_on}, but its models may see exactly "
-            f"{allowed}: rebuild two_tower, because its scores could know the answers"
+            f"the model of slice {name} was fitted on ratings {model.fitted_on}, but its models may see exactly "
+            f"{allowed}: rebuild two_tower, because its scores may depend on the labels"
         )
     liked = splits.targets.filter(slice=name).select("user_id", "item_id", label=pl.lit(1, pl.Int8))
     labelled = candidate_rows(inputs).join(liked, on=["user_id", "item_id"], how="left", maintain_order="left")
@@ -210,7 +210,7 @@ def slice_rows(
 
 
 def candidate_rows(inputs: RankingInputs) -> pl.DataFrame:
-    """user_id, item_id, features of every candidate of some requests, each user's in the order of retrieval."""
+    """user_id, item_id, features of every candidate of some requests, in the order of retrieval within a user."""
     item_idx = inputs.candidates.item_idx
     present = item_idx >= 0
     features = pl.DataFrame(candidate_features(inputs)[present], schema=list(FEATURE_NAMES), orient="row")
@@ -229,8 +229,8 @@ def make_examples(slices: list[pl.DataFrame], splits: Splits) -> RankingExamples
     return RankingExamples(rows=rows, n_targets=counted, cutoffs=splits.cutoffs, feature_set=feature_set())
 
 
-def _looked_at(outcomes: pl.DataFrame) -> pl.DataFrame:
-    """The slots down to one below the last like of a request: the user looked at least that far, and probably further.
+def _examined_slots(outcomes: pl.DataFrame) -> pl.DataFrame:
+    """The slots down to one below the last like of a request: the user examined at least these.
 
     Source: Joachims et al. (2005), doi:10.1145/1076034.1076063, "click > skip above" and "next".
     """
@@ -238,7 +238,7 @@ def _looked_at(outcomes: pl.DataFrame) -> pl.DataFrame:
     return outcomes.filter(pl.col("position") <= last_like + 1)
 
 
-def _telling(outcomes: pl.DataFrame, most_per_user: int) -> pl.DataFrame:
+def _latest_requests(outcomes: pl.DataFrame, most_per_user: int) -> pl.DataFrame:
     """The latest requests of each user, as rows in the order in which they were shown."""
     requests = outcomes.group_by("user_id", "request_id").agg(pl.col("shown_at").max())
     latest = requests.sort("shown_at", "request_id", descending=True).group_by("user_id").head(most_per_user)
@@ -246,15 +246,15 @@ def _telling(outcomes: pl.DataFrame, most_per_user: int) -> pl.DataFrame:
     return kept.sort("shown_at", "request_id", "position")
 
 
-def _only_orders(rows: pl.DataFrame) -> pl.DataFrame:
+def _with_both_labels(rows: pl.DataFrame) -> pl.DataFrame:
     n_likes = pl.col("label").sum().over("slice")
     return rows.filter(n_likes > 0, n_likes < pl.len().over("slice"))
 
 
-def _scored_again(
+def _rescored(
     slots: pl.DataFrame, logged: LoggedFeedback, ratings: pl.DataFrame, generator: CandidateGenerator, n_candidates: int
 ) -> pl.DataFrame:
-    """The rows of some slots, with the features that a retriever gives them as of their request."""
+    """The rows of some slots, with features computed again as of their request."""
     requests = slots.unique("request_id", keep="first", maintain_order=True).with_row_index("row")
     times = requests["shown_at"].to_numpy()
     user_ids, catalogue = requests["user_id"].to_numpy(), generator.model.catalogue

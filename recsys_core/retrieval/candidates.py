@@ -1,11 +1,11 @@
-"""Candidates: the items for ranking by the user vectors, without items that the user has seen.
+"""Candidates: the items with the highest retrieval scores, without items that the user has seen.
 
-Rated items compete by score. An item without ratings has no chance there, because most of a score comes from ratings.
-So a declared share of the places is kept for new items, which compete among themselves by what the
-item tower has learned of genres and years.
+Rated items compete by score. An item without ratings would never be a candidate, because most of a score comes from
+ratings. So a configured share of the places is reserved for new items, which compete among themselves by the item
+tower's output for genres and years.
 
-There is one filter of seen items in the project, and it is here: training examples, evaluation and serving share it. It
-removes what is in the histories that it is given, and `seen_at` says which ratings count as seen at a request.
+Training rows, evaluation and serving share this module's filter of seen items. It removes the items of the histories
+that it is given; `seen_at` decides which ratings count as seen at a request.
 """
 
 from dataclasses import dataclass, replace
@@ -25,20 +25,20 @@ from recsys_core.retrieval.vectors import item_vectors
 
 @dataclass(frozen=True, kw_only=True)
 class Candidates:
-    """Each user's candidates, best first, (n_users, n_candidates); item_idx -1 and score -inf where there are fewer."""
+    """Each user's candidates, best first, (n_users, n_candidates); item_idx -1 and score -inf as padding."""
 
     item_idx: Int64s
     scores: Float32s
 
 
 def seen_at(users: Histories, requested_at: Int64s, rewatch_after_days: int | None) -> Histories:
-    """The ratings whose items are no candidates at a request; the histories themselves where that is all of them.
+    """The ratings whose items are no candidates at a request; without a limit on age, the histories themselves.
 
     Args:
-        users: all that is known of the users at the request.
+        users: the users' ratings before the request.
         requested_at: (n_users,) seconds UTC.
-        rewatch_after_days: an item whose like is at least this old may be a candidate again; None: never. An item that
-            was not liked never may.
+        rewatch_after_days: a liked item may be a candidate again after this many days; None: never. Items that were not
+            liked are never candidates again.
     """
     if rewatch_after_days is None:
         return users
@@ -56,13 +56,13 @@ def seen_at(users: Histories, requested_at: Int64s, rewatch_after_days: int | No
 
 @dataclass(frozen=True, kw_only=True)
 class FirstRatings:
-    """First ratings of items and times of requests: an item that did not exist at the request is no candidate."""
+    """First ratings of items and times of requests: items without a rating before the request are no candidates."""
 
     first_rated_at: Int64s  # (n_items,) seconds UTC
     requested_at: Int64s  # (n_users,) seconds UTC
 
     def max_not_yet_rated(self, rows: Int64s) -> int:
-        """The number of items that the earliest of some requests must leave out."""
+        """Number of items without a rating before the earliest of some requests."""
         return int((self.first_rated_at >= self.requested_at[rows].min()).sum())
 
     def is_not_yet_rated(self, row: int) -> Bools:
@@ -73,12 +73,12 @@ class FirstRatings:
 
 @dataclass(frozen=True, kw_only=True)
 class Retriever:
-    """A tower's items, ready to be searched.
+    """A retrieval model with its items ready to be searched.
 
     Attributes:
-        tower: whose items they are.
-        item_vectors: (n_items, d) of all of them.
-        index: of the rated items, in their order; None: the search is exact.
+        model: encodes users and items.
+        item_vectors: (n_items, d) of all items.
+        index: of the rated items, in their order; None: exact search.
     """
 
     model: RetrievalModel
@@ -87,17 +87,17 @@ class Retriever:
 
     @classmethod
     def of(cls, model: RetrievalModel, index: ItemIndex | None = None) -> "Retriever":
-        """Make a tower's items ready."""
+        """Compute the item vectors of a model."""
         return cls(model=model, item_vectors=item_vectors(model), index=index)
 
     def candidates(self, vectors: Float32s, seen: Histories, requested_at: Int64s, n: int) -> Candidates:
-        """The best items of each user: rated ones by score, and behind them new ones, in the places kept for those.
+        """The best items of each user: rated items by score, then new items in the places reserved for them.
 
         Args:
             vectors: (n_users, d) of the users.
             seen: items that are no candidates, as `seen_at` gives them.
-            requested_at: (n_users,) seconds UTC. An item whose first rating came later is no candidate, and a request
-                from before the tower's `fit_end` gets no new items: what was new then is known by now.
+            requested_at: (n_users,) seconds UTC. An item whose first rating came later is no candidate. A request
+                before the model's `fit_end` gets no new items: items that were new then may have ratings by now.
             n: candidates per user, new ones included.
         """
         is_now = requested_at >= self.model.fit_end
@@ -122,7 +122,7 @@ class Retriever:
         return int(self.model.first_rated_at[self.model.rated].max(initial=0))
 
     def with_index(self, config: IndexConfig) -> "Retriever":
-        """The same, searched by an index that is built here."""
+        """The same with an index, built here."""
         vectors = self.item_vectors[self.model.rated]
         return replace(self, index=build_index(vectors, self.model.rated_ids, config))
 
@@ -142,7 +142,7 @@ class Retriever:
 
 @dataclass(frozen=True, kw_only=True)
 class _Part:
-    """Some items of the catalogue, searched; they are found by their item_idx."""
+    """Search over some items of the catalogue; results are their item_idx."""
 
     searched: Searchable
     item_idx: Int64s  # (n,) of its positions
@@ -162,16 +162,16 @@ def find_candidates(
     """The n best unseen items of each user, best first.
 
     Args:
-        index: finds items by their item_idx.
+        index: its positions are item_idx.
         user_vectors: (n_users, d).
         users: items that are no candidates.
-        n: how many.
-        first_ratings: where given, items that were rated for the first time after a request are no candidates either.
+        n: candidates per user.
+        first_ratings: if given, items without a rating before the request are no candidates either.
     """
     n_items = users.n_items
     item_idx = np.full((users.n_users, n), -1, dtype=np.int64)
     scores = np.full((users.n_users, n), -np.inf, dtype=np.float32)
-    # Users of like history length share a batch, because each search must fetch as many extra as the longest is long.
+    # Users with similar history lengths share a batch: each search fetches as many extra items as the longest history.
     order = np.argsort(users.lengths, kind="stable")
     for start in range(0, users.n_users, QUERIES_AT_ONCE):
         rows = order[start : start + QUERIES_AT_ONCE]
@@ -190,7 +190,7 @@ def find_candidates(
 
 
 def _joined(first: Candidates, second: Candidates) -> Candidates:
-    """Each user's first candidates, then the second ones; gaps come last."""
+    """Each user's first candidates, then the second ones; padding last."""
     item_idx = np.concatenate([first.item_idx, second.item_idx], axis=1)
     scores = np.concatenate([first.scores, second.scores], axis=1)
     order = np.argsort(item_idx < 0, axis=1, kind="stable")

@@ -1,4 +1,9 @@
-"""Nearest items to a user vector by inner product: FAISS, exact while that is fast, inverted files above."""
+"""Search of the items with the highest inner product: FAISS, exact for small catalogues, an inverted file above.
+
+`index_tradeoff` compares recall and query time of other indexes over the same vectors: it shows whether exact search is
+still the right choice for a catalogue of this size, and when an inverted file or a graph would be faster. Times differ
+between machines and runs: show them, never store them.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,8 +19,8 @@ from recsys_core.errors import REBUILD, ArtifactError
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.seeding import child
 
-# For large batches FAISS switches to BLAS, which sums in another order: the neighbours of a user would then depend on
-# how many others ask at once. Without it, one user alone and a thousand together get the same bits.
+# For large batches FAISS switches to BLAS, which sums in another order: a user's candidates would then depend on the
+# size of the batch. Without BLAS, one user alone and a thousand together get the same bits.
 faiss.cvar.distance_compute_blas_threshold = 2**31 - 1
 
 QUERIES_AT_ONCE = 512
@@ -23,11 +28,11 @@ QUERIES_AT_ONCE = 512
 
 
 class Searchable(Protocol):
-    """Items that are found by the inner product with a query."""
+    """Items that can be searched by inner product."""
 
     @property
     def n_items(self) -> int:
-        """Items that can be found."""
+        """Number of items."""
 
     def search(self, queries: Float32s, k: int) -> tuple[Int64s, Float32s]:
         """The k best items of each query, best first: positions and inner products, (n_queries, k) each.
@@ -45,14 +50,14 @@ class ItemIndex:
 
     @property
     def n_items(self) -> int:
-        """Items that can be found."""
+        """Number of items."""
         return int(self.faiss_index.ntotal)
 
     def search(self, queries: Float32s, k: int) -> tuple[Int64s, Float32s]:
         """The k best items of each query, best first: item_idx and inner products, (n_queries, k) each.
 
-        Where fewer than k items are found, item_idx is -1. Equal scores come in the order of item_idx, also at the end:
-        FAISS picks among equals by k, so that one user's list would depend on who else is in the batch.
+        Where fewer than k items are found, item_idx is -1. Ties are in the order of item_idx, also at the end of the
+        list: FAISS breaks them by k, so that one user's list would depend on the rest of the batch.
         """
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         n_fetched = max(k, min(k + 1, self.n_items))
@@ -64,13 +69,13 @@ class ItemIndex:
         return np.take_along_axis(item_idx, order, axis=1), np.take_along_axis(scores, order, axis=1)
 
     def save(self, folder: Path) -> None:
-        """Write the index and the ids of its positions."""
+        """Write the index and the item ids of its positions."""
         folder.joinpath("items.faiss").write_bytes(faiss.serialize_index(self.faiss_index).tobytes())
         write_array(self.item_ids, folder / "item_ids.npy")
 
     @classmethod
     def load(cls, folder: Path) -> "ItemIndex":
-        """Read an index; how many cells it visits per query is stored with it.
+        """Read an index; the number of cells visited per query is stored with it.
 
         Raises:
             ArtifactError: the files are missing, damaged, or do not belong together.
@@ -90,13 +95,13 @@ class ItemIndex:
 
 @dataclass(frozen=True, kw_only=True)
 class ExactSearch:
-    """The same search by plain matrix products: the yardstick, and the search of towers without an index."""
+    """The same search by matrix products: the reference, and the search of models without an index."""
 
     vectors: Float32s  # (n_items, d)
 
     @property
     def n_items(self) -> int:
-        """Items that can be found."""
+        """Number of items."""
         return len(self.vectors)
 
     def search(self, queries: Float32s, k: int) -> tuple[Int64s, Float32s]:
@@ -107,14 +112,14 @@ class ExactSearch:
 
 
 def _cuts_equals(item_idx: Int64s, scores: Float32s, k: int) -> bool:
-    """Whether more items than were fetched may score as much as the k-th best of some query."""
+    """Whether unfetched items may have the same score as the k-th best of some query."""
     return bool(((item_idx[:, -1] >= 0) & (scores[:, -1] == scores[:, k - 1])).any())
 
 
 def _best(scores: Float32s, k: int) -> Int64s:
-    """(n_queries, k) columns of the k highest scores of each row; equal scores, also at the end, in column order.
+    """(n_queries, k) columns of the k highest scores of each row; ties, also at the end, in column order.
 
-    A plain argpartition picks among equals by k, so that one user's list would depend on who else is in the batch.
+    A plain argpartition breaks ties by k, so that one user's list would depend on the rest of the batch.
     """
     last = -np.partition(-scores, k - 1, axis=1)[:, k - 1 : k]  # (n_queries, 1) the k-th best score
     above, level = scores > last, scores == last
@@ -127,7 +132,7 @@ def _best(scores: Float32s, k: int) -> Int64s:
 def build_index(vectors: Float32s, item_ids: Int64s, config: IndexConfig) -> ItemIndex:
     """Index the item vectors, (n_items, d): exact up to `flat_until` items, an inverted file above.
 
-    The inverted file has about 4 sqrt(n) cells. HNSW was slower, larger and found less at every size tried.
+    The inverted file has about 4 sqrt(n) cells. HNSW was slower and larger with a lower recall at every size tried.
     """
     n_items, d = vectors.shape
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
@@ -140,9 +145,9 @@ def build_index(vectors: Float32s, item_ids: Int64s, config: IndexConfig) -> Ite
 
 
 def index_recall(index: ItemIndex, vectors: Float32s, queries: Float32s, k: int) -> Float32s:
-    """(n_queries,) share of the k truly best items that the index finds: 1 for an exact index.
+    """(n_queries,) share of the k best items that the index finds: 1 for an exact index.
 
-    The truth comes from a plain matrix product, so that a fault of the index cannot hide in its own yardstick.
+    The k best items come from a matrix product, so that an error of the index cannot hide in its own reference.
     """
     k = min(k, index.n_items)
     shares = []
@@ -165,7 +170,7 @@ def _trained_inverted_file(vectors: Float32s, config: IndexConfig) -> faiss.Inde
 
 
 Clock = Callable[[], float]
-"""Seconds that only ever rise, such as `time.perf_counter`."""
+"""A monotonic clock in seconds, such as `time.perf_counter`."""
 
 N_PROBES = (1, 2, 4, 8, 16, 32)
 EF_SEARCHES = (16, 32, 64, 128, 256)
@@ -173,7 +178,7 @@ HNSW_LINKS = 32
 K = 100
 
 MOST_ITEMS = 20_000
-"""Larger catalogues are sampled: a graph over 20,000 vectors is built within seconds, one over a million is not."""
+"""Larger catalogues are sampled: building a graph over 20,000 vectors takes seconds, over a million much longer."""
 
 MOST_QUERIES = 200
 
@@ -209,7 +214,7 @@ def index_tradeoff(vectors: Float32s, queries: Float32s, clock: Clock, seed: int
 
 
 def _indexes(vectors: Float32s, seed: int) -> Iterator[tuple[str, int, ItemIndex]]:
-    """Kind, effort and index; one index is yielded again and again with more effort."""
+    """Kind, effort and index; an index is yielded once per effort."""
     ids = np.arange(len(vectors), dtype=np.int64)
     yield "exact", 0, build_index(vectors, ids, IndexConfig(flat_until=len(vectors)))
     inverted = build_index(vectors, ids, IndexConfig(flat_until=0, seed=seed))
@@ -226,8 +231,8 @@ def _indexes(vectors: Float32s, seed: int) -> Iterator[tuple[str, int, ItemIndex
 
 
 def _query_times(index: ItemIndex, queries: Float32s, clock: Clock) -> list[float]:
-    """Seconds of each query by itself."""
-    index.search(queries[:1], K)  # the first one also fetches the index into the processor's caches
+    """Seconds of each query, run one at a time."""
+    index.search(queries[:1], K)  # the first query also loads the index into the caches
     seconds = []
     for at in range(len(queries)):
         start = clock()

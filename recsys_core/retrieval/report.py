@@ -1,4 +1,4 @@
-"""The retrieval report: recall on the development windows, and the loss of the index against exact search."""
+"""The retrieval report: recall on the development windows, at the end and during training, and recall of the index."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ RECALL_AT = (10, 20, 50, 100, 200, 500)
 INDEX_RECALL_AT = 100
 
 N_LATEST = 500
-"""Users whose queries judge the index: enough to settle the third digit."""
+"""Users whose queries evaluate the index: enough for three digits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +31,8 @@ class RetrievalReport:
     """Tables of the report.
 
     Attributes:
-        recall: k, slice, user_id, recall of each development slice's tower over the full catalogue.
-        index_recall: user_id, recall: share of the serving tower's 100 best items that the index finds.
+        recall: k, slice, user_id, recall of each development slice's model over the full catalogue.
+        index_recall: user_id, recall: share of the serving model's 100 best items that the index finds.
     """
 
     recall: pl.DataFrame
@@ -52,26 +52,26 @@ class RetrievalReport:
         return float(self.recall.filter(k=k)["recall"].to_numpy().mean())
 
     def headline(self) -> dict[str, float]:
-        """The figures worth following from run to run."""
+        """Figures to compare from run to run."""
         return {f"recall@{k}": self.mean_recall(k) for k in RECALL_AT} | {
             f"index_recall@{INDEX_RECALL_AT}": self.mean_index_recall()
         }
 
     def mean_index_recall(self) -> float:
-        """Mean share of the exact answer that the index gives."""
+        """Mean share of the exact result that the index finds."""
         return float(self.index_recall["recall"].to_numpy().mean())
 
 
 def retrieval_report(
     ratings: pl.DataFrame, splits: Splits, model_of: Callable[[str], RetrievalModel], index: ItemIndex
 ) -> RetrievalReport:
-    """Recall of the towers of the development windows, and of the serving tower's index for the latest users.
+    """Recall of the models of the development windows, and of the serving model's index for the latest users.
 
     Args:
         ratings: RATINGS columns, every rating that was ever given.
         splits: with the targets of the development windows.
-        model_of: the tower of a slice.
-        index: of the serving tower.
+        model_of: the model of a slice.
+        index: of the serving model.
     """
     serving = model_of(NOW)
     users = latest_users(ratings, serving)
@@ -92,12 +92,12 @@ def latest_users(ratings: pl.DataFrame, model: RetrievalModel, n: int = N_LATEST
 
 
 def embeddings_match(embeddings: ItemEmbeddings, index: ItemIndex, model: RetrievalModel, n: int = 100) -> float:
-    """Largest difference between the index's scores and the towers' dot products, over n random items as queries.
+    """Largest difference between the index's scores and the model's dot products, over n random items as queries.
 
-    It is 0 up to rounding when tower, vectors and index belong together; any mix-up of ids or versions makes it large,
-    and infinite where ids or shapes differ.
+    It is 0 up to rounding when model, vectors and index are of one build. Mixed versions make it large, and different
+    ids or shapes make it infinite.
     """
-    exact = item_vectors(model)[model.rated]  # by itself, so that a fault of `embed_items` cannot agree with itself
+    exact = item_vectors(model)[model.rated]  # not `embed_items`, whose error would agree with itself
     if not (
         np.array_equal(embeddings.item_ids, model.rated_ids)
         and np.array_equal(index.item_ids, embeddings.item_ids)
@@ -111,7 +111,7 @@ def embeddings_match(embeddings: ItemEmbeddings, index: ItemIndex, model: Retrie
 
 
 def slice_recall(ratings: pl.DataFrame, splits: Splits, model: RetrievalModel, name: str) -> pl.DataFrame:
-    """k, slice, user_id, recall: the tower's candidates, by exact search, for the users of a slice."""
+    """k, slice, user_id, recall: recall of the model's candidates, by exact search, for the users of a slice."""
     users = histories_of(known_ratings(ratings, splits, name), model.catalogue, splits.users_of(name))
     n = min(max(RECALL_AT), model.catalogue.n_items)
     requested_at = splits.requests(name).sort("user_id")["requested_at"].to_numpy()
@@ -130,7 +130,7 @@ def slice_recall(ratings: pl.DataFrame, splits: Splits, model: RetrievalModel, n
 
 
 N_LOOKS = 12
-"""Looks per training, at one tower of several: enough points for a curve, and a small part of the time."""
+"""Points of the curve: enough to see its shape, at a small part of the training time."""
 
 CURVE_RECALL_AT = 100
 POINTS_COLUMNS: dict[str, pl.DataType] = {"epoch": pl.Int64(), "recall": pl.Float64()}
@@ -138,13 +138,16 @@ POINTS_COLUMNS: dict[str, pl.DataType] = {"epoch": pl.Int64(), "recall": pl.Floa
 
 @dataclass(kw_only=True)
 class ValidationCurve:
-    """A callback for `fit_retrieval_models` that measures the model of the last development slice.
+    """Recall on the last development slice during training: a callback for `fit_retrieval_models`.
+
+    Training loss keeps falling; recall on held-out likes shows when a model overfits. The curve stops no training: the
+    number of epochs is a setting, and the curve shows whether it still fits.
 
     Attributes:
         ratings: RATINGS columns, every rating that was ever given.
         splits: with the targets of the development windows; those of the test are not needed.
-        n_epochs: of the training; the last one is always looked at.
-        tell: told the name of each slice before its training.
+        n_epochs: of the training; the last epoch is always measured.
+        tell: called with the name of each slice before its training.
     """
 
     ratings: pl.DataFrame
@@ -154,7 +157,7 @@ class ValidationCurve:
     _points: list[tuple[int, float]] = field(default_factory=list)
 
     def __call__(self, name: str) -> AfterEpoch | None:
-        """The callback for the tower of a slice; None for towers that are not watched."""
+        """The callback for the model of a slice; None for slices that are not measured."""
         if self.tell is not None:
             self.tell(name)
         return self._look if name == self._watched else None
@@ -165,12 +168,12 @@ class ValidationCurve:
         return [name for name in self.splits.asking if name in own][-1]
 
     def _look(self, epoch: int, model: RetrievalModel) -> None:
-        """Take a point, if it is time to."""
+        """Measure the model at every n-th epoch."""
         every = max(1, self.n_epochs // N_LOOKS)
         if epoch % every == 0 or epoch == self.n_epochs:
             recall = slice_recall(self.ratings, self.splits, model, self._watched).filter(k=CURVE_RECALL_AT)["recall"]
             self._points.append((epoch, float(recall.to_numpy().mean())))
 
     def points(self) -> pl.DataFrame:
-        """epoch, recall: mean recall at 100 of the whole retriever; the last is the figure of the retrieval report."""
+        """epoch, recall: mean recall at 100 of the whole model; the last point is that of the retrieval report."""
         return pl.DataFrame(self._points, schema=POINTS_COLUMNS, orient="row")

@@ -1,15 +1,15 @@
 """The two towers: a user's history -> one vector, an item -> one vector; their dot product is the score.
 
 User tower: the sum of the history's item vectors, each weighted by a learned number for its rating and one for its
-recency, divided by the square root of the recency weights, plus a vector that all users share. It reads a history, not
-an id, so a user who came after training is served like any other.
+recency, divided by the square root of the sum of the recency weights, plus a vector that all users share. Its input is
+a history, not an id, so it serves users who came after training.
 
-Item tower: an own vector plus linear maps of genres and period, and a bias that also learns from popularity. The bias
-is the last entry of the item vector and meets a constant 1 in the user vector: the score stays a plain dot product,
-which is all that the index can search.
+Item tower: an embedding plus linear maps of genres and period, and a bias that depends on popularity. The bias is the
+last entry of the item vector, and the last entry of the user vector is 1: the score stays a plain dot product, which
+the index can search.
 
 After Covington et al. (2016), doi:10.1145/2959100.2959190, with the weighted-sum encoder of Steck's and Rendle's linear
-models instead of an MLP, which gained nothing on this data.
+models instead of an MLP, which did not improve results on this data.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from recsys_core.data.histories import N_AGES, N_PLACES, Histories, recency
 from recsys_core.retrieval.model import UserEncoder
 
 PER_ITEM = ("rated.weight", "offered.weight", "item_bias")
-"""Parameters with a row per item."""
+"""Parameters with one row per item."""
 
 N_RATING_LEVELS = 10
 """Half-star steps from 0.5 to 5."""
@@ -79,7 +79,7 @@ class TwoTower(nn.Module):
         self.item_bias = nn.Parameter(torch.zeros(n_items))
         self.popularity_weight = nn.Parameter(torch.ones(1))
         self.everyone = nn.Parameter(torch.zeros(dim))
-        # Starts as "stars above the middle": a dislike pulls away from the item, a like towards it.
+        # Initially linear in the stars: a dislike moves the user vector away from the item, a like towards it.
         self.rating_weight = nn.Parameter(torch.linspace(-0.5, 1.0, N_RATING_LEVELS))
         self.place_bias = nn.Parameter(torch.zeros(N_PLACES))
         self.age_bias = nn.Parameter(torch.zeros(N_AGES))
@@ -89,11 +89,11 @@ class TwoTower(nn.Module):
             nn.init.normal_(linear.weight, std=dim**-0.5 / 4)
 
     def start_from(self, earlier: "TwoTower", places: Int64s) -> None:
-        """Take over what an earlier model has learned; items that it did not know keep their first weights.
+        """Copy the weights of earlier towers; items that these did not have keep their initial weights.
 
         Args:
             earlier: of the same dimension.
-            places: (n_earlier_items,) where each of its items stands now; -1 for one that is gone.
+            places: (n_earlier_items,) the row of each of its items now; -1 for an item that is gone.
         """
         kept = torch.from_numpy(np.flatnonzero(places >= 0))
         now = torch.from_numpy(places)[kept]
@@ -106,7 +106,7 @@ class TwoTower(nn.Module):
                     own.copy_(theirs[name])
 
     def forget(self, item_idx: Int64s) -> None:
-        """Leave some items nothing of their own: they are what their content says."""
+        """Zero the embeddings and biases of some items, so that only their content describes them."""
         own = torch.from_numpy(item_idx)
         with torch.no_grad():
             for table in (self.rated.weight, self.offered.weight):
@@ -139,7 +139,7 @@ class TwoTower(nn.Module):
         return torch.cat([vector, torch.ones(batch.n_users, 1)], dim=1)
 
     def items(self, chosen: torch.Tensor | None = None) -> torch.Tensor:
-        """(n_items, dim + 1) item vectors; of the chosen items alone, the gradient of `offered` is sparse."""
+        """(n_items, dim + 1) item vectors; with `chosen`, of these items only, with a sparse gradient of `offered`."""
         if chosen is None:
             vector = self.offered.weight + self.content_offered(self.content)
             bias = self.item_bias + self.popularity_weight * self.log_popularity

@@ -1,6 +1,6 @@
-"""The vectors that are searched, one per user and one per item: trained half, closed form, trend and bias.
+"""The searched vectors, one per user and one per item: towers, EASE, trend and bias, concatenated.
 
-A score is the dot product: trained half . trained half + weight x closed form . closed form + trend + 1 x bias.
+A score is the dot product: towers . towers + weight x EASE . EASE + trend + 1 x bias.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class VectorLayout:
 
 
 def vector_layout(model: RetrievalModel) -> VectorLayout:
-    """The layout of the vectors of a tower."""
+    """The layout of a model's vectors."""
     ends = np.cumsum([model.user_encoder.dim, model.ease.rank, model.trend.n_bins]).tolist()
     return VectorLayout(
         trained=slice(0, ends[0]),
@@ -43,10 +43,9 @@ def user_vectors(model: RetrievalModel, users: Histories) -> Float32s:
 
 
 def rating_vectors(model: RetrievalModel, users: Histories) -> Float32s:
-    """(n_ratings, dim + rank + bins + 1) what each rating of the histories adds to the vector of its user.
+    """(n_ratings, dim + rank + bins + 1) contribution of each rating to its user's vector.
 
-    Left out is what does not come from a single rating: the part that all users share, the trend of the moment, and
-    the 1 that the bias is multiplied by.
+    Parts that do not depend on a single rating are zero: the shared vector, the trend, and the 1 for the bias.
     """
     trained = model.user_encoder.encode_ratings(users)  # (n_ratings, dim)
     closed = model.ease.encode_ratings(users)  # (n_ratings, rank)
@@ -55,7 +54,7 @@ def rating_vectors(model: RetrievalModel, users: Histories) -> Float32s:
 
 
 def item_vectors(model: RetrievalModel) -> Float32s:
-    """(n_items, dim + rank + bins + 1); the weights are in here, so that user vectors need not know them."""
+    """(n_items, dim + rank + bins + 1); they include the weights of the parts, so that user vectors do not."""
     trained = model.trained_items
     closed = model.ease.target_factors * np.float32(model.ease_weight)  # (n_items, rank)
     return np.concatenate([trained[:, :-1], closed, model.trend.item_factors, trained[:, -1:]], axis=1)
@@ -63,7 +62,7 @@ def item_vectors(model: RetrievalModel) -> Float32s:
 
 @dataclass(frozen=True, kw_only=True)
 class ItemEmbeddings:
-    """One vector per rated item of the catalogue, in the order of item_idx; items without ratings are not searched."""
+    """One vector per rated item of the catalogue, in the order of item_idx; items without ratings are left out."""
 
     vectors: Float32s  # (n_items, d)
     item_ids: Int64s  # (n_items,) ascending
@@ -78,7 +77,7 @@ class ItemEmbeddings:
         """Read both arrays.
 
         Raises:
-            ArtifactError: they are missing or damaged, or do not belong together.
+            ArtifactError: they are missing or damaged, or their lengths differ.
         """
         vectors = read_array(folder / "vectors.npy", np.float32, ndim=2)
         item_ids = read_array(folder / "item_ids.npy", np.int64, ndim=1)
@@ -88,11 +87,11 @@ class ItemEmbeddings:
 
 
 def lengths_of(embeddings: ItemEmbeddings) -> Float32s:
-    """(n_items,) Euclidean lengths of the vectors: a long vector scores high with every user near it."""
+    """(n_items,) Euclidean lengths of the vectors: a longer vector scores higher with every user in its direction."""
     lengths: Float32s = np.linalg.norm(embeddings.vectors, axis=1)
     return lengths
 
 
 def embed_items(model: RetrievalModel) -> ItemEmbeddings:
-    """The vectors of the items that had ratings when the tower was fitted."""
+    """The vectors of the items that had ratings when the model was fitted."""
     return ItemEmbeddings(vectors=item_vectors(model)[model.rated], item_ids=model.rated_ids)

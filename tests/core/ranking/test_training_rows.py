@@ -80,7 +80,7 @@ def test_a_tower_that_saw_the_labels_is_refused_in_every_slice(tiny: TinyRun) ->
             for which in (name, NOW)
         )
         slice_rows(name, honest, tiny.ratings, tiny.splits)
-        with pytest.raises(DataError, match="rebuild two_tower, because its scores could know the answers"):
+        with pytest.raises(DataError, match="rebuild two_tower, because its scores may depend on the labels"):
             slice_rows(name, leaky, tiny.ratings, tiny.splits)
 
 
@@ -238,7 +238,7 @@ def test_each_slice_asks_its_own_tower(tiny: TinyRun) -> None:
 
 def test_a_tower_of_another_slice_is_refused(tiny: TinyRun) -> None:
     first = tiny.splits.asking[0]
-    with pytest.raises(DataError, match=f"the tower of slice {first} was fitted on ratings"):
+    with pytest.raises(DataError, match=f"the model of slice {first} was fitted on ratings"):
         examples_of_slices(tiny.ratings, tiny.splits, tiny.features, lambda _: tiny.models[tiny.asked], n_candidates=10)
 
 
