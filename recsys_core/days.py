@@ -11,7 +11,7 @@ DAY_S = 86_400
 """Seconds of a day."""
 
 Stretch = tuple[str, str]
-"""First and last of days in a row."""
+"""First and last of consecutive days."""
 
 _WRITTEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ONE = datetime.timedelta(days=1)
@@ -32,12 +32,12 @@ def start_of(day: str) -> int:
 
 
 def second_of(moment: datetime.datetime) -> int:
-    """The second since 1970 that a moment lies in; without a time zone it is UTC, with one it is converted.
+    """The second since 1970 of a moment, rounded down. A moment without a time zone is taken as UTC.
 
     >>> second_of(datetime.datetime.fromisoformat("1970-01-01T02:00:01+02:00"))
     1
     """
-    # `replace(tzinfo=...)` on a moment that has a zone would move it by the offset.
+    # On a moment with a time zone, `replace(tzinfo=...)` would shift it by the offset.
     aware = moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
     return math.floor(aware.timestamp())
 
@@ -70,7 +70,7 @@ def day_before(day: str) -> str:
 
 
 def days_from(first: str, last: str) -> list[str]:
-    """Every day from the first to the last, both with it; none, if the last comes before the first.
+    """Every day from the first to the last, both included; empty if the last is before the first.
 
     >>> days_from("2017-02-28", "2017-03-01")
     ['2017-02-28', '2017-03-01']
@@ -80,7 +80,7 @@ def days_from(first: str, last: str) -> list[str]:
 
 
 def stretches(days: Sequence[str]) -> list[Stretch]:
-    """Days, in order, as the fewest stretches without a gap.
+    """Sorted days as the fewest stretches without a gap.
 
     >>> stretches(["2017-02-27", "2017-02-28", "2017-03-01", "2017-03-05"])
     [('2017-02-27', '2017-03-01'), ('2017-03-05', '2017-03-05')]

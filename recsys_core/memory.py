@@ -11,31 +11,31 @@ from pathlib import Path
 GIB = 1 << 30
 
 CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-"""Where a container says how much it may use, newer and older form; absent outside Linux."""
+"""Files with the memory limit of a container, in newer and older form; absent outside Linux."""
 
 EASE_COPIES = 4
 """Matrices of float64 that fitting EASE holds at once: the Gram matrix, its factor, the identity and the inverse."""
 
 EXAMPLE_COPIES = 2.7
-"""Peak over size of the ranker's table of rows: an estimate for MovieLens 25M (86 GB beside 32), never run."""
+"""Peak memory over size of the ranker's table of rows: estimate for MovieLens 25M (86 GB over 32), never measured."""
 
 TOWER_FLOATS_PER_ITEM = 2 * 64 + 43 + 2 * 128 + 32 + 32 + 300
-"""Both tables of the towers, content, both sides of the closed form, trend, rating model, followers with lifts."""
+"""Both tables of the towers, content, both sides of EASE, trend, rating model, and co-visits with their lifts."""
 
 SMALLER = "choose a smaller data set (`raw_data: dataset`)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """How large a data set is for a build.
+    """The size of a data set for a build.
 
     Attributes:
         n_users: users with ratings.
         n_items: rated items.
         n_questions: users asked, over all windows.
-        n_slices: retrievers that are fitted and held until they are stored.
+        n_slices: retrieval models that are fitted, and held until they are stored.
         n_candidates: rows of the ranker per question.
-        n_features: columns of these.
+        n_features: columns of these rows.
     """
 
     n_users: int
@@ -48,23 +48,23 @@ class Size:
 
 @dataclass(frozen=True, kw_only=True)
 class Demand:
-    """What one asset needs at least: its name, bytes at the peak, and what lowers them."""
+    """Lower bound of one asset's memory: its name, bytes at the peak, and the remedy."""
 
     asset: str
     n_bytes: int
     remedy: str
 
     def sentence(self, available: int) -> str:
-        """What to say where it is more than a machine has (bytes)."""
+        """The message for a machine with fewer bytes than the asset needs."""
         needed, there = self.n_bytes / GIB, available / GIB
         return (
             f"{self.asset} would take {needed:.0f} GiB of memory, and this machine has {there:.0f}: {self.remedy}, or "
-            "take a machine with more"
+            "use a machine with more"
         )
 
 
 def demands(size: Size) -> list[Demand]:
-    """The least that each of the hungry assets needs."""
+    """Lower bounds for the assets that need the most memory."""
     n_smaller = min(size.n_users, size.n_items)  # EASE is fitted over whichever side is smaller
     n_values = size.n_questions * size.n_candidates * size.n_features
     return [
@@ -83,13 +83,13 @@ def demands(size: Size) -> list[Demand]:
 
 
 def too_large(size: Size, available: int) -> list[str]:
-    """A sentence for each asset that needs more than the available bytes, the hungriest first; none where all fit."""
+    """A sentence for each asset that needs more than the available bytes, the largest first; empty where all fit."""
     beyond = [demand for demand in demands(size) if demand.n_bytes > available]
     return [demand.sentence(available) for demand in sorted(beyond, key=lambda demand: -demand.n_bytes)]
 
 
 def memory_of_this_machine() -> int:
-    """Bytes that this process may use: the machine's, or what its container allows."""
+    """Bytes that this process may use: those of the machine, or the limit of its container."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([physical, *(_limit(path) for path in CGROUP_LIMITS)])
 

@@ -9,7 +9,7 @@ import numpy as np
 
 
 def child_seed(seed: int, *names: str) -> int:
-    """The seed of one named use of chance, in [0, 2**63).
+    """The seed of one named use, in [0, 2**63).
 
     >>> child_seed(7, "retrieval", "dropout") == child_seed(7, "retrieval", "dropout")
     True
@@ -21,5 +21,5 @@ def child_seed(seed: int, *names: str) -> int:
 
 
 def child(seed: int, *names: str) -> np.random.Generator:
-    """A generator for one named use of chance."""
+    """The generator of one named use."""
     return np.random.default_rng(child_seed(seed, *names))

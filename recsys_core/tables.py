@@ -1,7 +1,8 @@
 """Tables on disk: one Parquet layout for the whole project, with a checksum on every page.
 
-Plain Parquet reads 4 of 5 damaged files without complaint; page checksums make each of them an error. They do not cover
-the footer, where a flipped bit can rename a column: so the table's shape is stored twice, and both must agree.
+Without page checksums, 4 of 5 damaged Parquet files are read without an error; with them, every one raises. The
+checksums do not cover the footer, where a flipped bit can rename a column. So the table's shape is stored twice, and
+both copies must agree.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from polars.exceptions import PanicException, PolarsError
 
 from recsys_core.errors import REBUILD, ArtifactError
 
-if TYPE_CHECKING:  # a name of the type checker's own, absent when the program runs
+if TYPE_CHECKING:  # a module of the type checker, which does not exist at run time
     from _typeshed import DataclassInstance
 
 Tables = TypeVar("Tables", bound="DataclassInstance")
@@ -40,12 +41,12 @@ def read_table(path: Path) -> pl.DataFrame:
     try:
         table = pq.read_table(path, page_checksum_verification=True)
         frame = pl.from_arrow(table)
-    # PanicException, which is no Exception, is how polars answers names that are not UTF-8.
+    # PanicException, which is no subclass of Exception, is what polars raises for names that are not UTF-8.
     except (OSError, UnicodeDecodeError, pa.ArrowException, PolarsError, PanicException) as fault:
         raise ArtifactError(f"{path} is missing or damaged: {REBUILD}") from fault
     assert isinstance(frame, pl.DataFrame)  # from_arrow gives a Series for arrays only, and this is a table
     if (table.schema.metadata or {}).get(SEAL) != _shape(frame):
-        raise ArtifactError(f"{path} has a damaged footer, or is not ours: {REBUILD}")
+        raise ArtifactError(f"{path} has a damaged footer, or `write_table` did not write it: {REBUILD}")
     return frame
 
 
@@ -55,7 +56,7 @@ def _shape(frame: pl.DataFrame) -> bytes:
 
 
 def tables_writer(**tables: pl.DataFrame) -> Callable[[Path], None]:
-    """A function that writes `<keyword>.parquet` for each table into the folder that it is given."""
+    """A function that writes `<keyword>.parquet` for each table into its folder."""
 
     def write(folder: Path) -> None:
         for name, table in tables.items():

@@ -1,7 +1,8 @@
-"""When the ratings of two tables were given, on one clock; or an honest substitute where the tables do not tell.
+"""Timestamps of two rating tables on one clock, or a substitute where the tables have none.
 
-Without times there is only the order of the rows. It is an order in time in an export of a log, and the order of ids in
-an export of a matrix. The second, believed, makes the ranker learn that people rate ids in ascending order.
+Without timestamps there is only the order of the rows. In an export of a log it is the order in time; in an export of a
+matrix it is the order of ids. If the latter were taken for an order in time, the ranker would learn that users rate ids
+in ascending order.
 """
 
 import logging
@@ -16,33 +17,33 @@ from recsys_core.seeding import child
 logger = logging.getLogger(__name__)
 
 LEAST_PAIRS = 20
-"""Of fewer neighbouring rows of one user, nothing can be said about their order."""
+"""Fewest pairs of neighbouring rows of one user from which their order can be judged."""
 
 SORTED_SHARE = 0.9
-"""Rows are sorted if so large a share of neighbours ascends, or descends. In the order of time, 57 to 65 % of the item
+"""Rows count as sorted if this share of neighbours ascends, or descends. In the order of time, 57 to 65 % of the item
 ids on MovieLens ascend, and half of the stars."""
 
 LEAST_REPEATS = 100
-"""Of fewer neighbouring rows whose pair of items occurs again, nothing can be said about an order of the items."""
+"""Fewest neighbouring rows with a repeated pair of items from which an order of the items can be judged."""
 
 AGREEING_SHARE = 0.95
-"""All users' rows follow one order of the items if so large a share of repeated pairs of neighbours has one direction.
-In the order of time, it is 71 to 80 % on MovieLens; in a random order 75 %."""
+"""The rows of all users follow one order of the items if this share of repeated neighbouring pairs has one direction.
+In the order of time, the share is 71 to 80 % on MovieLens; in a random order it is 75 %."""
 
 
 def on_one_clock(
     tables: Mapping[str, pl.DataFrame], told: Mapping[str, Times | None], items: pl.Series
 ) -> tuple[dict[str, pl.DataFrame], bool]:
-    """The tables with `timestamp`, and whether it tells an order.
+    """The tables with `timestamp`, and whether it gives an order in time.
 
     Args:
-        tables: `train` and `context`: user_id and item_id as numbers, rating; rows as they came.
+        tables: `train` and `context`: user_id and item_id as numbers, rating; rows in their original order.
         told: the times of each table; None where it has none.
-        items: the id of each item number, as it came.
+        items: the external id of each item number.
 
     Returns:
-        The tables with Int64 seconds; where there are none, the number of the row; where that tells no order either,
-        places in a random order, the same in both tables. False for the last.
+        The tables with Int64 seconds. Without times: the number of the row. Where the rows are in no order of time
+        either: positions in one random order of both tables, and False.
 
     Raises:
         DataError: the tables are in different units.
@@ -75,7 +76,7 @@ def _both(
 
 
 def _placed_by(train: pl.DataFrame, context: pl.DataFrame) -> pl.DataFrame:
-    """A context without times: what was trained on has its time from there, the rest was rated when training ended."""
+    """A context without times: ratings in the training data take their time, the others the end of training."""
     pair = ["user_id", "item_id"]
     known = train.group_by(pair).agg(pl.col("timestamp").max())
     placed = context.join(known, on=pair, how="left", maintain_order="left")
@@ -106,13 +107,13 @@ def _by_rows(tables: Mapping[str, pl.DataFrame], items: pl.Series) -> tuple[dict
 
 
 def sorted_by(table: pl.DataFrame, items: pl.Series) -> str | None:
-    """What each user's rows are in the order of, up or down, in words; None where it may be that of time.
+    """The key by which each user's rows are sorted, up or down, in words; None where it may be the time.
 
-    It is noticed for item ids, stars, and whatever else puts the items of all users into one order, such as titles.
+    Detected are item ids, stars, and any other key that puts the items of all users into one order, such as titles.
 
     Args:
-        table: user_id and item_id as numbers, rating; rows as they came.
-        items: the id of each item number, as it came. Texts have several orders, of which each is looked for.
+        table: user_id and item_id as numbers, rating; rows in their original order.
+        items: the external id of each item number. Text has several orders, each of which is tried.
     """
     text = items.cast(pl.String)
     numbers = text.str.extract(WHOLE_NUMERAL, 1).cast(pl.Int64, strict=False)
@@ -131,7 +132,7 @@ def sorted_by(table: pl.DataFrame, items: pl.Series) -> str | None:
 
 
 def _is_sorted(table: pl.DataFrame, name: str) -> bool:
-    """Whether nearly all neighbouring rows of one user that differ by `name` differ in one direction."""
+    """Whether nearly all neighbouring rows of a user that differ in `name` differ in one direction."""
     before = pl.col(name).shift(1).over("user_id")
     counted = table.select(up=(pl.col(name) > before).sum(), down=(pl.col(name) < before).sum())
     n_up, n_down = int(counted["up"].item()), int(counted["down"].item())
@@ -139,7 +140,7 @@ def _is_sorted(table: pl.DataFrame, name: str) -> bool:
 
 
 def _has_one_order(table: pl.DataFrame) -> bool:
-    """Whether two items that are neighbours in the rows of several users nearly always come in the same order."""
+    """Whether items that are neighbours in the rows of several users are nearly always in the same order."""
     before = pl.col("item_id").shift(1).over("user_id")
     neighbours = table.select("item_id", before=before).filter(pl.col("before") != pl.col("item_id"))
     first, second = pl.min_horizontal("before", "item_id"), pl.max_horizontal("before", "item_id")
@@ -153,7 +154,7 @@ def _has_one_order(table: pl.DataFrame) -> bool:
 
 
 def _shuffled(table: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """The places of the pairs in a random order, which depends on the pairs alone and not on the order of the rows."""
+    """`timestamp`: positions in a random order, which depends on the pairs of user and item, not on the rows' order."""
     pairs = pl.concat([one.select("user_id", "item_id") for one in tables.values()]).unique().sort("user_id", "item_id")
     places = child(0, "bench", "order of rows").permutation(pairs.height)
     placed = pairs.with_columns(timestamp=pl.Series(places, dtype=pl.Int64))

@@ -1,10 +1,10 @@
-"""Fit the stages on one table and list items for the users of another: for judges who bring their own data.
+"""Fit the stages on one table and list items for the users of another: for benchmarks on external data.
 
-The same functions as in the assets, in the same order: slices, features, towers, index, training rows, ranker. What
-differs by what is asked is where the ranker's training rows come from:
+It calls the functions of the assets in the same order: slices, features, retrieval models, index, training rows,
+ranker. The protocol decides where the ranker's training rows come from:
 
-- *by time*: users are asked after the training data end. Rows come from windows of time, as in the assets, and the
-  models are refitted while the users ask, on whatever had been known by then.
+- *by time*: users ask after the training data end. Rows come from windows of time, as in the assets, and the models are
+  refitted while the users ask, on the ratings known by then.
 - *by user*: users are asked about their own latest likes, at any time. Rows come from hold-outs of each user's likes.
 """
 
@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from recsys_core.bench.tables import BenchData, as_they_came
+from recsys_core.bench.tables import BenchData, external_ids
 from recsys_core.data.config import HoldoutsConfig, SplitsConfig
 from recsys_core.data.schemas import LIKED, RATING_STEPS
 from recsys_core.data.splits import NOW, Splits, chained, fitted_before, hold_out, make_splits
@@ -46,17 +46,17 @@ Protocol = Literal["auto", "time", "user"]
 
 @dataclass(frozen=True, kw_only=True)
 class BenchSettings:
-    """The settings of every stage that takes part.
+    """The settings of every stage.
 
     Attributes:
-        holdouts: what is held out of each user's likes, by user.
-        splits: how time is cut, by time.
+        holdouts: of the hold-outs of each user's likes, for the protocol by user.
+        splits: of the windows of time, for the protocol by time.
         two_tower: of retrieval.
         index: of retrieval.
         candidates: of retrieval.
         ranker: of ranking.
-        protocol: what is asked; 'auto': by time where most users ask after the training data end.
-        n_refits: by time, how often the models are fitted while the users ask.
+        protocol: 'time', 'user', or 'auto': by time where most users ask after the training data end.
+        n_refits: by time, the number of fits while the users ask.
     """
 
     holdouts: HoldoutsConfig
@@ -73,16 +73,16 @@ def ranked_lists(data: BenchData, settings: BenchSettings, stage: Stage, k: int)
     """The k best unseen items of every user of the context: user_id, item_id, rank (from 1), score.
 
     Args:
-        data: what to fit on and whom to ask about.
+        data: the training ratings and the users.
         settings: as for the assets.
-        stage: 'retrieval' for the order of the towers, 'ranking' for that of the whole system.
-        k: length of the lists; shorter where a user has seen nearly everything.
+        stage: 'retrieval' for the order of retrieval, 'ranking' for that of the whole system.
+        k: length of the lists; they are shorter where a user has seen nearly everything.
 
-    Where the data have no user whose likes could be held out, or none of these likes is found, there is no ranker, and
-    the order of retrieval stands; a warning says so.
+    Without a user whose likes could be held out, or where retrieval finds none of these likes, there is no ranker, and
+    the order is that of retrieval; a warning reports it.
 
     Raises:
-        DataError: the protocol by time is asked for, and the data tell no order in time.
+        DataError: the protocol by time is requested, and the data have no order in time.
     """
     asked = after_the_last(data.context)
     past, answering, ratings = _chains(data, asked, settings)
@@ -92,7 +92,7 @@ def ranked_lists(data: BenchData, settings: BenchSettings, stage: Stage, k: int)
     models = fit_retrieval_models(ratings, items, splits, settings.two_tower, watch=_tell_epochs)
     ranker = _ranker(ratings, past, items, models, settings) if stage == "ranking" else None
     starts = np.array([answering.fit_end(name) for name in answering.names])
-    # Who asks before the first of them is answered by the first: its models are what there is.
+    # Users who ask before the first models exist are answered by the first models.
     at = np.maximum(np.searchsorted(starts, asked["requested_at"].to_numpy(), side="right") - 1, 0)
     lists = []
     for number in np.unique(at):
@@ -114,7 +114,7 @@ def ranked_lists(data: BenchData, settings: BenchSettings, stage: Stage, k: int)
 
 
 def _tell_epochs(name: str) -> AfterEpoch:
-    """Says now and then how far a training is: the first of a large table takes minutes."""
+    """Logs the progress of a training every `TOLD_EPOCHS` epochs: the first of a large table takes minutes."""
 
     def tell(epoch: int, _model: RetrievalModel) -> None:
         if epoch % TOLD_EPOCHS == 0:
@@ -124,7 +124,7 @@ def _tell_epochs(name: str) -> AfterEpoch:
 
 
 def _chains(data: BenchData, asked: pl.DataFrame, settings: BenchSettings) -> tuple[Splits, Splits, pl.DataFrame]:
-    """The slices that the ranker learns from, those that answer, and the ratings that both are fitted on."""
+    """The slices for the ranker's training rows, the slices that answer, and the ratings that both are fitted on."""
     end = int(data.train["timestamp"].max()) + 1  # type: ignore[arg-type]  # never null, and never empty
     if settings.protocol == "time" and not data.is_ordered:
         raise DataError("--protocol time needs times, or rows in their order: add a column timestamp to both tables")
@@ -143,7 +143,7 @@ def _is_by_time(asked: pl.DataFrame, end: int, protocol: Protocol) -> bool:
 
 
 def _refits(asked: pl.DataFrame, end: int, n: int) -> Splits:
-    """Slices that ask nobody, each fitted on what was known when the next part of the users began to ask."""
+    """Slices without questions, each fitted on the ratings known when the next part of the users begins to ask."""
     times = np.sort(asked["requested_at"].to_numpy())
     starts = {end} | {max(end, int(times[len(times) * step // n])) for step in range(1, n)}
     return chained(*[fitted_before(start, f"{NOW}_{step}") for step, start in enumerate(sorted(starts))])
@@ -167,7 +167,7 @@ def _ranker(
 
 
 def _what_lacks(ratings: pl.DataFrame, config: HoldoutsConfig) -> str:
-    """Why nobody could be asked: the beginning of a sentence."""
+    """The reason for which no likes could be held out: the beginning of a sentence."""
     likes = ratings.filter(pl.col("rating") >= LIKED)
     if likes.is_empty():
         return (
@@ -185,8 +185,8 @@ def _table(ordered: Candidates, inputs: RankingInputs, data: BenchData, k: int) 
     items = inputs.generator.model.catalogue.item_ids[item_idx[present]]
     return pl.DataFrame(
         {
-            "user_id": as_they_came(inputs.users.user_ids[rows], data.user_ids),
-            "item_id": as_they_came(items, data.item_ids),
+            "user_id": external_ids(inputs.users.user_ids[rows], data.user_ids),
+            "item_id": external_ids(items, data.item_ids),
             "rank": places + 1,
             "score": scores[present],
         }

@@ -1,6 +1,6 @@
-"""Tables from outside -> the tables that the stages read, and the way back to the ids that they came with.
+"""External tables -> the tables that the stages read, and back to the external ids.
 
-What cannot be read is refused. What is not used, or is used otherwise than it was perhaps meant, is logged in one line.
+Unreadable input is refused. Input that is not used, or perhaps not used as intended, is logged in one line.
 """
 
 import logging
@@ -23,15 +23,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class BenchData:
-    """What to fit on and whom to ask about; ids are dense numbers that mean nothing outside.
+    """Training ratings, and the users to make lists for. Ids are dense internal numbers.
 
     Attributes:
         train: RATINGS columns, one row per user and item.
-        context: the same for the users who are asked about: all that is known of them.
+        context: the same for the users who get lists: all their known ratings.
         movies: MOVIES columns of every item of either; without title, genres or year where the source has none.
-        user_ids: the id of each user number, as it came.
-        item_ids: the id of each item number, as it came.
-        is_ordered: whether timestamps tell an order; False where they are places in a random one.
+        user_ids: the external id of each user number.
+        item_ids: the external id of each item number.
+        is_ordered: whether timestamps give an order in time; False where they are positions in a random order.
     """
 
     train: pl.DataFrame
@@ -52,7 +52,7 @@ def read_bench_data(train: Path, movies: Path, context: Path) -> BenchData:
     a year is read from the title as well, and an item may be missing altogether.
 
     Raises:
-        DataError: a file cannot be read, or what is wrong in it, with row and column.
+        DataError: a file cannot be read, or holds an invalid value; the message names row and column.
     """
     paths = {"train": train, "context": context}
     raw = {name: _read(path, ("user_id", "item_id", "rating")) for name, path in paths.items()}
@@ -71,7 +71,7 @@ def read_bench_data(train: Path, movies: Path, context: Path) -> BenchData:
     }
     timed, is_ordered = on_one_clock(tables, {name: one.times for name, one in columns.items()}, item_ids)
     numbered = {name: _latest(table, str(paths[name])) for name, table in timed.items()}
-    _warn_of_strangers(numbered)
+    _warn_of_unknown_items(numbered)
     return BenchData(
         **numbered,
         movies=item_table(items, str(movies), item_ids),
@@ -103,7 +103,7 @@ class _Columns:
 
 
 def _numbered(columns: Mapping[str, _Columns], name: str) -> tuple[pl.Series, dict[str, pl.Series]]:
-    """The ids of both tables, in order, and each table's ids as numbers in that order."""
+    """The sorted ids of both tables, and each table's ids as positions in that order."""
     notes: list[str] = []
     both = on_one_form([getattr(one, name) for one in columns.values()], notes)
     for note in notes:
@@ -114,12 +114,12 @@ def _numbered(columns: Mapping[str, _Columns], name: str) -> tuple[pl.Series, di
 
 
 def _typed(ids: pl.Series, types: set[pl.DataType]) -> pl.Series:
-    """Ids in the type that they came with, where both tables have the same one, of numbers."""
+    """Ids in their original type, where both tables have one numeric type."""
     first, *others = types
     return ids.cast(first) if not others and first.is_numeric() else ids
 
 
-def _warn_of_strangers(tables: Mapping[str, pl.DataFrame]) -> None:
+def _warn_of_unknown_items(tables: Mapping[str, pl.DataFrame]) -> None:
     train, context = tables["train"], tables["context"]
     known = context.filter(pl.col("item_id").is_in(train["item_id"].unique().implode()))
     if known.is_empty():
@@ -138,7 +138,7 @@ def _read(path: Path, needed: tuple[str, ...]) -> pl.DataFrame:
 
 
 def _latest(table: pl.DataFrame, file: str) -> pl.DataFrame:
-    """The latest rating of each user and item, of equal seconds the last row; sorted by time."""
+    """The latest rating of each user and item (of equal seconds, the last row), sorted by time."""
     ordered = table.sort("timestamp", maintain_order=True).unique(["user_id", "item_id"], keep="last")
     if ordered.height < table.height:
         logger.info("%s: %d ratings were replaced by a later one of the pair", file, table.height - ordered.height)
@@ -146,10 +146,10 @@ def _latest(table: pl.DataFrame, file: str) -> pl.DataFrame:
 
 
 def check_target(path: Path, *sources: Path) -> None:
-    """Refuse a file that could not be written in the end, before hours of work.
+    """Check before hours of work that the file can be written at their end.
 
     Raises:
-        DataError: its folder does not exist or may not be written to, it is a folder, or it is one of the sources.
+        DataError: its folder does not exist or is not writable, it is a folder, or it is one of the sources.
     """
     for source in sources:
         if path.exists() and source.exists() and path.samefile(source):
@@ -169,10 +169,10 @@ def _unwritable(path: Path, fault: OSError) -> DataError:
 
 
 def write_lists(lists: pl.DataFrame, path: Path) -> None:
-    """Write Parquet whole or not at all.
+    """Write Parquet completely or not at all.
 
     Raises:
-        DataError: the folder does not exist or may not be written to.
+        DataError: the folder does not exist or is not writable.
     """
     part = path.with_name(f"{path.name}.part")
     try:
@@ -184,6 +184,6 @@ def write_lists(lists: pl.DataFrame, path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def as_they_came(numbers: npt.NDArray[np.int64], ids: pl.Series) -> pl.Series:
-    """The outside ids of some numbers."""
+def external_ids(numbers: npt.NDArray[np.int64], ids: pl.Series) -> pl.Series:
+    """The external ids of some numbers."""
     return ids.gather(numbers)

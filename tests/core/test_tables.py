@@ -92,7 +92,7 @@ def test_a_missing_file_is_an_error_that_says_what_to_do(tmp_path: Path) -> None
 def test_a_table_that_somebody_else_wrote_is_refused(table: pl.DataFrame, tmp_path: Path) -> None:
     """It may lack the page checksums, so that nothing could be said about its bytes."""
     table.write_parquet(tmp_path / "t.parquet")
-    with pytest.raises(ArtifactError, match="not ours"):
+    with pytest.raises(ArtifactError, match="did not write it"):
         read_table(tmp_path / "t.parquet")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from recsys_core.bench.tables import BenchData, as_they_came, check_target, read_bench_data, write_lists
+from recsys_core.bench.tables import BenchData, check_target, external_ids, read_bench_data, write_lists
 from recsys_core.errors import DataError
 
 RATED = pl.DataFrame(
@@ -36,8 +36,8 @@ def read(tmp_path: Path, train: pl.DataFrame = RATED, movies: pl.DataFrame = MOV
 def outside(data: BenchData, table: pl.DataFrame) -> list[tuple[object, ...]]:
     """Rows with the ids that they came with, oldest first."""
     return table.with_columns(
-        user_id=as_they_came(table["user_id"].to_numpy(), data.user_ids),
-        item_id=as_they_came(table["item_id"].to_numpy(), data.item_ids),
+        user_id=external_ids(table["user_id"].to_numpy(), data.user_ids),
+        item_id=external_ids(table["item_id"].to_numpy(), data.item_ids),
     ).rows()
 
 
