@@ -11,7 +11,7 @@ from typing import Self
 import polars as pl
 
 from recsys_core.data.splits import Splits
-from recsys_core.evaluation.protocols import REFITTED, Examination, Questions
+from recsys_core.evaluation.protocols import REFITTED, EvaluationQuestions, Questions
 from recsys_core.features.tables import of_slice
 from recsys_core.lake.store import Lake
 from recsys_core.metrics.uncertainty import Estimate, paired_difference
@@ -61,9 +61,9 @@ class DevelopmentSlice:
 
 def development_questions(ratings: pl.DataFrame, splits: Splits) -> list[tuple[str, Questions]]:
     """The queries of each slice of the development windows, by the slice's name."""
-    examination = Examination.of(ratings, splits)
+    evaluation = EvaluationQuestions.of(ratings, splits)
     names = [name for window in splits.development for name in splits.slices_of(window)]
-    asked = [(name, one) for name in names for one in examination.questions(name)]
+    asked = [(name, one) for name in names for one in evaluation.questions(name)]
     return [(name, one) for name, one in asked if one.protocol == REFITTED]
 
 

@@ -25,7 +25,7 @@ from recsys_core.data.splits import fit_ratings, make_splits, relevant_items
 from recsys_core.evaluation.baselines.config import BaselinesConfig
 from recsys_core.evaluation.baselines.popularity import fit_popularity
 from recsys_core.evaluation.baselines.scorer import recommend
-from recsys_core.evaluation.protocols import FROZEN, Examination
+from recsys_core.evaluation.protocols import FROZEN, EvaluationQuestions
 from recsys_core.features.tables import item_features
 from recsys_core.metrics.ranked_lists import hits_of
 from recsys_core.metrics.ranking import recall_at_k
@@ -70,7 +70,7 @@ print(f"guessing {np.log(model.catalogue.n_items):.2f}, first epoch {model.losse
 # "Rationale"). A movie outside the catalogue counts as missed by every model.
 
 # %%
-(asked,) = [one for one in Examination.of(ratings, splits).questions(first) if one.protocol == FROZEN]
+(asked,) = [one for one in EvaluationQuestions.of(ratings, splits).questions(first) if one.protocol == FROZEN]
 users = histories_of(asked.known, model.catalogue, asked.requests["user_id"].to_numpy())
 wanted = relevant_items(asked.targets, users.user_ids)
 asking = user_vectors(model, users)

@@ -10,7 +10,7 @@ from recsys_core.data.splits import Splits, fit_ratings
 from recsys_core.evaluation.baselines.tuning import BaselineLists
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.funnel import Stages
-from recsys_core.evaluation.protocols import Examination, Questions
+from recsys_core.evaluation.protocols import EvaluationQuestions, Questions
 from recsys_core.evaluation.report import Answered, EvalReport, evaluate
 from recsys_core.features.tables import of_slice
 from recsys_core.parallel import StopCheck, run_in_parallel
@@ -37,13 +37,13 @@ class SystemInputs:
 
 def evaluate_end_to_end(inputs: SystemInputs, config: EvaluationConfig) -> EvalReport:
     """Answer every user of every evaluation window as serving would have, and evaluate the answers."""
-    examination = Examination.of(inputs.ratings, inputs.splits)
-    tasks = [partial(_answers_of, inputs, examination, name) for name in examination.slices]
+    evaluation = EvaluationQuestions.of(inputs.ratings, inputs.splits)
+    tasks = [partial(_answers_of, inputs, evaluation, name) for name in evaluation.slices]
     answered = [one for answers in run_in_parallel(tasks, at_once=2) for one in answers]
     return evaluate(answered, inputs.baselines.lists, config)
 
 
-def _answers_of(inputs: SystemInputs, examination: Examination, name: str, check: StopCheck) -> list[Answered]:
+def _answers_of(inputs: SystemInputs, evaluation: EvaluationQuestions, name: str, check: StopCheck) -> list[Answered]:
     """The answers of the models of one slice."""
     check()
     items, model = of_slice(inputs.items, name), inputs.model_of(name)
@@ -56,7 +56,7 @@ def _answers_of(inputs: SystemInputs, examination: Examination, name: str, check
         items=items,
         trained_users=fit_ratings(inputs.ratings, inputs.splits, name)["user_id"].unique(),
     )
-    return [models.answer(questions) for questions in examination.questions(name)]
+    return [models.answer(questions) for questions in evaluation.questions(name)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,16 +46,16 @@ class Questions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examination:
-    """All evaluation windows, with their users and newcomers."""
+class EvaluationQuestions:
+    """The questions of all evaluation windows: of their users, and of newcomers."""
 
     ratings: pl.DataFrame  # RATINGS columns, every rating that was ever given
     splits: Splits
     new: Splits
 
     @classmethod
-    def of(cls, ratings: pl.DataFrame, splits: Splits) -> "Examination":
-        """The examination of a chain; it holds the targets that the splits were loaded with."""
+    def of(cls, ratings: pl.DataFrame, splits: Splits) -> "EvaluationQuestions":
+        """The questions of a chain of windows; they hold the targets that the splits were loaded with."""
         return cls(ratings=ratings, splits=splits, new=newcomers(ratings, splits))
 
     @property

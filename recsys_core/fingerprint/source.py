@@ -1,4 +1,4 @@
-"""Modules as they stand on the disk: found, parsed, and cut into their statements."""
+"""Modules on the disk: find, parse, and cut them into statements."""
 
 import ast
 import hashlib
@@ -38,32 +38,32 @@ from recsys_core.fingerprint.syntax import (
 )
 
 _TELLING = re.compile(rf"\b(?:vars|dir|{'|'.join(REFLECTING_NAMES | REFLECTING_ATTRIBUTES)})\b")
-"""A quick look for what reflects; these words may mean something else."""
+"""Words for a quick search for reflection; they may mean something else."""
 
 SETTINGS = "config"
-"""The name of modules that declare settings."""
+"""Name of the modules that declare settings."""
 
 
 @dataclass(kw_only=True)
 class Statement:
-    """One statement of a module; of an import of several names one for each.
+    """One statement of a module; an import of several names counts as one statement per name.
 
     What is needed of few statements is read when it is asked for, from the text: trees would be a load on memory.
     """
 
     text: str  # its lines
-    line: int  # where they begin
+    line: int  # first line
     package: str  # against which its imports are relative
     kind: type[ast.stmt]
     binds: frozenset[str]
     imports: tuple[Import, ...]  # those that run when the module is imported
-    does_more: bool  # than to bind names, when the module is imported
-    evaluated: Names  # what is named by what is computed then
-    calls: Names  # the same, where something is called then
-    registering: tuple[Chain, ...]  # decorators that may do more than to wrap; an empty chain for one without a name
-    may_reflect: bool  # whether what is computed then can name what its syntax does not name
-    is_literal: bool  # whether it names a value that nobody can change: a number, a text, or a tuple of them
-    is_bare: bool = False  # whether it stands for a function without its decorators, a class without its fields
+    does_more: bool  # whether its execution at import does more than bind names
+    evaluated: Names  # names in the expressions that are evaluated at import
+    calls: Names  # names in the calls among them
+    registering: tuple[Chain, ...]  # decorators that may do more than wrap; an empty chain for one without a name
+    may_reflect: bool  # whether these expressions can reach names that their syntax does not show
+    is_literal: bool  # whether it binds an immutable value: a number, a string, or a tuple of them
+    is_bare: bool = False  # whether it is a function without its decorators, or a class without its fields
 
     @property
     def is_class(self) -> bool:
@@ -77,43 +77,43 @@ class Statement:
 
     @property
     def is_import(self) -> bool:
-        """Whether it imports one name, and does nothing else."""
+        """Whether it only imports one name."""
         return issubclass(self.kind, ast.Import | ast.ImportFrom)
 
     @cached_property
     def acts(self) -> bool:
-        """Whether it does more than to bind names when the module is imported."""
+        """Whether its execution at import does more than bind names."""
         rebinds = any(chain[0] in REBINDING for chain in self.evaluated.chains())
         return self.does_more or rebinds or self.may_reflect
 
     @cached_property
     def bare(self) -> "Statement":
-        """A function without its decorators, a class without its fields; anything else as it is."""
+        """A function without its decorators, a class without its fields; any other statement unchanged."""
         return replace(self, is_bare=True) if self.is_function or self.is_class else self
 
     @property
     def digest(self) -> str:
-        """The hash of its syntax; of an import, of what that brings in, however it is written."""
+        """The hash of its syntax; for an import, of the imported names, however it is written."""
         return self._read.digest
 
     @property
     def names(self) -> Names:
-        """What it names, without the bases of a class."""
+        """The names that it uses, without the bases of a class."""
         return self._read.names
 
     @property
     def bases(self) -> Names:
-        """What the bases of a class name."""
+        """The names in the bases of a class."""
         return self._read.bases
 
     @property
     def late_imports(self) -> tuple[Import, ...]:
-        """The imports that run when a function of it is called."""
+        """The imports that run when one of its functions is called."""
         return self._read.late_imports
 
     @property
     def reflects(self) -> bool:
-        """Whether it can name what its syntax does not name."""
+        """Whether it can reach names that its syntax does not show."""
         return self._read.reflects
 
     @property
@@ -123,7 +123,7 @@ class Statement:
 
     @property
     def strings(self) -> frozenset[str]:
-        """The strings in code that reflects, which may name modules; none in other code."""
+        """The strings in code that uses reflection, which may name modules; empty for other code."""
         return self._read.strings
 
     @cached_property
@@ -157,7 +157,7 @@ class Statement:
 
 @dataclass(frozen=True, kw_only=True)
 class _Read:
-    """What is read from the text of a statement."""
+    """Facts read from the text of a statement."""
 
     digest: str
     names: Names = NOTHING
@@ -180,7 +180,7 @@ class Module:
 
     @property
     def is_package(self) -> bool:
-        """Whether other modules lie below it."""
+        """Whether there are modules below it."""
         return self.path.name == "__init__.py"
 
     @property
@@ -189,7 +189,7 @@ class Module:
         return self.name.rpartition(".")[2] == SETTINGS
 
     def modules_below(self) -> Iterator[str]:
-        """The modules and packages that lie directly in it."""
+        """The modules and packages directly below it."""
         if self.is_package:
             for path in sorted(self.path.parent.iterdir()):
                 if (path.suffix == ".py" and path != self.path) or (path / "__init__.py").is_file():
@@ -201,7 +201,7 @@ _modules: dict[tuple[Path, str], tuple[Stamp, Module]] = {}
 
 
 def stamp_of(path: Path) -> Stamp:
-    """What changes when a file is written: its time and size."""
+    """The modification time and size of a file, which change when it is written."""
     status = path.stat()
     return status.st_mtime_ns, status.st_size
 
@@ -216,13 +216,13 @@ def load(path: Path, name: str) -> Module:
 
 
 def locations_of(top: str) -> tuple[str, ...]:
-    """The folders or the file that a top-level module is made of; none where there is no such module."""
+    """The folders or the file of a top-level module; empty where there is no such module."""
     spec = importlib.util.find_spec(top)
     return () if spec is None else (spec.origin or "", *(spec.submodule_search_locations or ()))
 
 
 def find(module: str) -> Path | None:
-    """The source file of a module, found by its path; None where there is none, as for a library in C."""
+    """The source file of a module; None without one, as for a library in C."""
     top, *rest = module.split(".")
     spec = importlib.util.find_spec(top)
     if spec is None:
@@ -278,7 +278,7 @@ def _statements(nodes: list[ast.stmt], lines: list[str], package: str) -> Iterat
 
 
 def _text_of(node: ast.stmt, lines: list[str]) -> str:
-    """The lines of a statement; its own syntax, written anew, where it shares a line with another."""
+    """The lines of a statement; its unparsed syntax where it shares a line with another."""
     first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))])
     text = "".join(lines[first - 1 : node.end_lineno])
     return text if ";" not in lines[node.lineno - 1] + lines[(node.end_lineno or 0) - 1] else ast.unparse(node)
@@ -303,7 +303,7 @@ def _is_calling(parts: list[ast.expr]) -> bool:
 
 
 def _is_idle(node: ast.stmt, module: str) -> bool:
-    """Whether a statement does nothing when a module is imported: a text, or an `if` that never holds then."""
+    """Whether a statement does nothing at import: a string, or an `if` that is false at run time."""
     match node:
         case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"), orelse=[]):
             return True

@@ -1,4 +1,4 @@
-"""What a piece of syntax names, binds, imports, and does when its module is imported; all of it read, nothing run."""
+"""Names, bindings and imports of a piece of syntax, and its effects at import; the code is read and never run."""
 
 import ast
 import importlib.util
@@ -12,19 +12,19 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 REFLECTING_NAMES = frozenset({"__import__", "eval", "exec", "globals", "import_module", "locals", "modules"})
-"""With these, code can name what its syntax does not name."""
+"""Functions with which code can reach names that its syntax does not show."""
 
 REFLECTING_ATTRIBUTES = frozenset({
     "__globals__", "_getframe", "currentframe", "f_globals", "f_locals", "getmodule", "import_module", "run_module",
     "run_path",
 })  # fmt: skip
-"""These do the same, of whatever they are read."""
+"""Attributes with the same effect, on any object."""
 
 WATCHING = frozenset({"__init_subclass__", "__mro_entries__", "__set_name__", "__subclasses__", "metaclass"})
-"""With these, a class learns of the classes that are made from it."""
+"""Attributes through which a class observes its subclasses."""
 
 REBINDING = frozenset({"delattr", "setattr"})
-"""A call of these changes another object, even where its result is kept."""
+"""Calls of these change another object, even where their result is used."""
 
 HARMLESS_DECORATORS = frozenset({
     "abstractmethod", "asynccontextmanager", "cache", "cached_property", "classmethod", "computed_field",
@@ -32,7 +32,7 @@ HARMLESS_DECORATORS = frozenset({
     "inference_mode", "lru_cache", "model_serializer", "model_validator", "no_grad", "overload", "override",
     "property", "runtime_checkable", "setter", "staticmethod", "total_ordering", "wraps",
 })  # fmt: skip
-"""Decorators of libraries that do no more than to wrap; any other may register what it decorates."""
+"""Decorators of libraries that only wrap; any other may register the object that it decorates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,39 +40,39 @@ class Import:
     """One imported name."""
 
     base: str  # the module, in full
-    name: str | None  # what is taken from it: a name, "*", or None for a plain `import base`
+    name: str | None  # the imported name, "*", or None for a plain `import base`
     bound: str  # the name under which the importing module knows it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
-    """What a piece of syntax names."""
+    """The names in a piece of syntax."""
 
-    called: frozenset[Chain] = frozenset()  # called, and not used otherwise
+    called: frozenset[Chain] = frozenset()  # only called
     values: frozenset[Chain] = frozenset()
     types: frozenset[Chain] = frozenset()  # in annotations, also in those written as strings
-    returned: frozenset[Chain] = frozenset()  # those of `types` that say what a function returns
+    returned: frozenset[Chain] = frozenset()  # those of `types` in return annotations
     imports: tuple[ast.Import | ast.ImportFrom, ...] = ()
 
     def chains(self) -> frozenset[Chain]:
-        """All of them, however used."""
+        """All names, in any use."""
         return self.called | self.values | self.types
 
 
 @dataclass(slots=True)
 class AtImport:
-    """What happens when a statement of a module runs, which is when the module is imported."""
+    """The effects of a statement of a module when it runs, at import."""
 
-    does_more: bool = False  # than to bind names: it changes, calls or deletes something
-    evaluated: list[ast.expr] = field(default_factory=list)  # what is computed on the way: values, defaults, decorators
-    decorators: list[ast.expr] = field(default_factory=list)  # these are among `evaluated`, too
+    does_more: bool = False  # whether it does more than bind names: it changes, calls or deletes something
+    evaluated: list[ast.expr] = field(default_factory=list)  # evaluated expressions: values, defaults, decorators
+    decorators: list[ast.expr] = field(default_factory=list)  # also contained in `evaluated`
 
 
 NOTHING = Names()
 
 
 def names_in(*nodes: ast.AST) -> Names:
-    """All names within the nodes, whatever their scope: a name that is local counts as one of the module, too."""
+    """All names within the nodes, in any scope: a local name counts as a name of the module too."""
     if not nodes:
         return NOTHING
     called, values, types, returned = set[Chain](), set[Chain](), set[Chain](), set[Chain]()
@@ -102,7 +102,7 @@ def names_in(*nodes: ast.AST) -> Names:
 
 
 def reflects(node: ast.AST) -> bool:
-    """Whether code can name what its syntax does not name, such as by `globals()` or `sys.modules`."""
+    """Whether code can reach names that its syntax does not show, such as by `globals()` or `sys.modules`."""
     parts = list(ast.walk(node))
     called = {id(part.func) for part in parts if isinstance(part, ast.Call)}
     for part in parts:
@@ -119,13 +119,13 @@ def reflects(node: ast.AST) -> bool:
 
 
 def watches(node: ast.AST) -> bool:
-    """Whether code makes a class learn of the classes that are made from it."""
+    """Whether code makes a class observe its subclasses."""
     words = (getattr(part, role, None) for part in ast.walk(node) for role in ("attr", "arg", "name", "id"))
     return any(word in WATCHING for word in words)
 
 
 def is_record(node: ast.ClassDef) -> bool:
-    """Whether making an object of a class can change nothing but the object: the class holds nothing that changes."""
+    """Whether creating an object of a class can change only that object: the class has no mutable state."""
     shared = [part for part in node.body if not isinstance(part, Function | ast.Pass) and not is_for_people(part)]
     words = {word for part in ast.walk(node) for word in (getattr(part, "id", ""), getattr(part, "attr", ""))}
     is_plain = all(isinstance(part, ast.AnnAssign) and _is_of_each_object(part.value) for part in shared)
@@ -133,7 +133,7 @@ def is_record(node: ast.ClassDef) -> bool:
 
 
 def is_literal(value: ast.AST | None) -> bool:
-    """Whether a value is one that nobody can change: a number, a text, a tuple of them, a type variable."""
+    """Whether a value is immutable: a number, a string, a tuple of them, or a type variable."""
     match value:
         case ast.Constant():
             return True
@@ -160,7 +160,7 @@ def strings_in(node: ast.AST) -> frozenset[str]:
 
 
 def _children(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    """The parts of a node, each with the name of its field; faster than `ast.iter_child_nodes`."""
+    """The children of a node, each with the name of its field; faster than `ast.iter_child_nodes`."""
     for role in node._fields:
         part = getattr(node, role, None)
         if isinstance(part, list):
@@ -172,21 +172,21 @@ def _children(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 
 
 def written(node: object) -> str:
-    """The syntax of a node as a text: the same for the same code, however it is laid out and described."""
+    """The syntax of a node as text: equal for equal code, whatever its layout and documentation."""
     parts: list[str] = []
     _write(node, parts)
     return " ".join(parts)
 
 
 def is_for_people(node: object) -> bool:
-    """Whether only people read it: a docstring, any other string that stands alone, a `description=` argument."""
+    """Whether it is documentation: a docstring, any other string statement, or a `description=` argument."""
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
     return isinstance(node, ast.keyword) and node.arg == "description"
 
 
 def chain_of(node: ast.AST) -> Chain:
-    """The chain that a node is; empty where it is none."""
+    """The chain of a node; empty where the node is no chain."""
     attributes: list[str] = []
     while isinstance(node, ast.Attribute):
         attributes.append(node.attr)
@@ -197,7 +197,7 @@ def chain_of(node: ast.AST) -> Chain:
 def bound_by(node: ast.AST) -> Iterator[str]:
     """The names that a statement binds in its own scope."""
     yield from _bound_by_itself(node)
-    if not isinstance(node, Definition | ast.Lambda):  # those have scopes of their own
+    if not isinstance(node, Definition | ast.Lambda):  # these have their own scope
         for child in ast.iter_child_nodes(node):
             if not (isinstance(node, ast.comprehension) and child is node.target):
                 yield from bound_by(child)
@@ -228,7 +228,7 @@ def imports_at_import(node: ast.AST, package: str) -> Iterator[Import]:
 
 
 def at_import(statements: Iterable[ast.AST]) -> AtImport:
-    """What happens when statements run that stand in a module or in the body of a class."""
+    """The effects of the statements of a module or of a class body."""
     found = AtImport()
     for statement in statements:
         _add_at_import(statement, found)
@@ -289,22 +289,22 @@ def _add_parts(statements: Iterable[ast.AST], found: AtImport) -> None:
 
 
 def _is_plain_target(target: ast.AST) -> bool:
-    """Whether an assignment to it binds names and changes no object."""
+    """Whether an assignment to this target binds names and changes no object."""
     return not any(isinstance(part, ast.Attribute | ast.Subscript) for part in ast.walk(target))
 
 
 def _unquoted(node: ast.AST) -> ast.AST:
-    """The syntax of an annotation that is written as a string."""
+    """The syntax of an annotation given as a string."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         try:
             return ast.parse(node.value, mode="eval")
-        except SyntaxError:  # a text, as in Annotated[int, "years"]
+        except SyntaxError:  # a plain string, as in Annotated[int, "years"]
             return node
     return node
 
 
 def imports_of(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[Import]:
-    """The names that an import statement brings in, relative ones made absolute."""
+    """The names that an import statement imports, with relative modules made absolute."""
     if isinstance(node, ast.Import):
         for alias in node.names:
             top = alias.name.partition(".")[0]

@@ -1,4 +1,4 @@
-"""The version of a function, as a hash over all that counts."""
+"""The version of a function: a hash over everything that counts."""
 
 import gc
 import hashlib
@@ -48,7 +48,7 @@ def code_version(
 
 
 def definitions_reached(function: Callable[..., object], *, packages: Sequence[str] = OURS) -> tuple[str, ...]:
-    """What counts for the version of a function, to explain it: `module:name`, or `module:line 7`.
+    """The statements that count for the version of a function, to explain it: `module:name`, or `module:line 7`.
 
     Raises:
         ValueError: The function's source cannot be found.
@@ -79,14 +79,14 @@ def _reached(function: Callable[..., object], packages: Sequence[str]) -> list[R
 
 
 _one_at_a_time = threading.Lock()
-"""A program is filled while it is asked, and threads that load a ranker ask for the versions of its features."""
+"""Guards the programs: they are filled on demand, and several threads may load rankers, which need feature versions."""
 
 _programs: dict[tuple[tuple[str, ...], str, Path], Program] = {}
 
 
 @contextmanager
 def _garbage_collection_paused() -> Iterator[None]:
-    """Pause Python's cyclic garbage collector, which would scan millions of syntax nodes again and again for nothing.
+    """Pause Python's cyclic garbage collector, which would repeatedly scan millions of syntax nodes in vain.
 
     Reference counts free the trees. Without the pause, loading the definitions takes 15 % longer.
     """
@@ -100,7 +100,7 @@ def _garbage_collection_paused() -> Iterator[None]:
 
 
 def _program(packages: tuple[str, ...], top: str, folder: Path) -> Program:
-    """What is known of the packages, for functions of a folder, as long as no file has changed."""
+    """The program of the packages for functions of a folder, cached as long as no file changes."""
     known = _programs.get((packages, top, folder))
     if known is None or not known.is_current():
         known = _programs[packages, top, folder] = Program(packages, top)
@@ -116,7 +116,7 @@ def _file_of(function: Callable[..., object]) -> Path:
 
 @cache
 def library_version(name: str) -> str:
-    """The installed version of a distribution, as this process first saw it."""
+    """The installed version of a distribution when this process first read it."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

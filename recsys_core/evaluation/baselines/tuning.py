@@ -30,7 +30,7 @@ from recsys_core.evaluation.baselines.popularity import (
     fit_recent_popularity,
 )
 from recsys_core.evaluation.baselines.scorer import Scorer, recommend
-from recsys_core.evaluation.protocols import FROZEN, RANKED_LISTS_COLUMNS, Examination, lists_table, of_window
+from recsys_core.evaluation.protocols import FROZEN, RANKED_LISTS_COLUMNS, EvaluationQuestions, lists_table, of_window
 from recsys_core.metrics.ranked_lists import ItemSets, hits_of, tie_break_order
 from recsys_core.metrics.ranking import ndcg_at_k, recall_at_k
 from recsys_core.parallel import StopCheck, run_in_parallel
@@ -195,19 +195,19 @@ def baseline_lists(ratings: pl.DataFrame, splits: Splits, config: BaselinesConfi
     """
     windows = splits.development[-config.n_tuning_windows :]
     tuned = tune_all([_tuning_task(ratings, splits, window) for window in windows], config)
-    examination = Examination.of(ratings, splits)
-    tasks = [partial(_lists_of, examination, name, tuned.best) for name in examination.slices]
+    evaluation = EvaluationQuestions.of(ratings, splits)
+    tasks = [partial(_lists_of, evaluation, name, tuned.best) for name in evaluation.slices]
     return BaselineLists(lists=pl.concat(run_in_parallel(tasks, at_once=2)), trials=tuned.table())
 
 
-def _lists_of(examination: Examination, name: str, config: BaselinesConfig, check: StopCheck) -> pl.DataFrame:
+def _lists_of(evaluation: EvaluationQuestions, name: str, config: BaselinesConfig, check: StopCheck) -> pl.DataFrame:
     """protocol, window, RANKED_LISTS of the users whom the models of a slice answer."""
-    train, catalogue = _fit_data(examination.ratings, examination.splits, name)
+    train, catalogue = _fit_data(evaluation.ratings, evaluation.splits, name)
     tie_break, tables = tie_break_order(catalogue.item_ids), [_NO_LISTS]
-    asked = examination.questions(name)
+    asked = evaluation.questions(name)
     for baseline in BASELINES if asked else ():
         check()
-        scorer = baseline.fit(train, config, examination.splits.fit_end(name))
+        scorer = baseline.fit(train, config, evaluation.splits.fit_end(name))
         for one in asked:
             contexts = histories_of(one.known, catalogue, one.requests["user_id"].to_numpy())
             ranked = recommend(scorer, contexts, LIST_LENGTH, tie_break=tie_break)
@@ -219,7 +219,7 @@ def _tuning_task(ratings: pl.DataFrame, splits: Splits, window: str) -> TuningTa
     """The data known at the beginning of a window, and the later likes of all of its users."""
     first = splits.slices_of(window)[0]
     train, catalogue = _fit_data(ratings, splits, first)
-    (asked,) = [one for one in Examination.of(ratings, splits).questions(first) if one.protocol == FROZEN]
+    (asked,) = [one for one in EvaluationQuestions.of(ratings, splits).questions(first) if one.protocol == FROZEN]
     user_ids = asked.requests["user_id"].to_numpy()
     targets = relevant_items(asked.targets, user_ids)
     item_idx = catalogue.idx_of(targets.items)

@@ -13,7 +13,7 @@ from recsys_core.data.splits import TEST, fit_ratings, make_splits
 from recsys_core.evaluation.beyond_accuracy import Audience
 from recsys_core.evaluation.config import EvaluationConfig
 from recsys_core.evaluation.funnel import Stages
-from recsys_core.evaluation.protocols import REFITTED, Examination, Questions, lists_table, of_window
+from recsys_core.evaluation.protocols import REFITTED, EvaluationQuestions, Questions, lists_table, of_window
 from recsys_core.evaluation.report import POPULARITY, Answered, EvalReport, evaluate
 from recsys_core.features.tables import item_features
 from tests import tiny_world
@@ -109,12 +109,12 @@ def judge(seed: int = 0) -> Judged:
     rng = np.random.default_rng(seed)
     ratings = tiny_world.ratings(seed)
     splits = make_splits(ratings, QUICK_SPLITS)
-    examination = Examination.of(ratings, splits)
+    evaluation = EvaluationQuestions.of(ratings, splits)
     answered, lists = [], []
-    for name in examination.slices:
+    for name in evaluation.slices:
         fit = fit_ratings(ratings, splits, name)
         items = item_features(ratings, tiny_world.movies(), splits.fit_end(name))
-        for one in examination.questions(name):
+        for one in evaluation.questions(name):
             stages = stages_at_random(one, catalogue_of(fit), rng)
             answered.append(Answered(questions=one, stages=stages, items=items, trained_users=fit["user_id"].unique()))
             for model in (POPULARITY, "ease"):

@@ -29,7 +29,7 @@ from recsys_core.evaluation.baselines.tuning import (
     tune_all,
     with_settings,
 )
-from recsys_core.evaluation.protocols import NEWCOMERS, PROTOCOLS, Examination, Questions
+from recsys_core.evaluation.protocols import NEWCOMERS, PROTOCOLS, EvaluationQuestions, Questions
 from recsys_core.evaluation.schemas import BASELINE_LISTS
 from recsys_core.metrics.ranked_lists import ItemSets, hits_of, sets_of
 from recsys_core.metrics.ranking import ndcg_at_k
@@ -161,8 +161,8 @@ def made(ratings: pl.DataFrame, splits: Splits) -> BaselineLists:
 
 
 def questions_of(ratings: pl.DataFrame, splits: Splits) -> dict[str, list[Questions]]:
-    examination = Examination.of(ratings, splits)
-    return {name: examination.questions(name) for name in examination.slices}
+    evaluation = EvaluationQuestions.of(ratings, splits)
+    return {name: evaluation.questions(name) for name in evaluation.slices}
 
 
 def own_of(lists: pl.DataFrame, one: Questions) -> pl.DataFrame:
