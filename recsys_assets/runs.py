@@ -33,7 +33,7 @@ LAUNCHED_BY_TAG = "recsys/launched_by"
 DEFINITIONS = "recsys_assets.definitions"
 """The module of the definitions, and the name of the code location in the UI."""
 
-SHOWN_WITH_JOB = {".dagster/repository": f"__repository__@{DEFINITIONS}"}
+JOB_PAGE_TAGS = {".dagster/repository": f"__repository__@{DEFINITIONS}"}
 """Tag that makes the UI list a run on its job's page. Dagster sets it only on runs that it launches itself, so runs
 within our own process need it; Dagster exports no name for it."""
 

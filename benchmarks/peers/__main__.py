@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.peers.contenders import N_TRIALS, PEERS, Peer
 from benchmarks.peers.protocols import PROTOCOLS, split
 from benchmarks.peers.scoring import leads, save_lists, score, table
-from benchmarks.peers.tuning import SHOWN, Tuned, tune
+from benchmarks.peers.tuning import METRICS, Tuned, tune
 from recsys_assets.resources import lake_root
 from recsys_core.data.movielens.reading import read_dataset
 from recsys_core.data.movielens.sources import locate
@@ -88,8 +88,8 @@ def chosen_table(tuned: Tuned) -> str:
     for peer in tuned.peers:
         figures = next(trial.figures for trial in peer.trials if trial.settings == peer.chosen)
         words = ", ".join(f"{name} {value}" for name, value in peer.chosen.items())
-        rows.append([f"{peer.name}: {words}", *(f"{figures[name]:.4f}" for name in SHOWN)])
-    return markdown_table([f"best of {tuned.n_trials}", *SHOWN], rows)
+        rows.append([f"{peer.name}: {words}", *(f"{figures[name]:.4f}" for name in METRICS)])
+    return markdown_table([f"best of {tuned.n_trials}", *METRICS], rows)
 
 
 def _named(text: str) -> tuple[str, Path]:

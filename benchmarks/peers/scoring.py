@@ -9,7 +9,7 @@ import polars as pl
 
 from benchmarks.peers.contenders import PEERS, Peer, check_libraries
 from benchmarks.peers.folders import known_of, lists_of, table_of, targets_of, tuning_data
-from benchmarks.peers.tuning import LIST_LENGTH, SHOWN, Tuned, listed
+from benchmarks.peers.tuning import LIST_LENGTH, METRICS, Tuned, listed
 from recsys_core.errors import DataError
 from recsys_core.evaluation.accuracy import HEADLINE, compare, per_user_metrics, summarise
 from recsys_core.evaluation.config import EvaluationConfig
@@ -79,26 +79,26 @@ def _warn_of_gaps(lists: pl.DataFrame, per_user: pl.DataFrame, ours: Sequence[st
 
 
 def table(scored: Scored, config: EvaluationConfig) -> str:
-    """A row per model, best first: the means of SHOWN over all users with targets, 95 % bootstrap intervals."""
+    """A row per model, best first: the means of METRICS over all users with targets, 95 % bootstrap intervals."""
     summary = summarise(_as_a_window(scored.per_user), config)
     ranking = summary.filter(metric=HEADLINE).sort("mean", "model", descending=[True, False])["model"].to_list()
     rows = []
     for model in ranking:
-        cells = [summary.filter(model=model, metric=name).row(0, named=True) for name in SHOWN]
+        cells = [summary.filter(model=model, metric=name).row(0, named=True) for name in METRICS]
         rows.append([model, *(f"{cell['mean']:.3f} [{cell['low']:.3f}, {cell['high']:.3f}]" for cell in cells)])
-    return markdown_table(["model", *SHOWN], rows)
+    return markdown_table(["model", *METRICS], rows)
 
 
 def leads(scored: Scored, config: EvaluationConfig) -> str:
-    """Each of our models against every other, paired by user: differences of the means of SHOWN; '' without ours."""
+    """Each of our models against every other, paired by user: differences of the means of METRICS; '' without ours."""
     rows = []
     for own in scored.ours:
-        found = compare(_as_a_window(scored.per_user), own, SHOWN, config).filter(kind="difference")
-        by_metric = [found.filter(metric=name) for name in SHOWN]
+        found = compare(_as_a_window(scored.per_user), own, METRICS, config).filter(kind="difference")
+        by_metric = [found.filter(metric=name) for name in METRICS]
         for pair in zip(*(one.iter_rows(named=True) for one in by_metric), strict=True):
             cells = [f"{row['mean']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]" for row in pair]
             rows.append([f"{own} - {pair[0]['other']}", *cells])
-    return markdown_table(["difference", *SHOWN], rows) if rows else ""
+    return markdown_table(["difference", *METRICS], rows) if rows else ""
 
 
 def _as_a_window(per_user: pl.DataFrame) -> pl.DataFrame:

@@ -20,7 +20,7 @@ from recsys_core.metrics.ranked_lists import tie_break_order
 logger = logging.getLogger(__name__)
 
 LIST_LENGTH = 200
-SHOWN = (HEADLINE, "recall@100")
+METRICS = (HEADLINE, "recall@100")
 """The metrics of every table here; the first decides between settings."""
 
 
@@ -32,7 +32,7 @@ class Trial(BaseModel, frozen=True, extra="forbid"):
     """One setting and its figures: means over all users with targets."""
 
     settings: Chosen
-    figures: dict[str, float]  # by the names in SHOWN
+    figures: dict[str, float]  # by the names in METRICS
 
 
 class TunedPeer(BaseModel, frozen=True, extra="forbid"):
@@ -131,9 +131,9 @@ def listed(peer: Peer, settings: Chosen, known: Known, seed: int) -> pl.DataFram
 
 
 def means(lists: pl.DataFrame, targets: pl.DataFrame) -> dict[str, float]:
-    """The means of SHOWN over all users with targets, of one model's lists."""
+    """The means of METRICS over all users with targets, of one model's lists."""
     per_user = per_user_metrics(lists, targets)
-    return {name: float(per_user[name].to_numpy().mean()) for name in SHOWN}
+    return {name: float(per_user[name].to_numpy().mean()) for name in METRICS}
 
 
 def best_of(trials: Sequence[Trial]) -> Trial:

@@ -45,9 +45,11 @@ def the_build_fits_into_memory(lake: LakeResource) -> dg.AssetCheckResult:
         n_candidates=RankingExamplesRun().n_candidates,
         n_features=len(FEATURE_NAMES),
     )
-    said = too_large(size, memory_of_this_machine())
+    found = too_large(size, memory_of_this_machine())
     return dg.AssetCheckResult(
-        passed=not said, description="; ".join(said) or None, metadata={"too_large": dg.MetadataValue.json(said)}
+        passed=not found,
+        description="; ".join(found) or None,
+        metadata={"too_large": dg.MetadataValue.json(found)},
     )
 
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from recsys_assets.cli import answers, bench, data, log, pipeline, status
-from recsys_assets.cli.console import errors, out, output_checked, plain
+from recsys_assets.cli.console import check_output_is_written, errors, out, plain
 from recsys_core.data.movielens.sources import expanded
 from recsys_core.errors import RecsysError, machine_errors_explained
 
@@ -92,7 +92,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        with machine_errors_explained(), output_checked():
+        with machine_errors_explained(), check_output_is_written():
             app()
     except RecsysError as problem:
         errors.print(f"[bold red]recsys:[/] {plain(str(problem))}", soft_wrap=True)

@@ -73,16 +73,16 @@ def recommend(
     recommender = Recommender(bundle=load_bundle(Lake(lake_root())))
     requested_at = recommender.now if at is None else second_of(at)
     likes = recommender.somebody_who_likes(like, requested_at) if like else ()
-    unread = [] if user is None else _exposures_not_read(recommender, user, requested_at)
+    unread = [] if user is None else _read_exposures(recommender, user, requested_at)
     answer = recommender.answer(
         Request(request_id=uuid4().hex, user_id=user, history=likes, requested_at=requested_at, k=k)
     )
     places = describe(recommender.bundle, answer, recommender.reasons(answer))
     notes = [
         *(f"{why}; it is ignored" for why in recommender.unknown_movies(like or []).values()),
-        *_reservations(answer, recommender.bundle),
+        *_limitations(answer, recommender.bundle),
         *unread,
-        *_not_logged(answer, recommender.bundle.release),
+        *_log_answer(answer, recommender.bundle.release),
     ]
     if as_json:
         print_json([_without_nan(asdict(one)) for one in places])
@@ -114,7 +114,7 @@ def user(
     out.print(f"{counted(len(rows), 'rating')}, {sum(rated['rating']) / len(rows):.2f} stars on average")
     table = Table(*fixed_columns("rated (UTC)", "stars"), "movie", *fixed_columns("id"), box=None)
     for row in rows[:n]:
-        title = plain(_titled(row["title"], row["year"]))
+        title = plain(_full_title(row["title"], row["year"]))
         table.add_row(row["rated_at"][:16].replace("T", " "), f"{row['rating']:g}", title, str(row["item_id"]))
     out.print(table)
     if len(rows) > n:
@@ -134,10 +134,10 @@ def _show_answer(answer: "list[Recommendation]", *, explain: bool) -> None:
     about = ["movie", *(["genres"] if with_genres else [])]
     table = Table(Column("", no_wrap=True), *about, *figures, chance, box=None)
     for one in answer:
-        said = [f"{plain(_titled(one.title, one.year))}\n[dim]{plain(one.because)}[/]"]
-        said += [plain(", ".join(one.genres))] if with_genres else []
+        cells = [f"{plain(_full_title(one.title, one.year))}\n[dim]{plain(one.because)}[/]"]
+        cells += [plain(", ".join(one.genres))] if with_genres else []
         place = f"no. {one.retrieval_rank}"
-        table.add_row(str(one.rank), *said, str(one.item_id), place, _chance(one.probability))
+        table.add_row(str(one.rank), *cells, str(one.item_id), place, _percent(one.probability))
     out.print(table)
     if explain:
         _show_contributions(answer)
@@ -154,7 +154,7 @@ def _show_contributions(answer: "list[Recommendation]") -> None:
     for one in answer:
         strongest = sorted(one.contributions.items(), key=lambda pair: -abs(pair[1]))[:3]
         out.print(
-            f"\n{one.rank:>2}  {plain(_titled(one.title, one.year))}: score {one.score:.2f}, base {one.base:.2f}",
+            f"\n{one.rank:>2}  {plain(_full_title(one.title, one.year))}: score {one.score:.2f}, base {one.base:.2f}",
             soft_wrap=True,
         )
         for name, moved in strongest:
@@ -163,11 +163,11 @@ def _show_contributions(answer: "list[Recommendation]") -> None:
             out.print(f"    no. {one.ranker_rank} by score, moved by the list rule of {one.moved_by}", soft_wrap=True)
 
 
-def _titled(title: str | None, year: int | None) -> str:
+def _full_title(title: str | None, year: int | None) -> str:
     return f"{title or '(no title)'}{f' ({year})' if year else ''}"
 
 
-def _reservations(answer: "Answer", bundle: "Bundle") -> list[str]:
+def _limitations(answer: "Answer", bundle: "Bundle") -> list[str]:
     """Notes on what limits the answer: too few candidates, an unknown user, or features that are too old."""
     found, n_candidates = [], bundle.ranker.n_candidates
     n_found = len(answer.item_ids)
@@ -190,7 +190,7 @@ def _reservations(answer: "Answer", bundle: "Bundle") -> list[str]:
     return found
 
 
-def _exposures_not_read(recommender: "Recommender", user_id: int, requested_at: int) -> list[str]:
+def _read_exposures(recommender: "Recommender", user_id: int, requested_at: int) -> list[str]:
     """Tell the recommender what the log says of a user, including today; returns why that failed, if it did.
 
     A failure does not prevent the answer.
@@ -213,7 +213,7 @@ def _exposures_not_read(recommender: "Recommender", user_id: int, requested_at: 
     return []
 
 
-def _not_logged(answer: "Answer", release: str) -> list[str]:
+def _log_answer(answer: "Answer", release: str) -> list[str]:
     """Log what is shown; returns why that failed, if it did. A failure does not prevent the answer."""
     from recsys_assets.resources import event_log, lake_root
     from recsys_core.errors import LogError
@@ -231,7 +231,7 @@ def _not_logged(answer: "Answer", release: str) -> list[str]:
     return []
 
 
-def _chance(probability: float | None) -> str:
+def _percent(probability: float | None) -> str:
     """In whole percent: more digits would suggest more precision than the probabilities have."""
     return "-" if probability is None else f"{100 * probability:.0f} %"
 

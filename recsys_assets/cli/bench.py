@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from recsys_assets.cli.console import log_shown, out, plain, working
+from recsys_assets.cli.console import out, plain, show_log, working
 
 if TYPE_CHECKING:  # torch, faiss and xgboost take seconds to import, too long for `--help`
     from recsys_core.bench.ranking import BenchSettings, Protocol
@@ -69,7 +69,7 @@ def rank(  # noqa: PLR0913  # a command has as many options as it needs
 
     check_target(output, train, movies, context)
     settings = _settings(seed, protocol)
-    with log_shown():
+    with show_log():
         data = read_bench_data(train, movies, context)
         with working("fitting"):
             lists = ranked_lists(data, settings, stage, k)

@@ -123,7 +123,7 @@ class _ShowHandler(logging.Handler):
 
 
 @contextmanager
-def log_shown() -> Iterator[None]:
+def show_log() -> Iterator[None]:
     """Show on standard error what core logs while the block runs, a line for each message."""
 
     def show(record: logging.LogRecord) -> None:
@@ -135,7 +135,7 @@ def log_shown() -> Iterator[None]:
 
 
 @contextmanager
-def output_checked() -> Iterator[None]:
+def check_output_is_written() -> Iterator[None]:
     """Report if the results cannot be written, as on a full disk.
 
     Raises:
@@ -164,7 +164,7 @@ def _is_pending() -> bool:
 
 
 @contextmanager
-def progress_shown() -> Iterator[None]:
+def show_progress() -> Iterator[None]:
     """Show the progress of the assets while the block runs: a line for each, and a spinner for the current one."""
     with working("starting") as tell:
 

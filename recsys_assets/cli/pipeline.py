@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from recsys_assets.cli.console import Json, counted, errors, fixed_columns, out, plain, print_json, progress_shown
+from recsys_assets.cli.console import Json, counted, errors, fixed_columns, out, plain, print_json, show_progress
 from recsys_assets.cli.status import failed_checks, show_report, this_lake, warn_of_failed_checks
 
 if TYPE_CHECKING:  # Dagster takes a second to import, too long for `--help`
@@ -53,7 +53,7 @@ def backfill(
     from recsys_assets.instance import instance
     from recsys_assets.refresh.runner import backfill as ingest
 
-    with instance() as dagster, progress_shown():
+    with instance() as dagster, show_progress():
         days = ingest(defs.get_repository_def(), dagster, first, last or first)
     if as_json:
         print_json({"days": days})
@@ -109,7 +109,7 @@ def _refresh() -> list[str]:
 
     started, repository = time.monotonic(), defs.get_repository_def()
     with instance() as dagster:
-        with progress_shown():
+        with show_progress():
             built = rebuild(repository, this_lake(), dagster, on_wave=_compare_settings_once())
         message = f"Rebuilt {counted(len(built), 'asset')} in {time.monotonic() - started:.0f} s."
         errors.print(message if built else "Everything is up to date: nothing to rebuild.")

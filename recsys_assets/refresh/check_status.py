@@ -12,7 +12,7 @@ from typing import Any
 
 import dagster as dg
 
-from recsys_assets.runs import QUIET, SHOWN_WITH_JOB, OnRunStart, no_callback
+from recsys_assets.runs import JOB_PAGE_TAGS, QUIET, OnRunStart, no_callback
 from recsys_core.errors import ArtifactError
 
 PASSED = "SUCCEEDED"
@@ -96,7 +96,7 @@ def run_not_passed(
     on_run(run_id, sorted({key.asset_key.to_user_string() for key in keys}))
     # A check that fails or raises leaves no passing record, and only passing records count below.
     job.execute_in_process(
-        instance=instance, run_config=QUIET, run_id=run_id, tags={**SHOWN_WITH_JOB, **tags}, raise_on_error=False
+        instance=instance, run_config=QUIET, run_id=run_id, tags={**JOB_PAGE_TAGS, **tags}, raise_on_error=False
     )
     return {key.asset_key.to_user_string() for key in not_passed(repository, instance, assets)}
 
@@ -109,7 +109,7 @@ def require_passed(repository: dg.RepositoryDefinition, instance: dg.DagsterInst
     """
     keys = not_passed(repository, instance, assets)
     if keys:
-        found = "; ".join(f"{key.asset_key.to_user_string()}: {key.name}{_found(instance, key)}" for key in keys)
+        found = "; ".join(f"{key.asset_key.to_user_string()}: {key.name}{_result_of(instance, key)}" for key in keys)
         raise BlockingCheckError(
             f"a check did not pass, so nothing was built on its asset ({found}): fix what it names, then run `recsys "
             "refresh`; `recsys checks` shows everything that it found",
@@ -149,7 +149,7 @@ def _verdict(evaluation: dg.AssetCheckEvaluation, *, is_blocking: bool) -> str:
     return "warns" if evaluation.severity == dg.AssetCheckSeverity.WARN else "failed"
 
 
-def _found(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> str:
+def _result_of(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> str:
     record = instance.get_latest_asset_check_evaluation_record(key)
     evaluation = record.evaluation if record else None
     if not isinstance(evaluation, dg.AssetCheckEvaluation):  # the check was planned but never gave a result

@@ -18,7 +18,7 @@ from recsys_assets.refresh.check_status import BlockingCheckError, require_passe
 from recsys_assets.refresh.planner import closed_until, make_plan
 from recsys_assets.refresh.reconcile import reconcile_event_log
 from recsys_assets.resources import LakeResource
-from recsys_assets.runs import LAUNCHED_BY_TAG, QUIET, SCOPE_TAG, SHOWN_WITH_JOB, OnRunStart, no_callback
+from recsys_assets.runs import JOB_PAGE_TAGS, LAUNCHED_BY_TAG, QUIET, SCOPE_TAG, OnRunStart, no_callback
 from recsys_core.days import Stretch, days_from, start_of, stretches
 from recsys_core.errors import DataError, RecsysError
 from recsys_core.feedback.records import FIRST_DAY
@@ -164,7 +164,7 @@ def execute(
             asset_selection=[dg.AssetKey(name) for name in assets],
             run_config=QUIET,
             run_id=run_id,
-            tags={**SHOWN_WITH_JOB, **tags, **between},
+            tags={**JOB_PAGE_TAGS, **tags, **between},
         )
     except DagsterAssetCheckFailedError:
         require_passed(repository, instance, assets)

@@ -15,7 +15,7 @@ from benchmarks.peers.contenders import BUILT_IN, FROM_LIBRARIES, N_TRIALS, PEER
 from benchmarks.peers.folders import lists_of, table_of
 from benchmarks.peers.protocols import PROTOCOLS, Protocol, last, split
 from benchmarks.peers.scoring import leads, score, table
-from benchmarks.peers.tuning import SHOWN, Tuned, tune
+from benchmarks.peers.tuning import METRICS, Tuned, tune
 from benchmarks.peers.vae import VaeConfig, fit_vae
 from recsys_core.data.histories import Histories, catalogue_of, histories_of
 from recsys_core.data.movielens.reading import Dataset
@@ -203,7 +203,9 @@ def test_a_second_chance_by_hand_is_refused(tuned: Tuned, tmp_path: Path) -> Non
     assert Tuned.load(tmp_path / "tuned.json") == tuned
     kept = json.loads((tmp_path / "tuned.json").read_text())
     more = json.loads(json.dumps(kept))
-    more["peers"][0]["trials"].append({"settings": {"popularity_user_power": 0.9}, "figures": dict.fromkeys(SHOWN, 0)})
+    more["peers"][0]["trials"].append(
+        {"settings": {"popularity_user_power": 0.9}, "figures": dict.fromkeys(METRICS, 0)}
+    )
     other = json.loads(json.dumps(kept))
     worst = min(other["peers"][3]["trials"], key=lambda trial: trial["figures"]["ndcg@10"])
     other["peers"][3]["chosen"] = worst["settings"]

@@ -38,8 +38,8 @@ def test_every_movie_says_how_likely_a_like_is(built: Built) -> None:
 
 
 def test_without_calibration_no_chance_is_made_up() -> None:
-    assert answers._chance(None) == "-"
-    assert answers._chance(0.1249) == "12 %"
+    assert answers._percent(None) == "-"
+    assert answers._percent(0.1249) == "12 %"
 
 
 def test_an_id_beyond_what_the_log_takes_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:

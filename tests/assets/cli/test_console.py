@@ -13,7 +13,7 @@ from rich.table import Table
 from typer.testing import CliRunner
 
 from recsys_assets.cli import app
-from recsys_assets.cli.console import SafeConsole, log_shown, out, plain, printable, progress_shown, working
+from recsys_assets.cli.console import SafeConsole, out, plain, printable, show_log, show_progress, working
 from recsys_core.data.schemas import MOVIES_COLUMNS
 from recsys_core.lake.manifest import Lineage
 from recsys_core.lake.store import Lake
@@ -94,7 +94,7 @@ def test_without_a_terminal_work_is_a_line_for_each_message(capsys: pytest.Captu
 def test_what_core_logs_is_shown_while_the_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
     logger = logging.getLogger("recsys_core.bench.tables")
     long = "x" * 300
-    with log_shown():
+    with show_log():
         logger.info("%s [/b]", long)
         logger.warning("nothing of it is used")
     logger.info("afterwards")
@@ -104,7 +104,7 @@ def test_what_core_logs_is_shown_while_the_block_runs(capsys: pytest.CaptureFixt
 
 def test_assets_tell_what_begins_what_is_odd_and_what_is_done(capsys: pytest.CaptureFixture[str]) -> None:
     progress = logging.getLogger("recsys.progress")
-    with progress_shown():
+    with show_progress():
         progress.info("ranker")
         progress.warning("waiting")
         progress.info("ranker in 2.0 s", extra={"is_done": True})
