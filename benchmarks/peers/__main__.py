@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.peers.contenders import N_TRIALS, PEERS, Peer
-from benchmarks.peers.protocols import PROTOCOLS, split
 from benchmarks.peers.scoring import leads, save_lists, score, table
+from benchmarks.peers.splits import PROTOCOLS, split
 from benchmarks.peers.tuning import METRICS, Tuned, tune
 from recsys_assets.resources import lake_root
 from recsys_core.data.movielens.reading import read_dataset

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.peers.als import AlsConfig, fit_als
-from benchmarks.peers.folders import Known
+from benchmarks.peers.splits import Known
 from benchmarks.peers.vae import VaeConfig, fit_vae
 from recsys_core.errors import DataError
 from recsys_core.evaluation.baselines.config import BaselinesConfig

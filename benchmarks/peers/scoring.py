@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.peers.contenders import PEERS, Peer, check_libraries
-from benchmarks.peers.folders import known_of, lists_of, table_of, targets_of, tuning_data
+from benchmarks.peers.splits import known_of, lists_of, table_of, targets_of, tuning_data
 from benchmarks.peers.tuning import LIST_LENGTH, METRICS, Tuned, listed
 from recsys_core.errors import DataError
 from recsys_core.evaluation.accuracy import HEADLINE, compare, per_user_metrics, summarise
@@ -38,7 +38,7 @@ def score(folder: Path, tuned: Tuned, ours: Mapping[str, Path], *, peers: Sequen
     """Fit every peer on everything before the targets, make all lists, and only then read the targets.
 
     Args:
-        folder: see `folders`.
+        folder: see `splits`.
         tuned: settings chosen on the tuning data of this folder.
         ours: ranked lists, by their names in the table.
         peers: all peers of the table.

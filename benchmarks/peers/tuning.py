@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from threadpoolctl import threadpool_limits
 
 from benchmarks.peers.contenders import PEERS, Peer, check_libraries, seed_of, settings_to_try
-from benchmarks.peers.folders import TUNING, Known, known_of, targets_of, tuning_data
+from benchmarks.peers.splits import TUNING, Known, known_of, targets_of, tuning_data
 from recsys_core.errors import DataError
 from recsys_core.evaluation.accuracy import HEADLINE, per_user_metrics
 from recsys_core.evaluation.baselines.scorer import recommend

@@ -51,7 +51,7 @@ def parity_report(context: dg.AssetExecutionContext, lake: LakeResource) -> Publ
     It repeats the requests of the event log, up to the last closed day, and those of `past_requests`. It reads the
     ratings and clicks that had arrived by then, and what users had been shown, and compares lists, scores and every
     feature. A difference means that training and serving compute a feature in two ways. Look at `list_faults` and
-    `at_fault`; both are empty in a sound system.
+    `at_fault`, which name what differs.
     """
     from recsys_core.feedback.deduplication import served_version
     from recsys_core.feedback.quarantine import excluded_requests

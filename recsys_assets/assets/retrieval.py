@@ -65,7 +65,7 @@ def item_embeddings(context: dg.AssetExecutionContext, lake: LakeResource) -> Pu
     """The vector of every movie, from the retrieval model of `two_tower` that serves.
 
     Item vectors are the same for all users, so they are computed once and not at each request. Look at `lengths`: a
-    movie with a very long vector is recommended to nearly everybody.
+    movie with a very long vector is recommended to nearly all users.
     """
     from recsys_core.data.splits import NOW
     from recsys_core.retrieval.model import load_retrieval_model

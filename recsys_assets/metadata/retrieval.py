@@ -70,7 +70,7 @@ def training_metadata(models: Mapping[str, "RetrievalModel"], curve: "Validation
 
 
 def embeddings_metadata(embeddings: "ItemEmbeddings") -> Metadata:
-    """The lengths of the vectors: an item whose vector grows is recommended to everybody."""
+    """The lengths of the vectors: an item with a very long vector is recommended to nearly all users."""
     from recsys_core.retrieval.vectors import lengths_of
 
     lengths = lengths_of(embeddings)

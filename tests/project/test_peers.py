@@ -12,9 +12,8 @@ import pytest
 from benchmarks.peers.__main__ import main
 from benchmarks.peers.als import AlsConfig, fit_als
 from benchmarks.peers.contenders import BUILT_IN, FROM_LIBRARIES, N_TRIALS, PEERS, Peer, settings_to_try
-from benchmarks.peers.folders import lists_of, table_of
-from benchmarks.peers.protocols import PROTOCOLS, Protocol, last, split
 from benchmarks.peers.scoring import leads, score, table
+from benchmarks.peers.splits import PROTOCOLS, Protocol, last, lists_of, split, table_of
 from benchmarks.peers.tuning import METRICS, Tuned, tune
 from benchmarks.peers.vae import VaeConfig, fit_vae
 from recsys_core.data.histories import Histories, catalogue_of, histories_of
