@@ -1,8 +1,8 @@
 """From a ranker's score to the probability that the user goes on to like the item.
 
 Platt (1999), "Probabilistic outputs for support vector machines", in Advances in Large Margin Classifiers: a logistic
-curve of two parameters over the score. Two, because there are a few hundred likes to fit on; a slope above 0, so that
-no order ever changes. `report` judges how far the probabilities can be trusted.
+curve of two parameters over the score. Two parameters, because there are only a few hundred likes to fit on; a positive
+slope, so that the order never changes. `report` evaluates the probabilities.
 """
 
 import json
@@ -36,10 +36,10 @@ class Calibration:
     n: int  # rows that it was fitted on
 
     def __post_init__(self) -> None:
-        """Refuse a curve that would turn the order round, or say nothing.
+        """Refuse a curve that would reverse the order, or is undefined.
 
         Raises:
-            ValueError: the slope is not above 0, a parameter is not finite, or no row was seen.
+            ValueError: the slope is not positive, a parameter is not finite, or n is 0.
         """
         if not (0 < self.slope < math.inf and math.isfinite(self.intercept) and self.n >= 1):
             raise ValueError(f"{self} is no rising curve: expected slope > 0, both finite, n >= 1")
@@ -57,17 +57,17 @@ class Calibration:
 def fit_calibration(scores: Float32s | Float64s, labels: Labels) -> Calibration | None:
     """The curve that makes the labels most likely, with Platt's targets in place of 0 and 1.
 
-    The targets, (n+ + 1) / (n+ + 2) for a like and 1 / (n- + 2) for anything else, keep the curve finite where likes
-    and the rest do not overlap. Minimised by Newton's method with step halving: Lin, Lin & Weng (2007),
+    The targets, (n+ + 1) / (n+ + 2) for a like and 1 / (n- + 2) for anything else, keep the curve finite where the
+    scores of likes and others do not overlap. Minimised by Newton's method with step halving: Lin, Lin & Weng (2007),
     doi:10.1007/s10994-007-5018-6.
 
     Args:
-        scores: (n,) of a ranker that never saw the labels: of those that it learned from it is too sure.
+        scores: (n,) of a ranker that was not trained on these labels: on training rows it is overconfident.
         labels: (n,) 1 for a like, 0 for anything else.
 
     Returns:
-        None where no rising curve fits, and the score thus says nothing of the chance: no like or nothing else, all
-        scores alike, or likes that scored lower than the rest. A warning says so.
+        None where no increasing curve fits: without likes or without others, with equal scores, or if likes score lower
+        than others. A warning is logged.
     """
     n_likes, n_others = int((labels == 1).sum()), int((labels != 1).sum())
     if not n_likes or not n_others or np.ptp(scores) == 0:
@@ -83,7 +83,7 @@ def fit_calibration(scores: Float32s | Float64s, labels: Labels) -> Calibration 
 
 
 def save_calibration(calibration: Calibration | None, folder: Path) -> None:
-    """Write it; `null` where there is none, so that a file that is absent is always damage."""
+    """Write it; `null` where there is none, so that a missing file always means damage."""
     folder.joinpath(FILE).write_text(json.dumps(None if calibration is None else asdict(calibration), indent=1))
 
 
@@ -91,7 +91,7 @@ def load_calibration(folder: Path) -> Calibration | None:
     """Read what `save_calibration` wrote.
 
     Raises:
-        ArtifactError: the file is absent or damaged, or holds no rising curve.
+        ArtifactError: the file is absent or damaged, or holds no increasing curve.
     """
     try:
         about = json.loads(folder.joinpath(FILE).read_text())
@@ -101,7 +101,7 @@ def load_calibration(folder: Path) -> Calibration | None:
 
 
 def _newton(design: Float64s, targets: Float64s, intercept: float) -> tuple[float, float]:
-    """Slope and intercept at the minimum of the cross entropy, which is convex: from any start it is the same."""
+    """Slope and intercept at the minimum of the cross entropy, which is convex, so the start does not matter."""
     at = np.array([0.0, intercept])
     for _ in range(_MAX_STEPS):
         predicted = expit(design @ at)
@@ -110,7 +110,7 @@ def _newton(design: Float64s, targets: Float64s, intercept: float) -> tuple[floa
         step = np.linalg.solve(curvature, gradient)
         scale = 1.0
         while _cross_entropy(design, targets, at - scale * step) > _cross_entropy(design, targets, at) and scale > 1e-9:
-            scale /= 2  # a full step may overshoot where the curve is flat
+            scale /= 2  # a full step may overshoot where the gradient is flat
         at = at - scale * step
         if np.abs(scale * step).max() < _TOLERANCE:
             break

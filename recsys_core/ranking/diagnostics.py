@@ -1,7 +1,7 @@
-"""Diagnostics of a ranker: does it improve on retrieval's order, which features carry it, does it still learn?
+"""Diagnostics of a ranker: gain over retrieval's order, importance of features, learning curve.
 
-All of them are taken on a window that the ranker had not seen. Boosting keeps every tree, so the ranker of any earlier
-round is a prefix of the finished one: the learning curve needs no callback during training.
+All are computed on a window that is not in the ranker's training rows. Boosting keeps every tree, so the ranker of any
+earlier round is a prefix of the finished one: the learning curve needs no callback during training.
 """
 
 from dataclasses import replace
@@ -18,7 +18,7 @@ from recsys_core.ranking.training_rows import RankingExamples
 from recsys_core.seeding import child
 
 MOST_ROWS = 20_000
-"""Rows to explain: more would not change the picture and would take minutes."""
+"""Rows to explain: more would take minutes and not change the result."""
 
 
 N_LOOKS = 10
@@ -31,8 +31,8 @@ def validate_ranker(ranker: Ranker, examples: RankingExamples, window: str, k: i
     perfect ranker stays below 1.
 
     Args:
-        ranker: fitted before the window, unless one wants to see by how much it does better on what it learned from.
-        examples: the rows in the order of retrieval, and how much was to be found.
+        ranker: fitted before the window; a later one shows the gain on its own training rows.
+        examples: the rows in the order of retrieval, and the number of targets.
         window: the window.
         k: length of the list.
     """
@@ -43,21 +43,21 @@ def validate_ranker(ranker: Ranker, examples: RankingExamples, window: str, k: i
 
 
 def importance(ranker: Ranker, features: Float32s, seed: int = 17) -> pl.DataFrame:
-    """What each feature does in a ranker: feature, mean_abs_shap, direction, gain; the strongest first.
+    """The importance of each feature: feature, mean_abs_shap, direction, gain; the strongest first.
 
-    `mean_abs_shap` is the mean of |SHAP value|: by how much the feature moves a score, on the scale of the score.
-    `direction` is the rank correlation between a feature's value and its SHAP value: near +1 where more of it raises
-    the score, near -1 where it lowers it, near 0 where the effect changes its sign or depends on other features;
-    NaN where either never varies. Rows that lack the value are left out of it. `gain` is the mean gain of the splits
-    on the training rows, and does not say how many rows pass those splits.
+    `mean_abs_shap` is the mean of |SHAP value|: the feature's mean contribution to a score, on the scale of the score.
+    `direction` is the rank correlation between a feature's value and its SHAP value: near +1 if high values raise the
+    score, near -1 if they lower it, near 0 if the effect changes its sign or depends on other features; NaN if either
+    is constant. Rows without the value are left out. `gain` is the mean gain of the splits on the training rows, and
+    does not say how many rows pass those splits.
 
-    Correlated features share their credit in either measure: a low figure does not prove that a feature is useless.
+    Correlated features share their importance in either measure: a low value does not prove that a feature is useless.
 
     Args:
-        ranker: the one to explain.
-        features: (n_rows, n_features), of rows that it did not learn from: SHAP values are larger on training rows.
-            Without rows all is NaN but the gain.
-        seed: draws `MOST_ROWS` where there are more.
+        ranker: the ranker to explain.
+        features: (n_rows, n_features), not of its training rows, on which SHAP values are larger. Without rows
+            everything but the gain is NaN.
+        seed: samples `MOST_ROWS` of more rows.
 
     Source: Lundberg et al. (2020), doi:10.1038/s42256-019-0138-9.
     """
@@ -71,13 +71,14 @@ def importance(ranker: Ranker, features: Float32s, seed: int = 17) -> pl.DataFra
 
 
 def learning_curve(ranker: Ranker, examples: RankingExamples) -> pl.DataFrame:
-    """round, window, is_new, ndcg: mean NDCG@10 after `round` trees, on a new window and on one that it learned from.
+    """round, window, is_new, ndcg: mean NDCG@10 after `round` trees, on a new window and on a training window.
 
-    The latter is the window before. The gap between the two is overfitting and the change of behaviour over time.
+    The training window is the one before. The gap between the two is overfitting plus the change of behaviour over
+    time.
 
     Args:
         ranker: fitted before the last development window.
-        examples: what it was trained on, and that window.
+        examples: its training rows, and that window.
     """
     new = examples.development[-1]
     learned = examples.window_before(new)

@@ -28,12 +28,12 @@ from recsys_core.retrieval.candidates import Candidates
 
 
 def rank(ranker: Ranker, inputs: RankingInputs) -> Candidates:
-    """The candidates of each user by the ranker's score, best first; equal scores keep the order of retrieval."""
+    """The candidates of each user by the ranker's score, best first; ties keep the order of retrieval."""
     return rank_by_features(ranker, inputs.candidates, candidate_features(inputs))
 
 
 def rank_by_features(ranker: Ranker, candidates: Candidates, features: Float32s) -> Candidates:
-    """`rank` for who has the features already, (n_users, n_candidates, n_features)."""
+    """`rank` with features that are computed already, (n_users, n_candidates, n_features)."""
     item_idx, scores = candidates.item_idx, np.full_like(candidates.scores, -np.inf)
     present = item_idx >= 0
     scores[present] = ranker.score(features[present])
@@ -44,14 +44,14 @@ def rank_by_features(ranker: Ranker, candidates: Candidates, features: Float32s)
 
 
 def order_of(scores: Float32s) -> Int64s:
-    """Places of the scores along the last axis, the best first; equal scores keep their order."""
+    """Positions of the scores along the last axis, the best first; ties keep their order."""
     order: Int64s = np.argsort(-scores, axis=-1, kind="stable")
     return order
 
 
 POOL = 50
-"""First candidates by score that diversity may reorder. Later ones score no better than the worst of them, and a
-place on the first page would cost more than it gives."""
+"""First candidates by score that diversity may reorder: later ones have lower scores, and a place on the first page
+would cost more relevance than the diversity is worth."""
 
 FATIGUE, DIVERSITY, FRANCHISE = "fatigue", "diversity", "franchise"
 
@@ -61,8 +61,8 @@ class ListedItems:
     """The item inputs of the rules; row i is the item with `item_idx` i.
 
     Attributes:
-        vectors: (n_items, d) of length one: the dot product of two rows is their likeness.
-        titles: (n_items,) without the year; "" where there is none.
+        vectors: (n_items, d) of length one: the dot product of two rows is their similarity.
+        titles: (n_items,) without the year; "" where unknown.
     """
 
     vectors: Float32s
@@ -75,7 +75,7 @@ class ListedItems:
 
 
 def listed_items(generator: CandidateGenerator, movies: pl.DataFrame) -> ListedItems:
-    """The items of a generator's catalogue; one that the movies (MOVIES) lack has no title."""
+    """The items of a generator's catalogue; an item without a row in MOVIES has no title."""
     item_ids = pl.DataFrame({"item_id": generator.model.catalogue.item_ids})
     titles = item_ids.join(movies.select("item_id", "title"), on="item_id", how="left", maintain_order="left")["title"]
     return ListedItems(vectors=generator.items.unit_vectors, titles=titles.fill_null("").to_list())
@@ -86,10 +86,10 @@ class RuledList:
     """One request's final list, best first.
 
     Attributes:
-        places: (n,) where each shown candidate stands among those given.
+        places: (n,) position of each listed item among the given candidates.
         ranker_ranks: (n,) its place by score alone, from 1.
-        moved_by: (n,) the last rule that moved it, FATIGUE, DIVERSITY or FRANCHISE; "" where it stands where the ranker
-            put it.
+        moved_by: (n,) the last rule that moved it, FATIGUE, DIVERSITY or FRANCHISE; "" where it keeps the ranker's
+            place.
     """
 
     places: Int64s
@@ -105,15 +105,15 @@ def apply_rules(
     k: int,
     shown_unclicked: Float32s | None = None,
 ) -> RuledList:
-    """The min(k, n) candidates of one request that are shown, in their final order.
+    """The final list of one request: min(k, n) candidates in their final order.
 
     Args:
         item_idx: (n,) candidates, each once.
-        scores: (n,) of the ranker; equal scores keep their order.
-        items: what the rules read.
-        rules: which are on.
+        scores: (n,) of the ranker; ties keep their order.
+        items: inputs of the rules.
+        rules: settings of the rules.
         k: length of the list.
-        shown_unclicked: (n,) the feature `pair_shown_unclicked`; None: the user was never shown anything.
+        shown_unclicked: (n,) the feature `pair_shown_unclicked`; None: the user has no impressions.
     """
     by_score = order_of(scores)
     n_shown = min(k, len(by_score))
@@ -121,49 +121,49 @@ def apply_rules(
         return RuledList(places=by_score[:n_shown], ranker_ranks=np.arange(1, n_shown + 1), moved_by=("",) * n_shown)
     ranked, order, n_fresh = item_idx[by_score], _Order.of(len(by_score)), len(by_score)
     if rules.tired_after is not None and shown_unclicked is not None:
-        # First of all rules and behind what the others put last: a tired movie uses up no franchise.
+        # The first rule, and its movies stay behind those that other rules move back: they fill no franchise's places.
         is_tired = shown_unclicked[by_score] >= rules.tired_after
         order.move(FATIGUE, np.argsort(is_tired, kind="stable"))
         n_fresh -= int(is_tired.sum())
     if rules.diversity:
         pool = order.places[: min(POOL, n_fresh)]
-        likeness = items.vectors[ranked[pool]]
-        order.move(DIVERSITY, diverse_order(scores[by_score[pool]], likeness, rules.diversity))
+        similarity = items.vectors[ranked[pool]]
+        order.move(DIVERSITY, diverse_order(scores[by_score[pool]], similarity, rules.diversity))
     if rules.most_per_franchise is not None:
         franchises = items.franchises[ranked[order.places[:n_fresh]]]
-        order.move(FRANCHISE, _few_of_each(franchises, rules.most_per_franchise))
+        order.move(FRANCHISE, _cap_per_franchise(franchises, rules.most_per_franchise))
     shown = order.places[:n_shown]
     return RuledList(places=by_score[shown], ranker_ranks=shown + 1, moved_by=order.moved_by(n_shown))
 
 
 @dataclass(kw_only=True)
 class _Order:
-    """Candidates in the order so far, by their places in the ranker's order, and the last rule that moved each."""
+    """Candidates in the current order, by their places in the ranker's order, and the last rule that moved each."""
 
     places: Int64s  # (n,)
     rules: list[str]  # (n,) by place in the ranker's order
 
     @classmethod
     def of(cls, n: int) -> "_Order":
-        """As the ranker put them."""
+        """The ranker's order."""
         return cls(places=np.arange(n), rules=[""] * n)
 
     def move(self, rule: str, first: Int64s) -> None:
-        """Put the first m candidates into another order, (m,) of their positions so far."""
+        """Reorder the first m candidates by (m,) of their current positions."""
         chosen = self.places[first]
         for place in chosen[first != np.arange(len(first))].tolist():
             self.rules[place] = rule
         self.places[: len(first)] = chosen
 
     def moved_by(self, n: int) -> tuple[str, ...]:
-        """(n,) of the first n; a movie that one rule moved and another moved back stands where the ranker put it."""
+        """(n,) of the first n; a movie that one rule moved and another moved back counts as not moved."""
         return tuple("" if place == at else self.rules[place] for at, place in enumerate(self.places[:n].tolist()))
 
 
 def apply_rules_to_all(ranked: Candidates, items: ListedItems, rules: ListRulesConfig) -> Candidates:
     """The lists of many users, (n_users, n) in the ranker's order, with the rules applied to each.
 
-    Of users to whom nothing was ever shown, as in a window of the past: nothing tires them.
+    Without impressions, as in the windows of the past, so the rule on fatigue does nothing.
     """
     if not rules.reorders:
         return ranked
@@ -179,11 +179,11 @@ def apply_rules_to_all(ranked: Candidates, items: ListedItems, rules: ListRulesC
 def diverse_order(scores: Float32s, vectors: Float32s, weight: float) -> Int64s:
     """(n,) candidates by maximal marginal relevance, chosen one by one.
 
-    Each place goes to the candidate with the highest (1 - weight) relevance - weight likeness, where relevance is the
-    score brought to [0, 1] among these candidates, and likeness the cosine to the nearest of those chosen before.
+    Each place goes to the candidate with the highest (1 - weight) relevance - weight similarity. Relevance is the score
+    rescaled to [0, 1] among these candidates; similarity is the cosine to the nearest candidate chosen before.
 
     Args:
-        scores: (n,) falling.
+        scores: (n,) in descending order.
         vectors: (n, d) of length one.
         weight: in [0, 1); with 0 the order stays.
 
@@ -195,22 +195,22 @@ def diverse_order(scores: Float32s, vectors: Float32s, weight: float) -> Int64s:
         return order
     span = float(scores[0] - scores[-1])
     gain = (1 - weight) * ((scores - scores[-1]).astype(np.float64) / (span or 1.0))
-    likeness = weight * (vectors @ vectors.T).astype(np.float64)
+    similarity = weight * (vectors @ vectors.T).astype(np.float64)
     nearest = np.full(n, -np.inf)
-    value = gain.copy()  # nothing was chosen yet, so that the best by score comes first
+    value = gain.copy()  # nothing is chosen yet, so the best score comes first
     for place in range(n):
         chosen = int(value.argmax())
         order[place] = chosen
         gain[chosen] = -np.inf
-        np.maximum(nearest, likeness[chosen], out=nearest)
+        np.maximum(nearest, similarity[chosen], out=nearest)
         np.subtract(gain, nearest, out=value)
     return order
 
 
-def _few_of_each(franchises: Int64s, most: int) -> Int64s:
-    """(n,) the order in which those beyond `most` of a franchise come after all others, where they fill what is left.
+def _cap_per_franchise(franchises: Int64s, most: int) -> Int64s:
+    """(n,) the order with the items beyond `most` of a franchise after all others.
 
-    A list shorter than asked for would be worse than a third sequel.
+    They fill the list if nothing else is left: a short list would be worse than a third sequel.
     """
     counts: dict[int, int] = {}
     is_one_too_many = []
@@ -225,9 +225,9 @@ TitleRule = Callable[[str], str]
 
 _ARTICLES = "The|An?|La|Le|Les|L'|Il|El|Los|Las|Das|Der|Die"
 _ROMAN = "(?:X?(?:IX|IV|V?I{2,3}|VI?|X)|XI)"
-"""2 to 20; a single "I" is more often the pronoun than the number."""
+"""2 to 20; a single "I" is usually the pronoun."""
 _NUMBER = rf"(?:1?[0-9]|[0-9]+ [0-9]/[0-9]|{_ROMAN})"
-"""Up to 19, or with a fraction: a larger one is a year or part of a name ("Airport 1975", "Code 46")."""
+"""Up to 19, or with a fraction: larger numbers are years or parts of names ("Airport 1975", "Code 46")."""
 _WORDS = "One|Two|Three|Four|Five|Six"
 _PART = rf"(?:Part|Vol\.?|Volume|Chapter|Episode)\s+(?:{_NUMBER}|I|{_WORDS})"
 
@@ -251,7 +251,7 @@ FRANCHISE_RULES: tuple[TitleRule, ...] = (
 
 
 def franchise_of(title: str) -> str:
-    """The franchise of a title without its year, in small letters; the title itself where nothing marks it as a part.
+    """The franchise of a title without its year, in lower case; the title itself if it shows no series.
 
     >>> [franchise_of(title) for title in ("Star Wars: Episode IV - A New Hope", "Godfather: Part II, The")]
     ['star wars', 'godfather']
@@ -266,7 +266,7 @@ def franchise_of(title: str) -> str:
 
 
 def franchise_numbers(titles: Iterable[str]) -> Int64s:
-    """(n,) a number per title, the same for titles of one franchise; a movie without a title is a franchise of its own.
+    """(n,) a number per title, equal within a franchise; a movie without a title is its own franchise.
 
     >>> franchise_numbers(["Alien", "Toy Story", "Alien: Resurrection", "", ""])
     array([0, 1, 0, 3, 4])

@@ -26,19 +26,18 @@ from recsys_core.ranking.schemas import is_shown
 from recsys_core.seeding import child_seed
 
 LEAST_ROUNDS = 100
-"""Trees, however little there is to learn from: on a few hundred questions 50 order a little worse, 150 alike."""
+"""Fewest trees: on a few hundred queries 50 rank slightly worse, and 150 equally well."""
 
 RETRIEVAL_Z = FEATURE_NAMES.index("pair_retrieval_z")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ranker:
-    """A trained booster, the feature set that it was trained on, and how many candidates it learnt to order.
+    """A trained booster with its feature set and the number of candidates per request in training.
 
-    The score is the booster's, plus a weight times the standardised score of retrieval (`pair_retrieval_z`): where few
-    rows could be learned from, retrieval's order is the better guide. Without a calibration the ranker orders as well,
-    and names no probability. The list rules are no part of what was trained: they are kept here so that a release pins
-    them.
+    The score is that of the booster, plus a weight times the standardised score of retrieval (`pair_retrieval_z`): with
+    few training rows, retrieval's order is more reliable. The ranker also works without a calibration, and then gives
+    no probabilities. The list rules are not trained; they are stored here so that a release pins them.
     """
 
     booster: xgb.Booster
@@ -58,19 +57,19 @@ class Ranker:
         return None if self.calibration is None else self.calibration.probability(scores)
 
     def contributions(self, features: Float32s) -> Float32s:
-        """(n_rows, n_features + 1) SHAP values of each row; the last column is the base, and a row sums to its score.
+        """(n_rows, n_features + 1) SHAP values; the last column is the base value, and a row sums to its score.
 
         Source: Lundberg et al. (2020), doi:10.1038/s42256-019-0138-9.
         """
         rows = xgb.DMatrix(features, feature_names=list(FEATURE_NAMES))
         predicted: Float32s = self.booster.predict(rows, pred_contribs=True)
-        values = predicted.reshape(len(features), len(FEATURE_NAMES) + 1)  # of no rows the library gives another shape
-        # A sum's values are the sums of its parts'; that of a linear term is the term, since its mean is 0.
+        values = predicted.reshape(len(features), len(FEATURE_NAMES) + 1)  # the library's shape differs without rows
+        # SHAP values of a sum add up; that of a linear term with mean 0 is the term itself.
         values[:, RETRIEVAL_Z] += np.float32(self.retrieval_weight) * np.nan_to_num(features[:, RETRIEVAL_Z])
         return values
 
     def importance(self) -> pl.DataFrame:
-        """feature, gain (mean gain of its splits; 0 where it was never used), highest first."""
+        """feature, gain (mean gain of its splits; 0 if unused), highest first."""
         gains = self.booster.get_score(importance_type="gain")
         used = pl.DataFrame(
             {"feature": list(gains), "gain": list(gains.values())}, schema={"feature": pl.String, "gain": pl.Float64}
@@ -95,7 +94,7 @@ class Ranker:
         """Read a ranker.
 
         Raises:
-            ArtifactError: it is missing or damaged, or was trained on another set of features than this code computes.
+            ArtifactError: it is missing or damaged, or was trained on another feature set than that of this code.
         """
         try:
             about = json.loads(folder.joinpath("features.json").read_text())
@@ -125,33 +124,33 @@ class Ranker:
 def fit_ranker(
     rows: pl.DataFrame, feature_set: FeatureSet, config: RankerConfig, moment: int, check: StopCheck = lambda: None
 ) -> Ranker:
-    """Train on rows of `RankingExamples`, whose features are those of a set.
+    """Train on rows of `RankingExamples`.
 
-    A group without a like teaches no order, and is left out. The check is called before each tree.
+    Groups without a like are left out, because they have no order. The check is called before each tree.
 
     Args:
-        rows: what may be known.
-        feature_set: what the columns are.
-        config: how trees are grown and groups weighed.
+        rows: training rows.
+        feature_set: describes the columns.
+        config: settings of the trees and weights of the groups.
         moment: seconds UTC; ages of rows are counted back from here.
-        check: raises where the result is not wanted any more.
+        check: raises when the result is no longer wanted.
 
     Raises:
-        DataError: no candidate of any user was liked, so there is nothing to learn.
+        DataError: no candidate of any user was liked.
     """
     if not rows["label"].sum():
         raise DataError("no candidate in the ranker's training rows was liked: use more data or more candidates")
     rank = pl.col("pair_retrieval_rank").cast(pl.Int64)
-    teaches = (rank <= config.top_candidates) | (rank % config.tail_step == 0) | is_shown()
-    taught = rows.filter(teaches).filter(pl.col("label").sum().over("slice", "user_id") > 0)
-    weights = group_weights(taught, config, moment)
+    is_used = (rank <= config.top_candidates) | (rank % config.tail_step == 0) | is_shown()
+    used = rows.filter(is_used).filter(pl.col("label").sum().over("slice", "user_id") > 0)
+    weights = group_weights(used, config, moment)
     n_rounds = min(config.n_rounds, max(LEAST_ROUNDS, round(weights.height / config.groups_per_tree)))
     with threadpool_limits(limits=config.n_threads, user_api="openmp"):  # its own setting cannot raise OMP_NUM_THREADS
         booster = xgb.train(
             _parameters(config),
-            _matrix(taught, weights, config.n_threads),
+            _matrix(used, weights, config.n_threads),
             num_boost_round=n_rounds,
-            callbacks=[_Checked(check)],
+            callbacks=[_StopCheckCallback(check)],
         )
     return Ranker(
         booster=booster,
@@ -163,12 +162,10 @@ def fit_ranker(
 def group_weights(rows: pl.DataFrame, config: RankerConfig, moment: int) -> pl.DataFrame:
     """slice, user_id, weight of each group, in the order of the rows.
 
-    Old groups weigh less, and so does each of many requests of one user.
-
-    The requests that one user was shown share `shown_weight` among them.
+    Older groups have lower weights. All logged requests of a user share `shown_weight`.
 
     Args:
-        rows: slice, user_id, known_at; rows of a group stand together.
+        rows: slice, user_id, known_at; rows of a group are adjacent.
         config: half-life and weight.
         moment: seconds UTC; ages are counted back from here.
     """
@@ -179,14 +176,14 @@ def group_weights(rows: pl.DataFrame, config: RankerConfig, moment: int) -> pl.D
     return groups.select("slice", "user_id", weight=weight.cast(pl.Float64))
 
 
-class _Checked(xgb.callback.TrainingCallback):
-    """Calls a check before each tree."""
+class _StopCheckCallback(xgb.callback.TrainingCallback):
+    """Calls a stop check before each tree."""
 
     def __init__(self, check: StopCheck) -> None:
         self.check = check
 
     def before_iteration(self, model: xgb.Booster, epoch: int, evals_log: dict[str, Any]) -> bool:
-        """Never asks for an early end: the check raises where there should be one."""
+        """Never stops by its return value: the check raises instead."""
         self.check()
         return False
 

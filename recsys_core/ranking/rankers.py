@@ -1,8 +1,8 @@
-"""One ranker per window, each fitted on what was known before it; and the one that serves, fitted on everything.
+"""One ranker per window, fitted on the rows before it, and the serving ranker, fitted on all rows.
 
-A ranker that serves has learned from every window, so it can't be judged. Instead, rankers with the same settings are
-judged, each on the window after its training rows. Their results settle two things for later rankers: how much of
-retrieval's score to add, and which probability a score means.
+The serving ranker is trained on every window, so no window can evaluate it. Instead, rankers with the same settings are
+evaluated, each on the window after its training rows. Their results determine two parameters of later rankers: the
+weight of retrieval's score, and the calibration curve.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ EXAMINED = "examined_"
 """Prefix of the folder of a window's ranker."""
 
 RETRIEVAL_WEIGHTS = (0.0, 0.25, 0.5, 1.0)
-"""Weights of retrieval's standardised score that are tried."""
+"""Weights of retrieval's standardised score to choose from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,15 +35,15 @@ class Rankers:
     """All with the same settings.
 
     Attributes:
-        serving: learned from every window, and from what was shown.
-        examined: by window: learned from what was known before it.
+        serving: trained on every window and on impressions.
+        examined: by window: trained on the rows before it.
     """
 
     serving: Ranker
     window_rankers: dict[str, Ranker]
 
     def save(self, folder: Path) -> None:
-        """Write the one that serves where `Ranker.load` reads it, and the others into folders below."""
+        """Write the serving ranker where `Ranker.load` reads it, and the others into folders below."""
         self.serving.save(folder)
         for window, ranker in self.window_rankers.items():
             own = folder / f"{EXAMINED}{window}"
@@ -51,7 +51,7 @@ class Rankers:
             ranker.save(own)
 
     def facts(self) -> dict[str, JsonValue]:
-        """Facts for the manifest, readable without loading the ranker; the curve is null where there is none."""
+        """Facts for the manifest, readable without loading the ranker; null for a calibration that does not exist."""
         curve = self.serving.calibration
         return {
             "feature_set": feature_set_version(self.serving.feature_set),
@@ -63,7 +63,7 @@ class Rankers:
 
 
 def load_window_ranker(folder: Path, window: str) -> Ranker:
-    """The ranker that a window examines, of saved `Rankers`.
+    """The ranker of a window, of saved `Rankers`.
 
     Raises:
         ArtifactError: as `Ranker.load`.
@@ -74,10 +74,10 @@ def load_window_ranker(folder: Path, window: str) -> Ranker:
 def fit_rankers(examples: RankingExamples, config: RankerConfig, rules: ListRulesConfig) -> Rankers:
     """Train all, two at a time; weights and calibrations come from the windows before each.
 
-    The test window settles nothing but the calibration of the ranker that serves.
+    The test window only contributes to the calibration of the serving ranker.
 
     Raises:
-        DataError: the rows before a window hold no like that retrieval found.
+        DataError: the rows before a window contain no retrieved like.
     """
     windows = examples.evaluation_windows
     moments = [*(examples.start_of(window) for window in windows), examples.last_known_at]
@@ -85,9 +85,12 @@ def fit_rankers(examples: RankingExamples, config: RankerConfig, rules: ListRule
     *raw, last = run_in_parallel(tasks, at_once=2)
     window_rankers: dict[str, Ranker] = {}
     for window, ranker in zip(windows, raw, strict=True):
-        window_rankers[window] = _settled(ranker, window_rankers, examples, tuple(window_rankers), rules)
+        window_rankers[window] = _with_weight_and_calibration(
+            ranker, window_rankers, examples, tuple(window_rankers), rules
+        )
     return Rankers(
-        serving=_settled(last, window_rankers, examples, tuple(window_rankers), rules), window_rankers=window_rankers
+        serving=_with_weight_and_calibration(last, window_rankers, examples, tuple(window_rankers), rules),
+        window_rankers=window_rankers,
     )
 
 
@@ -101,14 +104,14 @@ def _fitted_at(moment: int, examples: RankingExamples, config: RankerConfig, che
     return fit_ranker(examples.known_before(moment), examples.feature_set, config, moment, check)
 
 
-def _settled(
+def _with_weight_and_calibration(
     ranker: Ranker,
     earlier: dict[str, Ranker],
     examples: RankingExamples,
     windows: Sequence[str],
     rules: ListRulesConfig,
 ) -> Ranker:
-    """The ranker with the weight and the calibration that the windows before it speak for."""
+    """The ranker with the weight and the calibration that are fitted on the windows before it."""
     weight = _best_weight([(earlier[window], window) for window in windows if window != TEST], examples)
     weighed = {window: replace(earlier[window], retrieval_weight=weight) for window in windows}
     return replace(
@@ -120,7 +123,7 @@ def _settled(
 
 
 def _best_weight(judged: Sequence[tuple[Ranker, str]], examples: RankingExamples) -> float:
-    """The weight with the highest mean NDCG over all users of some windows; of equals the least; 0 without windows."""
+    """The weight with the highest mean NDCG over all users of some windows; the smallest of ties; 0 without windows."""
     means = []
     for weight in RETRIEVAL_WEIGHTS if judged else ():
         tables = [
@@ -131,7 +134,7 @@ def _best_weight(judged: Sequence[tuple[Ranker, str]], examples: RankingExamples
 
 
 def _calibration(judged: dict[str, Ranker], examples: RankingExamples) -> Calibration | None:
-    """One curve over the scores of several windows, each by the ranker that had not seen it; None without windows."""
+    """One curve over several windows, each scored by the ranker fitted before it; None without windows."""
     if not judged:
         return None
     scored = pl.concat([scored_window(ranker, examples, window) for window, ranker in judged.items()])

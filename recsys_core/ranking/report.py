@@ -1,10 +1,10 @@
 """The ranking report: the gain over retrieval's order, the importance of features, the calibration of probabilities.
 
-Rankers are judged on development windows that they had not seen; the last two windows are left alone.
+Rankers are evaluated on the development windows after their training rows; the last two windows are not used.
 
-Calibration needs labels to fit the curve and others to judge it. So the users are split into two halves, and the curve
-of each half judges the other. Users are split and not rows, because the likes of one user are correlated. The curve
-that serves is fitted on both halves.
+A calibration curve needs other labels for its evaluation than for its fit. So the users are split into two halves, and
+the curve of each half is evaluated on the other. Users are split and not rows, because the likes of one user are
+correlated. The serving curve is fitted on both halves.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ from recsys_core.seeding import child
 from recsys_core.tables import load_tables, save_tables
 
 CALIBRATED, BASE_RATE = "calibrated", "base rate"
-"""Forecasts: the curve over the score; and one constant, the share of likes among the rows of the other half."""
+"""Forecasts: the calibration curve; and a constant, the share of likes among the rows of the other half."""
 
 FORECASTS_SCHEMA = pl.Schema(
     {"forecast": pl.String, "rows": pl.String, "n": pl.Int64, "predicted": pl.Float64, "observed": pl.Float64,
@@ -81,7 +81,7 @@ class RankingReport:
         )
 
     def headline(self) -> dict[str, float]:
-        """The figures worth following from run to run."""
+        """Figures to compare from run to run."""
         means = self.per_user.group_by("order").agg(pl.col("ndcg", "map").mean()).rows_by_key("order", unique=True)
         gain = self.gain()
         ours, constant = (
@@ -106,10 +106,10 @@ class RankingReport:
 
 
 def ranking_report(examples: RankingExamples, window_rankers: Mapping[str, Ranker]) -> RankingReport:
-    """Judge the rankers on the development windows, each on the one that it had not seen, and explain the last.
+    """Evaluate the rankers of the development windows, each on its window, and explain the last one.
 
-    The ranker that serves has learned from every window, so it cannot be judged on any. Its own training rows would
-    not explain it well either: SHAP values are larger on the rows that the trees grew on.
+    The serving ranker is trained on every window, so no window can evaluate it. Its training rows would not explain it
+    well either: SHAP values are larger on training rows.
 
     Args:
         examples: the rows of all windows.
@@ -137,14 +137,14 @@ def ranking_report(examples: RankingExamples, window_rankers: Mapping[str, Ranke
 
 
 def crossfitted(scored: pl.DataFrame, seed: int = 17) -> pl.DataFrame:
-    """`scored` with two forecasts of each row, made without the labels of its user: calibrated, base_rate.
+    """`scored` with two forecasts of each row, computed without the labels of its user: calibrated, base_rate.
 
     Args:
-        scored: user_id, label, score, of a ranker that never saw the labels.
+        scored: user_id, label, score, of a ranker that was not trained on the labels.
         seed: splits the users into halves.
 
     Returns:
-        No row where a half allows no curve (see `fit_calibration`): nothing can be judged then.
+        No row if a half allows no curve (see `fit_calibration`).
     """
     users = scored["user_id"].unique().sort().to_numpy()
     in_first = child(seed, "calibration halves").permutation(len(users)) < len(users) // 2
@@ -160,13 +160,13 @@ def crossfitted(scored: pl.DataFrame, seed: int = 17) -> pl.DataFrame:
 
 
 def forecast_scores(forecast: pl.DataFrame, k: int = 10) -> pl.DataFrame:
-    """FORECASTS_SCHEMA: how either forecast does over all candidates, and over the k of each user that are shown.
+    """FORECASTS_SCHEMA: the quality of both forecasts over all candidates, and over the first k of each user.
 
-    A curve that is right on average over all candidates may still be wrong for the few at the top, and only these are
-    ever seen. All figures are NaN where there is no row.
+    A curve that is right on average over all candidates may still be wrong for the first k, and users see only these.
+    All figures are NaN without rows.
 
     Args:
-        forecast: from `crossfitted`; a user has a list for each window, where there is such a column.
+        forecast: from `crossfitted`; with a column `window`, a user has a list per window.
         k: length of the list.
     """
     request = [name for name in ("window", "user_id") if name in forecast.columns]
@@ -184,14 +184,14 @@ def forecast_scores(forecast: pl.DataFrame, k: int = 10) -> pl.DataFrame:
 
 
 def reliability_table(forecast: pl.DataFrame, n_bins: int = 10, seed: int = 17) -> pl.DataFrame:
-    """RELIABILITY_SCHEMA: what was stated and what came true, per bin of equal count, lowest probabilities first.
+    """RELIABILITY_SCHEMA: predicted and observed shares, per bin of equal count, lowest probabilities first.
 
     The bootstrap resamples users and not rows: rows of one user are correlated, and an interval that treated them as
-    independent would be too narrow. In a bin without any like the interval has width 0, which says nothing.
+    independent would be too narrow. In a bin without likes the interval has width 0 and no meaning.
 
     Args:
         forecast: from `crossfitted`.
-        n_bins: how many; fewer come back where probabilities are tied.
+        n_bins: number of bins; ties in probability give fewer.
         seed: of the bootstrap.
     """
     predicted, observed = forecast["calibrated"].to_numpy(), forecast["label"].to_numpy() == 1

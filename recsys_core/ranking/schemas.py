@@ -12,12 +12,12 @@ _SHARE = pa.Check.in_range(0, 1)
 
 
 def is_shown() -> pl.Expr:
-    """Whether a training row is of a slot that was really shown to a user."""
+    """Whether a training row comes from a logged impression."""
     return pl.col("slice").str.starts_with(SHOWN)
 
 
 def _within(low: float, high: float) -> pa.Check:
-    """Between bounds, or NaN, which polars sorts above all numbers: of an unused feature there is no direction."""
+    """Between bounds, or NaN, which polars sorts above all numbers: an unused feature has no direction."""
     return pa.Check(
         lambda data: data.lazyframe.select(pl.col(data.key).is_between(low, high) | pl.col(data.key).is_nan()),
         error=f"is not between {low:g} and {high:g}",
@@ -26,9 +26,9 @@ def _within(low: float, high: float) -> pa.Check:
 
 N_TARGETS = pa.DataFrameSchema(
     {
-        "slice": pa.Column(pl.String, description="Name of a question asked of the past."),
+        "slice": pa.Column(pl.String, description="Name of the slice."),
         "user_id": pa.Column(pl.Int64, pa.Check.ge(0), description="Who is asked."),
-        "n_targets": pa.Column(pl.Int64, pa.Check.ge(1), description="All that was to be found, also what was missed."),
+        "n_targets": pa.Column(pl.Int64, pa.Check.ge(1), description="Number of targets, missed ones included."),
     },
     name="n_targets",
     strict=True,

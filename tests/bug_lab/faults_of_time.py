@@ -6,7 +6,7 @@ from recsys_core.data.splits import Splits, _slice, _window, fit_ratings, known_
 from recsys_core.features.exposures import TimedItemLog
 from recsys_core.features.point_in_time import CumulativeCounts, item_counts
 from recsys_core.features.tables import item_features, item_features_by_slice, user_features_by_slice
-from recsys_core.ranking.rankers import _fitted_at, _settled, fit_rankers
+from recsys_core.ranking.rankers import _fitted_at, _with_weight_and_calibration, fit_rankers
 from recsys_core.ranking.training_rows import examples_of_slices, slice_rows
 from recsys_core.retrieval.candidates import find_candidates
 from recsys_core.retrieval.examples import denoising, temporal
@@ -254,7 +254,7 @@ FAULTS_OF_TIME = (
     Fault(
         number=25,
         what="the test window influences the weight of retrieval's score",
-        where=_settled,
+        where=_with_weight_and_calibration,
         before="window != TEST",
         after="True",
         tests=("tests/core/ranking/test_rankers.py::test_the_test_alone_settles_no_weight",),
