@@ -180,6 +180,14 @@ def catalogue_of(ratings: pl.DataFrame) -> Catalogue:
     return Catalogue(item_ids=ratings["item_id"].unique().sort().to_numpy())
 
 
+def first_rated_at(ratings: pl.DataFrame, catalogue: Catalogue) -> Int64s:
+    """(n_items,) seconds UTC of each item's first rating; NEVER for an item without any."""
+    idx = catalogue.idx_of(ratings["item_id"].to_numpy())
+    first: Int64s = np.full(catalogue.n_items, NEVER)
+    np.minimum.at(first, idx[idx >= 0], ratings["timestamp"].to_numpy()[idx >= 0])
+    return first
+
+
 def histories_of(ratings: pl.DataFrame, catalogue: Catalogue, user_ids: Int64s | None = None) -> Histories:
     """Group ratings by user, oldest first; items outside the catalogue are left out.
 

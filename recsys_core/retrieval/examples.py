@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from recsys_core.arrays import Bools, Float32s, Int64s
-from recsys_core.data.histories import Histories
+from recsys_core.data.histories import Catalogue, Histories, histories_of
 from recsys_core.data.schemas import LIKED
+from recsys_core.feedback.labels import still_implicit
 
 NEXT_SHARE = 0.15
 """Share of a history, right after the cut, that is the target of a temporal example: mostly the same session."""
@@ -105,6 +107,17 @@ def with_clicks(examples: Examples, clicked: Histories, *, only_later: bool) -> 
         click_weights=joined(np.full_like(targets.ratings, np.nan), kept.ratings),
         first_rated_at=examples.first_rated_at,
     )
+
+
+def clicked_targets(
+    clicks: pl.DataFrame | None, ratings: pl.DataFrame, users: Histories, catalogue: Catalogue
+) -> Histories | None:
+    """The clicks (IMPLICIT_COLUMNS) on items that their users have not rated: targets; None without any."""
+    if clicks is None:
+        return None
+    kept = still_implicit(clicks, ratings).rename({"weight": "rating"})
+    clicked = histories_of(kept, catalogue, users.user_ids)
+    return clicked if len(clicked.item_idx) else None
 
 
 def target_weights(examples: Examples, other_weight: float) -> Float32s:

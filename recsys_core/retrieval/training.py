@@ -18,18 +18,17 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from recsys_core.arrays import Float32s, Int64s
-from recsys_core.data.histories import NEVER, Catalogue, Histories, histories_of
+from recsys_core.data.histories import NEVER, Catalogue, Histories, first_rated_at, histories_of
 from recsys_core.data.ratings_table import ratings_digest
 from recsys_core.data.splits import Splits, fit_ratings
 from recsys_core.features.item_inputs import content_matrix
 from recsys_core.features.neighbours import fit_neighbours
 from recsys_core.features.tables import of_slice
-from recsys_core.feedback.labels import still_implicit
 from recsys_core.parallel import POLL_S, StopCheck, run_in_parallel
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.covisits import fit_covisits
 from recsys_core.retrieval.ease import fit_ease_factors
-from recsys_core.retrieval.examples import Examples, denoising, temporal, with_clicks
+from recsys_core.retrieval.examples import Examples, clicked_targets, denoising, temporal, with_clicks
 from recsys_core.retrieval.losses import Negatives, full_softmax, sampled_softmax, sampler_of
 from recsys_core.retrieval.model import LinearParts, RetrievalModel
 from recsys_core.retrieval.rating_model import fit_rating_model
@@ -175,12 +174,8 @@ def train_retrieval_model(
                 losses=losses,
             )
 
-        data = TrainingData(
-            users=users,
-            clicked=_clicked(extras.clicks_before(fit_end), seen, users, catalogue),
-            torch_rng=torch_rng,
-            first_rated_at=first,
-        )
+        clicked = clicked_targets(extras.clicks_before(fit_end), seen, users, catalogue)
+        data = TrainingData(users=users, clicked=clicked, torch_rng=torch_rng, first_rated_at=first)
         losses = _train(towers, data, config, schedule, callbacks, snapshot)
     return Trained(model=snapshot(losses), towers=towers.eval())
 
@@ -219,17 +214,6 @@ class Schedule:
         if is_refit:
             return cls(n_epochs=config.refit_epochs, learning_rate=config.refit_learning_rate)
         return cls(n_epochs=config.n_epochs, learning_rate=config.learning_rate)
-
-
-def _clicked(
-    clicks: pl.DataFrame | None, ratings: pl.DataFrame, users: Histories, catalogue: Catalogue
-) -> Histories | None:
-    """The clicks that become targets; None where there are none."""
-    if clicks is None:
-        return None
-    kept = still_implicit(clicks, ratings).rename({"weight": "rating"})
-    clicked = histories_of(kept, catalogue, users.user_ids)
-    return clicked if len(clicked.item_idx) else None
 
 
 def _untrained(items: pl.DataFrame, config: TwoTowerConfig) -> tuple[TwoTower, torch.Generator]:
@@ -333,14 +317,6 @@ def _threads(n: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def first_rated_at(ratings: pl.DataFrame, catalogue: Catalogue) -> Int64s:
-    """(n_items,) seconds UTC of each item's first rating; NEVER for an item without any."""
-    idx = catalogue.idx_of(ratings["item_id"].to_numpy())
-    first: Int64s = np.full(catalogue.n_items, NEVER)
-    np.minimum.at(first, idx[idx >= 0], ratings["timestamp"].to_numpy()[idx >= 0])
-    return first
 
 
 def fit_retrieval_models(

@@ -7,13 +7,12 @@ import polars as pl
 import pytest
 
 from recsys_core.arrays import Float32s
-from recsys_core.data.histories import NEVER, Histories
+from recsys_core.data.histories import NEVER, Histories, first_rated_at
 from recsys_core.data.schemas import LIKED
 from recsys_core.days import DAY_S
 from recsys_core.retrieval.candidates import Candidates, FirstRatings, find_candidates, seen_at
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.index import ExactSearch, build_index
-from recsys_core.retrieval.training import first_rated_at
 from tests.core.worlds import TinyRun, histories_from, pairs_of, random_histories
 
 Find = Callable[..., Candidates]
