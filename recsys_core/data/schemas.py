@@ -151,7 +151,7 @@ CUTOFFS = pa.DataFrameSchema(
 SLICE_USERS = pa.DataFrameSchema(
     {
         "slice": _SLICE,
-        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), description="Who is asked in this slice."),
+        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), description="A user of this slice."),
         "cut": pa.Column(pl.Int64, _WINDOW, description="First second of theirs that is not known when asking (UTC)."),
     },
     name="users",

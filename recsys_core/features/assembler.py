@@ -43,8 +43,8 @@ def assemble(requests: RequestBatch, pairs: Pairs, user_values: Float32s | None 
 
     Args:
         requests: users and times.
-        pairs: the same users beside their candidates.
-        user_values: (n_users, n_user_features) as `user_feature_values` gives them, where they are known already.
+        pairs: the same users with their candidates.
+        user_values: (n_users, n_user_features) of `user_feature_values`, if they are computed already.
     """
     values = np.empty((*pairs.item_idx.shape, len(FEATURES)), dtype=np.float32)
     values[..., _ITEM_COLUMNS] = pairs.items.features.take(pairs.item_idx, axis=0)
@@ -69,11 +69,11 @@ def user_feature_values(pairs: Pairs) -> Float32s:
 
 
 def state_counts(block: FeatureBlock) -> dict[str, dict[str, int]]:
-    """How many values of each feature are missing and stale: {feature: {"missing": n, "stale": n}}; zeros left out.
+    """Numbers of missing and stale values: {feature: {"missing": n, "stale": n}}; zeros left out.
 
     Places without a candidate do not count.
     """
-    ranks = block.values[..., _AT["pair_retrieval_rank"]]  # which no candidate lacks
+    ranks = block.values[..., _AT["pair_retrieval_rank"]]  # every candidate has a rank
     states = block.states[~np.isnan(ranks)]
     if not states.any():
         return {}
@@ -86,9 +86,9 @@ def state_counts(block: FeatureBlock) -> dict[str, dict[str, int]]:
 
 
 def missing_shares(table: pl.DataFrame) -> pl.DataFrame:
-    """feature, share: how often each feature of a table is undefined (null or NaN), worst first.
+    """feature, share: share of undefined values (null or NaN) of each feature of a table, highest first.
 
-    The share is 0 in a table without rows. Columns that are no features are left out.
+    The share is 0 in a table without rows. Other columns are left out.
     """
     names = [name for name in FEATURE_NAMES if name in table.columns]
     counts = table.select(pl.col(names).is_nan().fill_null(value=True).sum()).row(0) if names else ()
@@ -101,7 +101,7 @@ def missing_shares(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _mark_stale(states: UInt8s, requested_at: Int64s, as_of: int) -> None:
-    """Item features are as old as the cut-off that they were counted at; a value that is missing stays missing."""
+    """Mark item features that are older than allowed, counted from their cut-off; missing values stay missing."""
     is_old = (requested_at - as_of)[:, None] > _MAX_AGES_S  # (n_users, n_item_features)
     if is_old.any():
         columns = states[..., _ITEM_COLUMNS]

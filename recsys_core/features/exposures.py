@@ -1,7 +1,7 @@
-"""Items that users were shown and clicked before a request: the input of the features of fatigue.
+"""Impressions and clicks of users before a request: the input of the feature of fatigue.
 
-`Exposures` are as of requests. `ExposureLog` holds everything that was ever shown and clicked, and extracts exposures
-for any number of requests. A service tracks its users one by one instead (`serving.user_state`).
+`Exposures` are as of requests. `ExposureLog` holds all impressions and clicks, and extracts exposures for any number of
+requests. A service tracks its users one by one instead (`serving.user_state`).
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from recsys_core.data.histories import Catalogue, offsets_of, places_of
 from recsys_core.days import DAY_S
 
 FATIGUE_DAYS = 30
-"""Days for which it counts that an item was shown: chosen, not measured, since MovieLens has no impressions."""
+"""Days for which an impression counts: chosen, not measured, since MovieLens has no impressions."""
 
 FATIGUE_S = FATIGUE_DAYS * DAY_S
 
@@ -33,7 +33,7 @@ class TimedItems:
         return self.item_idx[own], self.times[own]
 
     def select(self, users: Int64s) -> "TimedItems":
-        """Some rows, in the order asked."""
+        """Some rows, in the given order."""
         first, lengths = self.offsets[users], np.diff(self.offsets)[users]
         places = places_of(first, lengths)
         return TimedItems(offsets=offsets_of(lengths), item_idx=self.item_idx[places], times=self.times[places])
@@ -44,9 +44,9 @@ class Exposures:
     """Items that each user was shown and clicked strictly before the request; n_users may be 1.
 
     Attributes:
-        requested_at: (n_users,) seconds UTC.
-        shown: items of the catalogue with the second in which they were shown, each once for a request. What was shown
-            more than `FATIGUE_DAYS` days before may be left out.
+        requested_at: (n_users,) seconds UTC. shown: items of the catalogue with the second in which they were shown,
+        each once per request. Impressions more than
+            `FATIGUE_DAYS` days before may be left out.
         clicked: the same of clicks.
     """
 
@@ -55,7 +55,7 @@ class Exposures:
     clicked: TimedItems
 
     def select(self, users: Int64s) -> "Exposures":
-        """Some rows, in the order asked."""
+        """Some rows, in the given order."""
         return Exposures(
             requested_at=self.requested_at[users], shown=self.shown.select(users), clicked=self.clicked.select(users)
         )
@@ -63,18 +63,18 @@ class Exposures:
 
 @dataclass(frozen=True, kw_only=True)
 class ExposureLog:
-    """Everything that was ever shown and clicked: cut at any moment, it gives exposures."""
+    """All impressions and clicks, for exposures at any time."""
 
     shown: "TimedItemLog"
     clicked: "TimedItemLog"
 
     def before(self, user_ids: Int64s, times: Int64s, arrived_before: Int64s | None = None) -> Exposures:
-        """One row per question (user, moment), in the order asked.
+        """One row per query (user, time), in the given order.
 
         Args:
-            user_ids: (n,) may repeat; a user who was never shown anything has no exposures.
-            times: (n,) seconds UTC; what was shown or clicked in exactly this second is not known yet.
-            arrived_before: (n,) seconds UTC; what arrived from then on is left out as well. None: nothing is.
+            user_ids: (n,) may repeat; a user without impressions has no exposures.
+            times: (n,) seconds UTC; impressions and clicks strictly before it count.
+            arrived_before: (n,) seconds UTC; only what arrived before it counts. None: arrival does not matter.
         """
         return Exposures(
             requested_at=times,
@@ -96,7 +96,7 @@ class TimedItemLog:
     arrived_at: Int64s  # (n,) seconds UTC
 
     def before(self, user_ids: Int64s, times: Int64s, arrived_before: Int64s | None) -> TimedItems:
-        """The rows of each (user, moment) from the `FATIGUE_DAYS` days before it; the arguments are `ExposureLog`'s."""
+        """Rows of each (user, time) from the `FATIGUE_DAYS` days before it; arguments as in `ExposureLog.before`."""
         first, last = self._place(user_ids, times - FATIGUE_S), self._place(user_ids, times)
         is_known = np.isin(user_ids, self.user_ids)
         lengths = np.where(is_known, last - first, 0)
@@ -108,7 +108,7 @@ class TimedItemLog:
         return TimedItems(offsets=offsets_of(lengths), item_idx=self.item_idx[places], times=self.times[places])
 
     def _place(self, user_ids: Int64s, times: Int64s) -> Int64s:
-        """(n,) the first row of each user that is not before a time."""
+        """(n,) the first row of each user at or after a time."""
         codes = np.searchsorted(self.user_ids, user_ids) * self.span + np.clip(times - self.origin, 0, self.span - 1)
         return np.searchsorted(self.codes, codes, side="left")
 
@@ -119,11 +119,11 @@ def exposure_log(shown: pl.DataFrame, clicks: pl.DataFrame, catalogue: Catalogue
     Args:
         shown: request_id, user_id, item_id, shown_at. An item that a request showed twice counts once; slots of unknown
             users (null) are left out.
-        clicks: user_id, item_id, timestamp, and received_at where that is to be asked about.
-        catalogue: gives the dense numbers; items outside it are left out.
+        clicks: user_id, item_id, timestamp, and received_at if arrival matters.
+        catalogue: maps items to rows; items outside it are left out.
     """
     slots = shown.sort("shown_at").unique(["user_id", "request_id", "item_id"], keep="first", maintain_order=True)
-    # A slot is logged in the second in which it is shown; without their arrival, clicks are taken to have come at once.
+    # A slot is logged in the second in which it is shown; clicks without received_at count as received at once.
     received_at = pl.col("received_at" if "received_at" in clicks.columns else "timestamp")
     return ExposureLog(
         shown=_timed_item_log(slots.select("user_id", "item_id", at="shown_at", arrived_at="shown_at"), catalogue),

@@ -20,33 +20,33 @@ Inputs = TypeVar("Inputs")
 Function = Callable[[Inputs], Float32s]
 
 NO_DEFAULT = float("nan")
-"""The default of a feature whose absence the ranker has met in training: its trees have a branch for it."""
+"""The default of a feature that is also missing in training: the trees have a branch for missing values."""
 
 LONGEST_DAYS = 40_000.0
-"""A bound that no value in days reaches, since the last rating that is believed comes 38,342 days after the first, and
-that nearly every value in seconds passes: it guards the unit."""
+"""A bound in days that no valid value reaches (the last accepted rating comes 38,342 days after the first) and that
+nearly every value in seconds exceeds: it guards the unit."""
 
 CENTURIES = 250.0
-"""Years, for the same reason: from the first films to the last date that a rating may have."""
+"""A bound in years for the same reason: from the first films to the last accepted date of a rating."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Feature(Generic[Inputs]):
-    """One declared number.
+    """One declared feature.
 
     Attributes:
         function: from the entity's inputs to values, float32: (n_items,) of items, (n_users,) of users and context,
             (n_users, n_candidates) of pairs; NaN where undefined.
-        entity: whose number it is.
+        entity: the kind of object that it describes.
         unit: of the values.
-        low: least defined value, inclusive; None where there is no bound.
-        high: the same for the greatest.
+        low: lowest valid value, inclusive; None for no bound.
+        high: highest valid value, likewise.
         sources: columns that it is computed from, as `asset.column`.
-        default: what the ranker reads where the value is missing or stale.
-        may_be_missing: whether NaN is a state of the world (a movie without a year) rather than a fault.
-        max_age_days: a value that was computed longer before the request counts as stale; None for what is computed at
+        default: the ranker's input if the value is missing or stale.
+        may_be_missing: whether NaN is valid (a movie without a year) and not an error.
+        max_age_days: a value that was computed longer before the request is stale; None for values that are computed at
             the request itself.
-        owner: who is asked when it looks wrong.
+        owner: contact for questions.
     """
 
     function: Function[Inputs]
@@ -77,7 +77,7 @@ class Feature(Generic[Inputs]):
         return " ".join((inspect.getdoc(self.function) or "").split())
 
     def declared(self) -> dict[str, object]:
-        """Everything that holds of the values, as JSON can hold it; what people read is left out."""
+        """The declaration as JSON values, without the fields for readers (description and owner)."""
         return {
             "entity": self.entity,
             "dtype": self.dtype,
@@ -107,7 +107,7 @@ def feature(  # noqa: PLR0913  # one keyword for each thing that is declared
     max_age_days: int | None = None,
     owner: str = "team:recsys",
 ) -> Callable[[Function[Any]], Feature[Any]]:
-    """Declare the function below to be a feature; see `Feature` for the words."""
+    """Declare the decorated function as a feature; see `Feature` for the arguments."""
 
     def declare(function: Function[Any]) -> Feature[Any]:
         return Feature(
@@ -127,6 +127,6 @@ def feature(  # noqa: PLR0913  # one keyword for each thing that is declared
 
 
 def declared_in(group: ModuleType) -> tuple[Feature[Any], ...]:
-    """The features that a module declares, in its order; those that it merely reads belong to another."""
+    """The features that a module declares, in its order; imported features belong to other modules."""
     own = group.__name__.rpartition(".")[2]
     return tuple(one for one in vars(group).values() if isinstance(one, Feature) and one.group == own)

@@ -1,7 +1,7 @@
 """The item inputs of all features, computed once for a release.
 
-Whatever depends on the item alone is computed ahead, so that a request gathers two hundred rows instead of joining
-tables.
+Everything that depends on the item alone is computed in advance, so that a request gathers two hundred rows instead of
+joining tables.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from recsys_core.data.histories import Catalogue
 from recsys_core.features.neighbours import Neighbours
 
 FIXED_POINT = 1 << 24
-"""Steps per unit of a vector that is summed up over histories: as fine as float32 is just below 1, and a sum of a
+"""Fixed-point scale of vectors that are summed over histories: the resolution of float32 just below 1, and a sum of a
 million such integers is still exact in int64."""
 
 
@@ -27,8 +27,8 @@ class ItemVectors:
 
     trained: Float32s  # (n_items, d) the item tower's output
     biases: Float32s  # (n_items,) of the item tower
-    history_factors: Float32s  # (n_items, rank) closed form: an item as part of a history
-    target_factors: Float32s  # (n_items, rank) closed form: an item as an answer
+    history_factors: Float32s  # (n_items, rank) EASE: an item as part of a history
+    target_factors: Float32s  # (n_items, rank) EASE: an item as a target
     trend: Float32s  # (n_items, n_bins)
     following: sp.csr_array  # (n_items, n_items) lift of the column soon after the row
     preceding: sp.csr_array  # (n_items, n_items) lift of the column soon before the row
@@ -41,7 +41,7 @@ class ItemVectors:
 class ItemInputs:
     """The item inputs of all features; row i is the item with `item_idx` i."""
 
-    as_of: int  # seconds UTC: the numbers below rest on ratings strictly before it
+    as_of: int  # seconds UTC: everything below is computed from ratings strictly before
     features: Float32s  # (n_items, n_item_features) in the order of the registry; NaN where missing
     n_ratings: Int64s  # (n_items,)
     years: Float32s  # (n_items,) NaN where unknown
@@ -61,12 +61,12 @@ class ItemInputs:
 
     @cached_property
     def fixed_genre_shares(self) -> Int64s:
-        """(n_items, n_genres) shares as integers, to be summed up."""
+        """(n_items, n_genres) fixed-point shares, for exact sums."""
         return _fixed_point(self.genre_shares)
 
     @cached_property
     def fixed_history_factors(self) -> Int64s:
-        """(n_items, rank) vectors of shown items as integers, to be summed up."""
+        """(n_items, rank) fixed-point history factors, for exact sums."""
         return _fixed_point(self.learned.history_factors)
 
     @cached_property
@@ -88,10 +88,10 @@ def item_inputs(
     """Gather the item inputs from `item_features` and the item vectors.
 
     Args:
-        items: `item_features` as of the cut-off. An item of the catalogue that it lacks has no known feature, no
-            genre, no year and no rating.
+        items: `item_features` as of the cut-off. An item of the catalogue without a row has no features, genres,
+            year or ratings.
         names: the item features, in the order of the registry.
-        catalogue: the order of the rows.
+        catalogue: gives the order of the rows.
         learned: rows in the order of the catalogue.
         as_of: seconds UTC.
     """
@@ -156,5 +156,5 @@ def period_matrix(years: pl.Series) -> Float32s:
 
 
 def content_matrix(items: pl.DataFrame) -> Float32s:
-    """(n_items, 43): genre shares beside the period; the item tower's view of what an item is."""
+    """(n_items, 43): genre shares beside the period; the item tower's content input."""
     return np.concatenate([genre_shares(items["genres"]), period_matrix(items["year"])], axis=1)

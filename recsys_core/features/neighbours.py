@@ -1,4 +1,9 @@
-"""The nearest users by their ratings, and the share of them who liked an item."""
+"""User-based nearest neighbours: the share of similar recent users who liked an item, as one feature of the ranker.
+
+Resnick et al. 1994, doi:10.1145/192844.192905; Herlocker et al. 1999, doi:10.1145/312624.312682. Factor models smooth
+over what few users have in common. Users of the same site in the same months have seen the same lists and so have much
+in common. So only the latest users are kept, and later ones have a larger weight.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,14 +14,14 @@ from recsys_core.arrays import Float32s, Float64s, Int64s
 from recsys_core.data.histories import Histories, evidence
 
 N_NEAREST = 100
-"""Users who vote: 30 are too few, and further ones are hardly similar."""
+"""Neighbours per user: 30 are too few, and further users are hardly similar."""
 
 LIKE_EVIDENCE = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbours:
-    """Some users' ratings as evidence, row by row as in a CSR matrix, and how much each user counts."""
+    """Some users' ratings as evidence, in the layout of a CSR matrix, and a weight per user."""
 
     offsets: Int64s  # (n_users + 1,)
     item_idx: Int64s  # (n_ratings,)
@@ -27,11 +32,11 @@ class Neighbours:
     def liked_share(self, histories: Histories, own_evidence: Float32s, item_idx: Int64s) -> Float32s:
         """(n_users, n_candidates) share of the nearest users, by weight, who liked each candidate.
 
-        The weight of a user is the cosine of both users' evidence times the recency; the `N_NEAREST` of largest weight
-        are asked. NaN for a user without any similar user.
+        The weight of a user is the cosine of both users' evidence times the recency; the `N_NEAREST` users with the
+        largest weights vote. NaN for a user without similar users.
 
         Args:
-            histories: of the asking users.
+            histories: of the users to serve.
             own_evidence: (n_ratings,) of their ratings.
             item_idx: (n_users, n_candidates).
         """
@@ -59,14 +64,14 @@ class Neighbours:
         return weights
 
     def _votes(self, users: Int64s, weights: Float64s) -> Float64s:
-        """(n_items,) sum of the weights of those of some users who liked each item."""
+        """(n_items,) sum of the weights of the given users who liked each item."""
         places, lengths = _rows_of(self._likes.offsets, users)
         liked, votes = self._likes.columns.take(places), np.repeat(weights, lengths)
         return np.bincount(liked, weights=votes, minlength=self.n_items).astype(np.float64, copy=False)
 
     @cached_property
     def _by_item(self) -> "_Rows":
-        """The evidence by item: a request reads the rows of its history alone."""
+        """The evidence by item: a request reads only the rows of its history."""
         order = np.argsort(self.item_idx, kind="stable")
         users = np.repeat(np.arange(len(self.recency)), np.diff(self.offsets))
         return _Rows(
@@ -77,21 +82,21 @@ class Neighbours:
 
     @cached_property
     def _likes(self) -> "_Rows":
-        """What each user liked."""
+        """The likes of each user."""
         liked = self.evidence == LIKE_EVIDENCE
         offsets = np.concatenate([[0], np.cumsum(liked)])[self.offsets]
         return _Rows(offsets=offsets, columns=self.item_idx[liked], values=np.ones(offsets[-1]))
 
     @cached_property
     def _lengths(self) -> Float64s:
-        """(n_users,)."""
+        """(n_users,) Euclidean norm of each user's evidence."""
         squares = np.append(self.evidence.astype(np.float64) ** 2, 0.0)
         return np.sqrt(np.add.reduceat(squares, self.offsets[:-1])) * (np.diff(self.offsets) > 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Rows:
-    """A sparse matrix by rows. SciPy's takes longer to be called than to be summed up."""
+    """A sparse matrix by rows. The overhead of SciPy's calls would exceed the computation."""
 
     offsets: Int64s  # (n_rows + 1,)
     columns: Int64s  # (n,)
@@ -99,7 +104,7 @@ class _Rows:
 
 
 def _rows_of(offsets: Int64s, rows: Int64s) -> tuple[Int64s, Int64s]:
-    """The places of the entries of some rows, one row after the other, and how many each row has."""
+    """The positions of the entries of some rows, one row after the other, and the length of each row."""
     first = offsets[rows]
     lengths = offsets[rows + 1] - first
     ends = np.cumsum(lengths)
@@ -109,7 +114,7 @@ def _rows_of(offsets: Int64s, rows: Int64s) -> tuple[Int64s, Int64s]:
 
 
 def _largest(values: Float64s, n: int) -> Int64s:
-    """The places of the n largest of some values; of equals those that come first."""
+    """The positions of the n largest values; the first of ties."""
     if len(values) <= n:
         return np.arange(len(values))
     last = np.partition(values, len(values) - n)[len(values) - n]
@@ -119,13 +124,13 @@ def _largest(values: Float64s, n: int) -> Int64s:
 
 
 MOST_USERS = 2_000
-"""Latest users kept: bounds size and time for any data set."""
+"""Latest users to keep: bounds size and time for any data set."""
 
 LEAST_RATINGS = 5
 """Fewest ratings of a kept user."""
 
 HALF_LIFE_S = 2 * 365 * 86_400
-"""Seconds since a user's latest rating after which the user counts half."""
+"""Seconds since a user's latest rating after which the user's weight is halved."""
 
 
 def fit_neighbours(users: Histories, fit_end: int) -> Neighbours:

@@ -1,4 +1,4 @@
-"""Users and their candidates, with the intermediate results that features of pairs share, each computed once."""
+"""Users with their candidates, and intermediate results that several features share, each computed once."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +12,7 @@ from recsys_core.features.item_inputs import ItemInputs
 from recsys_core.features.state import UserStates
 
 N_RECENT = 5
-"""Ratings that count as the current session: the ablations moved little between 3 and 10."""
+"""Ratings that count as the current session; results hardly change between 3 and 10."""
 
 PLAIN_BELOW = 8
 """Vectors below which `largest_dots` computes all products one by one, which is as fast."""
@@ -30,26 +30,26 @@ class UserParts:
     ease: Float32s  # (n_users, rank), its weight included
     trend: Float32s  # (n_users, n_bins)
     rating: Float32s  # (n_users, rating_rank) of the rating model
-    evidence: Float32s  # (n_ratings,) of the users' histories, as neighbours are compared by
+    evidence: Float32s  # (n_ratings,) of the users' histories, to compare neighbours
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pairs:
-    """Each user beside each of their candidates; n_users may be 1, as at a request.
+    """Each user with each of their candidates; n_users may be 1, as at a request.
 
-    Where item_idx is -1 there is no candidate, and every value is arbitrary. No value of a user depends on another
-    user, and but for rank and standardised score none depends on another candidate.
+    Where item_idx is -1 there is no candidate, and every value is arbitrary. No value depends on another user, and only
+    rank and standardised score depend on other candidates.
     """
 
     users: UserStates
     items: ItemInputs
     user_parts: UserParts
     item_idx: Int64s  # (n_users, n_candidates), best first
-    exposures: Exposures | None = None  # None: nothing was ever shown to anybody
+    exposures: Exposures | None = None  # None where nothing was shown
     _values: dict[str, Float32s] = field(default_factory=dict, repr=False)
 
     def value(self, feature: "Feature[Pairs]") -> Float32s:
-        """The values of a feature; computed at the first call, so that features may read one another."""
+        """The values of a feature; computed at the first call, so that features can use each other."""
         if feature.name not in self._values:
             self._values[feature.name] = feature(self)
         return self._values[feature.name]
@@ -59,16 +59,16 @@ class Pairs:
         """(n_users, n_candidates)."""
         return self.item_idx >= 0
 
-    # `take` and not an index: of two hundred rows it is three times as fast.
+    # `take` instead of indexing: three times as fast for two hundred rows.
 
     @cached_property
     def trained(self) -> Float32s:
-        """(n_users, n_candidates, d) the tower's vectors of the candidates."""
+        """(n_users, n_candidates, d) the item tower's vectors of the candidates."""
         return self.items.learned.trained.take(self.item_idx, axis=0)
 
     @cached_property
     def target_factors(self) -> Float32s:
-        """(n_users, n_candidates, rank) the closed form's vectors of the candidates."""
+        """(n_users, n_candidates, rank) EASE target factors of the candidates."""
         return self.items.learned.target_factors.take(self.item_idx, axis=0)
 
     @cached_property
@@ -91,7 +91,7 @@ class Pairs:
 
     @cached_property
     def n_recent(self) -> Float32s:
-        """(n_users, 1) how many these are; NaN for none."""
+        """(n_users, 1) number of latest ratings, at most 5; NaN for none."""
         n = (self.recent >= 0).sum(axis=1, keepdims=True)
         return np.where(n > 0, n, np.nan).astype(np.float32)
 
@@ -101,8 +101,8 @@ def latest(items: Int64s, offsets: Int64s, n: int) -> Int64s:
 
     Args:
         items: (n_ratings,) item_idx, oldest first within a user.
-        offsets: (n_users + 1,) where each user begins.
-        n: how many.
+        offsets: (n_users + 1,) start of each user.
+        n: number of items.
     """
     at = offsets[1:, None] - 1 - np.arange(n)  # (n_users, n)
     inside = at >= offsets[:-1, None]
@@ -115,7 +115,7 @@ def latest(items: Int64s, offsets: Int64s, n: int) -> Int64s:
 def dots(vectors: Float32s, users: Float32s) -> Float32s:
     """(n_users, n_candidates) dot product of each candidate with its user's vector.
 
-    Not a matrix product: BLAS sums in another order for another number of candidates.
+    Not a matrix product: the order in which BLAS sums depends on the number of candidates.
 
     Args:
         vectors: (n_users, n_candidates, d).

@@ -1,7 +1,7 @@
-"""Counts of items and sums of users strictly before any moment: what item and user features are computed from.
+"""Counts of items and sums of users strictly before any time: the inputs of item and user features.
 
-All of them are integers, divided once. So they keep their bits whatever the order of the rows and whatever is appended
-later, and a rating that is added and taken back leaves no trace.
+All of them are integers, divided once. So the order of the rows and later rows do not change a bit, and a rating that
+is added and removed again leaves no trace.
 
 `CumulativeCounts` sort the events once and keep running totals. A query (key, moment) then costs two binary searches
 and one difference. A table per day would need an as-of join for each of millions of queries.
@@ -27,12 +27,12 @@ NEWEST_SHARES = (0.02, 0.05, 0.2)
 
 @dataclass(frozen=True, kw_only=True)
 class ItemCounts:
-    """Counts strictly before the moment of each of n questions (item, moment); arrays of shape (n,) unless noted.
+    """Counts strictly before the time of each of n queries (item, time); arrays of shape (n,) unless noted.
 
     The `all_` counts are over all items: popularity is a share of them.
     """
 
-    times: Int64s  # the moment, seconds UTC
+    times: Int64s  # of the query, seconds UTC
     years: Float32s  # of release; NaN where unknown
     first_at: Int64s  # when the item was first rated, seconds UTC; 0 where it never was
     n_ratings: Int64s
@@ -41,17 +41,17 @@ class ItemCounts:
     n_year: Int64s  # in the last 365 days
     half_stars: Int64s  # sum of the ratings, in half stars
     n_newest_likes: Int64s  # (n, 3) likes among the latest shares of all ratings
-    n_newest: Int64s  # (n, 3) how many ratings these shares are
+    n_newest: Int64s  # (n, 3) number of ratings in these shares
     all_ratings: Int64s
     all_recent: Int64s
     all_year: Int64s
 
 
 def item_counts(ratings: pl.DataFrame, item_ids: Int64s, times: Int64s, years: Float32s) -> ItemCounts:
-    """The counts of each (item, moment); the cost is that of sorting the ratings and the questions.
+    """The counts of each (item, time); the cost is that of sorting the ratings and the queries.
 
     Args:
-        ratings: RATINGS, in any order; those at or after a moment do not change its counts.
+        ratings: RATINGS, in any order; those at or after a time do not change its counts.
         item_ids: (n,).
         times: (n,) seconds UTC.
         years: (n,) of release; NaN where unknown.
@@ -62,7 +62,7 @@ def item_counts(ratings: pl.DataFrame, item_ids: Int64s, times: Int64s, years: F
     by_item = cumulative_counts_of(
         ratings["item_id"].to_numpy(), stamps, np.stack([one, (stars >= LIKED).astype(np.int64), half_stars], axis=1)
     )
-    moments, asked_at = np.unique(times, return_inverse=True)  # all items share a moment, so there are few of them
+    moments, asked_at = np.unique(times, return_inverse=True)  # all items share a time, so there are few of them
     no_key = np.zeros(len(moments), dtype=np.int64)
     of_all = cumulative_counts_of(np.zeros(len(stars), dtype=np.int64), stamps, one[:, None])
 
@@ -71,13 +71,13 @@ def item_counts(ratings: pl.DataFrame, item_ids: Int64s, times: Int64s, years: F
         return before
 
     def newest(part: float) -> tuple[Int64s, Int64s]:
-        """Likes of each item among the latest part of all ratings, and how many ratings that is."""
+        """Likes of each item among the latest part of all ratings, and the number of ratings in it."""
         since = ordered[np.maximum(n_before - np.maximum(np.round(part * n_before).astype(np.int64), 1), 0)]
         likes = known[:, 1] - by_item.before(item_ids, since[asked_at])[:, 1]
         return likes, n_before[asked_at] - np.searchsorted(ordered, since)[asked_at]
 
     known, all_ratings = by_item.before(item_ids, times), in_all(moments)
-    ordered = np.append(np.sort(stamps), np.iinfo(np.int64).max)  # the last stands for a moment before all ratings
+    ordered = np.append(np.sort(stamps), np.iinfo(np.int64).max)  # the last entry stands for a time before all ratings
     n_before = np.searchsorted(ordered[:-1], moments)
     newest_likes, n_newest = (np.stack(part, axis=1) for part in zip(*map(newest, NEWEST_SHARES), strict=True))
     recent, year = RECENT_DAYS * DAY_S, YEAR_DAYS * DAY_S
@@ -116,14 +116,14 @@ class UserSums:
     n_ratings: Int64s
     n_likes: Int64s
     half_stars: Int64s  # of the ratings
-    popularity: Int64s  # of the rated items: how many ratings each had
+    popularity: Int64s  # of the rated items: number of ratings of each
     n_liked_years: Int64s  # liked items whose year of release is known
     liked_years: Int64s  # the sum of these years
     all_ratings: int  # of all items: what popularity is a share of
 
     @classmethod
     def of_totals(cls, totals: Int64s, all_ratings: int) -> "UserSums":
-        """Name the columns of the totals, (n_users, 6), over what `counted` gives for each rating."""
+        """Name the columns of the totals, (n_users, 6), which are sums over `sum_terms` of each rating."""
         return cls(
             n_ratings=totals[:, 0],
             n_likes=totals[:, 1],
@@ -136,11 +136,11 @@ class UserSums:
 
 
 def sum_terms(ratings: Float32s, popularity: Int64s, years: Float32s) -> Int64s:
-    """(n, 6): what each rating adds to the sums of its user.
+    """(n, 6): the contribution of each rating to the sums of its user.
 
     Args:
         ratings: (n,) stars.
-        popularity: (n,) how many ratings the rated item had.
+        popularity: (n,) number of ratings of the rated item.
         years: (n,) of its release; NaN where unknown.
     """
     liked = ratings >= LIKED
@@ -151,12 +151,12 @@ def sum_terms(ratings: Float32s, popularity: Int64s, years: Float32s) -> Int64s:
 
 
 def user_sums(ratings: pl.DataFrame, items: pl.DataFrame, user_ids: Int64s, times: Int64s) -> UserSums:
-    """The sums of each (user, moment) over the user's ratings strictly before it; linear in the ratings, after a sort.
+    """The sums of each (user, time) over the user's ratings strictly before it; linear in the ratings, after a sort.
 
     Args:
         ratings: user_id, item_id, rating, timestamp, in any order. Where a user rates an item again, the later rating
-            replaces the earlier one; of equal times the later row counts. Ratings of items that `items` lacks are not
-            counted, because nothing is known of these items.
+            replaces the earlier one; at equal times the later row counts. Ratings of items without a row in
+            `items` are not counted.
         items: item_id, n_ratings, year, as of one cut-off.
         user_ids: (n,).
         times: (n,) seconds UTC.
@@ -178,7 +178,7 @@ def user_sums(ratings: pl.DataFrame, items: pl.DataFrame, user_ids: Int64s, time
 
 @dataclass(frozen=True, kw_only=True)
 class CumulativeCounts:
-    """Events by key, oldest first, and the running totals of what they count."""
+    """Events by key, oldest first, with the running totals of their values."""
 
     keys: Int64s  # (n_keys,) ascending, unique
     starts: Int64s  # (n_keys + 1,) the first event of each key
@@ -190,7 +190,7 @@ class CumulativeCounts:
 
         Args:
             keys: (n,).
-            times: (n,) an event of exactly this second is not known yet.
+            times: (n,) seconds; events of exactly this second do not count.
         """
         if not len(self.keys):
             return np.zeros((len(keys), self.totals.shape[1]), dtype=np.int64)
@@ -204,7 +204,7 @@ class CumulativeCounts:
         return totals
 
     def first_times(self, keys: Int64s) -> Int64s:
-        """(n,) when the key's first event was; 0 for a key without events."""
+        """(n,) time of the key's first event; 0 for a key without events."""
         if not len(self.keys):
             return np.zeros(len(keys), dtype=np.int64)
         at, is_known = self._places(keys)
@@ -234,9 +234,9 @@ def cumulative_counts_of(keys: Int64s, times: Int64s, added: Int64s) -> Cumulati
     """The cumulative counts of some events, given in any order.
 
     Args:
-        keys: (n_events,) whose event it is.
+        keys: (n_events,) key of each event.
         times: (n_events,) seconds UTC.
-        added: (n_events, n_columns) what each event adds to the totals of its key.
+        added: (n_events, n_columns) values of each event, to be summed per key.
     """
     order = np.lexsort((times, keys))
     unique, starts = np.unique(keys[order], return_index=True)

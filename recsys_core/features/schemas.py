@@ -1,4 +1,4 @@
-"""The tables of this stage, as their features declare them: a schema is derived, never written."""
+"""Schemas of the tables with features, derived from the declarations."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,20 +30,20 @@ EXAMPLE_KEYS: dict[str, pl.DataType] = {
 }
 
 OF_RATINGS = ("item_like_share", "item_mean_rating", "item_days_known")
-"""Features that an item without ratings lacks, and no other."""
+"""Features that are missing exactly for items without ratings."""
 
 KEY_TEXTS = {
-    "slice": "Name of a question asked of the past: as of when all of the row is.",
+    "slice": "Name of the slice: the row is as of its cut-off.",
     "item_id": "MovieLens' movieId.",
-    "user_id": "Who is asked, as the source numbers them.",
+    "user_id": "The user, as the source numbers them.",
     "genres": "Genres of the movie; an empty list where none are listed.",
     "year": "Year of release; null where the title names none, or one that ratings contradict.",
     "n_ratings": "Ratings of the item so far.",
     "n_likes": "Ratings of four stars and more so far.",
-    "label": "1 where the user went on to like the item, else 0.",
-    "known_at": "First second (UTC) by which the label is settled: only rankers fitted from then on learn from it.",
+    "label": "1 if the user liked the item later, else 0.",
+    "known_at": "First second (UTC) in which the label is final: a training row only of rankers fitted from then on.",
 }
-"""Descriptions of the keys, for people."""
+"""Descriptions of the keys for readers."""
 
 
 def item_schema() -> pa.DataFrameSchema:

@@ -1,7 +1,7 @@
 """The state of users between requests: their histories and integer sums over them.
 
-A new rating updates the sums, and nothing is counted again. Because the sums are integers, a state that was updated
-rating by rating equals, to the bit, one that is built from the whole history.
+A new rating updates the sums; nothing is recomputed. Because the sums are integers, a state that was updated rating by
+rating equals, to the bit, a state that is built from the whole history.
 """
 
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ class UserStates:
     totals: Int64s  # (n_users, 6) as `counted`
     n_disliked: Int64s  # (n_users,)
     n_genred: Int64s  # (n_users,) liked items whose genres are known
-    liked: Int64s  # (n_users, rank) sum of the shown vectors of liked items
+    liked: Int64s  # (n_users, rank) sum of the history factors of liked items
     disliked: Int64s  # (n_users, rank)
     liked_genres: Int64s  # (n_users, n_genres) sum of the genre shares of liked items
 
@@ -40,7 +40,7 @@ class UserStates:
         return UserSums.of_totals(self.totals, items.all_ratings)
 
     def mean_liked(self) -> Float32s:
-        """(n_users, rank) mean shown vector of the liked items; NaN without any."""
+        """(n_users, rank) mean history factors of the liked items; NaN without any."""
         return _mean(self.liked, self.totals[:, 1])
 
     def mean_disliked(self) -> Float32s:
@@ -57,12 +57,12 @@ class RequestBatch:
     """Some requests: users and times."""
 
     users: UserStates
-    requested_at: Int64s  # (n_users,) seconds UTC; everything known of the users lies strictly before
+    requested_at: Int64s  # (n_users,) seconds UTC; the histories end strictly before
     exposures: Exposures | None = None  # None where nothing was shown, as in the windows of the past
 
 
 def user_states(histories: Histories, items: ItemInputs) -> UserStates:
-    """The states of users with these histories, counted afresh."""
+    """The states of users with these histories, computed from scratch."""
     item_idx, stars = histories.item_idx, histories.ratings
     liked, disliked = stars >= LIKED, stars <= DISLIKED
     genred = liked & items.has_genres[item_idx]
@@ -88,14 +88,14 @@ def user_states(histories: Histories, items: ItemInputs) -> UserStates:
 
 
 def with_rating(user: UserStates, items: ItemInputs, item_idx: int, stars: float, timestamp: int) -> UserStates:
-    """The state of one user after one more rating, which may arrive late, and may replace an earlier one of the item.
+    """The state of one user after one more rating, which may arrive late or replace a rating of the same item.
 
     Args:
         user: a single user.
         items: the item inputs that the state was built with.
         item_idx: of the catalogue; -1, for an item outside it, changes nothing.
         stars: of the rating.
-        timestamp: seconds UTC. Of two ratings of an item the later counts; of equal times, the one given second.
+        timestamp: seconds UTC. The later of two ratings of an item counts; at equal times, the second one given.
     """
     if item_idx < 0:
         return user
@@ -151,7 +151,7 @@ def _moved(user: UserStates, items: ItemInputs, item_idx: int, stars: Float32s, 
 
 
 def _with_one_more(values: Column, place: int, one: Column) -> Column:
-    """Like np.insert, which costs more than a whole feature; a request needs several of these."""
+    """Like np.insert, which takes longer than a whole feature; a request needs several of these."""
     return np.concatenate([values[:place], one, values[place:]])
 
 

@@ -1,4 +1,4 @@
-"""The feature tables of items and of users: as of any moment, and stacked for every slice of time."""
+"""The feature tables of items and of users: as of any time, and concatenated for all slices."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,12 +27,12 @@ class SliceFeatures:
 
 
 def item_features(ratings: pl.DataFrame, movies: pl.DataFrame, as_of: int) -> pl.DataFrame:
-    """One row per item that was rated strictly before `as_of`, or is new then; later ratings change nothing.
+    """One row per item that was rated strictly before `as_of`, or is new then; later ratings have no effect.
 
     Args:
         ratings: RATINGS; rows at or after `as_of` are ignored.
-        movies: MOVIES; an item that it does not name keeps its numbers and gets no genres and no year. A year of
-            release that a rating before `as_of` contradicts counts as unknown.
+        movies: MOVIES; an item without a row has features but no genres and no year. A year of release that a
+            rating before `as_of` contradicts counts as unknown.
         as_of: seconds UTC.
 
     Returns:
@@ -57,22 +57,22 @@ def item_features(ratings: pl.DataFrame, movies: pl.DataFrame, as_of: int) -> pl
 
 
 def new_releases(movies: pl.DataFrame, as_of: int) -> pl.Series:
-    """item_id of the movies (MOVIES) that came out in the year of a moment (seconds UTC) or in the year before."""
+    """item_id of the movies (MOVIES) that came out in the year of a time (seconds UTC) or in the year before."""
     year = _year_of(as_of)
     return movies.filter(pl.col("year").is_between(year - NEW_YEARS + 1, year))["item_id"]
 
 
 def user_features(ratings: pl.DataFrame, items: pl.DataFrame, user_ids: Int64s, times: Int64s) -> pl.DataFrame:
-    """One row per (user, moment), from the user's ratings strictly before it.
+    """One row per (user, time), from the user's ratings strictly before it.
 
     Args:
-        ratings: RATINGS; rows at or after the moment change nothing of it.
-        items: `item_features` as of the cut-off; ratings of items that it lacks are not counted.
+        ratings: RATINGS; rows at or after the time have no effect.
+        items: `item_features` as of the cut-off; ratings of items without a row are not counted.
         user_ids: (n,).
         times: (n,) seconds UTC.
 
     Returns:
-        user_id, then the user features, in the order asked. A missing value is null.
+        user_id, then the user features, in the given order. A missing value is null.
     """
     sums = user_sums(ratings, items, user_ids, times)
     values = {one.name: pl.Series(one(sums)).fill_nan(None) for one in declared_in(of_users)}
@@ -80,9 +80,9 @@ def user_features(ratings: pl.DataFrame, items: pl.DataFrame, user_ids: Int64s, 
 
 
 def item_features_by_slice(ratings: pl.DataFrame, movies: pl.DataFrame, splits: Splits) -> pl.DataFrame:
-    """`item_features` as of each slice's cut-off, with the slice's name in front.
+    """`item_features` as of each slice's cut-off, with the slice's name as the first column.
 
-    They count what the slice's models may see and no more: a held-out like would raise the popularity of its item.
+    They count only the ratings that the slice's models may see: a held-out like would raise the popularity of its item.
     """
     return pl.concat(
         [
@@ -93,12 +93,12 @@ def item_features_by_slice(ratings: pl.DataFrame, movies: pl.DataFrame, splits: 
 
 
 def user_features_by_slice(ratings: pl.DataFrame, items: pl.DataFrame, splits: Splits) -> pl.DataFrame:
-    """`user_features` of each slice's users as of their request, with the slice's name in front.
+    """`user_features` of each slice's users as of their request, with the slice's name as the first column.
 
     Args:
         ratings: RATINGS.
         items: `item_features_by_slice`.
-        splits: who is evaluated when, and what they showed before.
+        splits: users and request times of each slice.
     """
     parts = []
     for name in splits.names:

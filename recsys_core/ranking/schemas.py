@@ -27,7 +27,7 @@ def _within(low: float, high: float) -> pa.Check:
 N_TARGETS = pa.DataFrameSchema(
     {
         "slice": pa.Column(pl.String, description="Name of the slice."),
-        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), description="Who is asked."),
+        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), description="The user of the query."),
         "n_targets": pa.Column(pl.Int64, pa.Check.ge(1), description="Number of targets, missed ones included."),
     },
     name="n_targets",
