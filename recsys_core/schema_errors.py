@@ -20,7 +20,7 @@ def _sentence(fault: SchemaError) -> str:
     words = {
         SchemaErrorReason.COLUMN_NOT_IN_DATAFRAME: f"{fault.failure_cases} is absent",
         SchemaErrorReason.COLUMN_NOT_IN_SCHEMA: f"{fault.failure_cases} is not declared",
-        SchemaErrorReason.COLUMN_NOT_ORDERED: f"{fault.failure_cases} stands in another place",
+        SchemaErrorReason.COLUMN_NOT_ORDERED: f"{fault.failure_cases} is in another position",
         SchemaErrorReason.WRONG_DATATYPE: f"{fault.schema.name} is of type {fault.failure_cases}",
         SchemaErrorReason.CHECK_ERROR: f"{fault.schema.name} cannot be checked",
         SchemaErrorReason.SERIES_CONTAINS_NULLS: f"{fault.schema.name} is missing",

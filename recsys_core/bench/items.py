@@ -14,10 +14,10 @@ from recsys_core.data.schemas import MOVIES_COLUMNS
 logger = logging.getLogger(__name__)
 
 SEPARATORS = ("|", ";", ",")
-"""What parts the genres of one text; the first of these that any of the texts has."""
+"""Separators of the genres in one text; the first of these that any text contains is used."""
 
 MANY_GENRES = 100
-"""MovieLens has 20. Of more than this, and one for every second item, something else stands in the column."""
+"""MovieLens has 20. Of more than this, and one for every second item, the column holds something else."""
 
 UNKNOWN_GENRES = {*NO_GENRES, "unknown"}
 """Names that GroupLens gives to an item without a genre."""

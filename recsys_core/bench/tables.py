@@ -60,7 +60,7 @@ def read_bench_data(train: Path, movies: Path, context: Path) -> BenchData:
     if raw["train"].is_empty():
         raise DataError(f"{train} has no ratings: there is nothing to fit on")
     if raw["context"].is_empty():
-        raise DataError(f"{context} has no ratings: there is nobody to list items for")
+        raise DataError(f"{context} has no ratings: there are no users to list items for")
     columns = {name: _Columns.of(table, str(paths[name])) for name, table in raw.items()}
     user_ids, users = _numbered(columns, "user_id")
     item_ids, rated = _numbered(columns, "item_id")

@@ -8,20 +8,20 @@ from recsys_core.evaluation.funnel import FATES
 from recsys_core.evaluation.protocols import PROTOCOLS, RANKED_LISTS
 
 _SHARE = pa.Check.in_range(0, 1)
-_MODEL = pa.Column(pl.String, description="Who handed in the lists: ours, its first stage alone, or a baseline.")
-_METRIC = pa.Column(pl.String, description="The metric, at so many places of the list.")
+_MODEL = pa.Column(pl.String, description="Our system, its first stage alone, or a baseline.")
+_METRIC = pa.Column(pl.String, description="The metric and its number of places.")
 _PROTOCOL = pa.Column(
-    pl.String, pa.Check.isin(PROTOCOLS), description="By models of which age users are answered, or newcomers."
+    pl.String, pa.Check.isin(PROTOCOLS), description="The age of the models that answer, or newcomers."
 )
-_WINDOW = pa.Column(pl.String, description="The window that examines, or the pool of windows.")
+_WINDOW = pa.Column(pl.String, description="The evaluation window, or the pool of windows.")
 _USER = pa.Column(pl.Int64, pa.Check.ge(0), description="A user of the window.")
 _N_USERS = pa.Column(pl.Int64, pa.Check.ge(0), description="Users behind the mean.")
 
 
 def _estimate(what: str) -> dict[str, pa.Column]:
-    """Mean and interval; NaN where too few users are behind it."""
+    """Mean and interval; NaN with too few users."""
     return {
-        "mean": pa.Column(pl.Float64, nullable=True, description=f"{what}; NaN where too few users are behind it."),
+        "mean": pa.Column(pl.Float64, nullable=True, description=f"{what}; NaN with too few users."),
         "low": pa.Column(pl.Float64, nullable=True, description="Lower end of its 95 % bootstrap interval over users."),
         "high": pa.Column(pl.Float64, nullable=True, description="Upper end of that interval."),
         "n": _N_USERS,
@@ -65,7 +65,9 @@ COMPARISON = pa.DataFrameSchema(
         "window": _WINDOW,
         "other": pa.Column(pl.String, description="The model that ours is compared with."),
         "metric": _METRIC,
-        "kind": pa.Column(pl.String, pa.Check.isin(["difference", "ratio"]), description="How they are compared."),
+        "kind": pa.Column(
+            pl.String, pa.Check.isin(["difference", "ratio"]), description="Difference or ratio of the two means."
+        ),
         **_estimate("Ours against the other, paired by user"),
     },
     name="comparison",
@@ -77,8 +79,8 @@ COMPARISON = pa.DataFrameSchema(
 FATE_OF_EACH = pa.DataFrameSchema(
     {
         "user_id": _USER,
-        "item_id": pa.Column(pl.Int64, pa.Check.ge(0), description="A liked movie that was to be found."),
-        "fate": pa.Column(pl.String, pa.Check.isin(FATES), description="Where it was lost, or that it was found."),
+        "item_id": pa.Column(pl.Int64, pa.Check.ge(0), description="A held-out like."),
+        "fate": pa.Column(pl.String, pa.Check.isin(FATES), description="The stage that lost it, or a hit."),
     },
     name="fates",
     strict=True,
@@ -88,9 +90,11 @@ FATE_OF_EACH = pa.DataFrameSchema(
 
 FUNNEL = pa.DataFrameSchema(
     {
-        "fate": pa.Column(pl.String, pa.Check.isin(FATES), unique=True, description="In the order of the stages."),
+        "fate": pa.Column(
+            pl.String, pa.Check.isin(FATES), unique=True, description="The fate, in the order of the stages."
+        ),
         "n_targets": pa.Column(pl.Int64, pa.Check.ge(0), description="Held-out likes of this fate."),
-        "share": pa.Column(pl.Float64, _SHARE, description="Of all held-out likes."),
+        "share": pa.Column(pl.Float64, _SHARE, description="Share of all held-out likes."),
     },
     name="funnel",
     strict=True,
@@ -100,8 +104,10 @@ FUNNEL = pa.DataFrameSchema(
 BREADTH = pa.DataFrameSchema(
     {
         "model": _MODEL,
-        "metric": pa.Column(pl.String, description="What lies beyond accuracy: coverage, novelty, diversity, ..."),
-        "value": pa.Column(pl.Float64, nullable=True, description="Of the places shown; NaN where it is undefined."),
+        "metric": pa.Column(pl.String, description="Coverage, novelty, diversity and others."),
+        "value": pa.Column(
+            pl.Float64, nullable=True, description="The metric over the first places; NaN where it is undefined."
+        ),
     },
     name="breadth",
     strict=True,
@@ -112,8 +118,8 @@ BREADTH = pa.DataFrameSchema(
 USER_SLICES = pa.DataFrameSchema(
     {
         "model": _MODEL,
-        "dimension": pa.Column(pl.String, description="What the users are told apart by."),
-        "slice": pa.Column(pl.String, description="The part of the users."),
+        "dimension": pa.Column(pl.String, description="The criterion that divides the users."),
+        "slice": pa.Column(pl.String, description="The segment of the users."),
         "metric": _METRIC,
         **_estimate("Mean over the users of the slice"),
     },
@@ -131,7 +137,7 @@ ITEM_SLICES = pa.DataFrameSchema(
             description="Head, middle or tail by popularity; 'new': no rating; 'unseen': in no catalogue.",
         ),
         "k": pa.Column(pl.Int64, pa.Check.ge(1), description="Places of the lists that count."),
-        "n": pa.Column(pl.Int64, pa.Check.ge(0), description="Held-out likes of this part."),
+        "n": pa.Column(pl.Int64, pa.Check.ge(0), description="Held-out likes of this segment."),
         "recall": pa.Column(pl.Float64, _SHARE, description="Share of them in the first places of the lists."),
     },
     name="item_slices",
@@ -143,7 +149,7 @@ ITEM_SLICES = pa.DataFrameSchema(
 TRIALS = pa.DataFrameSchema(
     {
         "model": pa.Column(pl.String, description="The baseline."),
-        "settings": pa.Column(pl.String, description="What was tried, as JSON."),
+        "settings": pa.Column(pl.String, description="The tried settings, as JSON."),
         "ndcg_at_10": pa.Column(pl.Float64, _SHARE, description="Mean over the users of the development windows."),
         "recall_at_100": pa.Column(pl.Float64, _SHARE, description="Mean over the same users."),
     },

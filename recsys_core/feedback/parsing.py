@@ -105,7 +105,7 @@ def object_of(line: bytes) -> dict[str, object]:
 
 
 def check_keys(values: dict[str, object], known: Collection[str], may_be_missing: Collection[str] = ()) -> None:
-    """Refuse a missing key, and one that is unknown: a change of the format that nobody announced.
+    """Refuse a missing key, and an unknown one, which may be an unannounced change of the format.
 
     Raises:
         BadRow: naming the first such key.

@@ -52,13 +52,13 @@ class RequestRecord:
     """One answered request."""
 
     request_id: Annotated[str, NAME, "Names the request."]
-    user_id: Annotated[int | None, ID, "Who asked; null: nobody we know."]
+    user_id: Annotated[int | None, ID, "The user who asked; null without a known user."]
     history: Annotated[
         str | None,
         TEXT,
-        "What came with the request: JSON [[item_id, rating, timestamp], ...]; null where nothing did.",
+        "Ratings given with the request: JSON [[item_id, rating, timestamp], ...]; null without any.",
     ]
-    k: Annotated[int, FROM_ONE, "How many items were asked for."]
+    k: Annotated[int, FROM_ONE, "Number of requested items."]
     requested_at: Annotated[int, SECONDS, "The second (UTC) as of which it was answered."]
     served_at: Annotated[int, MICROSECONDS, "When it was answered, in microseconds UTC."]
     release: Annotated[str, NAME, "The release that answered."]
@@ -69,20 +69,20 @@ class Impression:
     """One shown slot; `features` are packed by `pack_features`, and there are none without a ranker."""
 
     request_id: Annotated[str, NAME, "The request that was answered."]
-    user_id: Annotated[int | None, ID, "Who saw it; null: nobody we know."]
-    item_id: Annotated[int, ID, "What was shown."]
+    user_id: Annotated[int | None, ID, "The user who saw it; null without a known user."]
+    item_id: Annotated[int, ID, "The item that was shown."]
     position: Annotated[int, FROM_ONE, "The place in the list, from 1."]
     release: Annotated[str, NAME, "The release that answered."]
     policy: Annotated[str, NAME, "The policy that filled the slot, list rules included."]
-    propensity: Annotated[float, PROPENSITY, "The chance with which this item stood there."]
-    score: Annotated[float, NUMBER, "What ordered the list: higher stands first."]
+    propensity: Annotated[float, PROPENSITY, "The probability with which the policy showed this item there."]
+    score: Annotated[float, NUMBER, "The score that ordered the list, higher first."]
     retrieval_score: Annotated[float | None, NUMBER, "Score of retrieval; null where the item did not come from there."]
     retrieval_rank: Annotated[int | None, FROM_ONE, "Place in the order of retrieval, from 1; null likewise."]
     probability: Annotated[
         float | None, SHARE, "Stated probability of a like; null where the ranker is not calibrated."
     ]
     feature_set: Annotated[str, NAME, "Version of the features that were read."]
-    features: Annotated[bytes, FLOATS, "What the ranker read: float32, little-endian, NaN where missing."]
+    features: Annotated[bytes, FLOATS, "Features that the ranker read: float32, little-endian, NaN where missing."]
     feature_states: Annotated[bytes, STATES, "A byte per feature: 0 fresh, 1 missing, 2 stale."]
     requested_at: Annotated[int, SECONDS, "The second (UTC) as of which it was answered."]
     served_at: Annotated[int, MICROSECONDS, "When it was answered, in microseconds UTC."]
@@ -90,13 +90,13 @@ class Impression:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """What one user did with one item."""
+    """One action of a user on an item."""
 
     event_id: Annotated[str, NAME, "Names the event; a second delivery of it is a repeat."]
     request_id: Annotated[str | None, NAME, "The request that it followed; null where it followed none of ours."] = None
-    user_id: Annotated[int, ID, "Who did it."]
-    item_id: Annotated[int, ID, "With which item."]
-    kind: Annotated[str, KIND, "What was done."]
+    user_id: Annotated[int, ID, "The user of the event."]
+    item_id: Annotated[int, ID, "The item of the event."]
+    kind: Annotated[str, KIND, "The kind of action."]
     value: Annotated[float | None, STARS, "Stars of a rating; null for other kinds."]
     timestamp: Annotated[int, SECONDS, "When it happened, in seconds UTC."]
     received_at: Annotated[int, SECONDS, "When it arrived, in seconds UTC."]

@@ -44,8 +44,8 @@ a ranker."""
 _EVENT = _schema_columns(EVENTS_TABLE)
 
 _BOUNDED = {
-    "user_id": pa.Column(pl.Int64, pa.Check.in_range(0, MAX_ID), description="Who did it."),
-    "item_id": pa.Column(pl.Int64, pa.Check.in_range(0, MAX_ID), description="With which item."),
+    "user_id": pa.Column(pl.Int64, pa.Check.in_range(0, MAX_ID), description="The user of the event."),
+    "item_id": pa.Column(pl.Int64, pa.Check.in_range(0, MAX_ID), description="The item of the event."),
 }
 
 INTERACTIONS = pa.DataFrameSchema({**_EVENT, **_BOUNDED}, name="interactions", strict=True, ordered=True)
@@ -57,7 +57,7 @@ REJECTED_EVENTS = pa.DataFrameSchema(
     {
         **_EVENT,
         "event_id": pa.Column(pl.String, EVENTS_TABLE.declared["event_id"].kind.stored, description="Names the event."),
-        "reason": pa.Column(pl.String, description="Why it was left out."),
+        "reason": pa.Column(pl.String, description="The reason for the rejection."),
     },
     name="rejected_events",
     strict=True,
@@ -101,9 +101,9 @@ OUTCOMES = pa.DataFrameSchema(
         **{name: IMPRESSIONS.columns[name] for name in KEPT},
         "shown_at": pa.Column(pl.Int64, _SECONDS, description="When it was shown, in seconds UTC."),
         "settled_at": pa.Column(
-            pl.Int64, _SECONDS, description="First second (UTC) in which nothing can change the label any more."
+            pl.Int64, _SECONDS, description="First second (UTC) in which the label can no longer change."
         ),
-        "label": pa.Column(pl.Int8, pa.Check.isin([0, 1]), description="1: liked; 0: seen, or could be, and left."),
+        "label": pa.Column(pl.Int8, pa.Check.isin([0, 1]), description="1: liked; 0: shown and not liked."),
         "event_id": pa.Column(
             pl.String, _ID, nullable=True, description="The rating or click that made the label; null without one."
         ),
@@ -121,7 +121,7 @@ IMPLICIT = pa.DataFrameSchema(
         "position": pa.Column(
             pl.Int64, pa.Check.ge(1), nullable=True, description="Place at which it was shown; null where unknown."
         ),
-        "weight": pa.Column(pl.Float32, pa.Check.ge(0), description="What it weighs as a target, beside 1 for a like."),
+        "weight": pa.Column(pl.Float32, pa.Check.ge(0), description="Weight as a target; a like has weight 1."),
     },
     name="implicit_feedback",
     strict=True,

@@ -1,4 +1,4 @@
-"""The modules of some packages as one program: what a statement leads to, across modules."""
+"""The modules of some packages as one program: resolves the names of a statement across modules."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,15 +10,15 @@ from recsys_core.fingerprint.syntax import Chain, Import, Names
 
 
 class Place(NamedTuple):
-    """Where a statement stands."""
+    """The place of a statement."""
 
     module: str
-    at: int  # which statement of the module it is
+    at: int  # its number within the module
 
 
 @dataclass(slots=True)
 class Found:
-    """What names lead to; nothing where they are local, builtin or a library's."""
+    """The targets of names; empty for names that are local, builtin or of a library."""
 
     definitions: set[Place] = field(default_factory=set)
     read_from: set[Place] = field(default_factory=set)  # those definitions of which an attribute is read
@@ -28,7 +28,7 @@ class Found:
     )  # modules used as values, or of which something is read that is unknown
 
     def add(self, other: "Found") -> None:
-        """Everything that the other has, too."""
+        """Add all targets of the other."""
         self.definitions |= other.definitions
         self.read_from |= other.read_from
         self.imports |= other.imports
@@ -37,7 +37,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Links:
-    """What a statement leads to."""
+    """The targets of a statement's names."""
 
     called: Found  # by what it calls and does not use otherwise
     values: Found  # by all else
@@ -48,10 +48,10 @@ class Links:
 
 
 class Program:
-    """Reads modules as they are asked for, and remembers what leads where."""
+    """Reads modules on demand, and caches the targets of their names."""
 
     def __init__(self, packages: Sequence[str], top: str) -> None:
-        """Of packages to follow, for functions that are declared below `top`."""
+        """Follow some packages, for functions that are declared below `top`."""
         self._packages = tuple(packages)
         self._tops = {name: locations_of(name) for name in {top, *(name.partition(".")[0] for name in packages)}}
         self._modules: dict[str, Module | None] = {}
@@ -65,7 +65,7 @@ class Program:
         self._calling: dict[str, dict[Place, Links]] = {}
 
     def is_current(self) -> bool:
-        """Whether every file is as it was read, and no file was added that names would now lead to."""
+        """Whether every file is unchanged, and no file was added to which names would now resolve."""
         are_in_place = all(locations_of(name) == found for name, found in self._tops.items())
         return are_in_place and all(
             find(name) is None if read is None else read[0].is_file() and stamp_of(read[0]) == read[1]
@@ -73,13 +73,13 @@ class Program:
         )
 
     def add(self, name: str, path: Path) -> Module:
-        """The module that a file holds, under a name by which it might not be found."""
+        """The module of a file, under a name that an import might not find."""
         module = load(path, name)
         self._modules[name], self._stamps[name] = module, (path, stamp_of(path))
         return module
 
     def module(self, name: str) -> Module | None:
-        """The module of that name, where it has a source and lies beside or in what is followed."""
+        """The module of that name, if it has a source and is inside or beside the followed packages."""
         if name.partition(".")[0] not in self._tops:
             return None
         if name not in self._modules:
@@ -95,17 +95,17 @@ class Program:
         return module.statements if module else ()
 
     def statement(self, place: Place) -> Statement:
-        """What stands there."""
+        """The statement at a place."""
         return self.statements(place.module)[place.at]
 
     def follows(self, name: str) -> bool:
-        """Whether a module lies in what is followed."""
+        """Whether a module is inside the followed packages."""
         if name not in self._is_ours:
             self._is_ours[name] = any(f"{name}.".startswith(f"{package}.") for package in self._packages)
         return self._is_ours[name]
 
     def passes_over(self, statement: Statement) -> bool:
-        """Whether an import is of a neighbour that is not followed on purpose, such as the code that stores assets."""
+        """Whether an import is of a deliberately unfollowed neighbour, such as the code that stores assets."""
         return statement.is_import and all(
             one.base.partition(".")[0] in self._tops
             and not any(self._leads_in(name) for name in (one.base, f"{one.base}.{one.name}"))
@@ -119,7 +119,7 @@ class Program:
         return self._imported[place]
 
     def acts(self, place: Place) -> bool:
-        """Whether a statement does more than to bind names, or a library's decorator may register what it defines."""
+        """Whether a statement does more than bind names, or a library's decorator may register its definition."""
         if place not in self._acts:
             statement = self.statement(place)
             self._acts[place] = statement.acts or any(
@@ -128,7 +128,7 @@ class Program:
         return self._acts[place]
 
     def depends_on_order(self, place: Place) -> bool:
-        """Whether it matters when a statement runs: it acts, binds a name anew, or reads something of ours."""
+        """Whether the order of a statement matters: it has effects, rebinds a name, or reads a value of ours."""
         if place not in self._depends_on_order:
             statement = self.statement(place)
             is_only = all(
@@ -143,14 +143,14 @@ class Program:
         return self._depends_on_order[place]
 
     def links(self, place: Place, *, bare: bool = False) -> Links:
-        """What a statement leads to, or its bare form."""
+        """The targets of a statement, or of its bare form."""
         if (place, bare) not in self._links:
             statement = self.statement(place).bare if bare else self.statement(place)
             self._links[place, bare] = self._linked(place.module, statement, statement.names, statement.bases)
         return self._links[place, bare]
 
     def calling(self, module: str) -> dict[Place, Links]:
-        """The statements of a module that call something when it is imported, and what these calls lead to."""
+        """The statements of a module with calls at import, and the targets of these calls."""
         if module not in self._calling:
             places = [Place(module, at) for at, one in enumerate(self.statements(module)) if one.calls.chains()]
             linked = {
@@ -194,7 +194,7 @@ class Program:
         return found
 
     def _follow(self, name: str, chain: Chain, found: Found, seen: set[tuple[str, Chain]]) -> None:
-        """Go from a chain in a module to what its first name is bound to there."""
+        """Follow a chain in a module to the statements that bind its first name there."""
         module = self.module(name)
         if module is None or (name, chain) in seen:
             return
@@ -207,7 +207,7 @@ class Program:
                 self._follow(source, chain, found, seen)
 
     def _add(self, place: Place, chain: Chain, found: Found, seen: set[tuple[str, Chain]]) -> None:
-        """Add a statement that binds the first name of a chain, and what it imports under that name."""
+        """Add a statement that binds the first name of a chain, and the target of its import."""
         statement = self.statement(place)
         (found.imports if statement.is_import else found.definitions).add(place)
         if len(chain) > 1 and not statement.is_import:
@@ -224,7 +224,7 @@ class Program:
             self._enter(one.base if is_renamed else one.bound, rest, found, seen)
 
     def _enter(self, name: str, chain: Chain, found: Found, seen: set[tuple[str, Chain]]) -> None:
-        """Go on with a chain of attributes from a module; where that leads nowhere, the whole module is found."""
+        """Follow a chain of attributes from a module; where it has no target, the whole module is one."""
         below = self._submodule(name, chain[0]) if chain else None
         if below is not None:
             self._enter(below, chain[1:], found, seen)
@@ -235,7 +235,7 @@ class Program:
             found.whole.add(name)
 
     def _modules_of(self, imports: Iterable[Import]) -> Iterator[str]:
-        """The followed modules that imports run, without the packages in which they lie."""
+        """The followed modules that imports run, without their parent packages."""
         for one in imports:
             below = self._submodule(one.base, one.name) if one.name else None
             yield from (
@@ -249,11 +249,11 @@ class Program:
         return below if can_hold and self.module(below) is not None else None
 
     def _leads_in(self, name: str) -> bool:
-        """Whether a module is followed, or lies above one that is."""
+        """Whether a module, or one below it, is followed."""
         return self.follows(name) or any(package.startswith(f"{name}.") for package in self._packages)
 
     def _is_of_a_library(self, module: str, chain: Chain) -> bool:
-        """Whether a name in a module is neither ours nor a neighbour's that is passed over."""
+        """Whether a name in a module is neither ours nor of an unfollowed neighbour."""
         if not chain:
             return True
         binding = [self.statement(one) for one in self._bound(module, chain[0])]

@@ -1,4 +1,4 @@
-"""What a definition can reach: what remains of a program when all is taken out that cannot change its result."""
+"""The statements that a definition can reach: a program without everything that cannot change its result."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ def reached(program: Program, module: str, name: str) -> list[Reached]:
 
 
 class _Search:
-    """Counts statements until nothing more is reached."""
+    """Collects the statements that count, until no further one is reached."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -52,7 +52,7 @@ class _Search:
                 self.count_what_may_change_another()
 
     def count_makers_of_arguments(self) -> None:
-        """Count what makes the objects that the function is handed: what in the module of their class returns them."""
+        """Count what makes the objects passed as arguments: the functions in their class's module that return them."""
         waiting = [one for root in self.roots for one in self.program.links(root).types.definitions]
         seen: set[Place] = set()
         while waiting:
@@ -70,7 +70,7 @@ class _Search:
         return module is not None and module.is_settings
 
     def count(self, places: Iterable[Place], *, as_type: bool = False) -> None:
-        """Count statements; what was named in annotations alone is followed anew once it is named elsewhere."""
+        """Count statements; a name found only in annotations is followed again once it is found elsewhere."""
         for place in places:
             is_type = as_type and self.program.statement(place).is_class
             if place not in self.counted or self.counted[place] > is_type:
@@ -78,7 +78,7 @@ class _Search:
                 self.waiting.append(place)
 
     def is_bare(self, place: Place) -> bool:
-        """Whether a statement counts in its bare form: the function that is asked about, and settings as a type."""
+        """Whether a statement counts in its bare form: the requested function, and settings used as a type."""
         if place in self.roots:
             return self.program.statement(place).is_function
         return self.counted[place] and self.is_settings(place)
@@ -108,7 +108,7 @@ class _Search:
             self.count_whole(name)
 
     def count_whole(self, name: str) -> None:
-        """Count all of a module, and of a package all modules in it."""
+        """Count all of a module; for a package, all modules below it."""
         is_known = name in self.imported or (self.program.follows(name) and self.program.module(name) is not None)
         if name in self.whole or not is_known:
             return
@@ -121,7 +121,7 @@ class _Search:
             self.count_whole(below)
 
     def run(self, name: str) -> None:
-        """Import a module, as Python does: after the packages in which it lies; whatever acts then counts."""
+        """Import a module as Python does, after its parent packages; statements with effects count."""
         if name in self.imported or self.program.module(name) is None:
             return
         package = name.rpartition(".")[0]
@@ -136,7 +136,7 @@ class _Search:
                 self.count([place])
 
     def count_what_may_change_another(self) -> None:
-        """Count what only binds a name, but runs code at import that may get hold of something that counts."""
+        """Count statements that only bind a name, but whose code at import may change a value that counts."""
         cleared: set[Place] = set()
         for name in self.imported:
             for place, links in self.program.calling(name).items():
@@ -150,7 +150,7 @@ class _Search:
         return (Place(name, at) for name in self.imported for at in range(len(self.program.statements(name))))
 
     def lead_to_counted(self, run: Links, cleared: set[Place]) -> bool:
-        """Whether what a statement runs at import may get hold of something that counts.
+        """Whether the code of a statement at import may access a value that counts.
 
         Args:
             run: what its calls lead to.
@@ -171,7 +171,7 @@ class _Search:
         return False
 
     def touches(self, links: Links) -> bool:
-        """Whether a value that counts is used, otherwise than by calling a function or making an object."""
+        """Whether a value that counts is used other than by calling a function or creating an object."""
         if any(name in self.imported for name in links.called.whole | links.values.whole):
             return True
         called = links.called.definitions | links.bases.definitions
@@ -180,19 +180,19 @@ class _Search:
         return any(self.can_change(place, is_just_called=place in just_called) for place in used)
 
     def can_change(self, place: Place, *, is_just_called: bool) -> bool:
-        """Whether what a statement defines can be changed by using it so."""
+        """Whether such a use can change the value that a statement defines."""
         statement = self.program.statement(place)
         return not (statement.is_literal or (is_just_called and (statement.is_function or statement.is_record)))
 
     def in_order(self) -> Iterator[Reached]:
-        """What counts, in the order in which it runs; what is imported late, after all else."""
+        """The statements that count, in the order in which they run; late imports come last."""
         done: set[str] = set()
         root = next(iter(self.roots)).module
         for name in (root, *sorted(self.imported)):
             yield from self.in_order_of(name, done)
 
     def in_order_of(self, name: str, done: set[str]) -> Iterator[Reached]:
-        """What counts of a module, and before it what counts of those that it imports."""
+        """The counting statements of a module, after those of the modules that it imports."""
         if name in done or name not in self.imported:
             return
         done.add(name)

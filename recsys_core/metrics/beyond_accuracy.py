@@ -53,14 +53,14 @@ def gini_of_exposure(ranked: RankedLists, n_items: int) -> float:
 
 
 def novelty(ranked: RankedLists, item_counts: Int64s, n_users: int) -> PerUser:
-    """Mean self-information, in bits, of the recommended items: how unlikely is it that the user knows them?
+    """Mean self-information, in bits, of the recommended items: high where few users rated them.
 
-    -log2(share), where share is the part of the training users who met the item. An item that nobody met would be
-    infinitely novel: it counts as if one user had met it.
+    -log2(share), where share is the part of the training users who rated the item. An item without ratings would be
+    infinitely novel: it counts as if one user had rated it.
 
     Args:
         ranked: (n_users, k).
-        item_counts: (n_items,) training users who met each item.
+        item_counts: (n_items,) training users who rated each item.
         n_users: training users in all.
 
     Returns:
@@ -143,7 +143,7 @@ def mean_over_list(ranked: RankedLists, item_values: npt.NDArray[np.float64]) ->
 
 
 def _exposure(ranked: RankedLists, n_items: int) -> Int64s:
-    """(n_items,) how often each item stands in a list."""
+    """(n_items,) number of lists with each item."""
     return np.bincount(ranked[ranked >= 0], minlength=n_items)
 
 

@@ -221,7 +221,7 @@ def test_users_of_both_tables_are_the_same_whatever_the_types(
 
 
 def test_a_context_without_rows_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"context\.parquet has no ratings: there is nobody to list items for"):
+    with pytest.raises(DataError, match=r"context\.parquet has no ratings: there are no users to list items for"):
         read(tmp_path, context=RATED.clear())
 
 

@@ -127,7 +127,7 @@ def test_a_column_that_nobody_declared_is_named() -> None:
 
 def test_a_column_that_was_moved_is_named() -> None:
     moved = rows({}).select(*EXAMPLE_KEYS, FEATURE_NAMES[1], FEATURE_NAMES[0], *FEATURE_NAMES[2:])
-    assert set(found(moved)) & {f"{name} stands in another place" for name in FEATURE_NAMES[:2]}
+    assert set(found(moved)) & {f"{name} is in another position" for name in FEATURE_NAMES[:2]}
 
 
 def test_a_column_of_another_type_is_named() -> None:
