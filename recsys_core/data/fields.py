@@ -21,11 +21,11 @@ from recsys_core.errors import DataError
 
 MAX_VALUE_CHARS = 80
 EARLY_STOP = 10_000
-"""From this many bad rows on, the share is checked while reading, so that a hopeless file does not fill memory."""
+"""From this number of bad rows on, the share is checked while reading, so that an invalid file does not fill memory."""
 
 
-class BadRow(Exception):  # noqa: N818  it never leaves this stage: a row's parser reports with it, the reader catches it
-    """One row is not what its table holds; `column` is '' where the whole row is at fault."""
+class BadRow(Exception):  # noqa: N818  it never leaves this stage: parsers raise it, the reader catches it
+    """One row is not what its table holds; `column` is '' if the whole row is bad."""
 
     def __init__(self, column: str, reason: str, value: str) -> None:
         super().__init__(reason)
@@ -35,7 +35,7 @@ class BadRow(Exception):  # noqa: N818  it never leaves this stage: a row's pars
 
 
 class Quarantine:
-    """The bad rows of one file, in the order in which they were met."""
+    """The bad rows of one file, in reading order."""
 
     def __init__(self, file: str, max_bad_share: float) -> None:
         self.file = file
@@ -46,11 +46,11 @@ class Quarantine:
         return len(self._rows)
 
     def add(self, line: int, bad: BadRow) -> None:
-        """Set one row aside; a long value is cut to 80 characters."""
+        """Add one row; a long value is cut to 80 characters."""
         self._rows.append((self.file, line, bad.column, bad.reason, bad.value[:MAX_VALUE_CHARS]))
 
     def check_early(self, n_lines: int) -> None:
-        """Stop in the middle of a file whose first `n_lines` are hopeless already."""
+        """Stop in the middle of a file if too many of the first `n_lines` are bad."""
         if len(self) >= EARLY_STOP:
             self.check(n_lines)
 
@@ -67,7 +67,7 @@ class Quarantine:
         raise DataError(
             f"{self.file}: {len(self):,} of {n_lines:,} lines ({len(self) / n_lines:.1%}) are bad, above the "
             f"{self.max_bad_share:.1%} allowed; the first is {where}: {reason} ({value!r}). "
-            f"Mend the file, or raise max_bad_share if these rows may be lost."
+            f"Fix the file, or raise max_bad_share if these rows may be lost."
         )
 
     def table(self) -> pl.DataFrame:
@@ -161,7 +161,7 @@ def moment(text: str, column: str) -> int:
 def plain_moments(text: pl.Expr) -> pl.Expr:
     """What `moment` gives for the plain form YYYY-MM-DD HH:MM:SS, also with a T; null for any other text.
 
-    Many times faster than row by row, which is left for the rare other forms.
+    Much faster than row by row, which remains for the rare other forms.
     """
     plain = pl.when(text.str.contains(PLAIN_ISO_TIME)).then(text.str.replace("T", " ", literal=True))
     return plain.str.strptime(pl.Datetime("us"), "%Y-%m-%d %H:%M:%S", strict=False).dt.epoch("s")

@@ -1,7 +1,7 @@
-"""Many users' rated items in one compact structure: offsets into flat arrays, as in a CSR matrix.
+"""Histories of many users in one compact structure: offsets into flat arrays, as in a CSR matrix.
 
-Every model of this project reads users in this form. It holds dense row numbers (`item_idx`), never outside ids; the
-`Catalogue` translates between the two.
+Every model of this project reads users in this form. It contains dense row numbers (`item_idx`), never external ids;
+the `Catalogue` maps between the two.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ NEVER = int(np.iinfo(np.int64).max)
 """Later than any second."""
 
 OTHER_VALUE = 0.3
-"""Weight in X of a rating below a like, which weighs 1: having watched is weak evidence of interest."""
+"""Weight of a rating below a like, relative to 1 for a like: watching is weak evidence of interest."""
 
 AGE_LIMITS = np.array([600, 3_600, 86_400, 7 * 86_400, 30 * 86_400, 182 * 86_400, 365 * 86_400, 3 * 365 * 86_400])
 """Seconds: ten minutes, an hour, a day, a week, a month, half a year, a year, three years."""
@@ -31,13 +31,13 @@ N_PLACES = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Catalogue:
-    """The items that may be recommended, in ascending order of id: `item_ids[item_idx]` is the outside id."""
+    """The items that may be recommended, in ascending order of id: `item_ids[item_idx]` is the external id."""
 
     item_ids: Int64s  # (n_items,) ascending, unique
 
     @property
     def n_items(self) -> int:
-        """How many items may be recommended."""
+        """Number of items that may be recommended."""
         return len(self.item_ids)
 
     def idx_of(self, item_ids: Int64s) -> Int64s:
@@ -51,9 +51,9 @@ class Catalogue:
 
 @dataclass(frozen=True, kw_only=True)
 class Histories:
-    """What each of some users rated, oldest first; row u owns `item_idx[offsets[u]:offsets[u + 1]]` and its twins."""
+    """The ratings of some users, oldest first; row u owns `item_idx[offsets[u]:offsets[u + 1]]` and its twins."""
 
-    user_ids: Int64s  # (n_users,) outside ids, ascending
+    user_ids: Int64s  # (n_users,) external ids, ascending
     offsets: Int64s  # (n_users + 1,)
     item_idx: Int64s  # (n_ratings,)
     ratings: Float32s  # (n_ratings,) stars
@@ -62,7 +62,7 @@ class Histories:
 
     @property
     def n_users(self) -> int:
-        """How many users there are, those with an empty history included."""
+        """Number of users, those with an empty history included."""
         return len(self.user_ids)
 
     @cached_property
@@ -81,7 +81,7 @@ class Histories:
         return np.repeat(self.offsets[1:], self.lengths) - np.arange(len(self.item_idx))
 
     def select(self, users: Int64s) -> "Histories":
-        """The histories of some user rows, in the order asked."""
+        """The histories of some user rows, in the given order."""
         lengths = self.lengths[users]
         flat = places_of(self.offsets[users], lengths)
         return Histories(
@@ -122,22 +122,22 @@ class Histories:
 
 @dataclass(frozen=True, kw_only=True)
 class RatingLog:
-    """Every rating that was ever given, also those that were replaced later: cut at any moment, it gives histories."""
+    """Every rating, those that were replaced later included, for histories at any time."""
 
     user_ids: Int64s  # (n_ratings,) ascending
     item_idx: Int64s  # (n_ratings,)
     ratings: Float32s  # (n_ratings,) stars
     timestamps: Int64s  # (n_ratings,) seconds UTC, ascending within a user
-    replaced_at: Int64s  # (n_ratings,) when the user rated the item the next time; NEVER for the latest
+    replaced_at: Int64s  # (n_ratings,) time of the user's next rating of the item; NEVER for the latest
     n_items: int
 
     def before(self, user_ids: Int64s, times: Int64s) -> Histories:
-        """What was known of users strictly before moments: one row per question (user, moment), in the order asked.
+        """Histories strictly before given times: one row per query (user, time), in the given order.
 
         The cost is linear in the lengths of the users' histories.
 
         Args:
-            user_ids: (n,) may repeat; one without ratings has an empty history.
+            user_ids: (n,) may repeat; a user without ratings has an empty history.
             times: (n,) seconds UTC.
         """
         first, last = (np.searchsorted(self.user_ids, user_ids, side=side) for side in ("left", "right"))
@@ -157,12 +157,12 @@ class RatingLog:
 
 
 def offsets_of(lengths: Int64s) -> Int64s:
-    """(n + 1,) where stretches of lengths (n,) begin when they lie one after the other, and where the last ends."""
+    """(n + 1,) start of each of n adjacent ranges with the given lengths, and the end of the last."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 def places_of(first: Int64s, lengths: Int64s) -> Int64s:
-    """The places that some stretches cover, one stretch after the other.
+    """The positions in some ranges, one range after the other.
 
     >>> places_of(np.array([7, 2]), np.array([2, 3])).tolist()
     [7, 8, 2, 3, 4]
@@ -172,10 +172,10 @@ def places_of(first: Int64s, lengths: Int64s) -> Int64s:
 
 
 def catalogue_of(ratings: pl.DataFrame) -> Catalogue:
-    """Every item that was rated at least once in `ratings`.
+    """Every item with at least one rating in `ratings`.
 
-    An item of the movie table that nobody has rated yet is left out: MovieLens lists only movies that somebody rated
-    *at some time*, so to offer an unrated one is to know the future.
+    Items of the movie table without ratings are left out: MovieLens lists only movies that were rated *at some time*,
+    so an unrated item in the catalogue would leak the future.
     """
     return Catalogue(item_ids=ratings["item_id"].unique().sort().to_numpy())
 
@@ -193,10 +193,10 @@ def histories_of(ratings: pl.DataFrame, catalogue: Catalogue, user_ids: Int64s |
 
     Args:
         ratings: columns user_id, item_id, rating, timestamp.
-        catalogue: gives the dense numbers.
-        user_ids: the users wanted, ascending; one without ratings gets an empty history. Default: all in `ratings`.
+        catalogue: maps items to rows.
+        user_ids: ascending; a user without ratings gets an empty history. Default: all in `ratings`.
 
-    Equal timestamps are ordered by item id here; a model must not read meaning into that order.
+    Ratings with equal timestamps are in the order of item ids, which has no meaning.
     """
     if user_ids is None:
         user_ids = ratings["user_id"].unique().sort().to_numpy()
@@ -219,9 +219,9 @@ def rating_log_of(ratings: pl.DataFrame, catalogue: Catalogue) -> RatingLog:
     """The ratings by user, oldest first; the cost is that of sorting them.
 
     Args:
-        ratings: columns user_id, item_id, rating, timestamp: every rating that was ever given, also those that a later
-            one of the same item replaced; of an item the latest before a moment counts, of equal times the last row.
-        catalogue: gives the dense numbers; items outside it are left out.
+        ratings: columns user_id, item_id, rating, timestamp: every rating, those that a later one of the
+            same item replaced included; the latest rating before a time counts, and at equal times the last row.
+        catalogue: maps items to rows; items outside it are left out.
     """
     known = ratings.with_columns(item_idx=pl.Series(catalogue.idx_of(ratings["item_id"].to_numpy())))
     ordered = known.filter(pl.col("item_idx") >= 0).sort("user_id", "timestamp", "item_id", maintain_order=True)
@@ -237,13 +237,17 @@ def rating_log_of(ratings: pl.DataFrame, catalogue: Catalogue) -> RatingLog:
 
 
 def evidence(users: Histories) -> Float64s:
-    """(n_ratings,) what each rating says for its item: 1 for a like, `OTHER_VALUE` for another."""
+    """(n_ratings,) weight of each rating as evidence of interest: 1 for a like, else `OTHER_VALUE`."""
     return np.where(users.ratings >= LIKED, 1.0, OTHER_VALUE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recency:
-    """Buckets of each rating of some histories, (n_ratings,) each."""
+    """Recency of each rating of some histories in two coarse buckets, (n_ratings,) each.
+
+    Both count from the end of the history and not from the request, so that a history always gives the same vector.
+    Ratings of one second share a place, because their order has no meaning.
+    """
 
     place: Int64s  # 0..N_PLACES - 1, 0 = the latest
     age: Int64s  # 0..N_AGES - 1, 0 = at most ten minutes before the latest
@@ -261,15 +265,15 @@ def recency(users: Histories) -> Recency:
 
 
 def places_back(users: Histories) -> Int64s:
-    """(n_ratings,) how many different seconds of the same history are later: 0 for the latest ratings."""
+    """(n_ratings,) number of later distinct seconds in the same history: 0 for the latest ratings."""
     if not len(users.item_idx):
         return np.zeros(0, dtype=np.int64)
     steps = np.diff(users.timestamps, prepend=users.timestamps[0]) != 0
-    moment = np.cumsum(steps)  # grows by one with every new second, and within one user only that matters
+    moment = np.cumsum(steps)  # grows by one with every new second of a user
     back: Int64s = moment[_latest(users)] - moment
     return back
 
 
 def _latest(users: Histories) -> Int64s:
-    """(n_ratings,) flat place of the owner's latest rating."""
+    """(n_ratings,) flat position of the owner's latest rating."""
     return np.repeat(users.offsets[1:] - 1, users.lengths)

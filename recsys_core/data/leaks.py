@@ -1,4 +1,4 @@
-"""Checks that splits respect time: one rule per way in which a slice could leak the future."""
+"""Checks that splits respect time: one rule for each kind of leak."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ PAIR = ["user_id", "item_id"]
 
 @dataclass(frozen=True, kw_only=True)
 class _Slice:
-    """The rows of one slice, as the rules read them."""
+    """The rows of one slice: the input of the rules."""
 
     fit_end: int  # seconds UTC, as `until`
     until: int
     cuts: pl.DataFrame  # user_id, cut
     targets: pl.DataFrame
-    dated: pl.DataFrame  # the targets whose user is asked, with the user's `cut`
-    fitted: pl.DataFrame  # what models may be fitted on
-    known: pl.DataFrame  # what is known of the users when asked
+    dated: pl.DataFrame  # the targets of the slice's users, with the user's `cut`
+    fitted: pl.DataFrame  # ratings that models may be fitted on
+    known: pl.DataFrame  # histories of the users at the request
 
 
 def _shares_pairs(one: pl.DataFrame, other: pl.DataFrame) -> bool:
@@ -52,14 +52,14 @@ RULES: tuple[tuple[str, Callable[[_Slice], bool]], ...] = (
     ("a target stands in what is known of its user", lambda one: _shares_pairs(one.known, one.targets)),
     ("a target is among the ratings that models are fitted on", lambda one: _shares_pairs(one.fitted, one.targets)),
 )
-"""The sentence that names a leak, and whether a slice has it."""
+"""Rules: the sentence that describes a leak, and a function that says whether a slice has it."""
 
 
 def leaks(ratings: pl.DataFrame, splits: Splits) -> list[str]:
-    """Every violation of the order of time, as a sentence; empty when all is well.
+    """Every violation of the order of time, as a sentence; empty without any.
 
     Args:
-        ratings: RATINGS columns, every rating that was ever given.
+        ratings: RATINGS columns, every rating, replaced ones included.
         splits: a chain of windows.
     """
     found = [*_disorder(splits.cutoffs)]
@@ -70,7 +70,7 @@ def leaks(ratings: pl.DataFrame, splits: Splits) -> list[str]:
 
 
 def _disorder(cutoffs: pl.DataFrame) -> Iterator[str]:
-    """Slices that end before they begin, or come before one that they overlap."""
+    """Slices that end before they begin, or overlap with the next window."""
     rows = cutoffs.rows(named=True)
     for row in rows:
         if row["fit_end"] > row["until"]:

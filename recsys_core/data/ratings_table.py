@@ -1,4 +1,4 @@
-"""The one table of ratings: base and logged ratings merged, recent ones held back, its digest and its figures."""
+"""The ratings table: the data set merged with logged ratings, held-back ratings, its digest and statistics."""
 
 import hashlib
 from pathlib import Path
@@ -15,20 +15,20 @@ from recsys_core.errors import DataError
 
 
 def every_rating(base: pl.DataFrame, logged: pl.DataFrame) -> pl.DataFrame:
-    """All ratings, also those that a later one of the same user and item replaced: what was known at any moment.
+    """All ratings, those that a later one of the same user and item replaced included.
 
     Args:
         base: RATINGS, the shipped data set.
         logged: user_id, item_id, rating, timestamp of newly logged ratings, in any order; may be empty.
 
     Returns:
-        RATINGS columns, sorted by timestamp, user_id, item_id; of a pair's ratings in one second the last counts.
+        RATINGS columns, sorted by timestamp, user_id, item_id; of ratings of one pair in one second the last counts.
     """
     return _in_order(base, logged.with_columns(event_id=pl.lit(None, pl.String))).select(*RATINGS_COLUMNS)
 
 
 def merge_ratings(base: pl.DataFrame, logged: pl.DataFrame) -> pl.DataFrame:
-    """The latest rating of each (user, item); at equal times a logged rating wins, since it arrived later.
+    """The latest rating of each (user, item); at equal times a logged rating wins, because it arrived later.
 
     Args:
         base: RATINGS, the shipped data set.
@@ -42,10 +42,10 @@ def merge_ratings(base: pl.DataFrame, logged: pl.DataFrame) -> pl.DataFrame:
 
 
 def _in_order(base: pl.DataFrame, logged: pl.DataFrame) -> pl.DataFrame:
-    """MERGED_RATINGS columns of both, a pair's rating that counts after those that it replaces."""
+    """MERGED_RATINGS columns of both; a rating comes after those that it replaces."""
     tables = [base.with_columns(event_id=pl.lit(None, pl.String), arrival=0), logged.with_columns(arrival=1)]
     both = pl.concat([table.select(*MERGED_RATINGS_COLUMNS, "arrival") for table in tables])
-    # Value and id decide between two logged ratings of one pair in the same second; nothing else could.
+    # Value and id break ties between two logged ratings of one pair in the same second.
     ordered = both.sort("timestamp", "user_id", "item_id", "arrival", "rating", "event_id")
     return ordered.select(*MERGED_RATINGS_COLUMNS)
 
@@ -58,7 +58,7 @@ def split_holdback(ratings: pl.DataFrame, first_day: str | None) -> tuple[pl.Dat
         first_day: YYYY-MM-DD, UTC; None holds nothing back.
 
     Raises:
-        DataError: there is no such day, or nothing lies before it.
+        DataError: the day does not exist, or there are no ratings before it.
     """
     if first_day is None:
         return ratings, ratings.clear()
@@ -78,8 +78,8 @@ def read_holdback(dataset: str, raw: Path, config: RatingsReadingConfig) -> pl.D
 
     Args:
         dataset: a known data set, or the path of one.
-        raw: where known data sets lie.
-        config: says from which day on ratings are held back.
+        raw: folder of known data sets.
+        config: names the first day that is held back.
 
     Raises:
         DataError: nothing is held back, or the data set cannot be read.
@@ -96,11 +96,11 @@ def read_holdback(dataset: str, raw: Path, config: RatingsReadingConfig) -> pl.D
 
 
 def ratings_digest(ratings: pl.DataFrame, clicks: pl.DataFrame | None = None) -> str:
-    """Sixteen hex digits that name the training data of a model, whatever the order of the rows.
+    """Sixteen hex digits that identify the training data of a model, independent of the order of rows.
 
     Args:
         ratings: RATINGS columns, one row per user and item.
-        clicks: user_id, item_id, timestamp, weight of the clicks used beside them; None and no rows are the same.
+        clicks: user_id, item_id, timestamp, weight of the clicks used in addition; None and no rows are equivalent.
     """
     ordered = ratings.select(*RATINGS_COLUMNS).sort("user_id", "item_id")
     digest = hashlib.sha256()
@@ -113,20 +113,20 @@ def ratings_digest(ratings: pl.DataFrame, clicks: pl.DataFrame | None = None) ->
 
 
 def ratings_by_stars(ratings: pl.DataFrame) -> pl.DataFrame:
-    """rating, n: how often each number of stars was given, fewest stars first; those never given are left out."""
+    """rating, n: number of ratings by stars, fewest stars first; unused values are left out."""
     return ratings.group_by("rating").agg(n=pl.len().cast(pl.Int64)).sort("rating")
 
 
 def ratings_by_rank(ratings: pl.DataFrame) -> Int64s:
-    """(n_items,) ratings of each rated movie, the most often rated first."""
+    """(n_items,) number of ratings of each rated movie, in descending order."""
     return ratings.group_by("item_id").len()["len"].cast(pl.Int64).sort(descending=True).to_numpy()
 
 
 def about_ratings(ratings: pl.DataFrame) -> dict[str, int | float]:
-    """Figures that are charted from build to build: n_users, n_items, mean_rating, like_share, density.
+    """Statistics to plot from build to build: n_users, n_items, mean_rating, like_share, density.
 
-    `density` is the share of all pairs of a user and a rated movie that were rated. Without ratings, only n_users and
-    n_items are there.
+    `density` is the share of all pairs of a user and a rated movie that were rated. Without ratings there are only
+    n_users and n_items.
     """
     n_users, n_items = ratings["user_id"].n_unique(), ratings["item_id"].n_unique()
     counts: dict[str, int | float] = {"n_users": n_users, "n_items": n_items}

@@ -10,19 +10,19 @@ RATING_STEPS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0)
 """The half-star grid: every rating is one of these."""
 
 LIKED = 4.0
-"""A rating of at least this many stars counts as a like: what retrieval and ranking are asked to find."""
+"""A rating of at least this many stars is a like: the target of retrieval and ranking."""
 
 EARLIEST_TIMESTAMP = 789_652_009
-"""1995-01-09 11:46:49 UTC, the first rating that MovieLens ever published; anything earlier is a fault."""
+"""1995-01-09 11:46:49 UTC, the first rating that MovieLens ever published; earlier ones are invalid."""
 
 LATEST_TIMESTAMP = 4_102_444_800
-"""2100-01-01 UTC: a later "second" is a millisecond, or nonsense."""
+"""2100-01-01 UTC: later values are milliseconds or invalid."""
 
 MAX_ID = 2**53 - 1
 """The largest id of a user or an item: a larger one is not exact in float64, nor in JSON as most programs read it."""
 
 YEARS = (1870, 2100)
-"""First and last year of release that is believed, both included."""
+"""First and last accepted year of release, both included."""
 
 PREVIEW_YEARS = 1
 """How many calendar years before its year of release a movie may be rated: previews and festivals. Earlier ratings
@@ -48,13 +48,13 @@ _ID = pa.Check.in_range(0, MAX_ID)
 _WINDOW = pa.Check.in_range(EARLIEST_TIMESTAMP, LATEST_TIMESTAMP)
 
 _RATING = {
-    "user_id": pa.Column(pl.Int64, _ID, description="Who rated, as the source numbers them."),
-    "item_id": pa.Column(pl.Int64, _ID, description="What was rated: MovieLens' movieId."),
+    "user_id": pa.Column(pl.Int64, _ID, description="The user, as the source numbers them."),
+    "item_id": pa.Column(pl.Int64, _ID, description="The movie: MovieLens' movieId."),
     "rating": pa.Column(pl.Float32, pa.Check.isin(RATING_STEPS), description="Stars; four or more are a like."),
     "timestamp": pa.Column(
         pl.Int64,
         _WINDOW,
-        description="When it was rated, in seconds UTC.",
+        description="Time of the rating, in seconds UTC.",
     ),
 }
 
@@ -65,7 +65,7 @@ MERGED_RATINGS = pa.DataFrameSchema(
     {
         **_RATING,
         "event_id": pa.Column(
-            pl.String, nullable=True, description="The logged event that it comes from; null for the data set's own."
+            pl.String, nullable=True, description="The logged event of the rating; null for a rating of the data set."
         ),
     },
     name="merged_ratings",
@@ -76,7 +76,7 @@ MERGED_RATINGS = pa.DataFrameSchema(
 """RATINGS, and where each comes from: the logged event, or null for the data set."""
 
 EVERY_RATING = pa.DataFrameSchema(_RATING, name="every_rating", strict=True, ordered=True)
-"""RATINGS without the promise that each (user, item) stands once: the ratings that a later one replaced as well."""
+"""RATINGS with the ratings that a later one of the same user and item replaced."""
 
 MOVIES = pa.DataFrameSchema(
     {
@@ -87,7 +87,7 @@ MOVIES = pa.DataFrameSchema(
             pl.Int32,
             pa.Check.in_range(*YEARS),
             nullable=True,
-            description="Year of release, told by the title; null where ratings contradict it.",
+            description="Year of release from the title; null if ratings contradict it.",
         ),
     },
     name="movies",
@@ -102,8 +102,8 @@ QUARANTINE = pa.DataFrameSchema(
         "file": pa.Column(pl.String, description="Name of the file inside the data set."),
         "line": pa.Column(pl.Int64, pa.Check.ge(1), description="Line on which the row starts, from 1."),
         "column": pa.Column(pl.String, description="The column at fault; empty where it is the whole row."),
-        "reason": pa.Column(pl.String, description="Why the row was set aside."),
-        "value": pa.Column(pl.String, description="What stood there, cut short."),
+        "reason": pa.Column(pl.String, description="Reason of the rejection."),
+        "value": pa.Column(pl.String, description="The rejected value, cut short."),
     },
     name="quarantine",
     strict=True,
@@ -127,9 +127,9 @@ RAW_DATA = pa.DataFrameSchema(
     strict=True,
     ordered=True,
 )
-"""One row: which bytes the pipeline starts from."""
+"""One row: the version of the input data."""
 
-_SLICE = pa.Column(pl.String, description="A step of a window, or `now`: what its models may see, and whom it asks.")
+_SLICE = pa.Column(pl.String, description="A step of a window, or `now`.")
 
 CUTOFFS = pa.DataFrameSchema(
     {
@@ -152,7 +152,11 @@ SLICE_USERS = pa.DataFrameSchema(
     {
         "slice": _SLICE,
         "user_id": pa.Column(pl.Int64, pa.Check.ge(0), description="A user of this slice."),
-        "cut": pa.Column(pl.Int64, _WINDOW, description="First second of theirs that is not known when asking (UTC)."),
+        "cut": pa.Column(
+            pl.Int64,
+            _WINDOW,
+            description="The request: ratings of the user strictly before this second (UTC) are known.",
+        ),
     },
     name="users",
     strict=True,
@@ -164,16 +168,16 @@ SLICE_USERS = pa.DataFrameSchema(
 TARGETS = pa.DataFrameSchema(
     {
         "slice": _SLICE,
-        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), description="Who liked it."),
-        "item_id": pa.Column(pl.Int64, pa.Check.ge(0), description="What is to be found."),
+        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), description="The user."),
+        "item_id": pa.Column(pl.Int64, pa.Check.ge(0), description="The liked movie."),
         "rating": pa.Column(
             pl.Float32, pa.Check.in_range(LIKED, RATING_STEPS[-1]), description="Stars: all are likes."
         ),
-        "timestamp": pa.Column(pl.Int64, _WINDOW, description="When it was liked: at or after the user's cut (UTC)."),
+        "timestamp": pa.Column(pl.Int64, _WINDOW, description="Time of the like, at or after the user's cut (UTC)."),
     },
     name="targets",
     strict=True,
     ordered=True,
     unique=["slice", "user_id", "item_id"],
 )
-"""One row per slice, user and liked item of `splits.Splits`; those of the test lie in a file of their own."""
+"""One row per slice, user and liked item of `splits.Splits`; those of the test are in a file of their own."""

@@ -1,17 +1,17 @@
-"""Splits by time: which ratings a model may see, what is known of each user when asked, which likes are to be found.
+"""Splits by time: the ratings that models may see, the history of each user at a request, and the targets.
 
 The ratings are cut into *windows* of time, and each window into steps. A *slice* is one step: its models are fitted on
-everything before the slice's `fit_end`. Each user of a window is asked once, in the middle of their activity within the
-window (the `cut`), by the models of the step that the cut falls into; liked items after the cut are the targets. So
-every answer comes from models that are about as old as those of a system in use, which is refitted as often, and no
-answer depends on another user's later ratings.
+everything before the slice's `fit_end`. Each user of a window makes one request, in the middle of their activity within
+the window (the `cut`), to the models of the step that contains the cut; liked items after the cut are the targets. So
+the models are about as old as those of a production system that is refitted as often, and no result depends on another
+user's later ratings.
 
-The first few windows only teach: their questions and answers train the rankers of later windows. All other windows also
-examine the models of their time. The last window is the test; settings are chosen on the windows before the last two.
-The slice `now` ends the chain: its models are fitted on everything and serve, and it asks nobody.
+The first few windows only provide training rows for the rankers of later windows. On all other windows models are also
+evaluated. The last window is the test; settings are chosen on the evaluation windows before the last two. The slice
+`now` ends the chain: its models are fitted on all ratings and serve, and it has no users.
 
-A *hold-out* is a slice of another kind, for judges who ask about each user's own latest likes (`recsys bench rank`): it
-hides these likes from its models.
+A *hold-out* is a slice of another kind, for a benchmark on each user's latest likes (`recsys bench rank`): it hides
+these likes from its models.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ TEST = "test"
 """The last window."""
 
 NOW = "now"
-"""The slice whose models are fitted on everything and serve."""
+"""The slice whose models are fitted on all ratings and serve."""
 
 _NO_RATINGS = pl.DataFrame(schema=RATINGS_COLUMNS)
 _NO_USERS = pl.DataFrame(schema={"user_id": pl.Int64(), "cut": pl.Int64()})
@@ -131,15 +131,15 @@ class Splits(Windows):
         return int(self.cutoffs.filter(slice=name)["until"].item())
 
     def users_of(self, name: str) -> Int64s:
-        """(n_users,) ids of the users asked in a slice, ascending."""
+        """(n_users,) ids of the users of a slice, ascending."""
         return self.users.filter(slice=name)["user_id"].sort().to_numpy()
 
     def requests(self, name: str) -> pl.DataFrame:
-        """user_id, requested_at: who is asked in a slice, and when: at the cut. Sorted by user_id."""
+        """user_id, requested_at: the requests of a slice, at the cut of each user. Sorted by user_id."""
         return self.users.filter(slice=name).sort("user_id").select("user_id", requested_at="cut")
 
     def save(self, folder: Path) -> None:
-        """Write the slices; test targets go into a file of their own, so that reading them is a visible act."""
+        """Write the slices; test targets go into a file of their own, so that code reads them explicitly."""
         is_test = pl.col("slice").is_in(self.slices_of(TEST))
         write_table(self.cutoffs, folder / "cutoffs.parquet")
         write_table(self.users, folder / "users.parquet")
@@ -150,8 +150,8 @@ class Splits(Windows):
     def load(cls, folder: Path, *, with_test_targets: bool = False) -> "Splits":
         """Read the slices.
 
-        The ranker that serves also learns from the test window, after everything has been examined. Whatever examines
-        models or chooses settings runs without the test targets.
+        Only the serving ranker is also trained on the test window, after the evaluation. Code that evaluates models or
+        chooses settings loads the splits without the test targets.
         """
         targets = read_table(folder / "targets.parquet")
         if with_test_targets:
@@ -167,12 +167,12 @@ def make_splits(ratings: pl.DataFrame, config: SplitsConfig, other_times: Sequen
     """Cut the ratings at quantiles of time into windows and their steps, and end the chain with the slice `now`.
 
     Args:
-        ratings: RATINGS columns, every rating that was ever given, so that a re-rating does not erase the past.
-        config: how many windows, and which of them examine.
+        ratings: RATINGS columns, every rating, replaced ones included, so that a re-rating does not erase the past.
+        config: number of windows and of their steps.
         other_times: seconds UTC of other feedback, such as clicks: the slice `now` begins after all of it.
 
     Raises:
-        DataError: the ratings are too few, or too many of them share one second, for the cut-offs to differ.
+        DataError: too few ratings, or too many of them in one second, for distinct cut-offs.
     """
     starts = _step_starts(ratings, config)
     parts = []
@@ -186,12 +186,12 @@ def make_splits(ratings: pl.DataFrame, config: SplitsConfig, other_times: Sequen
 
 
 def newcomers(ratings: pl.DataFrame, splits: Splits) -> Splits:
-    """The same slices, but each user is asked at the second of their first rating, when nothing is known of them.
+    """The same slices with requests of new users, at the second of their first rating and without a history.
 
-    Each new user of a window is asked once; the targets are their likes within the window.
+    Each new user of a window makes one request; the targets are their likes within the window.
 
     Args:
-        ratings: RATINGS columns, every rating that was ever given.
+        ratings: RATINGS columns, every rating, replaced ones included.
         splits: the chain.
     """
     first = ratings.group_by("user_id").agg(cut=pl.col("timestamp").min())
@@ -208,7 +208,7 @@ def newcomers(ratings: pl.DataFrame, splits: Splits) -> Splits:
 
 
 def _ends(splits: Splits) -> list[int]:
-    """(n_slices,) first second after each slice: where the next begins."""
+    """(n_slices,) first second after each slice, which is the start of the next."""
     starts = splits.cutoffs["fit_end"].to_list()
     return [*starts[1:], starts[-1]]
 
@@ -216,14 +216,14 @@ def _ends(splits: Splits) -> list[int]:
 def hold_out(ratings: pl.DataFrame, fit_end: int, config: HoldoutsConfig) -> Splits:
     """Hold-outs of the latest likes of every user before `fit_end`, in shrinking shares.
 
-    A hold-out asks every user with at least `holdout_likes` likes and something known before the cut. The cut is the
-    second of the first held-out like, so that ratings of one second are never parted. Each hold-out's models see more
+    A hold-out contains every user with at least `holdout_likes` likes and ratings before the cut. The cut is the second
+    of the first held-out like, so that ratings of one second are never separated. The models of each hold-out see more
     than those of the one before.
 
     Args:
         ratings: RATINGS columns; rows at or after `fit_end` are ignored.
         fit_end: seconds UTC.
-        config: how much is held out.
+        config: shares to hold out.
     """
     before = ratings.filter(pl.col("timestamp") < fit_end)
     shares = [config.holdout_share * (n + 1) for n in range(config.n_holdouts)]
@@ -231,12 +231,12 @@ def hold_out(ratings: pl.DataFrame, fit_end: int, config: HoldoutsConfig) -> Spl
 
 
 def fitted_before(moment: int, name: str = NOW) -> Splits:
-    """One slice that asks nobody, its models fitted on everything before a moment (seconds UTC)."""
+    """A slice without users, whose models are fitted on all ratings before a time (seconds UTC)."""
     return _slice(_NO_RATINGS, _about(name, name, moment, moment, is_evaluation=False), _NO_USERS)
 
 
 def chained(*parts: Splits) -> Splits:
-    """Some slices as one chain; each part may see all that the parts before it may see."""
+    """Some slices as one chain; the models of each part may see what those of earlier parts may see."""
     return Splits(
         cutoffs=pl.concat([part.cutoffs for part in parts]),
         users=pl.concat([part.users for part in parts]),
@@ -252,8 +252,8 @@ def development_windows(evaluation_windows: list[str]) -> list[str]:
 def fit_ratings(ratings: pl.DataFrame, splits: Splits, name: str) -> pl.DataFrame:
     """The ratings, or clicks, that models of a slice may be fitted on, in the order given.
 
-    These are all rows strictly before `fit_end`, and for the slice's own users also strictly before their cut. The
-    latest of these rows counts for each user and item, since what replaced it later was not known.
+    These are all rows strictly before `fit_end`, and for the slice's own users also strictly before their cut. Of
+    each user and item the latest of these rows counts: later replacements were not known.
     """
     before = ratings.filter(pl.col("timestamp") < splits.fit_end(name))
     allowed = _with_cuts(before, splits, name, "left").filter(
@@ -263,13 +263,13 @@ def fit_ratings(ratings: pl.DataFrame, splits: Splits, name: str) -> pl.DataFram
 
 
 def known_ratings(ratings: pl.DataFrame, splits: Splits, name: str) -> pl.DataFrame:
-    """All that is known of each user of a slice when asked: the latest rating of each item strictly before the cut."""
+    """The history of each user of a slice at the request: the latest rating of each item strictly before the cut."""
     known = _with_cuts(ratings, splits, name, "inner").filter(pl.col("timestamp") < pl.col("cut")).drop("cut")
     return _latest(known)
 
 
 def relevant_items(targets: pl.DataFrame, user_ids: Int64s) -> ItemSets:
-    """The targets of each user in the order of `user_ids`: item ids, not item_idx, since some are in no catalogue."""
+    """The targets of each user in the order of `user_ids`: item ids, not item_idx, because some are in no catalogue."""
     wanted = targets.filter(pl.col("user_id").is_in(user_ids.tolist())).sort("user_id", "item_id")
     at = np.searchsorted(user_ids, wanted["user_id"].to_numpy())
     counts = np.bincount(at, minlength=len(user_ids))
@@ -290,7 +290,7 @@ def _holdout(before: pl.DataFrame, fit_end: int, share: float, least: int) -> Sp
 
 
 def _window(ratings: pl.DataFrame, name: str, starts: list[int], *, is_evaluation: bool) -> list[Splits]:
-    """The steps of one window; the cut of each user lies in the middle of the ratings given within the window.
+    """The steps of one window; the cut of each user is in the middle of their ratings within the window.
 
     Args:
         ratings: every rating.
@@ -300,7 +300,7 @@ def _window(ratings: pl.DataFrame, name: str, starts: list[int], *, is_evaluatio
     """
     start, end = starts[0], starts[-1]
     active = ratings.filter(pl.col("timestamp").is_between(start, end, closed="left"))
-    # The second of the middle rating, not its place: ratings of one second are never parted.
+    # The second of the middle rating, not its position: ratings of one second are never separated.
     cuts = (
         active.sort("user_id", "timestamp")
         .group_by("user_id", maintain_order=True)
@@ -318,10 +318,10 @@ def _window(ratings: pl.DataFrame, name: str, starts: list[int], *, is_evaluatio
 
 
 def _slice(ratings: pl.DataFrame, about: pl.DataFrame, cuts: pl.DataFrame) -> Splits:
-    """The slice of those users who have something known before their cut and something to be found after it.
+    """The slice of the users with ratings before their cut and targets after it.
 
-    What a user had rated before the cut is no target, however it is rated again: it would never be recommended. Of
-    several ratings after the cut the first counts, which is the user's answer.
+    Items that a user rated before the cut are no targets, even if they are rated again: they are never recommended. Of
+    several ratings of an item after the cut the first counts.
     """
     own = ratings.join(cuts, on="user_id").sort("user_id", "timestamp", "item_id")
     is_known = pl.col("timestamp") < pl.col("cut")

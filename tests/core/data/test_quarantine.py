@@ -29,7 +29,7 @@ def test_a_share_of_bad_rows_at_the_bound_is_accepted_and_one_row_more_is_not() 
         quarantine.check(99)
     assert str(caught.value) == (
         "ratings.csv: 1 of 99 lines (1.0%) are bad, above the 1.0% allowed; the first is line 5, column rating: "
-        "off the half-star grid ('3.7'). Mend the file, or raise max_bad_share if these rows may be lost."
+        "off the half-star grid ('3.7'). Fix the file, or raise max_bad_share if these rows may be lost."
     )
 
 
