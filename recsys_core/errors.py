@@ -22,15 +22,15 @@ class SettingsError(RecsysError):
 
 
 class DataError(RecsysError):
-    """Bytes from outside (a data set, a log, a download) are not what they claim to be."""
+    """External data (a data set, a log, a download) is invalid."""
 
 
 class ArtifactError(RecsysError):
-    """Something in the lake is missing, damaged, or does not fit what it is used with."""
+    """An artifact is missing, damaged, or inconsistent with another."""
 
 
 class LogError(RecsysError):
-    """The event log cannot be read or written: damaged, full, of a newer version, or out of reach."""
+    """The event log cannot be read or written: damaged, full, of a newer version, or unreachable."""
 
 
 class UnknownUserError(RecsysError):

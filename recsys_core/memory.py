@@ -14,7 +14,7 @@ CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/
 """Files with the memory limit of a container, in newer and older form; absent outside Linux."""
 
 EASE_COPIES = 4
-"""Matrices of float64 that fitting EASE holds at once: the Gram matrix, its factor, the identity and the inverse."""
+"""Simultaneous float64 matrices of an EASE fit: the Gram matrix, its factor, the identity and the inverse."""
 
 EXAMPLE_COPIES = 2.7
 """Peak memory over size of the ranker's table of rows: estimate for MovieLens 25M (86 GB over 32), never measured."""
@@ -95,7 +95,7 @@ def memory_of_this_machine() -> int:
 
 
 def _limit(path: Path) -> int:
-    """A container's limit in bytes; the largest integer where there is none."""
+    """A container's limit in bytes; the largest integer without a limit."""
     try:
         text = path.read_text(encoding="ascii").strip()
     except (OSError, ValueError):

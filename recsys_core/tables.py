@@ -36,7 +36,7 @@ def read_table(path: Path) -> pl.DataFrame:
     """The table stored at `path`.
 
     Raises:
-        ArtifactError: the file is absent or damaged, or `write_table` did not write it.
+        ArtifactError: the file is missing or damaged, or `write_table` did not write it.
     """
     try:
         table = pq.read_table(path, page_checksum_verification=True)
@@ -75,6 +75,6 @@ def load_tables(kind: type[Tables], folder: Path) -> Tables:
     """The dataclass that `save_tables` wrote.
 
     Raises:
-        ArtifactError: a file is absent or damaged.
+        ArtifactError: a file is missing or damaged.
     """
     return kind(**{field.name: read_table(folder / f"{field.name}.parquet") for field in fields(kind)})

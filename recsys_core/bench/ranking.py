@@ -86,7 +86,7 @@ def ranked_lists(data: BenchData, settings: BenchSettings, stage: Stage, k: int)
     """
     asked = after_the_last(data.context)
     past, answering, ratings = _chains(data, asked, settings)
-    splits = chained(past, answering)  # also for retrieval alone: its towers are those of the whole system
+    splits = chained(past, answering)  # also for retrieval alone: its models are those of the whole system
     logger.info("fitting retrieval %d times, on %d ratings", len(splits.names), ratings.height)
     items = item_features_by_slice(ratings, data.movies, splits)
     models = fit_retrieval_models(ratings, items, splits, settings.two_tower, watch=_tell_epochs)

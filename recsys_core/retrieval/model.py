@@ -146,7 +146,7 @@ class RetrievalModel:
 
 
 def save_retrieval_models(models: Mapping[str, RetrievalModel], folder: Path) -> None:
-    """Write `<slice>.safetensors` per tower, and the loss of every epoch in `training.parquet`."""
+    """Write `<slice>.safetensors` per model, and the loss of every epoch in `training.parquet`."""
     for name, model in models.items():
         _save(model, folder / f"{name}.safetensors")
     curves = [
@@ -159,7 +159,7 @@ def save_retrieval_models(models: Mapping[str, RetrievalModel], folder: Path) ->
 
 
 def retrieval_facts(models: Mapping[str, RetrievalModel]) -> dict[str, JsonValue]:
-    """Facts for the manifest: the data that each tower was fitted on, and the cut-off of the last."""
+    """Facts for the manifest: the training data of each model, and the cut-off of the last."""
     *_, last = models.values()
     digests = {f"fitted_on.{name}": model.fitted_on for name, model in models.items()}
     return {**digests, "learned_until": moment(last.fit_end)}

@@ -1,4 +1,4 @@
-"""A data set's files, from a folder or from inside a zip, opened so that a hostile archive can do no harm.
+"""The files of a data set in a folder or zip, opened so that a malicious archive can do no harm.
 
 Members are streamed and never extracted, so a name such as `../x` has nowhere to go; such an archive is refused
 nonetheless, since it was not made by GroupLens. What a file must hold is decided in `layouts` and below.
@@ -26,9 +26,9 @@ one from using up memory or disk.
 MAX_MEMBERS = 1_000
 MAX_TOTAL_BYTES = 8 << 30
 MAX_RATIO = 100
-"""Text packs about 5:1 and a bomb above 1000:1."""
+"""Text compresses about 5:1, a zip bomb above 1000:1."""
 RATIO_FROM_BYTES = 1 << 20
-"""Below this size even a bomb is harmless, and a few equal lines may pack well."""
+"""Below this size a bomb is harmless, and a few equal lines may compress well."""
 
 DAMAGE = (
     # zipfile meets a damaged header with any of these, depending on which bytes are hit.
@@ -50,16 +50,16 @@ class Files(Protocol):
 
     @property
     def path(self) -> Path:
-        """Where they lie."""
+        """Path of the folder or zip."""
 
     def names(self) -> set[str]:
-        """The bare names there are."""
+        """The bare names of all files."""
 
     def open(self, name: str) -> BinaryIO:
         """A stream of the file's bytes."""
 
     def packed_bytes(self, name: str) -> int:
-        """How many bytes the file takes as it lies there, which bounds what may come out of it."""
+        """Stored size of the file in bytes, which bounds its unpacked size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +114,7 @@ class Archive:
 
 
 def is_bomb(n_bytes: int, packed_bytes: int) -> bool:
-    """Whether so many bytes out of so few are more than text can be packed to."""
+    """Whether the ratio of unpacked to packed bytes is too high for text."""
     return n_bytes > RATIO_FROM_BYTES and n_bytes > MAX_RATIO * packed_bytes
 
 

@@ -1,4 +1,4 @@
-"""Download a known data set: resumed after a break, verified before it takes its place.
+"""Download a known data set: resumable, and verified before it replaces a file.
 
 The bytes go to a part file beside the target, which is renamed only after its digests were checked: whoever sees the
 target sees the whole of it. Two downloads of one data set at the same time are not guarded against; at worst the
@@ -32,16 +32,16 @@ from recsys_core.errors import DataError
 Progress = Callable[[int, int], None]
 
 MAX_DOWNLOAD_BYTES = 2 << 30
-"""The largest data set, 25M, has 0.26 GB; a server may not fill the disk."""
+"""The largest data set, 25M, has 0.26 GB; a server must not fill the disk."""
 
 
 class InterruptedDownloadError(Exception):
-    """The server could not answer now, or stopped in the middle: worth another try."""
+    """The server was unavailable or stopped in the middle: retry."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Patience:
-    """How often to try and how long to wait in between; the wait doubles each time."""
+    """Number of attempts and the first wait between them; the wait doubles each time."""
 
     attempts: int = 5
     first_wait_s: float = 1.0
@@ -139,11 +139,11 @@ def _download_patiently(source: Source, part: Path, progress: Progress | None, p
 
 
 def _no_progress(done: int, total: int) -> None:
-    """Nobody watches."""
+    """A progress callback that does nothing."""
 
 
 def _attempt(client: httpx.Client, source: Source, part: Path, progress: Progress) -> None:
-    """Download what is missing of the part file."""
+    """Download the missing bytes of the partial file."""
     have = part.stat().st_size if part.is_file() else 0
     # Without identity, a server may pack the stream, and then its ranges count other bytes than the file's.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})

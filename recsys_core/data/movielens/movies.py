@@ -18,7 +18,7 @@ from recsys_core.data.schemas import MOVIES_COLUMNS, PREVIEW_YEARS, YEARS
 from recsys_core.errors import DataError
 
 MAX_TITLE_CHARS = 500
-"""A longer title is set aside; the longest of MovieLens 32M has about 250 characters."""
+"""Longer titles are rejected; the longest of MovieLens 32M has about 250 characters."""
 
 NO_GENRES = ("", "(no genres listed)")
 
@@ -34,14 +34,14 @@ LINED_COLUMNS = {"line": pl.Int64(), **MOVIES_COLUMNS}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TitleAndYear:
-    """A title as it is printed on a poster, and the year of release if it was told."""
+    """A title without its year, and the year of release if the title names it."""
 
     title: str
     year: int | None
 
 
 def movie_rows(blocks: Iterator[Block], plan: Plan, quarantine: Quarantine) -> tuple[pl.DataFrame, int]:
-    """The valid movies in the file's order, with their lines, and how many records the file has."""
+    """The valid movies in the file's order, with their lines, and the number of records."""
     rows: list[tuple[object, ...]] = []
     n_records = 0
     for found in records(blocks, plan):
@@ -69,7 +69,7 @@ def without_repeats(rows: pl.DataFrame, file: str) -> pl.DataFrame:
 
 
 def contradicted_years(rows: pl.DataFrame, ratings: pl.DataFrame) -> pl.DataFrame:
-    """The movies that were rated before they can have come out: somebody mistyped their year of release.
+    """Movies that were rated before their year of release, which must therefore be wrong.
 
     Args:
         rows: movies with their lines, as `movie_rows` gives them.

@@ -19,12 +19,12 @@ LINED_COLUMNS = {"line": pl.Int64(), **RATINGS_COLUMNS}
 PLAIN_WHOLE = r"^(0|[1-9][0-9]{0,18})$"
 
 STARS_BY_TEXT = {text: step for step in RATING_STEPS for text in {f"{step:.1f}", f"{step:g}"}}
-"""The spellings that GroupLens uses, "4.0" and "4"; others go the slow way."""
+"""The spellings that GroupLens uses, "4.0" and "4"; others are parsed one by one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deduplicated:
-    """Ratings with one row per (user, item), and how many rows that cost."""
+    """Ratings with one row per (user, item), and the number of removed duplicates."""
 
     table: pl.DataFrame
     n_exact: int  # rows that repeated another in every column
@@ -34,7 +34,7 @@ class Deduplicated:
 def rating_rows(
     blocks: Iterator[Block], plan: Plan, config: ReadingConfig, quarantine: Quarantine
 ) -> tuple[pl.DataFrame, int]:
-    """The valid ratings in the file's order, and how many records the file has; bad ones go to `quarantine`."""
+    """The valid ratings in the file's order, and the number of records; bad ones go to `quarantine`."""
     parts = [pl.DataFrame(schema=LINED_COLUMNS)]
     n_records, rest = 0, ""
     last: Block | None = None
@@ -52,7 +52,7 @@ def rating_rows(
 
 
 def deduplicated(rows: pl.DataFrame) -> Deduplicated:
-    """Sort ratings by time and keep the latest of each (user, item); of equal times, the one later in the file.
+    """Sort ratings by time and keep the latest of each (user, item); at equal times, the one later in the file.
 
     A second rating of a movie replaces the first, as it does on the MovieLens site.
     """

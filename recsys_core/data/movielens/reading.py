@@ -1,4 +1,4 @@
-"""A MovieLens data set, as a zip or a folder -> checked tables, and an account of every line.
+"""A MovieLens data set, as a zip or a folder -> validated tables, and counts of all lines.
 
 For each table, `accepted + rejected + exact_repeats + replaced == lines` holds in its counts, so that nothing is lost
 silently. Where a data set comes from is the business of `sources` and `fetch`.
@@ -28,7 +28,7 @@ RATINGS_OF_NOBODY = pl.DataFrame(schema=RATINGS_COLUMNS)
 
 @dataclass(frozen=True, kw_only=True)
 class Read:
-    """One table as read: its rows, the lines set aside, how many of each kind, and what was odd but accepted."""
+    """One table: its rows, the rejected lines, their counts, and notes on accepted oddities."""
 
     table: pl.DataFrame
     rejected: pl.DataFrame  # QUARANTINE
@@ -143,14 +143,14 @@ def read_dataset(path: Path, config: ReadingConfig = DEFAULT) -> Dataset:
 
 
 def unknown_movies(ratings: pl.DataFrame, movies: pl.DataFrame) -> pl.DataFrame:
-    """The rated movies that the movie table does not know: item_id and n_ratings, by item_id."""
+    """Rated movies that are not in the movie table: item_id and n_ratings, by item_id."""
     strangers = ratings.join(movies, on="item_id", how="anti")
     # Int64, since polars counts in UInt32, whose sums wrap silently.
     return strangers.group_by("item_id").agg(pl.len().cast(pl.Int64).alias("n_ratings")).sort("item_id")
 
 
 def check_unknown_movies(ratings: pl.DataFrame, movies: pl.DataFrame, config: ReadingConfig = DEFAULT) -> int:
-    """How many ratings are of movies that the movie table does not know.
+    """Number of ratings of movies that are not in the movie table.
 
     Raises:
         DataError: their share is above `max_unknown_share`.

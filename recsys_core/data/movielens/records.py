@@ -29,7 +29,7 @@ class Plan:
     delimiter: str
     has_header: bool
     has_written_times: bool = False
-    """Whether times are dates with times instead of seconds, as the first record tells: a file is in one form."""
+    """Whether the file has dates with times instead of seconds; the first record decides for the whole file."""
 
     @property
     def quoted(self) -> bool:
@@ -56,7 +56,7 @@ class OpenQuoteError(Exception):
 
 
 def plan_of(layout: TableLayout, first: Block, notes: list[str]) -> tuple[Plan, Block]:
-    """How to split a file, learnt from its header if it has one, and its first block without the header.
+    """How to split a file, from its header if it has one, and its first block without the header.
 
     Raises:
         DataError: the header is missing, or does not name each column of the layout once.

@@ -1,4 +1,4 @@
-"""Which MovieLens data sets there are, where a copy lies on this machine, and whether it is the right one.
+"""The known MovieLens data sets, their local copies, and the verification of a copy.
 
 Digests are checked here, before anything opens a file. To download is the business of `fetch`, to read that of
 `reading`.
@@ -53,7 +53,7 @@ SOURCES = {
         _grouplens("ml-latest-small"),
     )
 }
-"""The known data sets, smallest risk first: the embedded one needs no download."""
+"""The known data sets; the embedded one needs no download."""
 
 
 def locate(name_or_path: str, raw_dir: Path) -> Path:
