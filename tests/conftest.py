@@ -19,6 +19,8 @@ from tests.postgres_server import server
 settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("untimed")
 
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+
 LONGEST_TMPDIR = 60
 """Tests open sockets below it, whose paths may have a hundred characters."""
 
@@ -50,9 +52,12 @@ Once = Callable[[str, Callable[[Path], str]], tuple[Path, str]]
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
-    """Fills a folder once in a test run, however many workers ask for it; the others wait."""
+    """Fills a folder once in a test run, however many workers ask for it; the others wait.
+
+    Where RECSYS_TEST_PROJECTS names a folder, several test runs of the same sources share what they make, as in CI.
+    """
     own = tmp_path_factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    shared = Path(os.environ.get("RECSYS_TEST_PROJECTS") or (own.parent if IS_WORKER else own))
 
     def filled(name: str, fill: Callable[[Path], str]) -> tuple[Path, str]:
         folder, said = shared / name, shared / f"{name}.said"

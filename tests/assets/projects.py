@@ -5,16 +5,20 @@ the lake stale. Every question is asked of a fresh process, which imports that c
 that has imported Dagster already, since that takes longer than all the rest of most commands.
 """
 
+import atexit
+import compileall
 import importlib
 import json
 import multiprocessing
 import os
+import py_compile
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +90,7 @@ class Project:
     def new(cls, root: Path) -> "Project":
         """The sources of the checkout, the embedded data set, the smoke settings, nothing built."""
         project = cls(root=root)
-        for package in ("recsys_core", "recsys_assets"):
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(REPOSITORY / package, project.source / package, ignore=ignored)
+        shutil.copytree(_compiled_sources(), project.source)
         (project.lake / "raw").mkdir(parents=True)
         shutil.copy(REPOSITORY / "data_lake" / "raw" / DATA_SET, project.lake / "raw")
         shutil.copy(project.source / SMOKE, project.settings)
@@ -159,6 +161,21 @@ class Project:
     def folder(self, asset: str) -> Path:
         """The files of the current version of an artifact."""
         return self.lake / "artifacts" / asset / str(self.manifest(asset)["version"])
+
+
+@cache
+def _compiled_sources() -> Path:
+    """A copy of the packages with what Python compiles of them, so that not every process does so again.
+
+    The compiled files are valid by the hash of their source: an edit within the same second, or of the same length,
+    would go unnoticed by the clock.
+    """
+    copy = Path(tempfile.mkdtemp(prefix="sources-"))
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    for package in ("recsys_core", "recsys_assets"):
+        shutil.copytree(REPOSITORY / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+    compileall.compile_dir(copy, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
+    return copy
 
 
 def _in_child(

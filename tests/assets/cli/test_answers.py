@@ -187,7 +187,7 @@ def test_numbers_that_are_too_old_at_the_request_are_named(built: Built) -> None
     err = built.project.recsys("recommend", "--user", "1", "--at", "2040-01-01").err
     assert "stale features replaced by defaults: item_age_years, item_days_known" in err
     learned_until = built.project.recsys("status", "--json").json()["learned_until"]
-    assert f"learned until {learned_until}: ask nearer to that (--at), or append newer ratings" in err
+    assert f"learned until {learned_until}: ask for a time nearer to that (--at), or append newer ratings" in err
 
 
 def times_shown(answer: Answer) -> dict[int, float]:

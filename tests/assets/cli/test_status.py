@@ -85,7 +85,7 @@ def test_of_a_lake_in_which_nothing_ran_no_check_has_passed(tmp_path: Path) -> N
 def test_a_check_that_blocks_comes_first(project: Project) -> None:
     project.edit(report_counts_everybody, before="agree and whole and not missing", after="False")
     change(project, "eval_report", n_draws=110)
-    assert "`recsys checks` shows all that it found" in project.recsys("refresh").sentence
+    assert "`recsys checks` shows everything that it found" in project.recsys("refresh").sentence
     first = project.recsys("checks", "--json").json()[0]
     assert (first["verdict"], first["check"], first["asset"]) == ("blocks", "report_counts_everybody", "eval_report")
     assert project.recsys("checks").out.startswith("blocks report_counts_everybody of eval_report")
