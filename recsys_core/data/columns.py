@@ -1,8 +1,7 @@
-"""A column of a table from outside, of any type -> ids, times, years or stars, or a DataError that names the row.
+"""A column of an external table, of any type -> ids, times, years or stars, or a DataError that names the row.
 
-Parquet has types, but says neither a unit of time nor what an id is. Each column is judged by itself. What is text goes
-the way of `fields`, which reads the data sets of `raw_data` as well. `notes` receives one sentence per oddity that was
-accepted.
+Parquet has types, but no units of time and no notion of an id. Each column is read independently. Text is parsed by
+`fields`, which also reads the data sets of `raw_data`. `notes` receives one sentence per accepted oddity.
 """
 
 from collections.abc import Sequence
@@ -17,16 +16,16 @@ from recsys_core.days import day_of
 from recsys_core.errors import DataError
 
 UNITS = {"seconds": 1, "milliseconds": 1_000, "microseconds": 1_000_000, "nanoseconds": 1_000_000_000}
-"""The units that are told apart, and how many of each make a second."""
+"""The known units, and their number per second."""
 
 STEPS_BELOW = 315_532_800
-"""1980-01-01 UTC. Numbers whose median is less are no times of ratings, but may count steps."""
+"""1980-01-01 UTC. Numbers with a lower median are not times of ratings, but may be steps."""
 
 FAR = 100
-"""A time that is less than the median by this factor is in another unit, or missing; units are thousands apart."""
+"""A time below the median by this factor is in another unit or missing; units differ by factors of a thousand."""
 
 MAX_WHOLE_FLOAT = 2**53
-"""Beyond it, floats skip whole numbers."""
+"""Above it, float64 cannot represent all whole numbers."""
 
 MAX_WHOLE_FLOAT32 = 2**24
 
@@ -35,12 +34,12 @@ WHOLE_NUMERAL = r"^(-?[0-9]{1,19})(?:\.0*)?$"
 DAY_AS_NUMBER = r"^(?:19[7-9][0-9]|20[0-9][0-9]|2100)(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])$"
 
 MISSING_AS_TEXT = ("nan", "NaN", "None", "<NA>", "null", "NaT")
-"""What other libraries write for a missing value when a column is made text."""
+"""Spellings of a missing value by other libraries when they convert a column to text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column and where it stands, for messages."""
+    """A column with its file and name, for messages."""
 
     file: str
     name: str
@@ -48,11 +47,11 @@ class Column:
 
     @property
     def is_text(self) -> bool:
-        """Whether it holds text, plain or encoded by categories."""
+        """Whether it contains text, plain or categorical."""
         return isinstance(self.values.dtype, pl.String | pl.Categorical | pl.Enum)
 
     def text(self) -> pl.Series:
-        """The values as plain text, without blanks around them."""
+        """The values as plain text, without surrounding whitespace."""
         return self.values.cast(pl.String).str.strip_chars()
 
     def refuse(self, bad: pl.Series, what: str) -> None:
@@ -78,7 +77,7 @@ class Column:
 def ids(column: Column, notes: list[str]) -> pl.Series:
     """Ids as Int64 or, beyond its range, UInt64; or as text.
 
-    Floats are ids where they are whole, as after a library has made floats of a column with gaps.
+    Whole floats are valid ids, because some libraries convert columns with missing values to floats.
 
     Raises:
         DataError: a null, a NaN, an empty text, a number that is not whole; or a type that cannot name anything.
@@ -115,16 +114,16 @@ def _named(column: Column, notes: list[str]) -> pl.Series:
 
 
 def on_one_form(columns: Sequence[Column], notes: list[str]) -> list[pl.Series]:
-    """The ids of several tables in one type, so that what is equal compares equal.
+    """The ids of several tables in one type, so that equal ids compare equal.
 
-    Numbers beside text are compared as numbers; so are texts that are all numbers, where some end with ".0".
+    If one table has numbers, text is converted to numbers; so are texts that are all numbers if some end with ".0".
 
     Args:
         columns: as `ids` gives them.
         notes: see the module.
 
     Raises:
-        DataError: one table has numbers, and another has text that is none; or 64 bits do not hold them all.
+        DataError: one table has numbers and another has other text; or the ids do not fit into 64 bits.
     """
     texts = [column for column in columns if column.is_text]
     if not texts or (len(texts) == len(columns) and not _differ_by_fractions(texts)):
@@ -144,7 +143,7 @@ def _files(columns: Sequence[Column]) -> str:
 
 
 def _whole(column: Column) -> pl.Series:
-    """Int64 of whole numbers, also of those that are written as text, "7", "007" or "7.0"; else null."""
+    """Int64 of whole numbers, also of text such as "7", "007" or "7.0"; else null."""
     if column.is_text:
         return column.text().str.extract(WHOLE_NUMERAL, 1).cast(pl.Int64, strict=False)
     if column.values.dtype.is_integer():
@@ -164,7 +163,7 @@ def _of_one_type(columns: Sequence[Column], values: Sequence[pl.Series]) -> list
     types = {one.dtype for one in values}
     if len(types) == 1:
         return list(values)
-    # Of Int64 beside UInt64, polars would make Int128, which few readers of Parquet know.
+    # polars would combine Int64 and UInt64 into Int128, which few readers of Parquet support.
     for column, one in zip(columns, values, strict=True):
         column.refuse(
             (one < 0) if one.dtype == pl.Int64 else one.is_null(), "and the other ids do not go into 64 bits together"
@@ -173,12 +172,12 @@ def _of_one_type(columns: Sequence[Column], values: Sequence[pl.Series]) -> list
 
 
 def matched_ids(column: Column, known: pl.Series) -> pl.Series:
-    """The ids of a table of items in the type of the ids that were rated; null where there is no such id.
+    """The ids of an item table in the type of the rated ids; null without a match.
 
-    Numbers and texts match where the text is the number, also with zeros in front.
+    A number matches text that spells it, leading zeros included.
 
     Raises:
-        DataError: none of the ids could ever be one of those that were rated; or they have a type that names nothing.
+        DataError: none of the ids can match a rated id; or the type is no type of an id.
     """
     if not column.is_text and not column.values.dtype.is_numeric():
         column.refuse_type(f"ids like those of the ratings, {known.dtype}")
@@ -194,7 +193,7 @@ def matched_ids(column: Column, known: pl.Series) -> pl.Series:
 
 
 def _as_rated(numbers: pl.Series, known: pl.Series) -> pl.Series:
-    """The spelling of numbers among rated ids that are text; null where none is that number."""
+    """The rated text ids that spell the given numbers; null without a match."""
     spelled = pl.DataFrame({"known": known, "number": _whole(Column(file="", name="item_id", values=known))})
     one_each = spelled.drop_nulls().unique("number", keep="first", maintain_order=True)
     wanted = pl.DataFrame({"number": numbers})
@@ -220,10 +219,10 @@ def stars(column: Column) -> pl.Series:
 
 
 def years(column: Column) -> pl.Series:
-    """Years of release as Int32, of a number, a date, or a text of either; null where there is none.
+    """Years of release as Int32, from numbers, dates, or text of either; null where empty.
 
     Raises:
-        DataError: a value that is no year from 1870 to 2100; or a type that is none.
+        DataError: a value that is no year from 1870 to 2100; or another type.
     """
     values = column.values
     if values.dtype in (pl.Date, pl.Datetime):
@@ -240,7 +239,7 @@ def years(column: Column) -> pl.Series:
 
 
 def _written_years(column: Column) -> pl.Series:
-    """Float64: the year of each text, NaN of one that has none; null where the text is empty."""
+    """Float64: the year of each text; NaN if it is no year, null if it is empty."""
     text = column.text()
     read = {one: _written_year(one, column.name) for one in text.drop_nulls().unique() if one}
     return text.replace_strict(read, default=None, return_dtype=pl.Float64)
@@ -255,24 +254,24 @@ def _written_year(text: str, name: str) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Times:
-    """When each row happened."""
+    """The time of each row."""
 
     values: pl.Series  # Int64: seconds since 1970 UTC, or steps
-    are_steps: bool = False  # small numbers that tell an order, and no distances
+    are_steps: bool = False  # small numbers that define an order but no durations
 
 
 def times(column: Column, notes: list[str]) -> Times | None:
-    """When each row happened; None where the column tells no order: it is empty, or holds one small number.
+    """The time of each row; None if the column defines no order: it is empty, or contains a single small number.
 
-    A table is in one unit, which the median tells: a single row may be wrong. A date and time without a zone is UTC.
+    The median determines the unit of the whole table, because single rows may be wrong. Times without a zone are UTC.
 
     Args:
         column: numbers of a unit in UNITS, dates and times, or a text of either.
         notes: see the module.
 
     Raises:
-        DataError: some rows have a time and others none; a time that is no time, or lies outside 1970 to 2100; or a
-            type or a unit that is not known.
+        DataError: some rows have a time and others none; an invalid time, or one outside 1970 to 2100; or an unknown
+            type or unit.
     """
     is_fractional = column.values.dtype.is_float() or column.values.dtype.is_decimal()
     values = column.values.cast(pl.Float64).fill_nan(None) if is_fractional else column.values
@@ -302,7 +301,7 @@ def _of_calendar(column: Column, seconds: pl.Series) -> Times:
 
 
 def _written_moments(column: Column, text: pl.Series) -> pl.Series:
-    """Seconds of texts, the plain ones together and the others one by one, which says why one is none."""
+    """Seconds of texts: plain ones together, others one by one, so that an error can name its reason."""
     plain = pl.DataFrame({"text": text}).select(plain_moments(pl.col("text")))["text"]
     rows = plain.is_null().arg_true()
     read = []
@@ -315,7 +314,7 @@ def _written_moments(column: Column, text: pl.Series) -> pl.Series:
 
 
 def _counted(column: Column, values: pl.Series, notes: list[str]) -> Times | None:
-    """Numbers of the unit that their median tells."""
+    """Times from numbers, in the unit that their median determines."""
     median = float(values.median())  # type: ignore[arg-type]  # a column of numbers, not empty
     unit = next((unit for unit, per in UNITS.items() if median <= LATEST_TIMESTAMP * per), None)
     if unit == "seconds" and median < STEPS_BELOW:

@@ -40,7 +40,7 @@ PER_USER = pa.DataFrameSchema(
     {
         "window": pa.Column(pl.String, description="A development window."),
         "order": pa.Column(pl.String, pa.Check.isin(["retrieval", "ranking"]), description="Whose order is judged."),
-        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), description="A user whom it asks."),
+        "user_id": pa.Column(pl.Int64, pa.Check.ge(0), description="A user of the window."),
         "ndcg": pa.Column(pl.Float64, _SHARE, description="NDCG of the first ten places, end to end."),
         "map": pa.Column(pl.Float64, _SHARE, description="Average precision of the first ten places."),
     },

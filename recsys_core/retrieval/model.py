@@ -96,9 +96,7 @@ class RetrievalModel:
     linear: LinearParts
     ease_weight: float
     catalogue: Catalogue
-    first_rated_at: (
-        Int64s  # (n_items,) seconds UTC or NEVER: before it an item is neither a negative nor a rated candidate
-    )
+    first_rated_at: Int64s  # (n_items,) seconds UTC or NEVER; an item is no negative and no rated candidate before it
     new_item_share: float  # of the candidates, for items that were never rated
     fit_end: int  # seconds UTC: it was fitted on ratings strictly before
     fitted_on: str  # `ratings_digest` of its training data
@@ -111,7 +109,7 @@ class RetrievalModel:
 
     @property
     def rated_ids(self) -> Int64s:
-        """(n_rated,) their outside ids, ascending."""
+        """(n_rated,) external ids of these items, ascending."""
         return self.catalogue.item_ids[self.rated]
 
     @cached_property
