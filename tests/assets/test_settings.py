@@ -40,6 +40,7 @@ def test_a_mistake_in_the_settings_is_one_sentence(empty: Project, text: str, sa
     assert said in empty.recsys("refresh", "--plan").sentence
 
 
+@pytest.mark.slow
 def test_the_ui_does_not_open_on_settings_that_are_wrong(empty: Project) -> None:
     empty.settings.write_text("ranker: {n_round: 3}")
     assert f"{empty.settings}: ranker has no setting n_round" in empty.recsys("ui", "--port", "1").sentence
@@ -55,17 +56,20 @@ def test_a_missing_settings_file_is_named(empty: Project) -> None:
     assert "no/[/such].yaml cannot be read" in answer.sentence
 
 
+@pytest.mark.slow
 def test_an_empty_file_leaves_the_defaults(empty: Project) -> None:
     empty.settings.write_text("# nothing yet\n")
     assert set(empty.plan()["ranker"]) >= {"missing"}
 
 
+@pytest.mark.slow
 def test_the_file_on_the_command_line_wins(built: Built, tmp_path: object) -> None:
     project = built.project
     answer = project.recsys("--settings", str(project.source / "recsys_assets/presets/smoke.yaml"), "refresh", "--plan")
     assert "nothing to rebuild" in answer.out
 
 
+@pytest.mark.slow
 def test_the_launchpad_refuses_what_the_settings_refuse_before_there_is_a_run(empty: Project) -> None:
     empty.settings.write_text("")
     said, n_runs = json.loads(empty.call(launch_wrong_values).out)

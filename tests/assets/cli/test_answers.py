@@ -158,6 +158,7 @@ def ids(answer: Answer) -> list[int]:
     return [one["item_id"] for one in answer.json()]
 
 
+@pytest.mark.slow
 def test_a_user_may_name_likes_beyond_their_ratings(built: Built) -> None:
     plain = ids(built.project.recsys("recommend", "--user", "1", "--json"))
     with_like = ids(built.project.recsys("recommend", "--user", "1", "--like", str(plain[0]), "--json"))
@@ -228,6 +229,7 @@ def test_an_unknown_movie_beside_a_known_one_is_named(built: Built) -> None:
     assert "id 318" not in answer.err
 
 
+@pytest.mark.slow
 def test_an_unknown_movie_is_refused(built: Built) -> None:
     assert "none of the movies [99999999] is in the catalogue" in (
         built.project.recsys("recommend", "--like", "99999999").sentence

@@ -49,6 +49,7 @@ def test_the_order_of_retrieval_is_its_own(project: Project, tables: dict[str, P
     assert not by_stage["retrieval"].equals(by_stage["ranking"])
 
 
+@pytest.mark.slow
 def test_a_broken_table_is_named_and_nothing_is_written(project: Project, tables: dict[str, Path]) -> None:
     frame = pl.read_parquet(tables["train"])
     frame.with_columns(pl.col("rating") * 10).write_parquet(tables["train"])
@@ -59,6 +60,7 @@ def test_a_broken_table_is_named_and_nothing_is_written(project: Project, tables
     assert not tables["out"].exists()
 
 
+@pytest.mark.slow
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(bare: Project, tables: dict[str, Path]) -> None:
     """The table is broken too; that would be found out first if it were read."""
     tables["train"].write_text("no Parquet")

@@ -73,6 +73,7 @@ def test_looking_into_a_lake_that_is_not_there_makes_none(unbuilt: Project, tmp_
         assert "recsys " in answer.sentence.removeprefix("recsys: "), "a command that helps"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [*READING, *WRITING, "log append -"])
 def test_a_lake_that_is_a_file_is_one_sentence(unbuilt: Project, tmp_path: Path, command: str) -> None:
     (tmp_path / "file").touch()
@@ -152,6 +153,7 @@ def test_output_that_is_closed_is_no_fault(unbuilt: Project) -> None:
     assert "Traceback" not in shell(unbuilt, "recsys data list >&- 2>&1 <&-").err
 
 
+@pytest.mark.slow
 def test_a_terminal_that_knows_ascii_alone_gets_escapes(unbuilt: Project) -> None:
     ascii_alone = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
     answer = shell(unbuilt, "recsys data movies Amélie", **ascii_alone)

@@ -127,6 +127,7 @@ def test_a_module_that_does_more_at_import_makes_stale_what_imports_it(
     assert all("code changed" in plan[name] for name in changed)
 
 
+@pytest.mark.slow
 def test_a_changed_asset_function_makes_that_asset_alone_stale(project: Project) -> None:
     from recsys_assets.assets.data import splits
 
@@ -166,6 +167,7 @@ def test_a_changed_setting_makes_its_asset_stale_and_those_below_wait(
     assert all(plan[name] == [f"waits for: {asset}"] for name in below(asset))
 
 
+@pytest.mark.slow
 def test_a_setting_spelt_out_as_its_default_changes_nothing(project: Project) -> None:
     settings = yaml.safe_load(project.settings.read_text())
     settings["two_tower"]["rating_l2"] = "5e1"  # as YAML reads 5e1: a text

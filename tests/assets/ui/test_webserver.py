@@ -172,6 +172,7 @@ def test_places_leave_most_descriptors_to_the_rest_of_the_process() -> None:
     assert places(1) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("wanted", "found"), [(40, 64), (100, 100), (500, 200)])
 def test_the_soft_limit_is_raised_as_far_as_the_hard_one_allows(wanted: int, found: int) -> None:
     code = (

@@ -159,6 +159,7 @@ def test_the_judged_lists_are_those_under_the_list_rules(inputs: SystemInputs, w
     assert funnel_is_whole(ruled)
 
 
+@pytest.mark.slow
 def test_what_may_be_watched_again_takes_its_places_in_the_judged_lists(
     inputs: SystemInputs, whole: EvalReport
 ) -> None:
@@ -169,6 +170,7 @@ def test_what_may_be_watched_again_takes_its_places_in_the_judged_lists(
     assert funnel_is_whole(again)
 
 
+@pytest.mark.slow
 def test_two_runs_give_one_report(inputs: SystemInputs, whole: EvalReport) -> None:
     assert evaluate_end_to_end(inputs, CONFIG).per_user.equals(whole.per_user)
 

@@ -172,6 +172,7 @@ def test_the_order_of_the_targets_and_of_the_list_rows_changes_no_figure(judged:
     assert again.fates.sort("user_id", "item_id").equals(report.fates.sort("user_id", "item_id"))
 
 
+@pytest.mark.slow
 def test_another_seed_moves_intervals_and_no_mean(judged: Judged, report: EvalReport) -> None:
     other = judged.report(EvaluationConfig(n_draws=200, n_slice_users=3, seed=18))
     assert other.summary["mean"].equals(report.summary["mean"])

@@ -104,6 +104,7 @@ def test_ratings_of_one_second_are_never_parted_by_the_newest() -> None:
     assert found.n_newest_likes.tolist() == [[3, 3, 5]]
 
 
+@pytest.mark.slow
 def test_item_counts_agree_with_the_slow_loop_at_any_moments() -> None:
     asked, ratings = moments(150, seed=1), embedded.ratings()
     found = item_counts(ratings, asked.item_ids, asked.times, np.full(150, NAN, dtype=np.float32))

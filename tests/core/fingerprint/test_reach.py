@@ -451,6 +451,7 @@ def test_no_edit_to_any_project_changes_what_it_returns_and_keeps_the_version(
     assert after == before or other_version != version
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32))
 def test_other_writing_and_unused_definitions_change_no_version(
     seed: int, tmp_path_factory: pytest.TempPathFactory
@@ -461,6 +462,7 @@ def test_other_writing_and_unused_definitions_change_no_version(
     assert output_and_version(with_what_is_not_reached(random, project), folder / "after")[1] == before[1]
 
 
+@pytest.mark.slow
 def test_random_edits_change_what_is_returned_often_enough_to_tell(tmp_path: Path) -> None:
     counts = {"changed": 0, "kept, as the version": 0}
     for seed in range(80):

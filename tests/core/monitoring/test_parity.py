@@ -73,6 +73,7 @@ def test_of_the_past_nothing_differs_in_any_column_of_any_slot(release: Bundle, 
     assert report.headline() == {**about(report), "n_mismatches": 0, "n_columns_at_fault": 0}
 
 
+@pytest.mark.slow
 def test_nothing_differs_in_what_came_after_the_models_were_fitted(behind: Bundle) -> None:
     """As a service answers between two refits: the models know nothing of what its users have done since."""
     n_since = behind.ratings.filter(pl.col("timestamp") >= behind.learned_until).height

@@ -104,6 +104,7 @@ def test_the_labels_of_a_window_change_no_byte_of_its_ranker_or_an_earlier_one(
         assert before[window]["ranker.json"] != after[window]["ranker.json"], window
 
 
+@pytest.mark.slow
 def test_the_targets_of_the_test_settle_nothing_but_the_trees_and_the_curve_that_serve(
     tiny: TinyRun, saved: Saved
 ) -> None:

@@ -38,6 +38,7 @@ def test_what_is_expected_by_hand() -> None:
     assert negatives.is_own.tolist() == [[True, False, False, False], [False, True, True, False]]
 
 
+@pytest.mark.slow
 def test_items_are_drawn_as_often_as_is_expected_of_them() -> None:
     """Over many batches, for a user who has not rated the item: times drawn over times expected is 1 for each item."""
     users, rng = busy_users(0), np.random.default_rng(1)

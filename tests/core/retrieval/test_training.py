@@ -122,6 +122,7 @@ def clicks_of(rows: list[tuple[int, int, int]]) -> pl.DataFrame:
     return pl.DataFrame(full, schema=IMPLICIT_COLUMNS, orient="row")
 
 
+@pytest.mark.slow
 def test_clicks_pull_what_was_clicked_towards_those_who_clicked(tiny: TinyRun) -> None:
     ratings, end = tiny.ratings, int(tiny.ratings["timestamp"].max()) + 100  # type: ignore[arg-type]
     item = int(tiny.model.catalogue.item_ids[0])
