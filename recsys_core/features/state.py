@@ -28,7 +28,7 @@ class UserStates:
     """Some users, (n_users, ...) each; sums of vectors are fixed-point, in units of 1 / `FIXED_POINT`."""
 
     histories: Histories  # of items of the catalogue, before the request
-    totals: Int64s  # (n_users, 6) as `counted`
+    totals: Int64s  # (n_users, 6) as `sum_terms`
     n_disliked: Int64s  # (n_users,)
     n_genred: Int64s  # (n_users,) liked items whose genres are known
     liked: Int64s  # (n_users, rank) sum of the history factors of liked items

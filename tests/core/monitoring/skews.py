@@ -72,7 +72,7 @@ def computed_otherwise(feature: str, change: Callable[[RequestBatch, Float32s], 
 
 def half_stars_for_stars(patch: pytest.MonkeyPatch) -> None:
     """The sums take half stars for stars."""
-    counted = state.counted
+    counted = state.sum_terms
 
     def doubled(ratings: Float32s, popularity: Int64s, years: Float32s) -> Int64s:
         return counted(ratings, popularity, years) * np.array([1, 1, 2, 1, 1, 1])
