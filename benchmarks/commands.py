@@ -1,13 +1,14 @@
-"""How long does `recsys refresh` take if nothing is out of date?
+"""What do the commands cost that are run most often: a refresh that finds nothing to do, and one answer?
 
 Usage:
-    python -m benchmarks.noop_refresh [RUNS] [--days DAYS]
+    python -m benchmarks.commands [RUNS] [--days DAYS]
 
-Works on a copy of the lake in use, which is first brought up to date, untimed. Each run is a fresh process that imports
-Dagster and the definitions, hashes every stored file, asks the event log for the versions of its days, and checks that
-Dagster knows every artifact and every passed check. `--plan` does the same without Dagster's event log. With --days,
-one skip on each of so many days is logged and ingested first, because every day is an artifact of its own. The target
-is below five seconds: users who wait longer for "nothing to do" stop asking.
+Works on a copy of the lake in use, which is first brought up to date, untimed. Each run is a fresh process. `refresh`
+imports Dagster and the definitions, hashes every stored file, asks the event log for the versions of its days, and
+checks that Dagster knows every artifact and every passed check. `refresh --plan` does the same without Dagster's event
+log. `recommend` loads the models and answers one request. With --days, one skip on each of that many days is logged and
+ingested first, because every day is an artifact of its own. The target is below five seconds: users who wait longer for
+"nothing to do" stop asking.
 """
 
 import argparse
@@ -22,7 +23,11 @@ from recsys_core.days import DAY_S, start_of
 from recsys_core.feedback.records import FIRST_DAY, Event
 from recsys_core.feedback.sqlite_log import SqliteLog
 
-COMMANDS = {"refresh": ["refresh"], "refresh --plan": ["refresh", "--plan"]}
+COMMANDS = {
+    "refresh": ["refresh"],
+    "refresh --plan": ["refresh", "--plan"],
+    "recommend": ["recommend", "--user", "15"],
+}
 
 
 def costs(lake: Path, n_runs: int) -> dict[str, list[Cost]]:
@@ -65,7 +70,7 @@ def main(arguments: list[str]) -> None:
             log_days(lake, asked.days)
         for name, found in costs(lake, asked.n_runs).items():
             wall, cpu = spread_of([one.wall_s for one in found]), spread_of([one.cpu_s for one in found])
-            print(f"{name:<14} wall {wall} s, CPU {cpu} s")
+            print(f"{name:<14} wall {wall} s, CPU {cpu} s, peak {spread_of([one.peak_gb for one in found])} GB")
 
 
 if __name__ == "__main__":
