@@ -35,7 +35,7 @@ from recsys_core.monitoring.served import historical_requests
 from recsys_core.ranking.inputs import CandidateGenerator
 from recsys_core.ranking.ranker import Ranker
 from recsys_core.retrieval.candidates import Retriever
-from recsys_core.retrieval.vectors import user_vectors
+from recsys_core.retrieval.model import user_vectors
 from recsys_core.serving import recommender
 from recsys_core.serving.bundle import Bundle, load_bundle
 from recsys_core.serving.recommender import Recommender

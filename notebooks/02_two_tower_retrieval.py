@@ -32,8 +32,8 @@ from recsys_core.metrics.ranking import recall_at_k
 from recsys_core.retrieval.candidates import find_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.index import ExactSearch
+from recsys_core.retrieval.model import item_vectors, user_vectors, vector_layout
 from recsys_core.retrieval.training import fit_retrieval_model
-from recsys_core.retrieval.vectors import item_vectors, user_vectors, vector_layout
 
 pictures = lake_root() / "pictures"
 pictures.mkdir(parents=True, exist_ok=True)

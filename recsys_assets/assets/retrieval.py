@@ -68,8 +68,7 @@ def item_embeddings(context: dg.AssetExecutionContext, lake: LakeResource) -> Pu
     movie with a very long vector is recommended to nearly all users.
     """
     from recsys_core.data.splits import NOW
-    from recsys_core.retrieval.model import load_retrieval_model
-    from recsys_core.retrieval.vectors import embed_items
+    from recsys_core.retrieval.model import embed_items, load_retrieval_model
 
     run = AssetRun(context, lake)
     embeddings = embed_items(load_retrieval_model(run.folder("two_tower"), NOW))
@@ -86,7 +85,7 @@ def faiss_index(context: dg.AssetExecutionContext, config: FaissIndexRun, lake: 
     catalogue. Up to a size the index is exact; above it, an inverted file. Look at `kind` for which one this is.
     """
     from recsys_core.retrieval.index import build_index
-    from recsys_core.retrieval.vectors import ItemEmbeddings
+    from recsys_core.retrieval.model import ItemEmbeddings
 
     run = AssetRun(context, lake, config)
     embeddings = ItemEmbeddings.load(run.folder("item_embeddings"))

@@ -48,9 +48,8 @@ def index_belongs_to_the_towers(lake: LakeResource) -> dg.AssetCheckResult:
     """The index holds the same ids in the same order, and its scores are the dot products of the towers."""
     from recsys_core.data.splits import NOW
     from recsys_core.retrieval.index import ItemIndex
-    from recsys_core.retrieval.model import load_retrieval_model
+    from recsys_core.retrieval.model import ItemEmbeddings, load_retrieval_model
     from recsys_core.retrieval.report import embeddings_match
-    from recsys_core.retrieval.vectors import ItemEmbeddings
 
     difference = embeddings_match(
         ItemEmbeddings.load(lake.store.open("item_embeddings")),

@@ -15,9 +15,8 @@ if TYPE_CHECKING:  # torch and faiss would slow the loading of definitions
     from recsys_core.data.splits import Splits
     from recsys_core.retrieval.config import TwoTowerConfig
     from recsys_core.retrieval.index import ItemIndex
-    from recsys_core.retrieval.model import RetrievalModel
+    from recsys_core.retrieval.model import ItemEmbeddings, RetrievalModel
     from recsys_core.retrieval.report import RetrievalReport, ValidationCurve
-    from recsys_core.retrieval.vectors import ItemEmbeddings
 
 REPORT_LINEAGE: Lineage = {
     "slice": ("splits.cutoffs.slice",),
@@ -71,7 +70,7 @@ def training_metadata(models: Mapping[str, "RetrievalModel"], curve: "Validation
 
 def embeddings_metadata(embeddings: "ItemEmbeddings") -> Metadata:
     """The lengths of the vectors: an item with a very long vector is recommended to nearly all users."""
-    from recsys_core.retrieval.vectors import lengths_of
+    from recsys_core.retrieval.model import lengths_of
 
     lengths = lengths_of(embeddings)
 
@@ -94,9 +93,9 @@ def index_metadata(index: "ItemIndex") -> Metadata:
 def retrieval_metadata(report: "RetrievalReport", ratings: pl.DataFrame, model: "RetrievalModel") -> Metadata:
     """Recall by number of candidates, and the recall and speed of other indexes over the same vectors."""
     from recsys_core.retrieval.index import index_tradeoff
+    from recsys_core.retrieval.model import embed_items, user_vectors
     from recsys_core.retrieval.report import latest_users
     from recsys_core.retrieval.schemas import INDEX_RECALL, RECALL
-    from recsys_core.retrieval.vectors import embed_items, user_vectors
 
     means = report.recall.group_by("k").agg(pl.col("recall").mean()).sort("k")
     queries = user_vectors(model, latest_users(ratings, model))

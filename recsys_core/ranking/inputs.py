@@ -21,8 +21,7 @@ from recsys_core.features.registry import FEATURE_NAMES, names_of
 from recsys_core.features.state import RequestBatch, UserStates, user_states
 from recsys_core.retrieval.candidates import Candidates, Retriever, seen_at
 from recsys_core.retrieval.index import ItemIndex
-from recsys_core.retrieval.model import RetrievalModel
-from recsys_core.retrieval.vectors import VectorLayout, user_vectors, vector_layout
+from recsys_core.retrieval.model import RetrievalModel, VectorLayout, user_vectors, vector_layout
 
 ModelOf = Callable[[str], RetrievalModel]
 """The retrieval model of a slice, by the slice's name."""

@@ -19,8 +19,7 @@ from recsys_core.data.schemas import LIKED
 from recsys_core.days import DAY_S
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.index import QUERIES_AT_ONCE, ExactSearch, ItemIndex, Searchable, build_index
-from recsys_core.retrieval.model import RetrievalModel
-from recsys_core.retrieval.vectors import item_vectors
+from recsys_core.retrieval.model import RetrievalModel, item_vectors
 
 
 @dataclass(frozen=True, kw_only=True)

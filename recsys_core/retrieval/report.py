@@ -14,9 +14,8 @@ from recsys_core.metrics.ranked_lists import hits_of
 from recsys_core.metrics.ranking import recall_at_k
 from recsys_core.retrieval.candidates import Retriever
 from recsys_core.retrieval.index import ItemIndex, index_recall
-from recsys_core.retrieval.model import RetrievalModel
+from recsys_core.retrieval.model import ItemEmbeddings, RetrievalModel, item_vectors, user_vectors
 from recsys_core.retrieval.training import AfterEpoch
-from recsys_core.retrieval.vectors import ItemEmbeddings, item_vectors, user_vectors
 from recsys_core.tables import load_tables, save_tables
 
 RECALL_AT = (10, 20, 50, 100, 200, 500)

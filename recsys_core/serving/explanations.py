@@ -20,7 +20,7 @@ from recsys_core.data.schemas import LIKED
 from recsys_core.errors import UnknownUserError
 from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.ranking.inputs import CandidateGenerator
-from recsys_core.retrieval.vectors import rating_vectors
+from recsys_core.retrieval.model import rating_vectors
 from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.requests import Answer
 

@@ -14,7 +14,7 @@ from recsys_core.features.registry import FEATURE_NAMES
 from recsys_core.features.state import RequestBatch, UserStates
 from recsys_core.ranking.lists import ListedItems, apply_rules, listed_items
 from recsys_core.retrieval.candidates import Candidates, seen_at
-from recsys_core.retrieval.vectors import user_vectors
+from recsys_core.retrieval.model import user_vectors
 from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.explanations import Reason, reasons
 from recsys_core.serving.requests import Answer, Clicked, Rated, Request, Shown

@@ -13,9 +13,9 @@ from recsys_core.ranking.training_rows import slice_rows
 from recsys_core.retrieval.candidates import Retriever, find_candidates
 from recsys_core.retrieval.index import ItemIndex, _best, _trained_inverted_file, build_index, index_recall
 from recsys_core.retrieval.losses import Sampler, sampled_scores
+from recsys_core.retrieval.model import embed_items
 from recsys_core.retrieval.towers import encode_items
 from recsys_core.retrieval.training import train_retrieval_model
-from recsys_core.retrieval.vectors import embed_items
 from recsys_core.serving.bundle import _check_inputs
 from recsys_core.serving.recommender import Recommender
 from recsys_core.serving.user_state import UserStateStore

@@ -17,9 +17,8 @@ from recsys_core.ranking.rankers import fit_rankers
 from recsys_core.ranking.training_rows import RankingExamples, examples_of_slices
 from recsys_core.retrieval.config import IndexConfig, TwoTowerConfig
 from recsys_core.retrieval.index import ItemIndex, build_index
-from recsys_core.retrieval.model import RetrievalModel
+from recsys_core.retrieval.model import ItemEmbeddings, RetrievalModel, embed_items
 from recsys_core.retrieval.training import fit_retrieval_models
-from recsys_core.retrieval.vectors import ItemEmbeddings, embed_items
 from recsys_core.serving.bundle import Bundle
 from tests import tiny_world
 

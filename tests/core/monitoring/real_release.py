@@ -19,8 +19,8 @@ from recsys_core.ranking.inputs import (
 from recsys_core.ranking.ranker import Ranker, fit_ranker
 from recsys_core.retrieval.config import IndexConfig, TwoTowerConfig
 from recsys_core.retrieval.index import build_index
+from recsys_core.retrieval.model import embed_items
 from recsys_core.retrieval.training import fit_retrieval_model
-from recsys_core.retrieval.vectors import embed_items
 from recsys_core.serving.bundle import Bundle
 from tests.core import embedded
 

@@ -19,7 +19,7 @@ from recsys_core.ranking.inputs import (
     generate_candidates,
     generator_of,
 )
-from recsys_core.retrieval.vectors import item_vectors, user_vectors
+from recsys_core.retrieval.model import item_vectors, user_vectors
 from recsys_core.schema_errors import violations
 from tests.core.worlds import N_CANDIDATES, TinyRun
 

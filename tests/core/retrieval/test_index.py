@@ -10,7 +10,7 @@ from recsys_core.arrays import Float32s
 from recsys_core.errors import ArtifactError
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.index import ItemIndex, build_index, index_recall
-from recsys_core.retrieval.vectors import item_vectors, user_vectors
+from recsys_core.retrieval.model import item_vectors, user_vectors
 from tests.core.worlds import TinyRun, random_histories
 
 INVERTED = IndexConfig(flat_until=0)

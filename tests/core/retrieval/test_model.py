@@ -12,9 +12,14 @@ import torch
 from recsys_core.data.histories import NEVER, Histories, evidence, histories_of
 from recsys_core.data.splits import NOW
 from recsys_core.errors import ArtifactError
-from recsys_core.retrieval.model import RetrievalModel, load_retrieval_model, save_retrieval_models
+from recsys_core.retrieval.model import (
+    RetrievalModel,
+    item_vectors,
+    load_retrieval_model,
+    save_retrieval_models,
+    user_vectors,
+)
 from recsys_core.retrieval.training import fit_retrieval_models
-from recsys_core.retrieval.vectors import item_vectors, user_vectors
 from recsys_core.tables import read_table
 from tests.core.worlds import QUICK_TRAINING, TinyRun
 
@@ -34,7 +39,7 @@ import numpy as np, polars as pl
 import recsys_core.evaluation.end_to_end, recsys_core.monitoring.parity, recsys_core.serving.recommender
 from recsys_core.data.histories import histories_of
 from recsys_core.retrieval.model import load_retrieval_model
-from recsys_core.retrieval.vectors import item_vectors, user_vectors
+from recsys_core.retrieval.model import item_vectors, user_vectors
 folder = Path(sys.argv[1])
 model = load_retrieval_model(folder, "now")
 users = histories_of(pl.read_parquet(folder / "ratings.parquet"), model.catalogue)

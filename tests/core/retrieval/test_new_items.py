@@ -12,9 +12,8 @@ from recsys_core.features.tables import item_features
 from recsys_core.retrieval.candidates import Candidates, Retriever
 from recsys_core.retrieval.config import IndexConfig, TwoTowerConfig
 from recsys_core.retrieval.index import build_index
-from recsys_core.retrieval.model import RetrievalModel
+from recsys_core.retrieval.model import RetrievalModel, embed_items, item_vectors, user_vectors
 from recsys_core.retrieval.training import fit_retrieval_model
-from recsys_core.retrieval.vectors import embed_items, item_vectors, user_vectors
 from tests import tiny_world
 from tests.core.worlds import QUICK_TRAINING
 

@@ -10,9 +10,9 @@ import pytest
 from recsys_core.data.splits import TEST, known_ratings
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.index import build_index
+from recsys_core.retrieval.model import ItemEmbeddings, embed_items, item_vectors, user_vectors
 from recsys_core.retrieval.report import RECALL_AT, RetrievalReport, embeddings_match, latest_users, retrieval_report
 from recsys_core.retrieval.training import fit_retrieval_model
-from recsys_core.retrieval.vectors import ItemEmbeddings, embed_items, item_vectors, user_vectors
 from tests.core.worlds import QUICK_TRAINING, TinyRun, histories_from
 
 

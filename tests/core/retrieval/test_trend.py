@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from recsys_core.data.histories import Histories
+from recsys_core.retrieval.model import item_vectors, vector_layout
 from recsys_core.retrieval.training import fit_retrieval_model
 from recsys_core.retrieval.trend import N_BINS, PRIOR, fit_trend
-from recsys_core.retrieval.vectors import item_vectors, vector_layout
 from tests.core.worlds import QUICK_TRAINING, TinyRun, histories_from
 
 YEAR = 365 * 86_400

@@ -10,8 +10,7 @@ import pytest
 from recsys_core.data.histories import histories_of
 from recsys_core.data.splits import NOW
 from recsys_core.errors import ArtifactError
-from recsys_core.retrieval.training import fit_retrieval_model
-from recsys_core.retrieval.vectors import (
+from recsys_core.retrieval.model import (
     ItemEmbeddings,
     embed_items,
     item_vectors,
@@ -19,6 +18,7 @@ from recsys_core.retrieval.vectors import (
     user_vectors,
     vector_layout,
 )
+from recsys_core.retrieval.training import fit_retrieval_model
 from tests import tiny_world
 from tests.core.worlds import QUICK_TRAINING, TinyRun, histories_from
 

@@ -19,9 +19,8 @@ from recsys_core.lake.store import Lake
 from recsys_core.ranking.ranker import fit_ranker
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.index import build_index
-from recsys_core.retrieval.model import save_retrieval_models
+from recsys_core.retrieval.model import embed_items, item_vectors, save_retrieval_models
 from recsys_core.retrieval.training import fit_retrieval_model
-from recsys_core.retrieval.vectors import embed_items, item_vectors
 from recsys_core.serving import GROWING_PARTS, PARTS
 from recsys_core.serving.bundle import load_bundle
 from recsys_core.tables import write_table

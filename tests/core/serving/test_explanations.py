@@ -8,7 +8,7 @@ import pytest
 
 from recsys_core.errors import UnknownUserError
 from recsys_core.features.registry import FEATURE_NAMES, FEATURES
-from recsys_core.retrieval.vectors import rating_vectors, user_vectors
+from recsys_core.retrieval.model import rating_vectors, user_vectors
 from recsys_core.serving.bundle import Bundle
 from recsys_core.serving.explanations import (
     NO_REASON,

@@ -20,8 +20,8 @@ from recsys_core.feedback.exposures import SHOWN_COLUMNS, Exposed
 from recsys_core.feedback.schemas import CLICKS_COLUMNS
 from recsys_core.ranking.inputs import RankingInputs, candidate_features, generate_candidates, generator_of
 from recsys_core.retrieval.config import TwoTowerConfig
+from recsys_core.retrieval.model import user_vectors
 from recsys_core.retrieval.training import fit_retrieval_model
-from recsys_core.retrieval.vectors import user_vectors
 from recsys_core.serving import user_state as users_module
 from recsys_core.serving.requests import Clicked, Rated, Shown
 from recsys_core.serving.user_state import UserExposures, UserStateStore, observations
