@@ -92,7 +92,7 @@ class LinearParts:
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievalModel:
-    """All parts of retrieval, their catalogue, and the training losses; `user_vectors` and `item_vectors` join the parts."""
+    """All parts, their catalogue, and the training losses; `user_vectors` and `item_vectors` join the parts."""
 
     user_encoder: UserEncoder
     trained_items: Float32s  # (n_items, dim + 1) output of the item tower, the last entry the bias
