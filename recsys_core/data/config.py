@@ -103,7 +103,7 @@ class SplitsConfig(BaseModel, frozen=True, extra="forbid"):
     def _leaves_windows_to_choose_on(self) -> Self:
         if self.n_windows - self.n_teaching < 3:
             raise ValueError(
-                f"of {self.n_windows} windows {self.n_teaching} only teach: at least 3 must be left, one to choose "
+                f"n_teaching is {self.n_teaching} of {self.n_windows} windows: at least 3 must remain, one to choose "
                 "settings on, one to confirm them, and the test"
             )
         return self

@@ -30,7 +30,7 @@ def _shares_pairs(one: pl.DataFrame, other: pl.DataFrame) -> bool:
 
 RULES: tuple[tuple[str, Callable[[_Slice], bool]], ...] = (
     (
-        "a user's cut lies before the cut-off, where models see everybody",
+        "a user's cut lies before the cut-off, so that the models saw ratings after the query",
         lambda one: bool((one.cuts["cut"] < one.fit_end).any()),
     ),
     (

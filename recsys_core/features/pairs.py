@@ -135,7 +135,7 @@ def largest_dots(vectors: Float32s, others: Float32s) -> Float32s:
 
     and their products are summed again, one by one, with the same bits for any batch. A sum of d products is off by
     less than d eps |a| |b|, whatever its order (Higham 2002, Accuracy and Stability of Numerical Algorithms, section
-    3.1). The 4 stands for two products that are compared, each summed in two orders.
+    3.1). The factor 4: two products are compared, each summed in two orders.
 
     Args:
         vectors: (n, d).

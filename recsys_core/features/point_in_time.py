@@ -77,7 +77,7 @@ def item_counts(ratings: pl.DataFrame, item_ids: Int64s, times: Int64s, years: F
         return likes, n_before[asked_at] - np.searchsorted(ordered, since)[asked_at]
 
     known, all_ratings = by_item.before(item_ids, times), in_all(moments)
-    ordered = np.append(np.sort(stamps), np.iinfo(np.int64).max)  # the last entry stands for a time before all ratings
+    ordered = np.append(np.sort(stamps), np.iinfo(np.int64).max)  # the last entry is for a time before all ratings
     n_before = np.searchsorted(ordered[:-1], moments)
     newest_likes, n_newest = (np.stack(part, axis=1) for part in zip(*map(newest, NEWEST_SHARES), strict=True))
     recent, year = RECENT_DAYS * DAY_S, YEAR_DAYS * DAY_S

@@ -221,7 +221,7 @@ def _features(given: object) -> bytes:
     if not isinstance(given, list):
         raise BadRow("features", "wrong type", checks.described(given))
     numbers = [np.nan if one is None else checks.number("features", one) for one in given]
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is told next
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is rejected next
         packed = np.array(numbers, dtype=np.float32)
     if np.isinf(packed).any():
         raise BadRow("features", "beyond float32", str(numbers[int(np.isinf(packed).argmax())]))

@@ -20,7 +20,7 @@ SCORE = "score"
 
 @dataclass(frozen=True, kw_only=True)
 class ClusteredSample:
-    """The features that a ranker read and the scores that it gave in some period; empty where nobody asked.
+    """The features that a ranker read and the scores that it gave in some period; empty without a request.
 
     Attributes:
         names: of the columns, each once.

@@ -71,7 +71,7 @@ IMPORTANCE = pa.DataFrameSchema(
 
 FORECASTS = pa.DataFrameSchema(
     {
-        "forecast": pa.Column(pl.String, description="The calibrated curve, or the base rate for everybody."),
+        "forecast": pa.Column(pl.String, description="The calibrated curve, or the base rate for all candidates."),
         "rows": pa.Column(pl.String, description="All candidates, or the first of each user."),
         "n": pa.Column(pl.Int64, pa.Check.ge(0), description="Rows that were judged."),
         "predicted": pa.Column(pl.Float64, _SHARE, nullable=True, description="Mean stated probability."),

@@ -97,7 +97,7 @@ class LoggedSession:
     """Requests answered one after the other, each logged in the second of the request and seen by its user at once.
 
     Attributes:
-        recommender: answers, and is told what each answer showed.
+        recommender: computes each answer, and then observes what it showed.
         requests: of all answers so far, in order.
         impressions: their slots.
     """

@@ -1,8 +1,8 @@
 """Download a known data set: resumable, and verified before it replaces a file.
 
-The bytes go to a part file beside the target, which is renamed only after its digests were checked: whoever sees the
-target sees the whole of it. Two downloads of one data set at the same time are not guarded against; at worst the
-digest fails and the fetch is repeated.
+The bytes go to a part file beside the target, which is renamed only after its digests were checked. So the target is
+always complete. Nothing prevents two downloads of one data set at the same time; at worst the digest fails and the
+fetch is repeated.
 """
 
 import errno
@@ -127,7 +127,7 @@ def _download_patiently(source: Source, part: Path, progress: Progress | None, p
         retry=tenacity.retry_if_exception_type((httpx.TransportError, InterruptedDownloadError)),
         reraise=True,
     )
-    # A redirect would be a new address that nobody vetted; GroupLens needs none.
+    # A redirect leads to an address that was not checked; GroupLens needs none.
     with httpx.Client(timeout=patience.timeout_s, follow_redirects=False) as client:
         try:
             retrying(_attempt, client, source, part, progress or _no_progress)

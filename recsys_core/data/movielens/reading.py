@@ -91,7 +91,7 @@ def read_movies(path: Path, config: ReadingConfig = DEFAULT, ratings: pl.DataFra
             and the movie stays without a year.
 
     Raises:
-        DataError: as for `read_ratings`; or one id stands for two movies.
+        DataError: as for `read_ratings`; or two movies share an id.
     """
     with opened(path) as files, _open_table(files, layout_of(files).movies, config) as lines:
         rows, n_lines = movie_lines.movie_rows(lines.blocks, lines.plan, lines.quarantine)

@@ -392,7 +392,7 @@ def test_a_first_window_without_a_past_is_refused() -> None:
 
 
 def test_windows_that_all_teach_are_refused() -> None:
-    with pytest.raises(ValueError, match="of 4 windows 2 only teach: at least 3 must be left"):
+    with pytest.raises(ValueError, match="n_teaching is 2 of 4 windows: at least 3 must remain"):
         SplitsConfig(n_windows=4, n_teaching=2)
 
 
