@@ -129,7 +129,6 @@ IMPLICIT = pa.DataFrameSchema(
 )
 """One row per click with its weight."""
 
-REQUESTS_COLUMNS = _dtypes(REQUESTS)
 IMPRESSIONS_COLUMNS = _dtypes(IMPRESSIONS)
 INTERACTIONS_COLUMNS = _dtypes(INTERACTIONS)
 LOGGED_COLUMNS = _dtypes(LOGGED)
