@@ -1,6 +1,8 @@
 """One name everywhere: stages in code, assets, checks, import rules, tests and pages."""
 
+import ast
 import tomllib
+from pathlib import Path
 
 from benchmarks.architecture import assets_in_order
 from recsys_assets.resources import PROJECT
@@ -91,3 +93,25 @@ def test_modules_beside_the_stages_have_a_test_file_or_a_reason() -> None:
         if not (PROJECT / "tests/assets" / path.with_name(f"test_{path.name}.py")).is_file()
     }
     assert without == WITHOUT_A_MIRROR.keys()
+
+
+WITHOUT_QUICK_TESTS = {
+    "tests/assets/test_feedback_loop.py": "refreshes of the real data; the steps are tested in test_runner and in core",
+    "tests/core/lake/test_crash.py": "hundreds of kills; test_store takes the same steps once",
+}
+"""Test files, beside those of end_to_end, all of whose tests are slow."""
+
+
+def test_every_test_file_has_a_quick_test_or_a_reason() -> None:
+    """So that `make test` covers every module."""
+    files = {path.relative_to(PROJECT).as_posix(): path for path in (PROJECT / "tests").rglob("test_*.py")}
+    without = {name for name, path in files.items() if "/end_to_end/" not in name and not _has_a_quick_test(path)}
+    assert without == WITHOUT_QUICK_TESTS.keys()
+
+
+def _has_a_quick_test(path: Path) -> bool:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    if "pytest.mark.slow" in {ast.unparse(node.value) for node in tree.body if isinstance(node, ast.Assign)}:
+        return False
+    tests = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
+    return any("pytest.mark.slow" not in map(ast.unparse, test.decorator_list) for test in tests)

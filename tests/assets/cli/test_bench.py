@@ -49,7 +49,6 @@ def test_the_order_of_retrieval_is_its_own(project: Project, tables: dict[str, P
     assert not by_stage["retrieval"].equals(by_stage["ranking"])
 
 
-@pytest.mark.slow
 def test_a_broken_table_is_named_and_nothing_is_written(project: Project, tables: dict[str, Path]) -> None:
     frame = pl.read_parquet(tables["train"])
     frame.with_columns(pl.col("rating") * 10).write_parquet(tables["train"])

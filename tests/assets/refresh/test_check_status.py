@@ -58,7 +58,6 @@ def test_a_lost_event_log_means_that_the_checks_run_again(project: Project) -> N
     assert project.refresh() == []
 
 
-@pytest.mark.slow
 def test_a_check_that_warns_is_told_and_stops_nothing(project: Project) -> None:
     project.edit(system_beats_popularity, before="beats(report, POPULARITY)", after="False")
     change(project, "eval_report", n_draws=110)

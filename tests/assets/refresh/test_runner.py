@@ -201,7 +201,6 @@ def fail_a_trial_then_refresh() -> None:
         print(json.dumps([before, lead(opened)]))  # noqa: T201
 
 
-@pytest.mark.slow
 def test_a_failed_asset_leaves_the_rest_as_it_was(project: Project) -> None:
     from recsys_core.ranking.ranker import fit_ranker
 
