@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -15,8 +16,10 @@ from recsys_core.metrics.ranking import recall_at_k
 from recsys_core.retrieval.candidates import Retriever
 from recsys_core.retrieval.index import ItemIndex, index_recall
 from recsys_core.retrieval.model import ItemEmbeddings, RetrievalModel, item_vectors, user_vectors
-from recsys_core.retrieval.training import AfterEpoch
 from recsys_core.tables import load_tables, save_tables
+
+if TYPE_CHECKING:  # imports torch, which reading a report does not need
+    from recsys_core.retrieval.training import AfterEpoch
 
 RECALL_AT = (10, 20, 50, 100, 200, 500)
 INDEX_RECALL_AT = 100
@@ -155,7 +158,7 @@ class ValidationCurve:
     tell: Callable[[str], None] | None = None
     _points: list[tuple[int, float]] = field(default_factory=list)
 
-    def __call__(self, name: str) -> AfterEpoch | None:
+    def __call__(self, name: str) -> "AfterEpoch | None":
         """The callback for the model of a slice; None for slices that are not measured."""
         if self.tell is not None:
             self.tell(name)
