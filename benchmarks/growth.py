@@ -8,7 +8,7 @@ interactions on average, some users many more. The catalogue grows with the squa
 large as that of the shipped data for the same number. Popularity follows Zipf's law. The data contains nothing to
 learn; only the cost counts.
 
-The figures are the CPU seconds of `fit_retrieval_model`, without generating the data, and the peak memory of the
+The figures are the CPU seconds of `train_retrieval_model`, without generating the data, and the peak memory of the
 process. The exponent is the slope of log CPU seconds over log interactions, by least squares over all runs: 1 is linear
 growth. All sizes train for the same few epochs.
 """
@@ -33,7 +33,7 @@ from recsys_core.features.item_inputs import GENRES
 from recsys_core.features.tables import item_features
 from recsys_core.markdown import markdown_table
 from recsys_core.retrieval.config import TwoTowerConfig
-from recsys_core.retrieval.training import fit_retrieval_model
+from recsys_core.retrieval.training import train_retrieval_model
 
 SIZES = (100_000, 1_000_000, 5_000_000)
 PER_USER = 100
@@ -119,7 +119,7 @@ def _trained(n: int, seed: int, config: TwoTowerConfig) -> tuple[pl.DataFrame, i
     end = int(ratings["timestamp"].to_numpy().max()) + 1
     items = item_features(ratings, movies_of(ratings, seed), end)
     started = time.process_time()
-    fit_retrieval_model(ratings, items, end, config)
+    train_retrieval_model(ratings, items, end, config)
     return ratings, len(items), time.process_time() - started
 
 

@@ -33,7 +33,7 @@ from recsys_core.retrieval.candidates import find_candidates
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.index import ExactSearch
 from recsys_core.retrieval.model import item_vectors, user_vectors, vector_layout
-from recsys_core.retrieval.training import fit_retrieval_model
+from recsys_core.retrieval.training import train_retrieval_model
 
 pictures = lake_root() / "pictures"
 pictures.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ data = read_dataset(locate(EMBEDDED, PROJECT / "data_lake" / "raw"))
 ratings, movies, splits = data.ratings, data.movies, make_splits(data.ratings, SplitsConfig())
 first = splits.slices_of(splits.development[-1])[0]
 items = item_features(ratings, movies, splits.fit_end(first))
-model = fit_retrieval_model(ratings, items, splits.fit_end(first), TwoTowerConfig())
+model = train_retrieval_model(ratings, items, splits.fit_end(first), TwoTowerConfig()).model
 parts, vectors = vector_layout(model), item_vectors(model)
 n_trained, n_closed = vectors[:, parts.trained].shape[1], vectors[:, parts.ease].shape[1]
 print(f"{model.catalogue.n_items:,} movies, vectors of {n_trained} trained numbers, {n_closed} of EASE, trend and bias")

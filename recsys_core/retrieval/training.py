@@ -111,18 +111,6 @@ class Trained:
     towers: TwoTower
 
 
-def fit_retrieval_model(
-    ratings: pl.DataFrame,
-    items: pl.DataFrame,
-    fit_end: int,
-    config: TwoTowerConfig,
-    callbacks: TrainingCallbacks = NO_CALLBACKS,
-    extras: TrainingExtras = NO_EXTRAS,
-) -> RetrievalModel:
-    """`train_retrieval_model` without the towers that a later training would start from."""
-    return train_retrieval_model(ratings, items, fit_end, config, callbacks, extras).model
-
-
 def train_retrieval_model(
     ratings: pl.DataFrame,
     items: pl.DataFrame,
@@ -148,7 +136,8 @@ def train_retrieval_model(
     if other models are trained in the same process at the same time.
     """
     catalogue = Catalogue(item_ids=items["item_id"].to_numpy())
-    seen = ratings.filter(pl.col("timestamp") < fit_end)
+    seen, clicks = ratings.filter(pl.col("timestamp") < fit_end), extras.clicks_before(fit_end)
+    fitted_on = ratings_digest(seen, clicks)
     users = histories_of(seen, catalogue)
     linear = extras.linear or fit_linear_parts(users, fit_end, config)
     schedule = Schedule.of(config, is_refit=extras.start is not None)
@@ -170,11 +159,11 @@ def train_retrieval_model(
                 first_rated_at=first,
                 new_item_share=config.new_item_share,
                 fit_end=fit_end,
-                fitted_on=ratings_digest(seen, extras.clicks_before(fit_end)),
+                fitted_on=fitted_on,
                 losses=losses,
             )
 
-        clicked = clicked_targets(extras.clicks_before(fit_end), seen, users, catalogue)
+        clicked = clicked_targets(clicks, seen, users, catalogue)
         data = TrainingData(users=users, clicked=clicked, torch_rng=torch_rng, first_rated_at=first)
         losses = _train(towers, data, config, schedule, callbacks, snapshot)
     return Trained(model=snapshot(losses), towers=towers.eval())

@@ -20,7 +20,7 @@ from recsys_core.ranking.ranker import Ranker, fit_ranker
 from recsys_core.retrieval.config import IndexConfig, TwoTowerConfig
 from recsys_core.retrieval.index import build_index
 from recsys_core.retrieval.model import embed_items
-from recsys_core.retrieval.training import fit_retrieval_model
+from recsys_core.retrieval.training import train_retrieval_model
 from recsys_core.serving.bundle import Bundle
 from tests.core import embedded
 
@@ -33,7 +33,7 @@ def real_release() -> Bundle:
     ratings = embedded.ratings()
     cutoff = int(ratings["timestamp"].sort()[ratings.height * 9 // 10 - 1])
     items = item_features(ratings, embedded.movies(), cutoff)
-    model = fit_retrieval_model(ratings, items, cutoff, TwoTowerConfig(dim=16, n_epochs=1))
+    model = train_retrieval_model(ratings, items, cutoff, TwoTowerConfig(dim=16, n_epochs=1)).model
     embeddings = embed_items(model)
     generator = generator_of(model, items, build_index(embeddings.vectors, embeddings.item_ids, IndexConfig()))
     return Bundle(

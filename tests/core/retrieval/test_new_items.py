@@ -13,7 +13,7 @@ from recsys_core.retrieval.candidates import Candidates, Retriever
 from recsys_core.retrieval.config import IndexConfig, TwoTowerConfig
 from recsys_core.retrieval.index import build_index
 from recsys_core.retrieval.model import RetrievalModel, embed_items, item_vectors, user_vectors
-from recsys_core.retrieval.training import fit_retrieval_model
+from recsys_core.retrieval.training import train_retrieval_model
 from tests import tiny_world
 from tests.core.worlds import QUICK_TRAINING
 
@@ -46,7 +46,7 @@ def world() -> tuple[pl.DataFrame, pl.DataFrame, int]:
 @pytest.fixture(scope="module")
 def fitted() -> Callable[[TwoTowerConfig], RetrievalModel]:
     ratings, movies, end = world()
-    return lambda config: fit_retrieval_model(ratings, item_features(ratings, movies, end), end, config)
+    return lambda config: train_retrieval_model(ratings, item_features(ratings, movies, end), end, config).model
 
 
 @pytest.fixture(scope="module")

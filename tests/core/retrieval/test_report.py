@@ -12,7 +12,7 @@ from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.index import build_index
 from recsys_core.retrieval.model import ItemEmbeddings, embed_items, item_vectors, user_vectors
 from recsys_core.retrieval.report import RECALL_AT, RetrievalReport, embeddings_match, latest_users, retrieval_report
-from recsys_core.retrieval.training import fit_retrieval_model
+from recsys_core.retrieval.training import train_retrieval_model
 from tests.core.worlds import QUICK_TRAINING, TinyRun, histories_from
 
 
@@ -120,7 +120,7 @@ def test_tower_vectors_and_index_of_one_build_match(tiny: TinyRun) -> None:
 
 def test_fewer_items_than_are_asked_for_still_match(tiny: TinyRun) -> None:
     few = tiny.item_rows.head(4)
-    model = fit_retrieval_model(tiny.ratings, few, tiny.model.fit_end, QUICK_TRAINING)
+    model = train_retrieval_model(tiny.ratings, few, tiny.model.fit_end, QUICK_TRAINING).model
     embeddings = embed_items(model)
     for config in (IndexConfig(), IndexConfig(flat_until=0)):
         index = build_index(embeddings.vectors, embeddings.item_ids, config)
@@ -145,7 +145,7 @@ def test_other_ids_never_match(tiny: TinyRun) -> None:
 
 def test_vectors_of_another_seed_or_of_another_length_never_match(tiny: TinyRun) -> None:
     for config in (QUICK_TRAINING.model_copy(update={"seed": 99}), QUICK_TRAINING.model_copy(update={"dim": 8})):
-        other = fit_retrieval_model(tiny.ratings, tiny.item_rows, tiny.model.fit_end, config)
+        other = train_retrieval_model(tiny.ratings, tiny.item_rows, tiny.model.fit_end, config).model
         stale = embed_items(other)
         index = build_index(stale.vectors, stale.item_ids, IndexConfig())
         assert embeddings_match(stale, index, tiny.model) > 0.1

@@ -27,7 +27,6 @@ from recsys_core.retrieval.training import (
     TrainingCallbacks,
     TrainingExtras,
     fit_linear_parts,
-    fit_retrieval_model,
     train_retrieval_model,
 )
 from tests import tiny_world
@@ -51,7 +50,7 @@ def table(rows: list[tuple[int, int, float, int]]) -> pl.DataFrame:
 
 
 def fitted(ratings: pl.DataFrame, fit_end: int = FOREVER, config: TwoTowerConfig = QUICK_TRAINING) -> RetrievalModel:
-    return fit_retrieval_model(ratings, item_features(ratings, tiny_world.movies(), fit_end), fit_end, config)
+    return train_retrieval_model(ratings, item_features(ratings, tiny_world.movies(), fit_end), fit_end, config).model
 
 
 def from_nothing(tiny: TinyRun) -> RetrievalModel:
@@ -81,7 +80,7 @@ def test_the_towers_overfit_a_tiny_world_of_pairs() -> None:
     movies = tiny_world.movies().clear()
     ratings = table(rows)
     config = TwoTowerConfig(dim=16, n_epochs=200, temporal_share=0.5, history_dropout=0, vector_dropout=0)
-    model = fit_retrieval_model(ratings, item_features(ratings, movies, FOREVER), FOREVER, config)
+    model = train_retrieval_model(ratings, item_features(ratings, movies, FOREVER), FOREVER, config).model
     asked = histories_from([[(3 * user + n % 3, 5.0, 10**9)] for user in range(10) for n in range(3)], n_items=30)
     found = find_candidates(ExactSearch(vectors=model.trained_items), model.user_encoder.encode(asked), asked, 2)
     assert np.array_equal(found.item_idx // 3, np.repeat(np.arange(10), 3)[:, None] * [1, 1])
@@ -131,7 +130,7 @@ def test_clicks_pull_what_was_clicked_towards_those_who_clicked(tiny: TinyRun) -
     items = item_features(ratings, tiny_world.movies(), end)
 
     def mean_score(clicks: pl.DataFrame | None) -> float:
-        model = fit_retrieval_model(ratings, items, end, QUICK_TRAINING, extras=TrainingExtras(clicks=clicks))
+        model = train_retrieval_model(ratings, items, end, QUICK_TRAINING, extras=TrainingExtras(clicks=clicks)).model
         users = histories_of(ratings, model.catalogue, np.array(others))
         return float((model.user_encoder.encode(users) @ model.trained_items[0]).mean())
 
@@ -153,7 +152,7 @@ def test_clicks_that_say_nothing_change_no_bit(tiny: TinyRun) -> None:
 
 def fitted_with(tiny: TinyRun, end: int, clicks: pl.DataFrame | None) -> RetrievalModel:
     items = item_features(tiny.ratings, tiny.movies, end)
-    return fit_retrieval_model(tiny.ratings, items, end, QUICK_TRAINING, extras=TrainingExtras(clicks=clicks))
+    return train_retrieval_model(tiny.ratings, items, end, QUICK_TRAINING, extras=TrainingExtras(clicks=clicks)).model
 
 
 def test_ratings_from_the_end_on_change_no_bit(tiny: TinyRun) -> None:
@@ -166,7 +165,7 @@ def test_ratings_from_the_end_on_change_no_bit(tiny: TinyRun) -> None:
     )
     altered = pl.concat([past, future])
     features = item_features(altered, tiny.movies, fit_end)
-    model = fit_retrieval_model(altered, features, fit_end, QUICK_TRAINING)
+    model = train_retrieval_model(altered, features, fit_end, QUICK_TRAINING).model
     assert same_weights(model, expected)
     assert np.array_equal(model.catalogue.item_ids, expected.catalogue.item_ids)
     assert np.array_equal(model.first_rated_at, expected.first_rated_at)
@@ -206,7 +205,7 @@ def test_a_refit_goes_on_from_the_weights_of_the_earlier_tower(tiny: TinyRun) ->
     for name in ("everyone", "rating_weight", "place_bias", "content_offered.weight"):
         np.testing.assert_allclose(now[name].detach(), before[name].detach(), atol=1e-6)
     assert not trained.towers.training
-    longer = fit_retrieval_model(tiny.ratings, items, end, QUICK_TRAINING, extras=TrainingExtras(start=start))
+    longer = train_retrieval_model(tiny.ratings, items, end, QUICK_TRAINING, extras=TrainingExtras(start=start)).model
     assert len(longer.losses) == QUICK_TRAINING.refit_epochs
     assert not same_weights(longer, refit)
     assert longer.losses[0] < fitted(tiny.ratings, end).losses[0], "it has learned before"
@@ -216,8 +215,8 @@ def test_linear_parts_that_were_fitted_ahead_are_those_that_the_training_would_f
     end = tiny.model.fit_end
     users = histories_of(tiny.ratings.filter(pl.col("timestamp") < end), tiny.model.catalogue)
     parts, items = fit_linear_parts(users, end, QUICK_TRAINING), tiny.item_rows
-    one = fit_retrieval_model(tiny.ratings, items, end, QUICK_TRAINING, extras=TrainingExtras(linear=parts))
-    other = fit_retrieval_model(tiny.ratings, items, end, QUICK_TRAINING)
+    one = train_retrieval_model(tiny.ratings, items, end, QUICK_TRAINING, extras=TrainingExtras(linear=parts)).model
+    other = train_retrieval_model(tiny.ratings, items, end, QUICK_TRAINING).model
     assert one.linear is parts
     assert same_weights(one, other)
     pairs = [
@@ -256,7 +255,7 @@ def test_a_failing_training_gives_back_the_threads_as_well(tiny: TinyRun) -> Non
     threads = torch.get_num_threads()
     config = TwoTowerConfig(dim=4, n_epochs=1, n_threads=threads + 1)
     with pytest.raises(KeyboardInterrupt):
-        fit_retrieval_model(
+        train_retrieval_model(
             tiny.ratings, tiny.item_rows, tiny.model.fit_end, config, TrainingCallbacks(after_step=stop)
         )
     assert torch.get_num_threads() == threads
@@ -265,7 +264,7 @@ def test_a_failing_training_gives_back_the_threads_as_well(tiny: TinyRun) -> Non
 def test_progress_counts_every_step_once(tiny: TinyRun) -> None:
     told: list[tuple[int, int]] = []
     config = TwoTowerConfig(dim=4, n_epochs=3, batch_users=50)
-    fit_retrieval_model(
+    train_retrieval_model(
         tiny.ratings,
         tiny.item_rows,
         tiny.model.fit_end,
@@ -282,9 +281,9 @@ def test_users_with_one_rating_teach_nothing_and_nobody_at_all_is_no_fault() -> 
     single = [(3, 10, 1.0, 10**9 + 7)]
     items = item_features(table(pair), tiny_world.movies().clear(), FOREVER)
     config = TwoTowerConfig(dim=4, n_epochs=2)
-    with_single = fit_retrieval_model(table(pair + single), items, FOREVER, config)
-    assert same_weights(with_single, fit_retrieval_model(table(pair), items, FOREVER, config))
-    nobody = fit_retrieval_model(table(single), items, FOREVER, config)
+    with_single = train_retrieval_model(table(pair + single), items, FOREVER, config).model
+    assert same_weights(with_single, train_retrieval_model(table(pair), items, FOREVER, config).model)
+    nobody = train_retrieval_model(table(single), items, FOREVER, config).model
     assert nobody.losses.tolist() == [0, 0]
     assert np.isfinite(nobody.trained_items).all()
 
@@ -293,7 +292,7 @@ def test_a_catalogue_that_everybody_knows_by_heart_trains_without_a_nan() -> Non
     """Where all items were shown, the softmax is over nothing; such a row must not spoil the weights."""
     ratings = table([(user, item, 5.0, 10**9 + item) for user in range(40) for item in (1, 2)])
     items = item_features(ratings, tiny_world.movies().clear(), FOREVER)
-    model = fit_retrieval_model(ratings, items, FOREVER, TwoTowerConfig(dim=4, n_epochs=30, batch_users=8))
+    model = train_retrieval_model(ratings, items, FOREVER, TwoTowerConfig(dim=4, n_epochs=30, batch_users=8)).model
     assert np.isfinite(model.losses).all()
     assert all(np.isfinite(values).all() for values in weights_of(model).values())
 
@@ -368,7 +367,7 @@ def test_on_real_ratings_the_towers_beat_popularity() -> None:
     items = item_features(ratings, movies, fit_end)
     rated = catalogue_of(ratings.filter(pl.col("timestamp") < fit_end)).item_ids
     assert np.array_equal(items.filter(pl.col("n_ratings") > 0)["item_id"].to_numpy(), rated)
-    model = fit_retrieval_model(ratings, items, fit_end, TwoTowerConfig(n_epochs=20))
+    model = train_retrieval_model(ratings, items, fit_end, TwoTowerConfig(n_epochs=20)).model
     popular = by_popularity(model, items["n_likes"].to_numpy())
     learned, base = (slice_recall(ratings, splits, one, name) for one in (model, popular))
     assert learned["k"].unique().sort().to_list() == list(RECALL_AT)

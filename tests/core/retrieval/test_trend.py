@@ -5,7 +5,7 @@ import pytest
 
 from recsys_core.data.histories import Histories
 from recsys_core.retrieval.model import item_vectors, vector_layout
-from recsys_core.retrieval.training import fit_retrieval_model
+from recsys_core.retrieval.training import train_retrieval_model
 from recsys_core.retrieval.trend import N_BINS, PRIOR, fit_trend
 from tests.core.worlds import QUICK_TRAINING, TinyRun, histories_from
 
@@ -114,12 +114,12 @@ def test_the_future_changes_no_recent_like_of_the_past() -> None:
 def test_the_weights_are_those_of_the_settings(tiny: TinyRun, part: str, weight: float) -> None:
     other = {"trend_weight": 0.0, "recent_weight": 0.0}
     one, made = (
-        fit_retrieval_model(
+        train_retrieval_model(
             tiny.ratings,
             tiny.item_rows,
             tiny.model.fit_end,
             QUICK_TRAINING.model_copy(update={**other, part: value, "n_epochs": 1}),
-        )
+        ).model
         for value in (1.0, weight)
     )
     assert one.trend.item_factors.any()

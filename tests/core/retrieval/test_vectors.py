@@ -18,7 +18,7 @@ from recsys_core.retrieval.model import (
     user_vectors,
     vector_layout,
 )
-from recsys_core.retrieval.training import fit_retrieval_model
+from recsys_core.retrieval.training import train_retrieval_model
 from tests import tiny_world
 from tests.core.worlds import QUICK_TRAINING, TinyRun, histories_from
 
@@ -67,7 +67,7 @@ def test_an_empty_history_gets_what_the_trained_half_and_the_latest_trend_say(ti
 
 def test_the_weight_is_that_of_the_settings(tiny: TinyRun) -> None:
     config = QUICK_TRAINING.model_copy(update={"closed_form_weight": 0.5, "n_epochs": 1})
-    model = fit_retrieval_model(tiny.ratings, tiny.item_rows, tiny.model.fit_end, config)
+    model = train_retrieval_model(tiny.ratings, tiny.item_rows, tiny.model.fit_end, config).model
     part = vector_layout(model).ease
     assert np.array_equal(item_vectors(model)[:, part], model.ease.target_factors / 2)
 

@@ -20,7 +20,7 @@ from recsys_core.ranking.ranker import fit_ranker
 from recsys_core.retrieval.config import IndexConfig
 from recsys_core.retrieval.index import build_index
 from recsys_core.retrieval.model import embed_items, item_vectors, save_retrieval_models
-from recsys_core.retrieval.training import fit_retrieval_model
+from recsys_core.retrieval.training import train_retrieval_model
 from recsys_core.serving import GROWING_PARTS, PARTS
 from recsys_core.serving.bundle import load_bundle
 from recsys_core.tables import write_table
@@ -84,7 +84,7 @@ def lake(tiny: TinyRun, tmp_path: Path) -> Lake:
 def later(tiny: TinyRun) -> TinyRun:
     """The same world after a training with another seed."""
     config = QUICK_TRAINING.model_copy(update={"seed": 99})
-    model = fit_retrieval_model(tiny.ratings, tiny.item_rows, tiny.model.fit_end, config)
+    model = train_retrieval_model(tiny.ratings, tiny.item_rows, tiny.model.fit_end, config).model
     embeddings = embed_items(model)
     return replace(
         tiny,

@@ -21,7 +21,7 @@ from recsys_core.feedback.schemas import CLICKS_COLUMNS
 from recsys_core.ranking.inputs import RankingInputs, candidate_features, generate_candidates, generator_of
 from recsys_core.retrieval.config import TwoTowerConfig
 from recsys_core.retrieval.model import user_vectors
-from recsys_core.retrieval.training import fit_retrieval_model
+from recsys_core.retrieval.training import train_retrieval_model
 from recsys_core.serving import user_state as users_module
 from recsys_core.serving.requests import Clicked, Rated, Shown
 from recsys_core.serving.user_state import UserExposures, UserStateStore, observations
@@ -198,7 +198,9 @@ def offline(user_ids: Int64s, times: Int64s) -> tuple[RankingInputs, pl.DataFram
     ratings = embedded.ratings()
     as_of = int(np.quantile(ratings["timestamp"].to_numpy(), 0.8))
     items = item_features(ratings, embedded.movies(), as_of)
-    generator = generator_of(fit_retrieval_model(ratings, items, as_of, TwoTowerConfig(dim=16, n_epochs=1)), items)
+    generator = generator_of(
+        train_retrieval_model(ratings, items, as_of, TwoTowerConfig(dim=16, n_epochs=1)).model, items
+    )
     asked = pl.DataFrame({"user_id": np.arange(len(times)), "requested_at": times, "own": user_ids})
     known = asked.join(ratings, left_on="own", right_on="user_id").filter(pl.col("timestamp") < pl.col("requested_at"))
     table = user_features(ratings, items, user_ids, times).with_columns(asked["user_id"])
