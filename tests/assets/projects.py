@@ -6,12 +6,10 @@ that has imported Dagster already, since that takes longer than all the rest of 
 """
 
 import atexit
-import compileall
 import importlib
 import json
 import multiprocessing
 import os
-import py_compile
 import shutil
 import subprocess
 import sys
@@ -22,9 +20,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.source_edits import edit
+from tests.source_edits import REPOSITORY, copy_packages, edit
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 DATA_SET = "ml-latest-small-2016.zip"
 SMOKE = "recsys_assets/presets/smoke.yaml"
 
@@ -165,16 +162,10 @@ class Project:
 
 @cache
 def _compiled_sources() -> Path:
-    """A copy of the packages with what Python compiles of them, so that not every process does so again.
-
-    The compiled files are valid by the hash of their source: an edit within the same second, or of the same length,
-    would go unnoticed by the clock.
-    """
+    """The packages, copied and compiled once in a process of tests."""
     copy = Path(tempfile.mkdtemp(prefix="sources-"))
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
-    for package in ("recsys_core", "recsys_assets"):
-        shutil.copytree(REPOSITORY / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
-    compileall.compile_dir(copy, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
+    copy_packages(("recsys_core", "recsys_assets"), copy)
     return copy
 
 

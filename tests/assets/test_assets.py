@@ -8,9 +8,10 @@ import pytest
 
 from recsys_assets import definitions  # noqa: F401  # declares the assets, which fills ASSET_SPECS
 from recsys_assets.asset_specs import ASSET_SPECS
-from tests.assets.projects import REPOSITORY, Project
+from tests.assets.projects import Project
 from tests.assets.refresh.test_planner import below
 from tests.conftest import Built
+from tests.source_edits import REPOSITORY
 
 MODULES = sorted((REPOSITORY / "recsys_assets" / "assets").glob("[a-z]*.py"))
 EXAMS = ["window_2", "window_3", "window_4", "test"]

@@ -47,9 +47,10 @@ from tests.assets.edits import (
     setting,
 )
 from tests.assets.observing import Said, see
-from tests.assets.projects import REPOSITORY, Project
+from tests.assets.projects import Project
 from tests.assets.refresh.test_planner import PARENTS, below, rating, skip
 from tests.conftest import Built, Once
+from tests.source_edits import REPOSITORY
 
 WAITS = "waits for: "
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import py_compile
 import shutil
 import subprocess
 import sys
@@ -14,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from tests.bug_lab.fault import Fault
+from tests.source_edits import REPOSITORY, copy_packages
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 CHANGED = ("recsys_core", "recsys_assets", "benchmarks")
 """What faults are put into."""
-COPIED = (*CHANGED, "tests", "docs", "pyproject.toml", "data_lake/raw")
+BESIDE = ("tests", "docs", "pyproject.toml", "data_lake/raw")
+"""What is copied with them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +32,9 @@ class Laboratory:
     @contextmanager
     def opened(cls, root: Path) -> "Iterator[Laboratory]":
         """A laboratory below an empty folder, for the time of the block."""
-        for name in COPIED:
+        copy_packages(CHANGED, root)
+        for name in BESIDE:
             copy_of(REPOSITORY / name, root / name)
-        for source in (path for name in CHANGED for path in (root / name).rglob("*.py")):
-            # By their hash: a patch within the same second and of the same length would go unnoticed by the clock.
-            py_compile.compile(str(source), invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
         # Plugins that load by themselves want to be imported by pytest, and the process has imported some already.
         ours = {"PYTHONPATH": "", "PYTHONWARNINGS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         ours |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

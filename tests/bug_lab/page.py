@@ -7,8 +7,7 @@ Usage:
 from benchmarks.generated import settle, text_table, written
 from tests.bug_lab.fault import PITFALLS
 from tests.bug_lab.faults import FAULTS
-from tests.bug_lab.laboratory import REPOSITORY
-from tests.source_edits import name_of
+from tests.source_edits import REPOSITORY, name_of
 
 PAGE = REPOSITORY / "docs" / "bug_lab.md"
 

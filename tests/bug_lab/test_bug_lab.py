@@ -7,9 +7,9 @@ import pytest
 
 from tests.bug_lab.fault import PITFALLS, Fault
 from tests.bug_lab.faults import FAULTS
-from tests.bug_lab.laboratory import REPOSITORY, Laboratory, of_test
+from tests.bug_lab.laboratory import Laboratory, of_test
 from tests.bug_lab.page import PAGE, page
-from tests.source_edits import edited
+from tests.source_edits import REPOSITORY, edited
 
 RED = {"AssertionError", "Failed", "DataError", "ArtifactError"}
 """What a test may stop with to count as red: its own words, `pytest.raises` unsatisfied, or a refusal of ours. An

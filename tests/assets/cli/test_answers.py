@@ -11,8 +11,9 @@ import pytest
 
 from recsys_assets.cli import answers
 from recsys_core.data.schemas import MAX_ID
-from tests.assets.projects import REPOSITORY, Answer, Project
+from tests.assets.projects import Answer, Project
 from tests.conftest import Built
+from tests.source_edits import REPOSITORY
 
 
 @pytest.mark.slow
