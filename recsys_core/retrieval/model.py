@@ -170,8 +170,8 @@ def vector_layout(model: RetrievalModel) -> VectorLayout:
 def user_vectors(model: RetrievalModel, users: Histories) -> Float32s:
     """(n_users, dim + rank + bins + 1) of histories, as at serving time."""
     trained = model.user_encoder.encode(users)  # (n_users, dim + 1), the last entry 1
-    closed = model.ease.encode_users(users)  # (n_users, rank)
-    return np.concatenate([trained[:, :-1], closed, model.trend.encode_users(users), trained[:, -1:]], axis=1)
+    ease = model.ease.encode_users(users)  # (n_users, rank)
+    return np.concatenate([trained[:, :-1], ease, model.trend.encode_users(users), trained[:, -1:]], axis=1)
 
 
 def rating_vectors(model: RetrievalModel, users: Histories) -> Float32s:
@@ -180,16 +180,16 @@ def rating_vectors(model: RetrievalModel, users: Histories) -> Float32s:
     Parts that do not depend on a single rating are zero: the shared vector, the trend, and the 1 for the bias.
     """
     trained = model.user_encoder.encode_ratings(users)  # (n_ratings, dim)
-    closed = model.ease.encode_ratings(users)  # (n_ratings, rank)
+    ease = model.ease.encode_ratings(users)  # (n_ratings, rank)
     shared = np.zeros((len(trained), model.trend.n_bins + 1), dtype=np.float32)
-    return np.concatenate([trained, closed, shared], axis=1)
+    return np.concatenate([trained, ease, shared], axis=1)
 
 
 def item_vectors(model: RetrievalModel) -> Float32s:
     """(n_items, dim + rank + bins + 1); they include the weights of the parts, so that user vectors do not."""
     trained = model.trained_items
-    closed = model.ease.target_factors * np.float32(model.ease_weight)  # (n_items, rank)
-    return np.concatenate([trained[:, :-1], closed, model.trend.item_factors, trained[:, -1:]], axis=1)
+    ease = model.ease.target_factors * np.float32(model.ease_weight)  # (n_items, rank)
+    return np.concatenate([trained[:, :-1], ease, model.trend.item_factors, trained[:, -1:]], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,7 +266,7 @@ def load_retrieval_model(folder: Path, name: str) -> RetrievalModel:
         with safe_open(path, framework="np") as file:
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # the handle is no mapping
             about = json.loads(file.metadata()["tower"])
-        if "user_encoder.rated" not in arrays and "rated.weight" in arrays:
+        if "rated.weight" in arrays:  # a parameter of torch's module, which was stored before
             raise ArtifactError(f"{path} was written by older code, which needed torch to answer: {REBUILD}")
         return _model(arrays, about)
     # The last three are a header that is still readable but names other arrays or keys.
